@@ -1,0 +1,100 @@
+"""What a person can switch from outside: profile, data set, device, threads, folders. One environment variable each.
+
+This module is a leaf: it imports nothing of the course, and torch only inside the functions that need it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+PROFILES = ("smoke", "laptop", "full")
+DATASETS = ("glyphs", "mnist", "fashion_mnist", "cifar10", "folder")
+
+
+def profile() -> str:
+    """The profile in force, from `COURSE_PROFILE`: "smoke" (every training a few steps), "laptop" (default) or "full" (GPU).
+
+    Raises:
+        ValueError: the variable names no profile.
+    """
+    name = os.environ.get("COURSE_PROFILE", "").strip() or "laptop"
+    if name not in PROFILES:
+        raise ValueError(f"COURSE_PROFILE is {name!r}; it must be one of {', '.join(PROFILES)} (unset means laptop).")
+    return name
+
+
+def by_profile(*, smoke: T, laptop: T, full: T) -> T:
+    """The value for the profile in force: `steps = by_profile(smoke=3, laptop=600, full=10_000)`."""
+    return {"smoke": smoke, "laptop": laptop, "full": full}[profile()]
+
+
+def dataset_name() -> str:
+    """The data set in force, from `COURSE_DATASET`; "glyphs" when unset. The loader checks that it exists."""
+    return os.environ.get("COURSE_DATASET", "").strip() or "glyphs"
+
+
+def data_folder() -> Path | None:
+    """The folder with local data sets, from `COURSE_DATA`, or None when unset."""
+    value = os.environ.get("COURSE_DATA", "").strip()
+    return Path(value).expanduser() if value else None
+
+
+def root() -> Path:
+    """The project folder (it holds notebooks/, results/ and work/): `COURSE_ROOT`, else the parent of the package."""
+    value = os.environ.get("COURSE_ROOT", "").strip()
+    return Path(value).expanduser().resolve() if value else Path(__file__).resolve().parent.parent
+
+
+@functools.cache
+def device() -> torch.device:
+    """The device of the course, resolved once: `COURSE_DEVICE`, else cuda, mps or cpu, the first that is there.
+
+    Raises:
+        ValueError: `COURSE_DEVICE` names a device that this machine or this torch does not have.
+    """
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    wanted = os.environ.get("COURSE_DEVICE", "").strip().lower()
+    if wanted:
+        kind = wanted.split(":")[0]
+        if not available.get(kind, False):
+            usable = ", ".join(name for name, here in available.items() if here)
+            raise ValueError(f"COURSE_DEVICE is {wanted!r}, which cannot be used here; usable: {usable}.")
+        return torch.device(wanted)
+    return torch.device(next(name for name, here in available.items() if here))
+
+
+def thread_count() -> int:
+    """Torch threads to use: `COURSE_THREADS`, else 1 on one or two cores and half the cores, at most 4, above.
+
+    Two OpenMP threads on a busy two-core machine wait for each other and can be tens of times slower than one.
+
+    Raises:
+        ValueError: `COURSE_THREADS` is not a whole number of at least 1.
+    """
+    wanted = os.environ.get("COURSE_THREADS", "").strip()
+    if wanted:
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ValueError(f"COURSE_THREADS is {wanted!r}; it must be a whole number of at least 1.")
+        return int(wanted)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return 1 if cores <= 2 else min(4, cores // 2)
+
+
+@functools.cache
+def configure_threads() -> int:
+    """Sets torch's thread count to `thread_count()`, once a process; returns it."""
+    import torch
+
+    count = thread_count()
+    torch.set_num_threads(count)
+    return count

@@ -1,0 +1,70 @@
+# Every target sets up what it needs first: a virtual environment in .venv, once. Needs Python 3.11, 3.12 or 3.13.
+# Another interpreter:  make lab PYTHON=/path/to/python3.12
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.course-ready
+BUSY   := $(VENV)/.course-set-up-began
+COURSE := $(BIN)/course
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTHON ?=
+
+.PHONY: help demo lab test release results set-up
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make lab      start here: copies the notebooks into work/ and opens JupyterLab"
+	@echo "make demo     plays a small class from release to grades, without a browser"
+	@echo "make test     runs the whole test suite"
+	@echo "make release  builds notebooks/ from solutions/"
+	@echo "make results  runs the experiments that every quoted number comes from (minutes to hours)"
+
+demo: set-up
+	@$(COURSE) demo
+
+lab: set-up
+	@$(COURSE) lab
+
+test: set-up
+	@$(BIN)/python -m pytest -q $(TESTS)
+
+release: set-up
+	@$(COURSE) release
+
+results: set-up
+	@$(COURSE) results
+
+# A virtual environment whose interpreter has gone (Python upgraded, folder moved) is built anew.
+set-up:
+	@if [ -e $(READY) ] && ! $(BIN)/python -c "" 2>/dev/null; then \
+		echo "The Python under $(VENV) is gone; setting up again."; rm -f $(READY); touch $(BUSY); fi
+	@$(MAKE) --no-print-directory $(READY)
+
+# $(READY) is written last and $(BUSY) first, so a set-up that was interrupted (Ctrl-C, power) is noticed, and done over,
+# by the next run. A pip that fails by itself (no network) leaves things as they were: nothing is thrown away for that.
+$(READY): pyproject.toml
+	@set -e; trap 'exit 130' INT TERM; \
+	good='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; \
+	python=""; \
+	for candidate in $(if $(PYTHON),"$(PYTHON)",python3.12 python3.13 python3.11 python3 python); do \
+		if "$$candidate" -c "$$good" >/dev/null 2>&1; then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		found="$${PYTHON:-$$(command -v python3 || command -v python || true)}"; \
+		echo "This course needs Python 3.11, 3.12 or 3.13 with its venv module; found: $${found:-no Python} $$("$${found:-false}" --version 2>/dev/null || true)" >&2; \
+		echo "Debian, Ubuntu:  sudo apt install python3 python3-venv     macOS:  brew install python@3.12" >&2; \
+		echo "Another one:     make $(or $(MAKECMDGOALS),lab) PYTHON=/path/to/python3.12     conda:  see environment.yml" >&2; \
+		exit 1; \
+	fi; \
+	if [ -e $(BUSY) ]; then \
+		echo "An earlier set-up was interrupted; starting it over."; \
+		find $(VENV) -mindepth 1 -maxdepth 1 ! -name "$$(basename $(BUSY))" -exec rm -rf {} +; \
+	fi; \
+	mkdir -p $(VENV); touch $(BUSY); rm -f $(READY); \
+	echo "Setting up $(VENV) with $$("$$python" --version): some minutes and about 7 GB of disk, once."; \
+	[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv $(VENV); \
+	$(PIP) "setuptools>=71" && $(PIP) --no-build-isolation -e . || { \
+		echo "Set-up failed; the lines above say why. Is the network there, the disk not full? Run make again then." >&2; \
+		rm -f $(BUSY); exit 1; }; \
+	touch $(READY); rm -f $(BUSY); \
+	echo "Set-up is done."

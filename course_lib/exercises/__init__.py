@@ -1,0 +1,86 @@
+"""The exercises of the course: the contract, its registry, and the checks that notebooks use.
+
+    from course_lib.exercises import checks_for
+    check = checks_for("01_autoencoders")
+    check.corrupt(corrupt)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+
+from course_lib.exercises.contract import Exercise, Judge
+
+__all__ = ["checks_for", "exercise_named", "exercises", "exercises_of", "judge_of", "units"]
+
+
+@functools.cache
+def _registry() -> dict[str, tuple[Exercise, ...]]:
+    found: dict[str, tuple[Exercise, ...]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        if info.ispkg:
+            continue
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        unit = getattr(module, "UNIT", None)
+        if unit:
+            numbered = (dataclasses.replace(e, number=f"{int(unit[:2])}.{i}") for i, e in enumerate(module.EXERCISES, 1))
+            found[unit] = tuple(numbered)
+    return dict(sorted(found.items()))
+
+
+def units() -> tuple[str, ...]:
+    """The units that have exercises, in course order."""
+    return tuple(_registry())
+
+
+def exercises_of(unit: str) -> tuple[Exercise, ...]:
+    """The exercises of a unit, in the notebook's order.
+
+    Raises:
+        ValueError: there is no such unit; the message names the units.
+    """
+    if unit not in _registry():
+        raise ValueError(f"there is no unit {unit!r}; the units are {', '.join(units())}.")
+    return _registry()[unit]
+
+
+def exercises() -> dict[str, Exercise]:
+    """All exercises by name, in course order."""
+    return {e.name: e for unit in units() for e in exercises_of(unit)}
+
+
+def exercise_named(name: str) -> Exercise:
+    """The exercise of that name.
+
+    Raises:
+        ValueError: there is none; the message names them all.
+    """
+    known = exercises()
+    if name not in known:
+        raise ValueError(f"there is no exercise {name!r}; the exercises are {', '.join(known)}.")
+    return known[name]
+
+
+@functools.cache
+def judge_of(exercise: Exercise) -> Judge:
+    """The judge of an exercise, its sentences registered.
+
+    Raises:
+        ModuleNotFoundError: the judges are not at hand, as in the sandbox of a grader.
+    """
+    from course_lib.exercises.judging import register_sentences
+
+    module = importlib.import_module(f"{__name__}.judges.{exercise.unit.partition('_')[2]}")
+    judge = module.JUDGES[exercise.name]
+    register_sentences(exercise, judge)
+    return judge
+
+
+def checks_for(unit: str):
+    """The checks of a unit as methods: `check = checks_for("01_autoencoders")`, then `check.corrupt(corrupt)`."""
+    from course_lib.exercises.checking import Checks
+
+    return Checks(unit)

@@ -1,0 +1,113 @@
+"""The feedback card under a check: state in words, criteria, the sentence that helps, hints one at a time, the solution.
+
+Plain HTML without scripts, in the theme's own colors (JupyterLab's variables, with system colors elsewhere), so that it is
+legible in light and dark and reads in order for a screen reader; state is said in words and never by color alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+from pathlib import Path
+
+from course_lib import settings
+from course_lib.exercises.contract import Exercise
+from course_lib.exercises.judging import Result
+from course_lib.exercises.messages import Message
+from course_lib.exercises.progress import TRIES_BEFORE_SOLUTION, Standing
+
+WORDS = {"not_attempted": "Not attempted yet", "error": "Error", "wrong": "Not right yet", "right": "Right"}
+EDGES = {"not_attempted": "#7a7a7a", "error": "#d55e00", "wrong": "#e69f00", "right": "#009e73"}  # Okabe-Ito
+MARKS = {True: "✓", False: "✗"}
+
+
+def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bool = False) -> str:
+    """The card as HTML."""
+    word = "Borrowed" if borrowed else WORDS[result.state]
+    title = f"Exercise {exercise.number}: {exercise.title}"
+    points = f"{result.score:g} of {result.points:g} points"
+    label = html.escape(f"{title}. {word}. {points}.")
+    message = Message("contract.borrowed") if borrowed else result.message
+    parts = [
+        f'<section class="course-card" data-state="{result.state}" data-exercise="{exercise.name}" role="status" aria-label="{label}" '
+        f'style="border:1px solid var(--jp-border-color1,GrayText);border-left:8px solid {EDGES[result.state]};border-radius:4px;'
+        "padding:.6em 1em;margin:.3em 0;max-width:46em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);line-height:1.5;"
+        'color:var(--jp-ui-font-color0,CanvasText);background:var(--jp-layout-color1,Canvas)">',
+        f'<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap"><strong>{html.escape(word)}</strong>'
+        f"<span>{html.escape(title)}</span><span>{points}</span></div>",
+        f'<p style="margin:.5em 0">{_marked_up(message.render())}</p>',
+    ]
+    if result.state in ("wrong", "error") and result.criteria:
+        parts.append(_criteria(result))
+    if result.printed:
+        parts.append(_fold("What your code printed", f"<pre>{html.escape(result.printed)}</pre>"))
+    if result.state != "right":
+        parts.append(_hints(exercise))
+    if result.state == "right" or standing.tries >= TRIES_BEFORE_SOLUTION:
+        answer = solution(exercise)
+        if answer:
+            parts.append(_fold("One solution", f"<pre><code>{html.escape(answer)}</code></pre>"))
+    return "".join([*parts, "</section>"])
+
+
+def _criteria(result: Result) -> str:
+    rows = []
+    for criterion in result.criteria:
+        met = criterion.score > 0
+        said = "met" if met else "not met"
+        rows.append(
+            f'<li style="list-style:none"><span aria-hidden="true">{MARKS[met]}</span> {_marked_up(criterion.title.render())}'
+            f" <em>({said}, {criterion.score:g} of {criterion.points:g})</em></li>"
+        )
+    return f'<ul aria-label="Criteria" style="margin:.3em 0;padding-left:.5em">{"".join(rows)}</ul>'
+
+
+def _hints(exercise: Exercise) -> str:
+    """Each hint is folded inside the one before, so that they open one at a time."""
+    inner = ""
+    for number, (name, text) in reversed(list(enumerate(exercise.hints, start=1))):
+        shown = f"<pre><code>{html.escape(text)}</code></pre>" if name == "Skeleton" else f"<p>{_marked_up(text)}</p>"
+        inner = _fold(f"Hint {number} of 3: {name.lower()}", shown + inner)
+    return inner
+
+
+def _fold(summary: str, body: str) -> str:
+    style = "margin:.3em 0 .3em .2em;overflow-x:auto"
+    return f'<details style="{style}"><summary style="cursor:pointer">{html.escape(summary)}</summary>{body}</details>'
+
+
+def _marked_up(text: str) -> str:
+    """Escapes a sentence and shows what stands in backticks as code."""
+    pieces = html.escape(text).split("`")
+    if len(pieces) % 2 == 0:  # an odd backtick: show it as it is
+        return "`".join(pieces)
+    return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+@functools.cache
+def solution(exercise: Exercise) -> str | None:
+    """The course's answer to an exercise, read from solutions/ when that is there; None otherwise."""
+    source = _solution_source(settings.root() / "solutions" / exercise.unit, exercise.name)
+    return source or None
+
+
+def _solution_source(folder: Path, grade_id: str) -> str:
+    for path in sorted(folder.glob("*.py")) if folder.is_dir() else ():
+        text = path.read_text(encoding="utf-8")
+        for cell in text.split("\n# %%")[1:]:
+            header, _, body = cell.partition("\n")
+            if f'"grade_id": "{grade_id}"' in header and '"solution": true' in header:
+                kept = [line for line in body.splitlines() if "### BEGIN SOLUTION" not in line and "### END SOLUTION" not in line]
+                return "\n".join(kept).strip()
+    return ""
+
+
+def text_card(exercise: Exercise, result: Result) -> str:
+    """The card for a terminal."""
+    lines = [f"{WORDS[result.state]}: Exercise {exercise.number} {exercise.name}, {result.score:g} of {result.points:g} points"]
+    lines.append(f"  {result.message.render()}")
+    if result.state in ("wrong", "error"):
+        for criterion in result.criteria:
+            said = "met    " if criterion.score else "not met"
+            lines.append(f"  [{said}] {criterion.title.render()} ({criterion.score:g} of {criterion.points:g})")
+    return "\n".join(lines)

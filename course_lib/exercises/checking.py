@@ -1,0 +1,225 @@
+"""Self-study and stock nbgrader: run an answer, judge it here, show a card whose value is the score.
+
+What nbgrader makes of a check cell (tested facts, held by a test): text/plain must be the bare number, nothing may reach
+stderr, and nothing may be raised. So `Score` is a plain float with an HTML card beside it, and a check catches everything.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from course_lib.exercises import exercise_named, exercises_of, judge_of, progress
+from course_lib.exercises.contract import Exercise
+from course_lib.exercises.judging import Result, blank_result, judge_observations, kind
+from course_lib.exercises.messages import Message
+from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
+
+_borrowed: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
+    """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever the answer does."""
+    judge = judge_of(exercise)
+    if not callable(fn):
+        return blank_result(exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)}))
+    try:
+        cases = list(exercise.cases(seed))
+        observations = observe_all(exercise, fn, cases)
+        if exercise.on_gpu and torch.cuda.is_available():
+            observations += observe_all(exercise, fn, cases[:1], device="cuda")
+        if any(o.error and o.error.type == "KeyboardInterrupt" for o in observations):
+            return blank_result(exercise, judge, "error", Message("contract.interrupted"))
+        return judge_observations(exercise, judge, observations)
+    except KeyboardInterrupt:
+        return blank_result(exercise, judge, "error", Message("contract.interrupted"))
+    except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running
+        text = f"{type(fault).__name__}: {fault}"
+        return blank_result(exercise, judge, "error", Message("contract.judge_failed", {"text": text}))
+
+
+def answers_in_file(path: Path) -> dict[str, Any]:
+    """The names that a Python file defines, run as a notebook's cells would be: torch, nn, F and math are there already.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AnswerFileError: the file does not run; holds the learner's failure.
+    """
+    source = path.read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path), "torch": torch, "math": math}
+    namespace |= {"nn": torch.nn, "F": torch.nn.functional, "Tensor": torch.Tensor}
+    provided = set(namespace)
+    with CapturedOutput() as output:
+        try:
+            exec(compile(source, str(path), "exec"), namespace)  # the learner's own file, on their own machine
+        except BaseException as fault:
+            failure = failure_of(fault, None)
+            failed: Failure | None = Failure(failure.type, failure.text, getattr(fault, "lineno", None))
+        else:
+            failed = None
+    if failed:
+        raise AnswerFileError(path, failed, output.text)
+    return {k: v for k, v in namespace.items() if k not in provided and not k.startswith("__")}
+
+
+class AnswerFileError(RuntimeError):
+    """A file with an answer that does not run."""
+
+    def __init__(self, path: Path, failure: Failure, printed: str) -> None:
+        where = f" (line {failure.line})" if failure.line else ""
+        super().__init__(f"{path} does not run: {failure.type}: {failure.text}{where}")
+        self.failure, self.printed = failure, printed
+
+
+def check_file(name: str, path: str | Path) -> Result:
+    """Judges the function or class called `name` in a Python file.
+
+    Raises:
+        ValueError: no exercise has that name, or the file does not define it; the message lists what there is.
+        FileNotFoundError, AnswerFileError: the file is missing or does not run.
+    """
+    exercise = exercise_named(name)
+    answers = answers_in_file(Path(path))
+    if name not in answers:
+        found = ", ".join(k for k, v in answers.items() if callable(v)) or "no function at all"
+        raise ValueError(f"{path} does not define `{name}`; it defines {found}. Name your function `{exercise.signature}`.")
+    return check(exercise, answers[name])
+
+
+class Score(float):
+    """Points as a bare number, with the card as its HTML. Its text must stay a plain float: nbgrader reads it."""
+
+    result: Result
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def scored(result: Result, html: str) -> Score:
+    """The value of a check cell: finite, between 0 and the points, two decimals."""
+    value = result.score if math.isfinite(result.score) else 0.0
+    score = Score(round(min(max(value, 0.0), result.points), 2))
+    score.result, score.html = result, html
+    return score
+
+
+class ExerciseNeeded(RuntimeError):
+    """Raised by a demo cell whose exercise is still open; shown as one paragraph, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Checks:
+    """The checks of one unit. `check.corrupt(corrupt)` shows the card and returns the points."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._exercises = {e.name: e for e in exercises_of(unit)}
+
+    def __dir__(self) -> list[str]:
+        return [*self._exercises, "needs"]
+
+    def __getattr__(self, name: str) -> Callable[[Any], Score]:
+        exercises = self.__dict__.get("_exercises", {})
+        if name not in exercises:
+            raise AttributeError(f"unit {self.__dict__.get('_unit')} has no exercise {name!r}; it has {', '.join(exercises)}.")
+        return lambda fn: self._show(exercises[name], fn)
+
+    def _show(self, exercise: Exercise, fn: Any) -> Score:
+        from course_lib.exercises.card import card
+
+        result = check(exercise, fn)
+        borrowed = _is_borrowed(fn)
+        folder = progress.work_folder()
+        standing = progress.note(
+            progress.read(folder).get(exercise.name),
+            exercise.name,
+            state=result.state,
+            score=result.score,
+            points=result.points,
+            borrowed=borrowed,
+        )
+        if folder:
+            try:
+                progress.write(folder, standing)
+            except OSError:
+                pass  # a read-only folder costs the record, not the check
+        else:
+            standing = _remembered(standing, result.state)
+        return scored(result, card(exercise, result, standing=standing, borrowed=borrowed))
+
+    def needs(self, *names: str, borrow: bool = False) -> None:
+        """Stops a demo cell with one clear sentence when an exercise it builds on is not right yet.
+
+        Args:
+            names: exercises of this unit.
+            borrow: put the course's own version under the missing names instead, so that you can go on.
+
+        Raises:
+            ExerciseNeeded: an answer is missing or wrong and `borrow` is False.
+        """
+        scope = sys._getframe(1).f_globals
+        for name in names:
+            exercise = self._exercises[name]
+            fn = scope.get(name)
+            result = check(exercise, fn) if fn is not None else None
+            if result is not None and result.state == "right":
+                continue
+            if borrow:
+                self._borrow(exercise, scope)
+                continue
+            state = "is not defined yet" if result is None else result.state.replace("_", " ")
+            raise ExerciseNeeded(
+                f"this cell builds on Exercise {exercise.number}, `{name}` ({state}). Solve it and run its cell first. "
+                + ("" if _sealed(exercise) else f'To go on without it, write check.needs("{name}", borrow=True) here.')
+            )
+
+    def _borrow(self, exercise: Exercise, scope: dict[str, Any]) -> None:
+        if _sealed(exercise):
+            raise ExerciseNeeded(f"`{exercise.name}` cannot be borrowed in this copy of the course; ask your instructor.")
+        reference = judge_of(exercise).reference
+        _borrowed.add(reference)
+        scope[exercise.name] = reference
+        print(f"Borrowed for now: the course's own `{exercise.name}` (Exercise {exercise.number}). Come back to it.")
+        folder = progress.work_folder()
+        if folder:
+            before = progress.read(folder).get(exercise.name)
+            state = before.state if before else "not_attempted"
+            score = before.score if before else 0.0
+            standing = progress.note(before, exercise.name, state=state, score=score, points=exercise.points, borrowed=True)
+            try:
+                progress.write(folder, standing)
+            except OSError:
+                pass
+
+
+def _is_borrowed(fn: Any) -> bool:
+    try:
+        return fn in _borrowed
+    except TypeError:
+        return False
+
+
+_tries: dict[str, int] = {}
+
+
+def _remembered(standing: progress.Standing, state: str) -> progress.Standing:
+    """Tries counted in memory where no progress is kept."""
+    import dataclasses
+
+    _tries[standing.exercise] = _tries.get(standing.exercise, 0) + (state in ("wrong", "error"))
+    return dataclasses.replace(standing, tries=_tries[standing.exercise])
+
+
+def _sealed(exercise: Exercise) -> bool:
+    """Whether the judge came sealed, as in the bundle that an instructor hands out."""
+    module = sys.modules.get(f"course_lib.exercises.judges.{exercise.unit.partition('_')[2]}")
+    return bool(getattr(module, "SEALED", False))

@@ -1,0 +1,185 @@
+"""The exercise contract: what an exercise is, and everything we know about it (one object, three uses).
+
+`Case`, `Hints` and `Exercise` are what a learner may see. `Criterion`, `Mistake` and `Judge` stay with whoever judges:
+in self-study that is the same process, in grading a clean one that never runs a student's code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set of inputs: a name that criteria can refer to, and plain values (tensors, numbers, strings, lists, dicts)."""
+
+    name: str
+    inputs: Values
+
+    def copy(self, device: torch.device | str | None = None) -> Case:
+        """The case with tensors of its own, strides kept, so that an answer that writes into its input harms nobody."""
+        return Case(self.name, _copied(self.inputs, device))
+
+
+def _copied(value: Any, device: torch.device | str | None) -> Any:
+    if isinstance(value, torch.Tensor):
+        twin = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype).copy_(value)
+        return twin.to(device) if device is not None else twin
+    if isinstance(value, dict):
+        return {key: _copied(item, device) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copied(item, device) for item in value)
+    return value
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Three hints, opened one at a time: the idea, the calls to look up, and the lines with gaps."""
+
+    concept: str
+    api: str
+    skeleton: str
+
+    def __iter__(self):
+        return iter((("Concept", self.concept), ("Functions to look up", self.api), ("Skeleton", self.skeleton)))
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What a learner is asked for, and how an answer is observed.
+
+    Attributes:
+        name: the function or class the learner writes; unique in the course.
+        unit: the unit's folder, such as "01_autoencoders".
+        title: a few words for lists and cards.
+        signature: as the learner sees it, `corrupt(images, noise, *, generator)`.
+        minutes: what it takes a learner.
+        difficulty: 1 (warm-up), 2 (core) or 3 (hard).
+        points: full marks; equals the sum of the judge's criteria.
+        hints: opened one at a time.
+        takeaway: the sentence that teaches once the answer is right.
+        cases: `cases(seed)` draws fresh inputs; CPU tensors, the same for the same seed.
+        observe: `observe(fn, case)` runs the answer and returns raw values, before and after; never a verdict.
+        library: dotted names in course_lib that already do it; they refuse to run while the answer is observed.
+        on_gpu: whether the first case is repeated on a GPU in self-study, when there is one.
+        number: "1.2": set by the registry from the order in the unit.
+    """
+
+    name: str
+    unit: str
+    title: str
+    signature: str
+    minutes: int
+    difficulty: int
+    points: float
+    hints: Hints
+    takeaway: str
+    cases: Callable[[int], Sequence[Case]]
+    observe: Callable[[Callable[..., Any], Case], Values]
+    library: tuple[str, ...] = ()
+    on_gpu: bool = True
+    number: str = ""
+
+
+class Trial(NamedTuple):
+    """One case as judged: what was seen (empty when the answer raised), what was expected, and the error if any."""
+
+    case: Case
+    seen: Values
+    expected: Values
+    error: Any = None
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One named thing an answer must do, worth its own points.
+
+    Attributes:
+        name: short, stable identifier.
+        points: what it is worth.
+        title: what a learner reads: "the KL is summed over latent dimensions".
+        passes: `passes(case, seen, expected) -> bool`, asked for every case it applies to; all must hold.
+        cases: the names of the cases it applies to; None means all.
+    """
+
+    name: str
+    points: float
+    title: str
+    passes: Callable[[Case, Values, Values], bool]
+    cases: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong implementation that people really write, with the sentence that helps.
+
+    It is recognised when an answer gives the same values as `fn`, or when `behaves(trials)` is true. `behaves` may
+    return a dict of fields for the text's {placeholders}.
+    """
+
+    name: str
+    fn: Callable[..., Any]
+    text: str
+    behaves: Callable[[Sequence[Trial]], bool | Values] | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What decides: an independent reference, criteria with points, the known mistakes, other right answers.
+
+    `exact` is False for answers that draw random numbers: they are judged by moments and other properties in the criteria,
+    and no message compares their values with the reference's.
+    """
+
+    reference: Callable[..., Any]
+    criteria: tuple[Criterion, ...]
+    mistakes: tuple[Mistake, ...]
+    alternatives: tuple[Callable[..., Any], ...]
+    exact: bool = True
+
+    @property
+    def points(self) -> float:
+        return sum(criterion.points for criterion in self.criteria)
+
+
+@dataclass(frozen=True)
+class Other:
+    """Stands for a value that is neither tensor, number, string, list nor dict: only its type's name is kept."""
+
+    type_name: str
+    shape: tuple[int, ...] | None = field(default=None)
+
+
+def close(seen: Any, expected: Any, *, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
+    """Whether two observed values agree: same structure and shapes, numbers to tolerance, NaN equal to NaN.
+
+    Tensors of different dtypes agree when their values do; ask for the dtype in a criterion of its own. A number and a
+    tensor never agree.
+
+    >>> close({"loss": torch.tensor(1.0)}, {"loss": torch.tensor(1.000001)}), close(1.0, torch.tensor(1.0))
+    (True, False)
+    """
+    if isinstance(seen, torch.Tensor) or isinstance(expected, torch.Tensor):
+        if not (isinstance(seen, torch.Tensor) and isinstance(expected, torch.Tensor)) or seen.shape != expected.shape:
+            return False
+        wide = torch.complex128 if seen.is_complex() or expected.is_complex() else torch.float64
+        return torch.allclose(seen.to(wide), expected.to(wide), rtol=rtol, atol=atol, equal_nan=True)
+    if isinstance(seen, dict) and isinstance(expected, dict):
+        return seen.keys() == expected.keys() and all(close(seen[k], expected[k], rtol=rtol, atol=atol) for k in seen)
+    if isinstance(seen, (list, tuple)) and isinstance(expected, (list, tuple)):
+        pairs = zip(seen, expected, strict=False)
+        return len(seen) == len(expected) and all(close(a, b, rtol=rtol, atol=atol) for a, b in pairs)
+    if isinstance(seen, bool) or isinstance(expected, bool):
+        return seen is expected
+    if isinstance(seen, (int, float)) and isinstance(expected, (int, float)):
+        if math.isnan(seen) or math.isnan(expected):
+            return math.isnan(seen) and math.isnan(expected)
+        return math.isclose(seen, expected, rel_tol=rtol, abs_tol=atol)
+    return type(seen) is type(expected) and bool(seen == expected)

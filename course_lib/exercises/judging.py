@@ -1,0 +1,278 @@
+"""Turns observed values into points, criteria and the name of the mistake. Runs no learner's code.
+
+The judge recomputes everything from the cases: the expected values by its own reference, the mistakes' values by the wrong
+implementations it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Trial, Values, close
+from course_lib.exercises.messages import Message, register
+from course_lib.exercises.observing import Observation, observe_all
+
+STATES = ("not_attempted", "error", "wrong", "right")
+
+
+@dataclass(frozen=True)
+class CriterionResult:
+    name: str
+    title: Message
+    score: float
+    points: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The judgement of one answer. `message` is the sentence for the learner; `mistake` the known mistake it behaves like."""
+
+    exercise: str
+    unit: str
+    state: str
+    score: float
+    points: float
+    message: Message
+    mistake: str | None = None
+    criteria: tuple[CriterionResult, ...] = ()
+    printed: str = field(default="", compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as plain data, the message rendered."""
+        return {
+            "exercise": self.exercise,
+            "unit": self.unit,
+            "state": self.state,
+            "score": self.score,
+            "points": self.points,
+            "mistake": self.mistake,
+            "message": self.message.render(),
+            "criteria": [{"name": c.name, "score": c.score, "points": c.points} for c in self.criteria],
+        }
+
+
+def register_sentences(exercise: Exercise, judge: Judge) -> None:
+    """Makes the exercise's own sentences known to the catalogue."""
+    for criterion in judge.criteria:
+        register(f"{exercise.name}.criterion.{criterion.name}", criterion.title)
+    for mistake in judge.mistakes:
+        register(f"{exercise.name}.mistake.{mistake.name}", mistake.text)
+
+
+def blank_result(exercise: Exercise, judge: Judge, state: str, message: Message, printed: str = "") -> Result:
+    """No points on any criterion."""
+    return Result(exercise.name, exercise.unit, state, 0.0, exercise.points, message, None, _criteria(exercise, judge, {}), printed)
+
+
+def judge_observations(exercise: Exercise, judge: Judge, observations: Sequence[Observation]) -> Result:
+    """Points, criteria and the diagnosed mistake for what was observed."""
+    printed = next((o.printed for o in observations if o.printed), "")
+    errors = [o.error for o in observations if o.error]
+    if errors and len(errors) == len(observations):
+        if all(error.is_stub for error in errors):
+            return blank_result(exercise, judge, "not_attempted", Message("contract.not_attempted"), printed)
+    # a case may be repeated on another device: what is expected of it depends on its inputs alone
+    expected = [_expect(exercise, judge.reference, o.case) for o in observations]
+    trials = [Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)]
+    met = {c.name: _meets(c, trials) for c in judge.criteria}
+    criteria = _criteria(exercise, judge, met)
+    score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
+    if all(met.values()):
+        message = Message("contract.right", {"takeaway": exercise.takeaway})
+        return Result(exercise.name, exercise.unit, "right", exercise.points, exercise.points, message, None, criteria, printed)
+    refused = next((e for e in errors if e.library_name), None)
+    mistake, fields = (None, {}) if refused else diagnose(exercise, judge, trials)
+    if refused:
+        message = Message("contract.used_library", {"name": refused.library_name})
+    elif mistake:
+        message = Message(f"{exercise.name}.mistake.{mistake.name}", fields)
+    else:
+        message = _general_message(criteria, trials, exact=judge.exact)
+    state = "error" if errors and len(errors) == len(observations) and not mistake else "wrong"
+    name = mistake.name if mistake else None
+    return Result(exercise.name, exercise.unit, state, score, exercise.points, message, name, criteria, printed)
+
+
+def _criteria(exercise: Exercise, judge: Judge, met: dict[str, bool]) -> tuple[CriterionResult, ...]:
+    return tuple(
+        CriterionResult(
+            c.name, Message(f"{exercise.name}.criterion.{c.name}"), float(c.points) if met.get(c.name) else 0.0, float(c.points)
+        )
+        for c in judge.criteria
+    )
+
+
+def _expect(exercise: Exercise, fn: Any, case: Case) -> Values:
+    observation = observe_all(exercise, fn, [case], guard=False)[0]
+    if observation.error:
+        raise RuntimeError(f"the reference of {exercise.name} failed on case {case.name}: {observation.error}")
+    return observation.values
+
+
+def _meets(criterion: Any, trials: Sequence[Trial]) -> bool:
+    applicable = [t for t in trials if criterion.cases is None or t.case.name in criterion.cases]
+    if not applicable:
+        raise ValueError(f"criterion {criterion.name!r} applies to no case: it names {criterion.cases}")
+    for trial in applicable:
+        if trial.error:
+            return False
+        try:
+            if not criterion.passes(trial.case, trial.seen, trial.expected):
+                return False
+        except Exception:  # values of another kind than the criterion can compare: not met
+            return False
+    return True
+
+
+# --- which known mistake is it? ------------------------------------------------------------------------------------------
+
+
+def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple[Mistake | None, Values]:
+    """The known mistake that the answer behaves like, and the fields of its sentence.
+
+    First a mistake whose values the answer reproduces on every case, then one it reproduces wherever it is wrong, then the
+    first whose predicate recognises the behaviour.
+    """
+    wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
+    theirs = {}
+    for mistake in judge.mistakes:
+        seen = observe_all(exercise, mistake.fn, [t.case for t in trials], guard=False)
+        theirs[mistake.name] = [_same(t, o) for t, o in zip(trials, seen, strict=True)], [
+            bool(o.error) or not close(o.values, t.expected) for t, o in zip(trials, seen, strict=True)
+        ]
+    for everywhere in (True, False):
+        for mistake in judge.mistakes:
+            same, is_wrong = theirs[mistake.name]
+            where = range(len(trials)) if everywhere else wrong
+            if wrong and any(is_wrong) and all(same[i] for i in where):
+                return mistake, _fields(mistake, trials)
+    for mistake in judge.mistakes:
+        found = _behaves(mistake, trials)
+        if found:
+            return mistake, found if isinstance(found, dict) else {}
+    return None, {}
+
+
+def _same(trial: Trial, other: Observation) -> bool:
+    if trial.error or other.error:
+        return bool(trial.error and other.error) and trial.error.type == other.error.type  # type: ignore[union-attr]
+    return close(trial.seen, other.values)
+
+
+def _behaves(mistake: Mistake, trials: Sequence[Trial]) -> bool | Values:
+    if mistake.behaves is None:
+        return False
+    try:
+        return mistake.behaves(trials)
+    except Exception:  # a predicate that cannot read these values does not recognise them
+        return False
+
+
+def _fields(mistake: Mistake, trials: Sequence[Trial]) -> Values:
+    found = _behaves(mistake, trials)
+    return found if isinstance(found, dict) else {}
+
+
+# --- no known mistake: say what differs ----------------------------------------------------------------------------------
+
+
+def _general_message(criteria: Sequence[CriterionResult], trials: Sequence[Trial], *, exact: bool) -> Message:
+    for trial in trials:
+        if not trial.error:
+            continue
+        where = f" (line {trial.error.line}: `{trial.error.source}`)" if trial.error.line and trial.error.source else ""
+        some = any(not t.error for t in trials)
+        fields = {"type": trial.error.type, "text": trial.error.text, "where": where, "case": describe_case(trial.case)}
+        return Message("contract.error_some" if some else "contract.error", fields)
+    for trial in trials:
+        for key, expected in trial.expected.items():
+            difference = _difference(key, trial.seen.get(key), expected, trial.case, exact=exact)
+            if difference:
+                return difference
+    titles = "; ".join(c.title.render() for c in criteria if not c.score)
+    return Message("contract.unmet", {"titles": titles})
+
+
+def _difference(key: str, seen: Any, expected: Any, case: Case, *, exact: bool) -> Message | None:
+    name, inputs = key.replace("_", " "), describe_case(case)
+    if seen is None and expected is not None:
+        return Message("contract.returns_none", {"key": name, "expected": kind(expected)})
+    if _family(seen) != _family(expected):
+        return Message("contract.wrong_type", {"key": name, "given": kind(seen), "expected": kind(expected)})
+    if isinstance(expected, torch.Tensor):
+        if seen.shape != expected.shape:
+            fields = {"key": name, "given": tuple(seen.shape), "expected": tuple(expected.shape), "case": inputs}
+            return Message("contract.wrong_shape", fields)
+        if seen.is_floating_point() and not seen.isfinite().all() and expected.isfinite().all():
+            given = "nan" if seen.isnan().any() else "inf"
+            return Message("contract.not_finite", {"key": name, "given": given, "case": inputs})
+        if exact and not close(seen, expected):
+            return _differing_values(name, seen, expected, inputs)
+        if seen.dtype != expected.dtype:
+            return Message("contract.wrong_dtype", {"key": name, "given": seen.dtype, "expected": expected.dtype, "case": inputs})
+    elif exact and not close(seen, expected):
+        if isinstance(expected, dict):
+            for inner, value in expected.items():
+                found = _difference(f"{key}[{inner!r}]", seen.get(inner), value, case, exact=exact)
+                if found:
+                    return found
+        fields = {"key": name, "given": _short(seen), "expected": _short(expected), "case": inputs}
+        return Message("contract.wrong_value", fields)
+    return None
+
+
+def _differing_values(name: str, seen: torch.Tensor, expected: torch.Tensor, inputs: str) -> Message:
+    if seen.numel() == 1:
+        fields = {"key": name, "given": _short(seen.item()), "expected": _short(expected.item()), "case": inputs}
+        return Message("contract.wrong_value", fields)
+    gap = (seen.double() - expected.double()).abs()
+    off = int((gap > 1e-5 + 1e-4 * expected.double().abs()).sum())
+    fields = {"key": name, "share": off, "count": gap.numel(), "gap": f"{gap.nan_to_num().max().item():.3g}", "case": inputs}
+    return Message("contract.wrong_values", fields)
+
+
+def _family(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return "tensor"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    return value.type_name if isinstance(value, Other) else type(value).__name__
+
+
+def kind(value: Any) -> str:
+    """What a value is, in words: "a tensor of shape (4, 10)", "a float", "a numpy.ndarray"."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Other):
+        return _with_article(value.type_name)
+    if value is None:
+        return "None"
+    return _with_article(type(value).__name__)
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def describe_case(case: Case) -> str:
+    """The inputs of a case in words: "plain: images (4, 1, 5, 7) float32, labels (4,) int64"."""
+    parts = []
+    for name, value in case.inputs.items():
+        if isinstance(value, torch.Tensor):
+            parts.append(f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}")
+        elif isinstance(value, (int, float, str)) and len(str(value)) <= 20:
+            parts.append(f"{name} {value}")
+    return f"{case.name.replace('_', ' ')}: {', '.join(parts)}" if parts else case.name.replace("_", " ")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,246 @@
+"""Runs an answer on a case and brings back raw values. This is the half that runs beside the learner's code.
+
+Nothing here knows a reference, an expected value or a criterion: in grading this module runs in the student's sandbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import linecache
+import os
+import random
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from course_lib.exercises.contract import Case, Exercise, Other, Values
+
+PRINT_LIMIT = 20_000  # characters of a learner's output that are kept
+
+
+class LibraryRefused(RuntimeError):
+    """Raised by a function of course_lib that does just what the learner is being asked to write."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception of the learner's code: type, text, and the line of theirs that led to it."""
+
+    type: str
+    text: str
+    line: int | None = None
+    source: str = ""
+    library_name: str = ""
+
+    @property
+    def is_stub(self) -> bool:
+        return self.type == "NotImplementedError" and self.text.startswith("Exercise")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one case brought: values, or a failure; and what the code printed."""
+
+    case: Case
+    values: Values
+    error: Failure | None = None
+    printed: str = ""
+
+
+def observe_all(
+    exercise: Exercise,
+    fn: Callable[..., Any],
+    cases: Sequence[Case],
+    *,
+    guard: bool = True,
+    device: torch.device | str | None = None,
+) -> list[Observation]:
+    """Observes `fn` on a copy of every case: output captured, global random state put back, the library's own versions refused.
+
+    Args:
+        guard: False lets the library's own versions run, for a reference that is one of them.
+        device: where the copies' tensors go; observed values come back to the CPU all the same.
+    """
+    refused = library_refused(exercise.library) if guard else contextlib.nullcontext()
+    with refused, _random_state_restored():
+        return [_observe_one(exercise, fn, case, device) for case in cases]
+
+
+def _observe_one(exercise: Exercise, fn: Callable[..., Any], case: Case, device: torch.device | str | None) -> Observation:
+    _seed_everything(0)
+    values: Values = {}
+    error = None
+    output = CapturedOutput()
+    with output:
+        try:
+            values = {str(key): plain(value) for key, value in exercise.observe(fn, case.copy(device)).items()}
+        except BaseException as caught:  # SystemExit and KeyboardInterrupt too: a check never raises
+            error = failure_of(caught, fn)
+    return Observation(case, values, error, output.text)
+
+
+def failure_of(caught: BaseException, fn: Any) -> Failure:
+    """Describes an exception, pointing at the last line of the learner's own source that it passed through."""
+    line, source = None, ""
+    filename = source_file(fn)
+    for frame in traceback.extract_tb(caught.__traceback__):
+        if filename is not None and frame.filename == filename:
+            line, source = frame.lineno, (frame.line or linecache.getline(filename, frame.lineno or 0)).strip()
+    text = " ".join(str(caught).split())
+    library_name = text if isinstance(caught, LibraryRefused) else ""
+    return Failure(type(caught).__name__, text[:500], line, source, library_name)
+
+
+def source_file(fn: Any) -> str | None:
+    """The file a function or class was written in (in a notebook: the cell), or None."""
+    with contextlib.suppress(Exception):
+        if isinstance(fn, type):
+            code = next(v.__code__ for v in vars(fn).values() if inspect.isfunction(v))
+        else:
+            code = inspect.unwrap(fn).__code__
+        return code.co_filename
+    return None
+
+
+def plain(value: Any) -> Any:
+    """A raw value as data: tensors detached, cloned and on the CPU; numbers, strings, lists and dicts; else only a type's name."""
+    if isinstance(value, torch.Tensor):
+        if type(value) not in (torch.Tensor, torch.nn.Parameter):
+            return Other(type(value).__name__, tuple(value.shape))
+        return value.detach().cpu().clone()
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, np.generic):
+        return Other(f"numpy.{type(value).__name__}", ())
+    if isinstance(value, np.ndarray):
+        return Other("numpy.ndarray", value.shape)
+    if type(value) is dict:
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return Other(type(value).__name__)
+
+
+# --- the library's own versions refuse while an answer is observed -----------------------------------------------------
+
+
+def _refuse(*args: Any, **kwargs: Any) -> None:
+    import sys
+
+    from course_lib.exercises.observing import LibraryRefused
+
+    raise LibraryRefused(sys._getframe().f_code.co_name)
+
+
+def resolve(name: str) -> Any:
+    """The object behind a dotted name in course_lib, such as "course_lib.evaluation.accuracy".
+
+    Raises:
+        AttributeError, ModuleNotFoundError: there is no such thing.
+    """
+    module_name, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module_name), attribute)
+
+
+@contextlib.contextmanager
+def library_refused(names: Sequence[str]) -> Iterator[None]:
+    """While open, the named functions and classes of course_lib raise LibraryRefused, under whatever name they were imported.
+
+    The code object itself is exchanged, because the learner's cell may hold a reference that patching the module would miss.
+    """
+    changed: list[tuple[Any, Any]] = []
+    try:
+        for name in names:
+            thing = resolve(name)
+            function = inspect.unwrap(thing.__init__ if isinstance(thing, type) else thing)
+            if function.__code__.co_freevars:
+                raise TypeError(f"{name} is a closure and cannot be refused; list a plain function in Exercise.library.")
+            changed.append((function, function.__code__))
+            function.__code__ = _refuse.__code__.replace(co_name=name.rpartition(".")[2])
+        yield
+    finally:
+        for function, code in reversed(changed):
+            function.__code__ = code
+
+
+# --- output, captured at the level of file descriptors ------------------------------------------------------------------
+
+
+class CapturedOutput:
+    """Context manager: nothing written to stdout or stderr inside reaches the notebook; `text` holds it afterwards.
+
+    nbgrader takes a byte on stderr for a failed check, so file descriptors are redirected as well as the Python streams,
+    and ipykernel's own stream objects, which a logging handler may hold.
+    """
+
+    def __init__(self, limit: int = PRINT_LIMIT) -> None:
+        self.limit = limit
+        self.text = ""
+
+    def __enter__(self) -> CapturedOutput:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._streams = sys.stdout, sys.stderr
+        for stream in self._streams:
+            with contextlib.suppress(Exception):
+                stream.flush()
+        self._saved = []
+        for descriptor in (1, 2):
+            with contextlib.suppress(OSError):
+                self._saved.append((descriptor, os.dup(descriptor)))
+                os.dup2(self._file.fileno(), descriptor)
+        self._sink = io.TextIOWrapper(os.fdopen(os.dup(self._file.fileno()), "wb", 0), "utf-8", "replace", write_through=True)
+        self._redirected = [s for s in self._streams if hasattr(s, "pub_thread")]  # ipykernel's OutStream
+        for stream in self._redirected:
+            stream.write = self._sink.write
+        sys.stdout = sys.stderr = self._sink
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout, sys.stderr = self._streams
+        for stream in self._redirected:
+            with contextlib.suppress(AttributeError):
+                del stream.write
+        with contextlib.suppress(Exception):
+            self._sink.flush()
+        for descriptor, saved in self._saved:
+            os.dup2(saved, descriptor)
+            os.close(saved)
+        with contextlib.suppress(Exception):
+            size = self._file.seek(0, os.SEEK_END)
+            self._file.seek(0)
+            self.text = self._file.read(self.limit).decode("utf-8", "replace")
+            if size > self.limit:
+                self.text += f"\n[... {size - self.limit:,} more bytes of output]"
+        with contextlib.suppress(Exception):
+            self._sink.close()
+        self._file.close()
+
+
+# --- random state --------------------------------------------------------------------------------------------------------
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def _random_state_restored() -> Iterator[None]:
+    states = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=list(devices)):
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

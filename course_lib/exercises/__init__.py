@@ -1,8 +1,8 @@
 """The exercises of the course: the contract, its registry, and the checks that notebooks use.
 
-    from course_lib.exercises import checks_for
-    check = checks_for("01_autoencoders")
-    check.corrupt(corrupt)
+from course_lib.exercises import checks_for
+check = checks_for("01_autoencoders")
+check.corrupt(corrupt)
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def _registry() -> dict[str, tuple[Exercise, ...]]:
         module = importlib.import_module(f"{__name__}.{info.name}")
         unit = getattr(module, "UNIT", None)
         if unit:
-            numbered = (dataclasses.replace(e, number=f"{int(unit[:2])}.{i}") for i, e in enumerate(module.EXERCISES, 1))
+            numbered = (
+                dataclasses.replace(e, number=f"{int(unit[:2])}.{i}") for i, e in enumerate(module.EXERCISES, 1)
+            )
             found[unit] = tuple(numbered)
     return dict(sorted(found.items()))
 

@@ -1,7 +1,8 @@
-"""The feedback card under a check: state in words, criteria, the sentence that helps, hints one at a time, the solution.
+"""The feedback card under a check: state in words, criteria, the sentence that helps, hints, the solution.
 
-Plain HTML without scripts, in the theme's own colors (JupyterLab's variables, with system colors elsewhere), so that it is
-legible in light and dark and reads in order for a screen reader; state is said in words and never by color alone.
+Plain HTML without scripts, in the theme's own colors (JupyterLab's variables, with system colors elsewhere), so
+that it is legible in light and dark and reads in order for a screen reader; state is said in words and never by
+color alone. Hints open one at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from course_lib.exercises.progress import TRIES_BEFORE_SOLUTION, Standing
 
 WORDS = {"not_attempted": "Not attempted yet", "error": "Error", "wrong": "Not right yet", "right": "Right"}
 EDGES = {"not_attempted": "#7a7a7a", "error": "#d55e00", "wrong": "#e69f00", "right": "#009e73"}  # Okabe-Ito
+STYLE = (
+    "border:1px solid var(--jp-border-color1,GrayText);border-radius:4px;padding:.6em 1em;margin:.3em 0;max-width:46em;"
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);line-height:1.5;"
+    "color:var(--jp-ui-font-color0,CanvasText);background:var(--jp-layout-color1,Canvas)"
+)
 MARKS = {True: "✓", False: "✗"}
 
 
@@ -29,12 +35,10 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
     label = html.escape(f"{title}. {word}. {points}.")
     message = Message("contract.borrowed") if borrowed else result.message
     parts = [
-        f'<section class="course-card" data-state="{result.state}" data-exercise="{exercise.name}" role="status" aria-label="{label}" '
-        f'style="border:1px solid var(--jp-border-color1,GrayText);border-left:8px solid {EDGES[result.state]};border-radius:4px;'
-        "padding:.6em 1em;margin:.3em 0;max-width:46em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);line-height:1.5;"
-        'color:var(--jp-ui-font-color0,CanvasText);background:var(--jp-layout-color1,Canvas)">',
-        f'<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap"><strong>{html.escape(word)}</strong>'
-        f"<span>{html.escape(title)}</span><span>{points}</span></div>",
+        f'<section class="course-card" data-state="{result.state}" data-exercise="{exercise.name}" role="status" '
+        f'aria-label="{label}" style="{STYLE};border-left:8px solid {EDGES[result.state]}">',
+        '<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap">'
+        f"<strong>{html.escape(word)}</strong><span>{html.escape(title)}</span><span>{points}</span></div>",
         f'<p style="margin:.5em 0">{_marked_up(message.render())}</p>',
     ]
     if result.state in ("wrong", "error") and result.criteria:
@@ -56,7 +60,8 @@ def _criteria(result: Result) -> str:
         met = criterion.score > 0
         said = "met" if met else "not met"
         rows.append(
-            f'<li style="list-style:none"><span aria-hidden="true">{MARKS[met]}</span> {_marked_up(criterion.title.render())}'
+            f'<li style="list-style:none"><span aria-hidden="true">{MARKS[met]}</span> '
+            f"{_marked_up(criterion.title.render())}"
             f" <em>({said}, {criterion.score:g} of {criterion.points:g})</em></li>"
         )
     return f'<ul aria-label="Criteria" style="margin:.3em 0;padding-left:.5em">{"".join(rows)}</ul>'
@@ -97,14 +102,20 @@ def _solution_source(folder: Path, grade_id: str) -> str:
         for cell in text.split("\n# %%")[1:]:
             header, _, body = cell.partition("\n")
             if f'"grade_id": "{grade_id}"' in header and '"solution": true' in header:
-                kept = [line for line in body.splitlines() if "### BEGIN SOLUTION" not in line and "### END SOLUTION" not in line]
+                kept = [
+                    line
+                    for line in body.splitlines()
+                    if "### BEGIN SOLUTION" not in line and "### END SOLUTION" not in line
+                ]
                 return "\n".join(kept).strip()
     return ""
 
 
 def text_card(exercise: Exercise, result: Result) -> str:
     """The card for a terminal."""
-    lines = [f"{WORDS[result.state]}: Exercise {exercise.number} {exercise.name}, {result.score:g} of {result.points:g} points"]
+    lines = [
+        f"{WORDS[result.state]}: Exercise {exercise.number} {exercise.name}, {result.score:g} of {result.points:g} points"
+    ]
     lines.append(f"  {result.message.render()}")
     if result.state in ("wrong", "error"):
         for criterion in result.criteria:

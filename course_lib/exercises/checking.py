@@ -1,11 +1,14 @@
 """Self-study and stock nbgrader: run an answer, judge it here, show a card whose value is the score.
 
-What nbgrader makes of a check cell (tested facts, held by a test): text/plain must be the bare number, nothing may reach
-stderr, and nothing may be raised. So `Score` is a plain float with an HTML card beside it, and a check catches everything.
+What nbgrader makes of a check cell (tested facts, held by a test): text/plain must be the bare number, nothing may
+reach stderr, and nothing may be raised. So `Score` is a plain float with an HTML card beside it, and a check catches
+everything.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
 import sys
 import weakref
@@ -25,10 +28,12 @@ _borrowed: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
-    """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever the answer does."""
+    """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever it is given."""
     judge = judge_of(exercise)
     if not callable(fn):
-        return blank_result(exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)}))
+        return blank_result(
+            exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
+        )
     try:
         cases = list(exercise.cases(seed))
         observations = observe_all(exercise, fn, cases)
@@ -45,7 +50,7 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
 
 
 def answers_in_file(path: Path) -> dict[str, Any]:
-    """The names that a Python file defines, run as a notebook's cells would be: torch, nn, F and math are there already.
+    """The names that a Python file defines, run like a notebook's cells: torch, nn, F and math are there already.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -88,7 +93,9 @@ def check_file(name: str, path: str | Path) -> Result:
     answers = answers_in_file(Path(path))
     if name not in answers:
         found = ", ".join(k for k, v in answers.items() if callable(v)) or "no function at all"
-        raise ValueError(f"{path} does not define `{name}`; it defines {found}. Name your function `{exercise.signature}`.")
+        raise ValueError(
+            f"{path} does not define `{name}`; it defines {found}. Name your function `{exercise.signature}`."
+        )
     return check(exercise, answers[name])
 
 
@@ -130,7 +137,9 @@ class Checks:
     def __getattr__(self, name: str) -> Callable[[Any], Score]:
         exercises = self.__dict__.get("_exercises", {})
         if name not in exercises:
-            raise AttributeError(f"unit {self.__dict__.get('_unit')} has no exercise {name!r}; it has {', '.join(exercises)}.")
+            raise AttributeError(
+                f"unit {self.__dict__.get('_unit')} has no exercise {name!r}; it has {', '.join(exercises)}."
+            )
         return lambda fn: self._show(exercises[name], fn)
 
     def _show(self, exercise: Exercise, fn: Any) -> Score:
@@ -148,10 +157,8 @@ class Checks:
             borrowed=borrowed,
         )
         if folder:
-            try:
+            with contextlib.suppress(OSError):  # a read-only folder costs the record, not the check
                 progress.write(folder, standing)
-            except OSError:
-                pass  # a read-only folder costs the record, not the check
         else:
             standing = _remembered(standing, result.state)
         return scored(result, card(exercise, result, standing=standing, borrowed=borrowed))
@@ -184,7 +191,9 @@ class Checks:
 
     def _borrow(self, exercise: Exercise, scope: dict[str, Any]) -> None:
         if _sealed(exercise):
-            raise ExerciseNeeded(f"`{exercise.name}` cannot be borrowed in this copy of the course; ask your instructor.")
+            raise ExerciseNeeded(
+                f"`{exercise.name}` cannot be borrowed in this copy of the course; ask your instructor."
+            )
         reference = judge_of(exercise).reference
         _borrowed.add(reference)
         scope[exercise.name] = reference
@@ -194,11 +203,11 @@ class Checks:
             before = progress.read(folder).get(exercise.name)
             state = before.state if before else "not_attempted"
             score = before.score if before else 0.0
-            standing = progress.note(before, exercise.name, state=state, score=score, points=exercise.points, borrowed=True)
-            try:
+            standing = progress.note(
+                before, exercise.name, state=state, score=score, points=exercise.points, borrowed=True
+            )
+            with contextlib.suppress(OSError):
                 progress.write(folder, standing)
-            except OSError:
-                pass
 
 
 def _is_borrowed(fn: Any) -> bool:
@@ -213,8 +222,6 @@ _tries: dict[str, int] = {}
 
 def _remembered(standing: progress.Standing, state: str) -> progress.Standing:
     """Tries counted in memory where no progress is kept."""
-    import dataclasses
-
     _tries[standing.exercise] = _tries.get(standing.exercise, 0) + (state in ("wrong", "error"))
     return dataclasses.replace(standing, tries=_tries[standing.exercise])
 

@@ -18,7 +18,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs: a name that criteria can refer to, and plain values (tensors, numbers, strings, lists, dicts)."""
+    """One set of inputs: a name that criteria can refer to, and plain values (tensors, numbers, strings, lists)."""
 
     name: str
     inputs: Values
@@ -134,8 +134,8 @@ class Mistake:
 class Judge:
     """What decides: an independent reference, criteria with points, the known mistakes, other right answers.
 
-    `exact` is False for answers that draw random numbers: they are judged by moments and other properties in the criteria,
-    and no message compares their values with the reference's.
+    `exact` is False for answers that draw random numbers: they are judged by moments and other properties in the
+    criteria, and no message compares their values with the reference's.
     """
 
     reference: Callable[..., Any]

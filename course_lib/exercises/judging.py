@@ -1,7 +1,7 @@
 """Turns observed values into points, criteria and the name of the mistake. Runs no learner's code.
 
-The judge recomputes everything from the cases: the expected values by its own reference, the mistakes' values by the wrong
-implementations it knows.
+The judge recomputes everything from the cases: the expected values by its own reference, the mistakes' values by the
+wrong implementations it knows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class Result:
-    """The judgement of one answer. `message` is the sentence for the learner; `mistake` the known mistake it behaves like."""
+    """The judgement of one answer: `message` is the sentence for the learner, `mistake` the one it behaves like."""
 
     exercise: str
     unit: str
@@ -65,25 +65,38 @@ def register_sentences(exercise: Exercise, judge: Judge) -> None:
 
 def blank_result(exercise: Exercise, judge: Judge, state: str, message: Message, printed: str = "") -> Result:
     """No points on any criterion."""
-    return Result(exercise.name, exercise.unit, state, 0.0, exercise.points, message, None, _criteria(exercise, judge, {}), printed)
+    return Result(
+        exercise.name,
+        exercise.unit,
+        state,
+        0.0,
+        exercise.points,
+        message,
+        None,
+        _criteria(exercise, judge, {}),
+        printed,
+    )
 
 
 def judge_observations(exercise: Exercise, judge: Judge, observations: Sequence[Observation]) -> Result:
     """Points, criteria and the diagnosed mistake for what was observed."""
     printed = next((o.printed for o in observations if o.printed), "")
     errors = [o.error for o in observations if o.error]
-    if errors and len(errors) == len(observations):
-        if all(error.is_stub for error in errors):
-            return blank_result(exercise, judge, "not_attempted", Message("contract.not_attempted"), printed)
+    if errors and len(errors) == len(observations) and all(error.is_stub for error in errors):
+        return blank_result(exercise, judge, "not_attempted", Message("contract.not_attempted"), printed)
     # a case may be repeated on another device: what is expected of it depends on its inputs alone
     expected = [_expect(exercise, judge.reference, o.case) for o in observations]
-    trials = [Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)]
+    trials = [
+        Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
+    ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
     criteria = _criteria(exercise, judge, met)
     score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
     if all(met.values()):
         message = Message("contract.right", {"takeaway": exercise.takeaway})
-        return Result(exercise.name, exercise.unit, "right", exercise.points, exercise.points, message, None, criteria, printed)
+        return Result(
+            exercise.name, exercise.unit, "right", exercise.points, exercise.points, message, None, criteria, printed
+        )
     refused = next((e for e in errors if e.library_name), None)
     mistake, fields = (None, {}) if refused else diagnose(exercise, judge, trials)
     if refused:
@@ -100,7 +113,10 @@ def judge_observations(exercise: Exercise, judge: Judge, observations: Sequence[
 def _criteria(exercise: Exercise, judge: Judge, met: dict[str, bool]) -> tuple[CriterionResult, ...]:
     return tuple(
         CriterionResult(
-            c.name, Message(f"{exercise.name}.criterion.{c.name}"), float(c.points) if met.get(c.name) else 0.0, float(c.points)
+            c.name,
+            Message(f"{exercise.name}.criterion.{c.name}"),
+            float(c.points) if met.get(c.name) else 0.0,
+            float(c.points),
         )
         for c in judge.criteria
     )
@@ -128,22 +144,23 @@ def _meets(criterion: Any, trials: Sequence[Trial]) -> bool:
     return True
 
 
-# --- which known mistake is it? ------------------------------------------------------------------------------------------
+# --- which known mistake is it? -------------------------------------------------------------------------------------
 
 
 def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple[Mistake | None, Values]:
     """The known mistake that the answer behaves like, and the fields of its sentence.
 
-    First a mistake whose values the answer reproduces on every case, then one it reproduces wherever it is wrong, then the
-    first whose predicate recognises the behaviour.
+    First a mistake whose values the answer reproduces on every case, then one it reproduces wherever it is wrong, then
+    the first whose predicate recognises the behaviour.
     """
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
     theirs = {}
     for mistake in judge.mistakes:
         seen = observe_all(exercise, mistake.fn, [t.case for t in trials], guard=False)
-        theirs[mistake.name] = [_same(t, o) for t, o in zip(trials, seen, strict=True)], [
-            bool(o.error) or not close(o.values, t.expected) for t, o in zip(trials, seen, strict=True)
-        ]
+        theirs[mistake.name] = (
+            [_same(t, o) for t, o in zip(trials, seen, strict=True)],
+            [bool(o.error) or not close(o.values, t.expected) for t, o in zip(trials, seen, strict=True)],
+        )
     for everywhere in (True, False):
         for mistake in judge.mistakes:
             same, is_wrong = theirs[mistake.name]
@@ -177,7 +194,7 @@ def _fields(mistake: Mistake, trials: Sequence[Trial]) -> Values:
     return found if isinstance(found, dict) else {}
 
 
-# --- no known mistake: say what differs ----------------------------------------------------------------------------------
+# --- no known mistake: say what differs -----------------------------------------------------------------------------
 
 
 def _general_message(criteria: Sequence[CriterionResult], trials: Sequence[Trial], *, exact: bool) -> Message:
@@ -213,7 +230,9 @@ def _difference(key: str, seen: Any, expected: Any, case: Case, *, exact: bool) 
         if exact and not close(seen, expected):
             return _differing_values(name, seen, expected, inputs)
         if seen.dtype != expected.dtype:
-            return Message("contract.wrong_dtype", {"key": name, "given": seen.dtype, "expected": expected.dtype, "case": inputs})
+            return Message(
+                "contract.wrong_dtype", {"key": name, "given": seen.dtype, "expected": expected.dtype, "case": inputs}
+            )
     elif exact and not close(seen, expected):
         if isinstance(expected, dict):
             for inner, value in expected.items():
@@ -231,7 +250,13 @@ def _differing_values(name: str, seen: torch.Tensor, expected: torch.Tensor, inp
         return Message("contract.wrong_value", fields)
     gap = (seen.double() - expected.double()).abs()
     off = int((gap > 1e-5 + 1e-4 * expected.double().abs()).sum())
-    fields = {"key": name, "share": off, "count": gap.numel(), "gap": f"{gap.nan_to_num().max().item():.3g}", "case": inputs}
+    fields = {
+        "key": name,
+        "share": off,
+        "count": gap.numel(),
+        "gap": f"{gap.nan_to_num().max().item():.3g}",
+        "case": inputs,
+    }
     return Message("contract.wrong_values", fields)
 
 

@@ -1,7 +1,7 @@
-"""Messages as (id, fields) pairs, rendered only when shown: stored results are neutral, and languages can be added.
+"""Messages as (id, fields) pairs, rendered only when shown: stored results are neutral, languages can be added.
 
-The sentences of the contract itself stand in `SENTENCES`; those of criteria and mistakes are registered when their judge
-is loaded.
+The sentences of the contract itself stand in `SENTENCES`; those of criteria and mistakes are registered when their
+judge is loaded.
 """
 
 from __future__ import annotations
@@ -12,23 +12,37 @@ from typing import Any
 SENTENCES = {
     "contract.right": "Right. {takeaway}",
     "contract.borrowed": "This is the course's own version, borrowed so that you can go on. Come back to it.",
-    "contract.not_attempted": "Not attempted yet. Replace the line `raise NotImplementedError(...)` in the cell above by your code, "
-    "run that cell, then run this one again.",
-    "contract.not_callable": "`check.{name}` needs your function or class itself: `check.{name}({name})`. It was given {given}.",
+    "contract.not_attempted": (
+        "Not attempted yet. Replace the line `raise NotImplementedError(...)` in the cell above by your code,"
+        " run that cell, then run this one again."
+    ),
+    "contract.not_callable": (
+        "`check.{name}` needs your function or class itself: `check.{name}({name})`. It was given {given}."
+    ),
     "contract.error": "Your code stopped with {type}: {text}{where}. Inputs that led to it: {case}.",
-    "contract.error_some": "Your code works on some inputs, but stopped with {type}: {text}{where}. Inputs that led to it: {case}.",
+    "contract.error_some": (
+        "Your code works on some inputs, but stopped with {type}: {text}{where}. Inputs that led to it: {case}."
+    ),
     "contract.interrupted": "The check was interrupted before your code finished. Is there a loop that never ends?",
-    "contract.used_library": "`{name}` from course_lib already does what you are asked to write here. Write it with PyTorch itself; "
-    "afterwards the library's version is yours to use.",
-    "contract.returns_none": "Your code gives back None where {expected} was expected ({key}). Is the `return` missing?",
+    "contract.used_library": (
+        "`{name}` from course_lib already does what you are asked to write here. Write it with PyTorch "
+        "itself; afterwards the library's version is yours to use."
+    ),
+    "contract.returns_none": (
+        "Your code gives back None where {expected} was expected ({key}). Is the `return` missing?"
+    ),
     "contract.wrong_type": "{key} should be {expected}, but it is {given}.",
     "contract.wrong_shape": "{key} should have shape {expected}, but it has shape {given} (inputs: {case}).",
     "contract.wrong_dtype": "{key} should have dtype {expected}, but it has dtype {given} (inputs: {case}).",
     "contract.not_finite": "{key} contains {given}, which is not a finite number (inputs: {case}).",
     "contract.wrong_value": "{key} is {given}, expected {expected} (inputs: {case}).",
-    "contract.wrong_values": "{key} differs from what was expected in {share} of its {count} entries, by up to {gap} (inputs: {case}).",
+    "contract.wrong_values": (
+        "{key} differs from what was expected in {share} of its {count} entries, by up to {gap} (inputs: {case})."
+    ),
     "contract.unmet": "Not met yet: {titles}.",
-    "contract.judge_failed": "This check itself failed ({text}). That is a fault of the course, not of your answer: please report it.",
+    "contract.judge_failed": (
+        "This check itself failed ({text}). That is a fault of the course, not of your answer: please report it."
+    ),
 }
 
 _registered: dict[str, str] = {}

@@ -64,7 +64,7 @@ def observe_all(
     guard: bool = True,
     device: torch.device | str | None = None,
 ) -> list[Observation]:
-    """Observes `fn` on a copy of every case: output captured, global random state put back, the library's own versions refused.
+    """Observes `fn` on a copy of every case: output captured, random state put back, the library's own versions refused.
 
     Args:
         guard: False lets the library's own versions run, for a reference that is one of them.
@@ -75,7 +75,9 @@ def observe_all(
         return [_observe_one(exercise, fn, case, device) for case in cases]
 
 
-def _observe_one(exercise: Exercise, fn: Callable[..., Any], case: Case, device: torch.device | str | None) -> Observation:
+def _observe_one(
+    exercise: Exercise, fn: Callable[..., Any], case: Case, device: torch.device | str | None
+) -> Observation:
     _seed_everything(0)
     values: Values = {}
     error = None
@@ -112,7 +114,7 @@ def source_file(fn: Any) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """A raw value as data: tensors detached, cloned and on the CPU; numbers, strings, lists and dicts; else only a type's name."""
+    """A raw value as data: tensors detached, cloned, on the CPU; numbers, strings, lists, dicts; else a type's name."""
     if isinstance(value, torch.Tensor):
         if type(value) not in (torch.Tensor, torch.nn.Parameter):
             return Other(type(value).__name__, tuple(value.shape))
@@ -130,7 +132,7 @@ def plain(value: Any) -> Any:
     return Other(type(value).__name__)
 
 
-# --- the library's own versions refuse while an answer is observed -----------------------------------------------------
+# --- the library's own versions refuse while an answer is observed --------------------------------------------------
 
 
 def _refuse(*args: Any, **kwargs: Any) -> None:
@@ -153,9 +155,10 @@ def resolve(name: str) -> Any:
 
 @contextlib.contextmanager
 def library_refused(names: Sequence[str]) -> Iterator[None]:
-    """While open, the named functions and classes of course_lib raise LibraryRefused, under whatever name they were imported.
+    """While open, the named functions and classes of course_lib raise LibraryRefused, however they were imported.
 
-    The code object itself is exchanged, because the learner's cell may hold a reference that patching the module would miss.
+    The code object itself is exchanged, because the learner's cell may hold a reference that patching the module would
+    miss.
     """
     changed: list[tuple[Any, Any]] = []
     try:
@@ -163,7 +166,9 @@ def library_refused(names: Sequence[str]) -> Iterator[None]:
             thing = resolve(name)
             function = inspect.unwrap(thing.__init__ if isinstance(thing, type) else thing)
             if function.__code__.co_freevars:
-                raise TypeError(f"{name} is a closure and cannot be refused; list a plain function in Exercise.library.")
+                raise TypeError(
+                    f"{name} is a closure and cannot be refused; list a plain function in Exercise.library."
+                )
             changed.append((function, function.__code__))
             function.__code__ = _refuse.__code__.replace(co_name=name.rpartition(".")[2])
         yield
@@ -172,14 +177,14 @@ def library_refused(names: Sequence[str]) -> Iterator[None]:
             function.__code__ = code
 
 
-# --- output, captured at the level of file descriptors ------------------------------------------------------------------
+# --- output, captured at the level of file descriptors --------------------------------------------------------------
 
 
 class CapturedOutput:
     """Context manager: nothing written to stdout or stderr inside reaches the notebook; `text` holds it afterwards.
 
-    nbgrader takes a byte on stderr for a failed check, so file descriptors are redirected as well as the Python streams,
-    and ipykernel's own stream objects, which a logging handler may hold.
+    nbgrader takes a byte on stderr for a failed check, so file descriptors are redirected as well as the Python
+    streams, and ipykernel's own stream objects, which a logging handler may hold.
     """
 
     def __init__(self, limit: int = PRINT_LIMIT) -> None:
@@ -187,7 +192,7 @@ class CapturedOutput:
         self.text = ""
 
     def __enter__(self) -> CapturedOutput:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._file = tempfile.TemporaryFile()
         self._streams = sys.stdout, sys.stderr
         for stream in self._streams:
             with contextlib.suppress(Exception):
@@ -197,7 +202,9 @@ class CapturedOutput:
             with contextlib.suppress(OSError):
                 self._saved.append((descriptor, os.dup(descriptor)))
                 os.dup2(self._file.fileno(), descriptor)
-        self._sink = io.TextIOWrapper(os.fdopen(os.dup(self._file.fileno()), "wb", 0), "utf-8", "replace", write_through=True)
+        self._sink = io.TextIOWrapper(
+            os.fdopen(os.dup(self._file.fileno()), "wb", 0), "utf-8", "replace", write_through=True
+        )
         self._redirected = [s for s in self._streams if hasattr(s, "pub_thread")]  # ipykernel's OutStream
         for stream in self._redirected:
             stream.write = self._sink.write
@@ -225,7 +232,7 @@ class CapturedOutput:
         self._file.close()
 
 
-# --- random state --------------------------------------------------------------------------------------------------------
+# --- random state ---------------------------------------------------------------------------------------------------
 
 
 def _seed_everything(seed: int) -> None:

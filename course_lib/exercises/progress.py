@@ -26,7 +26,7 @@ class Standing:
 
 
 def work_folder(start: Path | None = None) -> Path | None:
-    """The `work` folder that holds the current notebook (`COURSE_WORK` overrides), or None outside of one: graders keep no progress."""
+    """The `work` folder around the current notebook (`COURSE_WORK` overrides); None elsewhere: graders keep none."""
     named = os.environ.get("COURSE_WORK", "").strip()
     if named:
         return Path(named).expanduser()

@@ -34,7 +34,9 @@ def test_a_mistake_loses_points_and_is_named(exercise, mistake, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("exercise", "fn"), RIGHT, ids=_name)
 def test_a_right_answer_scores_full(exercise, fn, seed, monkeypatch):
-    monkeypatch.setattr("course_lib.exercises.checking.observe_all", _unguarded)  # a reference may be the library's own version
+    monkeypatch.setattr(
+        "course_lib.exercises.checking.observe_all", _unguarded
+    )  # a reference may be the library's own version
     result = check(exercise, fn, seed=seed)
     assert (result.state, result.score) == ("right", exercise.points), result.as_json()
 
@@ -56,7 +58,9 @@ def test_a_blank_answer_scores_zero(exercise):
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=_name)
-@pytest.mark.parametrize("junk", [lambda *a, **k: None, lambda *a, **k: 0, lambda *a, **k: torch.zeros(3)], ids=["None", "0", "zeros"])
+@pytest.mark.parametrize(
+    "junk", [lambda *a, **k: None, lambda *a, **k: 0, lambda *a, **k: torch.zeros(3)], ids=["None", "0", "zeros"]
+)
 def test_junk_never_scores_full_and_never_raises(exercise, junk):
     result = check(exercise, junk)
     assert result.state in ("wrong", "error")
@@ -113,6 +117,6 @@ def test_the_librarys_own_version_is_refused(exercise):
         own = resolve(name)
         if isinstance(own, type):
             continue
-        result = check(exercise, lambda *a, **k: own(*a, **k))
+        result = check(exercise, lambda *a, own=own, **k: own(*a, **k))
         assert result.state != "right"
         assert own.__name__ in result.message.render()

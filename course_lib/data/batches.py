@@ -1,0 +1,85 @@
+"""Batches without worker processes: the whole set is one tensor on the device, and a batch is an index into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from course_lib import settings
+from course_lib.data.images import as_float
+
+
+class Batches:
+    """Iterates over `(x, y)` in batches, or over `x` when there are no labels; can be iterated again and again.
+
+    The images are copied to the device once, as they are (uint8 needs a quarter of the memory of float32), and turned
+    into float32 in [0, 1] a batch at a time. The order is drawn on the CPU, so CPU and GPU see the same batches.
+
+    Args:
+        images: (N, C, H, W), uint8 or float.
+        labels: (N, ...) or None.
+        batch_size: images a batch; the last batch may be smaller unless `drop_last`.
+        shuffle: draw a new order at each pass.
+        generator: CPU generator for order and augmentation; None starts one from seed 0.
+        augment: a function `augment(x, generator=generator)` on a float batch, for example from `course_lib.data.augment`.
+        drop_last: leave out a last batch that is not full.
+        device: None is the course's device (`settings.device()`).
+
+    Raises:
+        ValueError: shapes do not fit together, there is nothing to iterate over, or the batch size is not positive.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+        augment: Callable[..., Tensor] | None = None,
+        drop_last: bool = False,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if images.ndim != 4 or not (images.dtype == torch.uint8 or images.is_floating_point()):
+            raise ValueError(
+                f"images must be uint8 or float of shape (N, C, H, W); got {images.dtype} of {tuple(images.shape)}."
+            )
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(f"there are {len(images)} images but {len(labels)} labels; give one label an image.")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+        if len(images) == 0 or (drop_last and len(images) < batch_size):
+            raise ValueError(
+                f"{len(images)} images make no batch of {batch_size}"
+                + (
+                    "; give more images, a smaller batch_size or drop_last=False."
+                    if drop_last
+                    else "; give some images."
+                )
+            )
+        self.device = torch.device(device) if device is not None else settings.device()
+        self.images = images.to(self.device)
+        self.labels = labels.to(self.device) if labels is not None else None
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = generator if generator is not None else torch.Generator().manual_seed(0)
+        self.augment = augment
+        self.drop_last = drop_last
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.images), self.batch_size)
+        return full + (1 if rest and not self.drop_last else 0)
+
+    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, Tensor]]:
+        count = len(self.images)
+        order = torch.randperm(count, generator=self.generator).to(self.device) if self.shuffle else None
+        for batch in range(len(self)):
+            span = slice(batch * self.batch_size, min((batch + 1) * self.batch_size, count))
+            chosen = order[span] if order is not None else span
+            x = as_float(self.images[chosen])
+            if self.augment is not None:
+                x = self.augment(x, generator=self.generator)
+            yield x if self.labels is None else (x, self.labels[chosen])

@@ -1,7 +1,7 @@
 """The small encoders, decoders and heads that the units share, and torchvision's larger ones.
 
-Every model draws its first weights from a `torch.Generator` that you pass, never from torch's global one, so the same seed gives
-the same network whatever ran before. Without a generator the weights are those of seed 0.
+Every model draws its first weights from a `torch.Generator` that you pass, never from torch's global one, so the same
+seed gives the same network whatever ran before. Without a generator the weights are those of seed 0.
 
 Images are float32 `(N, C, H, W)` with values in [0, 1].
 """
@@ -32,9 +32,11 @@ __all__ = [
 
 @contextlib.contextmanager
 def seeded(generator: torch.Generator | None = None) -> Iterator[None]:
-    """Inside this block, modules are initialized from `generator` (seed 0 if None); torch's global generator is left untouched.
+    """Inside this block, modules are initialized from `generator` (seed 0 if None); torch's global generator is left
+    untouched.
 
-    PyTorch's layers draw their weights from the global generator. The block lends them a copy seeded by one draw from yours.
+    PyTorch's layers draw their weights from the global generator. The block lends them a copy seeded by one draw from
+    yours.
 
     >>> with seeded(torch.Generator().manual_seed(3)):
     ...     first = nn.Linear(4, 2)
@@ -50,7 +52,8 @@ def seeded(generator: torch.Generator | None = None) -> Iterator[None]:
         generator = torch.Generator().manual_seed(0)
     if not isinstance(generator, torch.Generator):
         raise TypeError(
-            f"generator is a {type(generator).__name__}; pass a torch.Generator, such as torch.Generator().manual_seed(0)."
+            f"generator is a {type(generator).__name__}; pass a torch.Generator, such as "
+            "torch.Generator().manual_seed(0)."
         )
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
@@ -59,18 +62,21 @@ def seeded(generator: torch.Generator | None = None) -> Iterator[None]:
 
 
 def seed_parameters(model: nn.Module, generator: torch.Generator | None = None) -> nn.Module:
-    """Draws all weights of `model` afresh from `generator` (seed 0 if None), each layer by its own rule; returns `model`.
+    """Draws all weights of `model` afresh from `generator` (seed 0 if None), each layer by its own rule; returns
+    `model`.
 
     Use it to start a network that was built without a generator from a known seed, or to begin again.
 
     Raises:
-        TypeError: a module has weights of its own but no `reset_parameters`; build it inside `with seeded(generator):` instead.
+        TypeError: a module has weights of its own but no `reset_parameters`; build it inside `with
+        seeded(generator):` instead.
     """
     for name, module in model.named_modules():
         own = next(module.parameters(recurse=False), None)
         if own is not None and _reset_function(module) is None:
             raise TypeError(
-                f"module {name or 'itself'!r} ({type(module).__name__}) has weights but no reset_parameters(), so they cannot be drawn "
+                f"module {name or 'itself'!r} ({type(module).__name__}) has weights but no reset_parameters(), so "
+                "they cannot be drawn "
                 "again; build the model inside `with seeded(generator):` instead."
             )
     with seeded(generator):
@@ -111,10 +117,12 @@ def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
 
 
 class ConvEncoder(nn.Module):
-    """A small convolutional encoder: blocks of 3x3 convolution, batch normalization, ReLU; between two blocks a 2x2 max pooling.
+    """A small convolutional encoder: blocks of 3x3 convolution, batch normalization, ReLU; between two blocks a 2x2
+    max pooling.
 
     After the last block each channel is averaged over the image (`grid=1`), which forgets where things are: right for
-    classification. With `grid=4` it is averaged over a grid of 4 x 4 cells and keeps coarse positions, which reconstruction needs.
+    classification. With `grid=4` it is averaged over a grid of 4 x 4 cells and keeps coarse positions, which
+    reconstruction needs.
 
     Args:
         in_channels: 1 for gray, 3 for color images.
@@ -141,7 +149,10 @@ class ConvEncoder(nn.Module):
         super().__init__()
         widths = tuple(widths)
         if not widths or min((in_channels, grid, *widths)) < 1:
-            raise ValueError(f"in_channels={in_channels}, widths={widths}, grid={grid}: all must be at least 1, with at least one block.")
+            raise ValueError(
+                f"in_channels={in_channels}, widths={widths}, grid={grid}: all must be at least 1, with at least "
+                "one block."
+            )
         self.in_channels, self.widths, self.grid = in_channels, widths, grid
         self.feature_dim = widths[-1] * grid**2
         with seeded(generator):
@@ -179,16 +190,21 @@ def _check_images(x: Tensor, in_channels: int, *, smallest: int = 1) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"images are a {type(x).__name__}; a float tensor (N, C, H, W) is expected.")
     if not x.is_floating_point():
-        raise TypeError(f"images are {x.dtype}; floats in [0, 1] are expected: course_lib.data.as_float(images) makes them.")
+        raise TypeError(
+            f"images are {x.dtype}; floats in [0, 1] are expected: course_lib.data.as_float(images) makes them."
+        )
     if x.ndim != 4:
         hint = " One image needs a batch dimension: image[None]." if x.ndim == 3 else ""
         raise ValueError(f"images have shape {tuple(x.shape)}; (N, C, H, W) is expected.{hint}")
     if x.shape[1] != in_channels:
         raise ValueError(
-            f"images have {x.shape[1]} channel(s) (shape {tuple(x.shape)}); this network was built with in_channels={in_channels}."
+            f"images have {x.shape[1]} channel(s) (shape {tuple(x.shape)}); this network was built with "
+            f"in_channels={in_channels}."
         )
     if min(x.shape[2:]) < smallest:
-        raise ValueError(f"images are {x.shape[2]} x {x.shape[3]}; this network needs at least {smallest} x {smallest}.")
+        raise ValueError(
+            f"images are {x.shape[2]} x {x.shape[3]}; this network needs at least {smallest} x {smallest}."
+        )
 
 
 class ConvDecoder(nn.Module):
@@ -219,11 +235,15 @@ class ConvDecoder(nn.Module):
         super().__init__()
         out_shape, widths = tuple(out_shape), tuple(widths)
         if len(out_shape) != 3 or min(out_shape) < 1 or out_shape[1] % 4 or out_shape[2] % 4:
-            raise ValueError(f"out_shape is {out_shape}; (C, H, W) with H and W divisible by 4 is expected, such as (1, 28, 28).")
+            raise ValueError(
+                f"out_shape is {out_shape}; (C, H, W) with H and W divisible by 4 is expected, such as (1, 28, 28)."
+            )
         if output not in ("logits", "sigmoid"):
             raise ValueError(f"output is {output!r}; it must be 'logits' or 'sigmoid'.")
         if code_dim < 1 or len(widths) != 3 or min(widths) < 1:
-            raise ValueError(f"code_dim={code_dim}, widths={widths}: a positive code_dim and three positive widths are expected.")
+            raise ValueError(
+                f"code_dim={code_dim}, widths={widths}: a positive code_dim and three positive widths are expected."
+            )
         self.code_dim, self.out_shape, self.output = code_dim, out_shape, output
         channels, height, width = out_shape
         self.small_shape = (widths[0], height // 4, width // 4)
@@ -262,7 +282,9 @@ class Classifier(nn.Module):
         super().__init__()
         feature_dim = getattr(encoder, "feature_dim", None)
         if not isinstance(feature_dim, int):
-            raise TypeError(f"the encoder ({type(encoder).__name__}) has no `feature_dim`; it must say how long its features are.")
+            raise TypeError(
+                f"the encoder ({type(encoder).__name__}) has no `feature_dim`; it must say how long its features are."
+            )
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; at least 1 is expected.")
         self.encoder = encoder
@@ -296,7 +318,8 @@ class LinearAutoencoder(nn.Module):
         flat = x.flatten(1)
         if flat.shape[1] != self.num_pixels:
             raise ValueError(
-                f"images of shape {tuple(x.shape)} have {flat.shape[1]} values each; this autoencoder was built for {self.num_pixels}."
+                f"images of shape {tuple(x.shape)} have {flat.shape[1]} values each; this autoencoder was built for "
+                f"{self.num_pixels}."
             )
         return self.encoder(flat)
 
@@ -367,10 +390,11 @@ def torchvision_backbone(
 
     Args:
         name: as torchvision names it, such as "resnet18".
-        weights: None (random), "DEFAULT" (torchvision's best, downloaded once, which needs a network), or the path of a file
-            with a state dict of this model, such as one that torchvision downloaded on another machine.
+        weights: None (random), "DEFAULT" (torchvision's best, downloaded once, which needs a network), or the path of
+            a file with a state dict of this model, such as one that torchvision downloaded on another machine.
         num_classes: logits of the new head.
-        small_images: for ResNets: a 3x3 first convolution of stride 1 and no first pooling, as is usual for 32x32 images.
+        small_images: for ResNets: a 3x3 first convolution of stride 1 and no first pooling, as is usual for 32x32
+            images.
         generator: where random weights are drawn from.
 
     Raises:
@@ -381,7 +405,10 @@ def torchvision_backbone(
     import torchvision.models
 
     if name not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(f"{name!r} is no classification model of torchvision; some that are: resnet18, mobilenet_v3_small, vit_b_16.")
+        raise ValueError(
+            f"{name!r} is no classification model of torchvision; some that are: resnet18, mobilenet_v3_small, "
+            "vit_b_16."
+        )
     if weights == "DEFAULT":
         body = _download_model(name)
     else:
@@ -417,28 +444,36 @@ def _download_model(name: str) -> nn.Module:
         return torchvision.models.get_model(name, weights="DEFAULT")
     except OSError as error:  # URLError and timeouts are OSErrors
         raise ConnectionError(
-            f"the weights of {name} could not be downloaded ({error}). Offline, either pass weights='path/to/{name}.pth' (a file that "
-            "torchvision downloaded on another machine, from ~/.cache/torch/hub/checkpoints), or weights=None and pretrain it here."
+            f"the weights of {name} could not be downloaded ({error}). Offline, either pass "
+            f"weights='path/to/{name}.pth' (a file that "
+            "torchvision downloaded on another machine, from ~/.cache/torch/hub/checkpoints), or weights=None and "
+            "pretrain it here."
         ) from error
 
 
 def _load_weights(body: nn.Module, path: Path, name: str) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"there is no weights file {path}; pass the path of a state dict of {name}, 'DEFAULT' or None.")
+        raise FileNotFoundError(
+            f"there is no weights file {path}; pass the path of a state dict of {name}, 'DEFAULT' or None."
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, all meaning the same here
-        raise ValueError(f"{path} is not a weights file that can be loaded safely ({type(error).__name__}); download it again.") from error
+        raise ValueError(
+            f"{path} is not a weights file that can be loaded safely ({type(error).__name__}); download it again."
+        ) from error
     own = body.state_dict()
     head = _last_linear(body, name)[0]
     wrong = [
         key
         for key, value in own.items()
-        if not key.startswith(head + ".") and not (isinstance(state, dict) and key in state and state[key].shape == value.shape)
+        if not key.startswith(head + ".")
+        and not (isinstance(state, dict) and key in state and state[key].shape == value.shape)
     ]
     if wrong:
         raise ValueError(
-            f"{path} does not hold the weights of {name}: {len(wrong)} of {len(own)} entries are missing or of another shape, the first "
+            f"{path} does not hold the weights of {name}: {len(wrong)} of {len(own)} entries are missing or of "
+            "another shape, the first "
             f"is {wrong[0]!r}."
         )
     # The file's head is for its own classes; a new one is put in its place.

@@ -113,9 +113,8 @@ def _solution_source(folder: Path, grade_id: str) -> str:
 
 def text_card(exercise: Exercise, result: Result) -> str:
     """The card for a terminal."""
-    lines = [
-        f"{WORDS[result.state]}: Exercise {exercise.number} {exercise.name}, {result.score:g} of {result.points:g} points"
-    ]
+    points = f"{result.score:g} of {result.points:g} points"
+    lines = [f"{WORDS[result.state]}: Exercise {exercise.number} {exercise.name}, {points}"]
     lines.append(f"  {result.message.render()}")
     if result.state in ("wrong", "error"):
         for criterion in result.criteria:

@@ -12,6 +12,17 @@ PYTHON ?=
 .PHONY: help demo lab test release results set-up
 .DEFAULT_GOAL := help
 
+# A student's copy of the course has neither sources nor tests.
+ifeq ($(wildcard solutions),)
+
+help:
+	@echo "make lab      copies the notebooks into work/ and opens JupyterLab"
+
+demo test release results:
+	@echo "make $@ needs the course's sources, which a student's copy does not hold. Start with: make lab" >&2; exit 1
+
+else
+
 help:
 	@echo "make lab      start here: copies the notebooks into work/ and opens JupyterLab"
 	@echo "make demo     plays a small class from release to grades, without a browser"
@@ -22,9 +33,6 @@ help:
 demo: set-up
 	@$(COURSE) demo
 
-lab: set-up
-	@$(COURSE) lab
-
 test: set-up
 	@$(BIN)/python -m pytest -q $(TESTS)
 
@@ -33,6 +41,11 @@ release: set-up
 
 results: set-up
 	@$(COURSE) results
+
+endif
+
+lab: set-up
+	@$(COURSE) lab
 
 # A virtual environment whose interpreter has gone (Python upgraded, folder moved) is built anew.
 set-up:
@@ -63,7 +76,7 @@ $(READY): pyproject.toml
 	mkdir -p $(VENV); touch $(BUSY); rm -f $(READY); \
 	echo "Setting up $(VENV) with $$("$$python" --version): some minutes and about 7 GB of disk, once."; \
 	[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv $(VENV); \
-	$(PIP) "setuptools>=71" && $(PIP) --no-build-isolation -e . || { \
+	$(PIP) "setuptools>=77" && $(PIP) --no-build-isolation -e . || { \
 		echo "Set-up failed; the lines above say why. Is the network there, the disk not full? Run make again then." >&2; \
 		rm -f $(BUSY); exit 1; }; \
 	touch $(READY); rm -f $(BUSY); \

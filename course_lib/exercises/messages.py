@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SENTENCES = {
-    "contract.right": "Right. {takeaway}",
+    "contract.right": "{takeaway}",
     "contract.borrowed": "This is the course's own version, borrowed so that you can go on. Come back to it.",
     "contract.not_attempted": (
-        "Not attempted yet. Replace the line `raise NotImplementedError(...)` in the cell above by your code,"
+        "Replace the line `raise NotImplementedError(...)` in the cell above by your code,"
         " run that cell, then run this one again."
     ),
     "contract.not_callable": (

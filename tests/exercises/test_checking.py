@@ -46,7 +46,7 @@ def _half(x):
         (lambda x: -7 * x, "wrong", 0, "negates", "turned round in 3 inputs"),
         (lambda x: 2 * x if len(x) > 1 else 3 * x, "wrong", 2, "triples", "You tripled."),
         (_half, "wrong", 2, None, "doubled differs"),
-        (_stub, "not_attempted", 0, None, "Not attempted"),
+        (_stub, "not_attempted", 0, None, "Replace the line"),
         (lambda x: None, "wrong", 0, None, "Is the `return` missing?"),
         (lambda x: (2 * x).numpy(), "wrong", 0, None, "numpy.ndarray"),
         (lambda x: 2 * x[0], "wrong", 0, None, "shape (4, 3), but it has shape (3,)"),

@@ -52,7 +52,7 @@ def random_crop(
     room = (x.shape[2] + 2 * padding - height, x.shape[3] + 2 * padding - width)
     if padding < 0 or min(room) < 0 or min(height, width) < 1:
         raise ValueError(
-            f"a window of {height}x{width} does not fit into images of {x.shape[2]}x{x.shape[3]} with padding {padding}."
+            f"a window of {height}x{width} does not fit {x.shape[2]}x{x.shape[3]} images with padding {padding}."
         )
     padded = F.pad(x, (padding,) * 4, mode=mode) if padding else x
     top = torch.randint(0, room[0] + 1, (len(x),), generator=generator).to(x.device)

@@ -23,7 +23,7 @@ class Batches:
         batch_size: images a batch; the last batch may be smaller unless `drop_last`.
         shuffle: draw a new order at each pass.
         generator: CPU generator for order and augmentation; None starts one from seed 0.
-        augment: a function `augment(x, generator=generator)` on a float batch, for example from `course_lib.data.augment`.
+        augment: `augment(x, generator=generator)` on a float batch, for example one of `course_lib.data.augment`.
         drop_last: leave out a last batch that is not full.
         device: None is the course's device (`settings.device()`).
 

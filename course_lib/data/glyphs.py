@@ -11,6 +11,7 @@ number of images asked for, and nothing touches torch's global random state.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,10 +30,11 @@ STROKES = 4  # clutter lines that an image can have at most
 BLOBS = 3  # and clutter dots
 
 # How much the nuisance varies when its switch is 1.
-SHIFT = 0.22  # of half a side
-SCALE = (0.5, 0.82)
-TILT = 0.35  # radians
-NOISE = 0.10  # largest standard deviation, of the gray range
+SHIFT = 0.2  # of half a side
+SCALE = (0.55, 0.85)
+TILT = 0.3  # radians
+CLUTTER = 0.4  # chance that each stray thing is there
+NOISE = 0.06  # largest standard deviation, of the gray range
 
 
 # --- signed distances. p = (u, v): canonical coordinates (M, SIDE, SIDE), v upwards, shapes within [-1, 1] ----------
@@ -114,7 +116,7 @@ def _key(u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
     bow = _circle(u, v, 0, 0.52, 0.32 + 0.03 * a).abs() - 0.13
     shaft = _line(u, v, 0, 0.15, 0, -0.88, 0.11)
     tooth = _box(u, v, 0.25, -0.78, 0.22, 0.09)
-    other = _box(u, v, 0.2, -0.42 - 0.06 * 0, 0.17 + 0.03 * b, 0.09)
+    other = _box(u, v, 0.2, -0.42, 0.17 + 0.03 * b, 0.09)
     return _union(bow, shaft, tooth, other)
 
 
@@ -148,16 +150,16 @@ def _lamp(u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _star(u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    # Five triangles with a common center, each of them two half-planes wide.
-    inner = 0.4 + 0.04 * a
-    parts = []
-    for point in range(5):
-        angle = 0.5 * np.pi + point * 0.4 * np.pi
-        tip = (float(np.cos(angle)) * 0.95, float(np.sin(angle)) * 0.95)
-        left = (float(np.cos(angle + 0.2 * np.pi)) * inner, float(np.sin(angle + 0.2 * np.pi)) * inner)
-        right = (float(np.cos(angle - 0.2 * np.pi)) * inner, float(np.sin(angle - 0.2 * np.pi)) * inner)
-        parts.append(_polygon(u, v, [(0.0 * a, 0.0 * a), right, tip, left]))
-    return _union(*parts)
+    # Folded along its mirror lines until one side of one point is left; the rest is the distance to that side's line.
+    radius, inner, angle = 0.95, 0.4 + 0.03 * a, 0.3 * math.pi
+    cos, sin = math.cos(angle), math.sin(angle)  # of the valley to the right of the upper point
+    v = v + 0.05
+    u = u.abs()
+    for _ in range(2):
+        beyond = (u * sin - v * cos).clamp(min=0)
+        u, v = (u - 2 * sin * beyond).abs(), v + 2 * cos * beyond
+    run, fall = inner * cos, radius - inner * sin
+    return (u * fall + (v - radius) * run) / (run * run + fall * fall).sqrt()
 
 
 def _ring(u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -303,7 +305,8 @@ def _class_names(classes: Sequence[str | int] | None) -> tuple[str, ...]:
             names.append(CLASSES[entry])
         else:
             raise ValueError(
-                f"There is no glyph class {entry!r}; give names ({', '.join(_SHAPES)}) or indices 0..{len(CLASSES) - 1}."
+                f"There is no glyph class {entry!r}; the names are {', '.join(_SHAPES)}; "
+                f"indices run from 0 to {len(CLASSES) - 1}."
             )
     if not names or len(set(names)) < len(names):
         raise ValueError(f"classes must name at least one class, and none twice; got {list(classes)!r}.")
@@ -373,8 +376,8 @@ def _draw_chunk(
     canvas = column(background) + column(slope[:, 0]) * right + column(slope[:, 1]) * up
     stray = torch.zeros(CHUNK)
     for kind in range(STROKES + BLOBS):
-        drawn = uniform(0, 1) < 0.5 * switches.clutter
-        place, direction, length = uniform(-1, 1, 2), uniform(0, 2 * np.pi), uniform(0.3, 1.0)
+        drawn = uniform(0, 1) < CLUTTER * switches.clutter
+        place, direction, length = uniform(-1, 1, 2), uniform(0, 2 * math.pi), uniform(0.3, 1.0)
         width, gray = uniform(0.04, 0.1), switches.contrast * uniform(-0.3, 0.6)
         x0, y0 = column(place[:, 0]), column(place[:, 1])
         if kind < STROKES:
@@ -386,7 +389,7 @@ def _draw_chunk(
         canvas = canvas + inside * column(gray)
         stray += drawn
 
-    canvas = canvas + coverage * (column(background + difference) - canvas) * 1.0
+    canvas = canvas + coverage * (column(background + difference) - canvas)
     if switches.style == "outlined":
         canvas = 1 - canvas
     sigma = switches.noise * uniform(0, NOISE)

@@ -245,6 +245,7 @@ def _difference(key: str, seen: Any, expected: Any, case: Case, *, exact: bool) 
 
 
 def _differing_values(name: str, seen: torch.Tensor, expected: torch.Tensor, inputs: str) -> Message:
+    fields: Values
     if seen.numel() == 1:
         fields = {"key": name, "given": _short(seen.item()), "expected": _short(expected.item()), "case": inputs}
         return Message("contract.wrong_value", fields)

@@ -163,7 +163,7 @@ def library_refused(names: Sequence[str]) -> Iterator[None]:
     try:
         for name in names:
             thing = resolve(name)
-            function = inspect.unwrap(thing.__init__ if isinstance(thing, type) else thing)
+            function = inspect.unwrap(vars(thing)["__init__"] if isinstance(thing, type) else thing)
             if function.__code__.co_freevars:
                 raise TypeError(
                     f"{name} is a closure and cannot be refused; list a plain function in Exercise.library."
@@ -206,7 +206,7 @@ class CapturedOutput:
         )
         self._redirected = [s for s in self._streams if hasattr(s, "pub_thread")]  # ipykernel's OutStream
         for stream in self._redirected:
-            stream.write = self._sink.write
+            stream.write = self._sink.write  # type: ignore[method-assign]
         sys.stdout = sys.stderr = self._sink
         return self
 

@@ -106,8 +106,8 @@ def _clear_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WorkspaceError(
-            f"Cannot write to {error.filename or folder}: {error.strerror or error}. Make {folder} writable (is the disk "
-            "full?), or choose another folder: COURSE_WORK=/some/folder"
+            f"Cannot write to {error.filename or folder}: {error.strerror or error}. Make {folder} writable (is the "
+            "disk full?), or choose another folder: COURSE_WORK=/some/folder"
         ) from error
 
 

@@ -83,7 +83,7 @@ def thread_count() -> int:
     """
     wanted = os.environ.get("COURSE_THREADS", "").strip()
     if wanted:
-        if not wanted.isdigit() or int(wanted) < 1:
+        if not (wanted.isascii() and wanted.isdigit()) or int(wanted) < 1:
             raise ValueError(f"COURSE_THREADS is {wanted!r}; it must be a whole number of at least 1.")
         return int(wanted)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

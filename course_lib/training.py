@@ -31,6 +31,10 @@ __all__ = ["CheckpointError", "History", "LossNotFiniteError", "cross_entropy", 
 LossFunction = Callable[[nn.Module, Any], Tensor]
 
 CHECKPOINT_FORMAT = "course_lib.training/1"
+CHECKPOINT_KEYS = {
+    *("model", "best", "optimizer_kind", "optimizer", "scaler", "history"),
+    *("trained_in_epoch", "epoch_start", "generators"),
+}
 
 settings.configure_threads()
 
@@ -458,6 +462,7 @@ class _Run:
             "format": CHECKPOINT_FORMAT,
             "model": self.model.state_dict(),
             "best": self.best,
+            "optimizer_kind": type(self.optimizer).__name__,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "history": dataclasses.asdict(self.history),
@@ -487,8 +492,12 @@ class _Run:
                 f"{path} cannot be read as a checkpoint ({type(error).__name__}): it is damaged or no checkpoint. "
                 f"{advice}"
             ) from error
-        if not isinstance(saved, dict) or saved.get("format") != CHECKPOINT_FORMAT:
-            raise CheckpointError(f"{path} was not written by fit (its format is not {CHECKPOINT_FORMAT!r}). {advice}")
+        if (
+            not isinstance(saved, dict)
+            or saved.get("format") != CHECKPOINT_FORMAT
+            or not saved.keys() >= CHECKPOINT_KEYS
+        ):
+            raise CheckpointError(f"{path} was not written by fit, or by another version of it. {advice}")
         own = {key: tuple(value.shape) for key, value in self.model.state_dict().items()}
         theirs = {key: tuple(value.shape) for key, value in saved["model"].items()}
         if own != theirs:
@@ -502,13 +511,16 @@ class _Run:
                 f"{path} was saved with {len(saved['generators'])} random generators, this run has "
                 f"{len(self.generators)}. {advice}"
             )
+        kind = type(self.optimizer).__name__
+        if saved["optimizer_kind"] != kind:
+            raise CheckpointError(
+                f"{path} was saved with the optimizer {saved['optimizer_kind']}, not {kind}. {advice}"
+            )
         rates = [group["lr"] for group in self.optimizer.param_groups]
         try:
             self.optimizer.load_state_dict(saved["optimizer"])  # checks the groups before it changes anything
         except (ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"{path} was saved with another optimizer or other parameter groups ({error}). {advice}"
-            ) from error
+            raise CheckpointError(f"{path} was saved with other parameter groups ({error}). {advice}") from error
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # the file holds the rate of its last step; the schedule starts from this one
         if saved["scaler"]:

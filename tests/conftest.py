@@ -1,0 +1,53 @@
+"""What all tests share: a known environment, the folder of real data, and the tests that need a GPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Tests must not depend on what the person at the keyboard has set. They run on the CPU, with one thread, also where
+# there is a GPU: tests that want the GPU say so with @pytest.mark.gpu and the `cuda` fixture.
+DATA_FOLDER = os.environ.pop("COURSE_DATA", "").strip()
+for name in ("COURSE_PROFILE", "COURSE_DATASET", "COURSE_ROOT"):
+    os.environ.pop(name, None)
+os.environ["COURSE_DEVICE"] = "cpu"
+os.environ["COURSE_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not for_gpu:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in for_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and torch finds none here"))
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch):
+    """The CUDA device, made the course's device for one test."""
+    import torch
+
+    from course_lib import settings
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and torch finds none here")
+    device = torch.device("cuda")
+    monkeypatch.setattr(settings, "device", lambda: device)
+    return device
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real data sets: COURSE_DATA, or shared/data beside the project; without it the test skips."""
+    folder = Path(DATA_FOLDER).expanduser() if DATA_FOLDER else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs real data sets in {folder}; set COURSE_DATA to a folder that has them")
+    return folder

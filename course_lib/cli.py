@@ -61,7 +61,8 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}."
     text = str(error)
-    return text[:1].upper() + text[1:]
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 @click.group(cls=Course, context_settings={"help_option_names": ["-h", "--help"]})
@@ -287,9 +288,7 @@ def _units(chosen: tuple[str, ...]) -> list[str]:
 
 
 def _only_with_sources() -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("course_lib.release") is None:
+    if not (Path(__file__).parent / "release.py").is_file():
         raise click.ClickException("A student's copy of the course has no sources, so this command does nothing here.")
 
 

@@ -398,6 +398,7 @@ def check_notebook(path: Path) -> list[dict[str, Any]]:
     parts.cells += [v4.new_code_cell(_PROBE.format(name=name)) for name in wanted]
     client = NotebookClient(
         parts, timeout=CELL_SECONDS, interrupt_on_timeout=True, allow_errors=True,
+        extra_arguments=["--log-level=40"],
         resources={"metadata": {"path": str(path.resolve().parent)}},
     )  # fmt: skip
     died = False

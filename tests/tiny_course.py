@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 UNIT = "90_tiny"
@@ -79,7 +82,7 @@ raise RuntimeError("training cells are not part of a check")
 # ### END SOLUTION
 '''
 
-MODULE = '''from course_lib.exercises.contract import Case, Exercise, Hints
+MODULE = """from course_lib.exercises.contract import Case, Exercise, Hints
 import torch
 
 UNIT = "90_tiny"
@@ -109,9 +112,9 @@ total = Exercise(
     takeaway="A sum is a number.", cases=_cases, observe=_observe_total,
 )
 EXERCISES = (double, total)
-'''
+"""
 
-JUDGE = '''from course_lib.exercises.contract import Criterion, Judge, Mistake, close
+JUDGE = """from course_lib.exercises.contract import Criterion, Judge, Mistake, close
 import torch
 
 
@@ -182,7 +185,7 @@ total = Judge(
     alternatives=(_python,),
 )
 JUDGES = {"double": double, "total": total}
-'''
+"""
 
 
 def write_unit(root: Path, source: str = SOURCE) -> Path:
@@ -216,3 +219,20 @@ def run_course(root: Path, *arguments: str, **environment: str) -> subprocess.Co
     variables = {**clean, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "COURSE_PROFILE": "smoke", **environment}
     command = [sys.executable, "-m", "course_lib", *arguments]
     return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, timeout=300)
+
+
+def install(monkeypatch: Any) -> dict[str, Any]:
+    """Makes the tiny unit the only one that the running process knows; returns its exercises by name."""
+    from course_lib import exercises
+
+    modules = {}
+    for name, text in (("course_lib.exercises.tiny", MODULE), ("course_lib.exercises.judges.tiny", JUDGE)):
+        modules[name] = types.ModuleType(name)
+        exec(compile(text, f"<{name}>", "exec"), modules[name].__dict__)
+        monkeypatch.setitem(sys.modules, name, modules[name])
+    numbered = tuple(
+        dataclasses.replace(exercise, number=f"90.{number}")
+        for number, exercise in enumerate(modules["course_lib.exercises.tiny"].EXERCISES, start=1)
+    )
+    monkeypatch.setattr(exercises, "_registry", lambda: {UNIT: numbered})
+    return {exercise.name: exercise for exercise in numbered}

@@ -1,0 +1,646 @@
+"""Does glyphs show what the course teaches? Every effect of the curriculum, measured on the default data set.
+
+    python -m tests.benchmarks.glyph_effects                      all rows, 3 seeds; what is measured already is kept
+    python -m tests.benchmarks.glyph_effects --rows rotation_pretext,fixmatch --seeds 1
+    python -m tests.benchmarks.glyph_effects --show               only prints the table
+
+A benchmark, not a test: an hour of one CPU thread. The recipes are the units' in short: encoder 16-32-64, Adam, cosine
+schedule, 8,000 images without labels, validation images outside that pool, 1,000 test images. A row "holds" when its
+direction is seen on every seed.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import torch
+import torch.nn.functional as F
+from sklearn.decomposition import PCA
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_lib import settings
+from course_lib.data import as_float, few_label_split, load
+from course_lib.data.augment import (
+    compose,
+    cutout,
+    random_affine,
+    random_brightness_contrast,
+    random_shift,
+)
+from course_lib.evaluation import auroc, linear_probe
+from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
+
+POOL, TEST = 8_000, 1_000
+NEW = ("umbrella", "mushroom", "fish", "lamp", "star")  # the target of transfer
+OLD = ("house", "tree", "boat", "cup", "key")  # its source
+Figures = dict[str, float]
+
+
+# --- what all rows share --------------------------------------------------------------------------------------------
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@functools.lru_cache(maxsize=6)
+def images(seed: int, split: str = "train", n: int = POOL, **options: object) -> tuple[Tensor, Tensor]:
+    """Float images (n, 1, 28, 28) and labels of a stream of glyphs."""
+    data = load("glyphs", split=split, n=n, seed=seed, **options)
+    return as_float(data.images), data.labels
+
+
+def few(seed: int, per_class: int, **options: object) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Labeled images and labels, unlabeled images (and their hidden labels, for the record), their positions."""
+    x, y = images(seed, **options)
+    split = few_label_split(y, per_class=per_class, generator=rng(seed))
+    return x[split.labeled], y[split.labeled], x[split.unlabeled], y[split.unlabeled], split.unlabeled
+
+
+@functools.cache
+def half_precision() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: then training takes half the time, with the same effects."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def descend(parameters: object, steps: int, loss: Callable[[int], Tensor], *, lr: float) -> None:
+    optimizer = torch.optim.Adam(parameters, lr=lr)  # type: ignore[arg-type]
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step in range(steps):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
+            value = loss(step)
+        value.float().backward()
+        optimizer.step()
+        schedule.step()
+
+
+def draw(count: int, size: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, count, (min(size, count),), generator=generator)
+
+
+def logits_of(model: nn.Module, x: Tensor) -> Tensor:
+    model.eval()
+    with torch.no_grad():
+        return torch.cat([model(part) for part in x.split(500)])
+
+
+def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    return (logits_of(model, x).argmax(1) == y).float().mean().item()
+
+
+def fit_labels(
+    x: Tensor, y: Tensor, *, seed: int, encoder: ConvEncoder | None = None, classes: int = 10, steps: int = 300,
+    lr: float = 3e-3, frozen: int = 0, frozen_mode: str = "eval", model: Classifier | None = None,
+) -> Classifier:  # fmt: skip
+    """Trains a classifier on labeled images, with small shifts; `encoder` is copied, its first `frozen` blocks stay."""
+    generator = rng(1000 + seed)
+    if model is None:
+        start = ConvEncoder(generator=generator) if encoder is None else copy.deepcopy(encoder)
+        model = Classifier(start, classes, generator=generator)
+    still = list(model.encoder.blocks[:frozen])
+    for block in still:
+        block.requires_grad_(False)
+
+    def loss(step: int) -> Tensor:
+        assert model is not None
+        model.train()
+        for block in still:
+            block.train(frozen_mode == "train")
+        chosen = draw(len(x), 64, generator)
+        return F.cross_entropy(model(random_shift(x[chosen], generator=generator)), y[chosen])
+
+    descend([p for p in model.parameters() if p.requires_grad], steps, loss, lr=lr)
+    return model
+
+
+def block_features(encoder: ConvEncoder, x: Tensor) -> list[Tensor]:
+    encoder.eval()
+    with torch.no_grad():
+        parts = [encoder.block_features(part) for part in x.split(500)]
+    return [torch.cat(block) for block in zip(*parts)]
+
+
+@functools.lru_cache(maxsize=4)
+def scratch(seed: int, per_class: int) -> Classifier:
+    x, y, *_ = few(seed, per_class)
+    return fit_labels(x, y, seed=seed)
+
+
+def scratch_accuracy(seed: int, per_class: int) -> float:
+    return accuracy(scratch(seed, per_class), *images(seed, "test", TEST))
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+def label_budgets(seed: int) -> Figures:
+    return {f"scratch@{k}": scratch_accuracy(seed, k) for k in (1, 2, 5, 10, 20, 50)}
+
+
+def turned(x: Tensor) -> tuple[Tensor, Tensor]:
+    """All four turns of each image, and the number of quarter turns."""
+    return torch.cat([torch.rot90(x, k, (2, 3)) for k in range(4)]), torch.arange(4).repeat_interleave(len(x))
+
+
+@functools.lru_cache(maxsize=1)
+def rotation_encoder(seed: int, steps: int = 1000) -> ConvEncoder:
+    x = few(seed, 50)[2]
+    generator = rng(2000 + seed)
+    model = Classifier(ConvEncoder(generator=generator), 4, generator=generator)
+
+    def loss(step: int) -> Tensor:
+        picture, turns = turned(random_shift(x[draw(len(x), 64, generator)], generator=generator))
+        return F.cross_entropy(model(picture), turns)
+
+    descend(model.parameters(), steps, loss, lr=3e-3)
+    return model.encoder
+
+
+def rotation_pretext(seed: int) -> Figures:
+    test_x, test_y = images(seed, "test", TEST)
+    encoder, untrained = rotation_encoder(seed), ConvEncoder(generator=rng(3000 + seed))
+    figures: Figures = {}
+    x, y, *_ = few(seed, 10)
+    for name, source in (("rotation", encoder), ("random", untrained)):
+        for block, (a, b) in enumerate(zip(block_features(source, x), block_features(source, test_x)), start=1):
+            figures[f"{name}_probe@10_block{block}"] = linear_probe(a, y, b, test_y)
+    for k in (5, 10):
+        x, y, *_ = few(seed, k)
+        figures[f"rotation_finetuned@{k}"] = accuracy(fit_labels(x, y, seed=seed, encoder=encoder), test_x, test_y)
+        figures[f"scratch@{k}"] = scratch_accuracy(seed, k)
+    return figures
+
+
+class Autoencoder(nn.Module):
+    def __init__(self, code: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = ConvEncoder(grid=4, generator=generator)
+        with seeded(generator):
+            self.code = nn.Linear(self.encoder.feature_dim, code)
+        self.decoder = ConvDecoder(code, generator=generator)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.code(self.encoder(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encode(x)).sigmoid()
+
+
+def fit_autoencoder(x: Tensor, *, seed: int, steps: int, code: int = 32) -> Autoencoder:
+    generator = rng(4000 + seed)
+    model = Autoencoder(code, generator)
+
+    def loss(step: int) -> Tensor:
+        chosen = x[draw(len(x), 64, generator)]
+        return F.mse_loss(model(chosen).float(), chosen)
+
+    descend(model.parameters(), steps, loss, lr=2e-3)
+    return model.eval()
+
+
+def codes(model: Autoencoder, x: Tensor) -> Tensor:
+    model.eval()
+    with torch.no_grad():
+        return torch.cat([model.encode(part) for part in x.split(500)])
+
+
+def autoencoder(seed: int) -> Figures:
+    figures: Figures = {}
+    model = fit_autoencoder(few(seed, 50)[2], seed=seed, steps=800)
+    encoder = ConvEncoder(generator=rng(0))
+    encoder.blocks.load_state_dict(model.encoder.blocks.state_dict())
+    test_x, test_y = images(seed, "test", TEST)
+    for k in (5, 10):
+        x, y, *_ = few(seed, k)
+        figures[f"autoencoder_finetuned@{k}"] = accuracy(fit_labels(x, y, seed=seed, encoder=encoder), test_x, test_y)
+        figures[f"scratch@{k}"] = scratch_accuracy(seed, k)
+    # The frozen code, where there is no clutter and no noise to describe.
+    clean = {"clutter": 0, "noise": 0}
+    x, y, pool, *_ = few(seed, 5, **clean)
+    test_x, test_y = images(seed, "test", TEST, **clean)
+    trained, untrained = fit_autoencoder(pool, seed=seed, steps=800), Autoencoder(32, rng(5000 + seed)).eval()
+    figures["frozen_code_clean@5"] = linear_probe(codes(trained, x), y, codes(trained, test_x), test_y)
+    figures["random_code_clean@5"] = linear_probe(codes(untrained, x), y, codes(untrained, test_x), test_y)
+    return figures
+
+
+strong_view = compose(
+    functools.partial(random_affine, max_degrees=25, max_shift=0.12, scale=(0.8, 1.2)),
+    functools.partial(random_brightness_contrast, brightness=0.2, contrast=0.5),
+    functools.partial(cutout, size=8),
+)
+
+
+def simclr(seed: int) -> Figures:
+    pool = few(seed, 50)[2]
+    generator = rng(6000 + seed)
+    encoder = ConvEncoder(generator=generator)
+    with seeded(generator):
+        head = nn.Sequential(encoder, nn.Linear(encoder.feature_dim, 64), nn.ReLU(), nn.Linear(64, 32))
+
+    def loss(step: int) -> Tensor:
+        x = pool[draw(len(pool), 128, generator)]
+        z = F.normalize(head(torch.cat([strong_view(x, generator=generator) for _ in range(2)])), dim=1)
+        similarity = (z @ z.T / 0.2).float().fill_diagonal_(float("-inf"))
+        return F.cross_entropy(similarity, torch.arange(256).roll(128))
+
+    descend(head.parameters(), 1000, loss, lr=3e-3)
+    test_x, test_y = images(seed, "test", TEST)
+    x, y, *_ = few(seed, 10)
+    figures: Figures = {}
+    for name, source in (("simclr", encoder), ("random", ConvEncoder(generator=rng(3000 + seed)))):
+        a, b = block_features(source, x)[-1], block_features(source, test_x)[-1]
+        figures[f"{name}_probe@10"] = linear_probe(a, y, b, test_y)
+    figures["simclr_finetuned@10"] = accuracy(fit_labels(x, y, seed=seed, encoder=encoder), test_x, test_y)
+    figures["scratch@10"] = scratch_accuracy(seed, 10)
+    return figures
+
+
+@functools.lru_cache(maxsize=2)
+def source_encoder(seed: int, labels: str = "true", styles: tuple[str, ...] = ("filled",)) -> ConvEncoder:
+    """An encoder trained on 4,000 labeled images of the OLD classes, or on the same images with random labels."""
+    parts = [images(seed, n=4000, classes=OLD, style=style) for style in styles]
+    x, y = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    if labels == "random":
+        y = y[torch.randperm(len(y), generator=rng(7000 + seed))]
+    return fit_labels(x, y, seed=7000 + seed, classes=5, steps=600).encoder
+
+
+def freezing_depth(seed: int) -> Figures:
+    test_x, test_y = images(seed, "test", TEST, classes=NEW)
+    figures: Figures = {}
+    for k in (5, 20):
+        x, y, *_ = few(seed, k, classes=NEW)
+        run = functools.partial(fit_labels, x, y, seed=seed, classes=5)
+        for frozen in range(4):
+            model = run(encoder=source_encoder(seed), frozen=frozen, lr=3e-3 if frozen == 3 else 1e-3)
+            figures[f"frozen{frozen}@{k}"] = accuracy(model, test_x, test_y)
+        figures[f"frozen0_lr1e-2@{k}"] = accuracy(run(encoder=source_encoder(seed), lr=1e-2), test_x, test_y)
+        figures[f"scratch@{k}"] = accuracy(run(), test_x, test_y)
+    figures["random_label_source@20"] = accuracy(run(encoder=source_encoder(seed, "random"), lr=1e-3), test_x, test_y)
+    return figures
+
+
+def frozen_batchnorm(seed: int) -> Figures:
+    figures: Figures = {}
+    for name, options in (("in_domain", {}), ("shifted", {"contrast": 0.3})):
+        test_x, test_y = images(seed, "test", TEST, classes=NEW)
+        x, y, *_ = few(seed, 10, classes=NEW, **options)
+        for mode in ("eval", "train"):
+            model = fit_labels(x, y, seed=seed, classes=5, encoder=source_encoder(seed), frozen=3, frozen_mode=mode)
+            figures[f"{name}_{mode}@10"] = accuracy(model, test_x, test_y)
+    return figures
+
+
+def lp_ft(seed: int) -> Figures:
+    """Source: both styles of the OLD classes. Target: filled images of the NEW ones; outlined: the other domain."""
+    encoder = source_encoder(seed, styles=("filled", "outlined"))
+    x, y, *_ = few(seed, 50, classes=NEW)
+    inside = images(seed, "test", TEST, classes=NEW)
+    outside = images(seed, "test", TEST, classes=NEW, style="outlined")
+    run = functools.partial(fit_labels, x, y, seed=seed, classes=5)
+    probe = run(encoder=encoder, frozen=3)
+    then = copy.deepcopy(probe).requires_grad_(True)
+    models = {"lp": probe, "ft": run(encoder=encoder), "lp_ft": run(model=then, lr=1e-3)}
+    return {
+        f"{name}_{domain}": accuracy(model, *data)
+        for name, model in models.items()
+        for domain, data in (("in", inside), ("out", outside))
+    }
+
+
+def pseudo_labels(seed: int) -> Figures:
+    test = images(seed, "test", TEST)
+    figures: Figures = {}
+    for k in (5, 10):
+        x, y, pool, hidden, _ = few(seed, k)
+        figures[f"scratch@{k}"] = scratch_accuracy(seed, k)
+        confidence, guess = logits_of(scratch(seed, k), pool).softmax(1).max(1)
+        sure = confidence >= 0.9
+        figures[f"correct_when_sure@{k}"] = (guess[sure] == hidden[sure]).float().mean().item()
+        figures[f"share_sure@{k}"] = sure.float().mean().item()
+    model = scratch(seed, 10)
+    for round_ in range(3):
+        confidence, guess = logits_of(model, pool).softmax(1).max(1)
+        sure = confidence >= 0.9
+        both_x, both_y = torch.cat([x.repeat(5, 1, 1, 1), pool[sure]]), torch.cat([y.repeat(5), guess[sure]])
+        model = fit_labels(both_x, both_y, seed=seed + round_, steps=400)
+    figures["restarted@10"] = accuracy(model, *test)
+    # The same network goes on, on whatever it says itself: no threshold, no restart.
+    model, generator = copy.deepcopy(scratch(seed, 10)), rng(8000 + seed)
+
+    def loss(step: int) -> Tensor:
+        unlabeled = pool[draw(len(pool), 64, generator)]
+        guess = logits_of(model, unlabeled).argmax(1)
+        model.train()
+        chosen = draw(len(x), 64, generator)
+        both = random_shift(torch.cat([x[chosen], unlabeled]), generator=generator)
+        return F.cross_entropy(model(both), torch.cat([y[chosen], guess]))
+
+    descend(model.parameters(), 400, loss, lr=1e-3)
+    figures["own_argmax@10"] = accuracy(model, *test)
+    return figures
+
+
+def fit_fixmatch(x: Tensor, y: Tensor, pool: Tensor, *, seed: int) -> nn.Module:
+    generator = rng(9000 + seed)
+    model = Classifier(ConvEncoder(generator=generator), 10, generator=generator)
+
+    def loss(step: int) -> Tensor:
+        chosen, unlabeled = draw(len(x), 64, generator), pool[draw(len(pool), 128, generator)]
+        weak = random_shift(torch.cat([x[chosen], unlabeled]), generator=generator)
+        strong = strong_view(unlabeled, generator=generator)
+        labeled, weakly, strongly = model(torch.cat([weak, strong])).split([len(chosen), 128, 128])
+        confidence, guess = weakly.detach().softmax(1).max(1)
+        unsupervised = (F.cross_entropy(strongly, guess, reduction="none") * (confidence >= 0.9)).mean()
+        return F.cross_entropy(labeled, y[chosen]) + unsupervised
+
+    descend(model.parameters(), 800, loss, lr=3e-3)
+    return model
+
+
+def fixmatch(seed: int) -> Figures:
+    """FixMatch (Sohn et al. 2020), threshold 0.9, 64 labeled and 128 unlabeled images a step."""
+    test = images(seed, "test", TEST)
+    figures: Figures = {}
+    for k in (5, 10):
+        x, y, pool, *_ = few(seed, k)
+        figures[f"fixmatch@{k}"] = accuracy(fit_fixmatch(x, y, pool, seed=seed), *test)
+        figures[f"scratch@{k}"] = scratch_accuracy(seed, k)
+    return figures
+
+
+def fit_mean_teacher(x: Tensor, y: Tensor, pool: Tensor, *, seed: int) -> nn.Module:
+    generator = rng(10_000 + seed)
+    model = Classifier(ConvEncoder(generator=generator), 10, generator=generator)
+    teacher = copy.deepcopy(model).requires_grad_(False)
+
+    def loss(step: int) -> Tensor:
+        keep = min(0.99, step / (step + 1))  # the teacher follows each step, buffers too
+        for slow, fast in zip(teacher.state_dict().values(), model.state_dict().values()):
+            slow.copy_(keep * slow + (1 - keep) * fast if slow.is_floating_point() else fast)
+        chosen, unlabeled = draw(len(x), 64, generator), pool[draw(len(pool), 128, generator)]
+        weak = random_shift(torch.cat([x[chosen], unlabeled]), generator=generator)
+        out = model(torch.cat([weak[: len(chosen)], strong_view(unlabeled, generator=generator)]))
+        target = teacher.train()(weak[len(chosen) :]).softmax(1)
+        distance = ((out[len(chosen) :].softmax(1) - target) ** 2).sum(1).mean()
+        return F.cross_entropy(out[: len(chosen)], y[chosen]) + 2 * min(1.0, step / 400) * distance
+
+    descend(model.parameters(), 800, loss, lr=3e-3)
+    return teacher
+
+
+def mean_teacher(seed: int) -> Figures:
+    """Mean Teacher (Tarvainen and Valpola 2017): weight of the consistency 2, ramped up over half of the 800 steps."""
+    test = images(seed, "test", TEST)
+    figures: Figures = {}
+    for k in (5, 10):
+        x, y, pool, *_ = few(seed, k)
+        figures[f"mean_teacher@{k}"] = accuracy(fit_mean_teacher(x, y, pool, seed=seed), *test)
+        figures[f"scratch@{k}"] = scratch_accuracy(seed, k)
+    return figures
+
+
+def distillation(seed: int) -> Figures:
+    """A student that sees no label, only a good teacher's outputs (Hinton et al. 2015; T = 4) on unlabeled images."""
+    test = images(seed, "test", TEST)
+    x, y = images(seed)
+    teacher = fit_labels(x, y, seed=11_000 + seed, steps=800)
+    pool = few(seed, 5)[2]
+    generator = rng(12_000 + seed)
+    student = Classifier(ConvEncoder(generator=generator), 10, generator=generator)
+    soft = (logits_of(teacher, pool) / 4).softmax(1)
+
+    def loss(step: int) -> Tensor:
+        chosen = draw(len(pool), 64, generator)
+        out = student(random_shift(pool[chosen], generator=generator))
+        return 16 * F.kl_div((out / 4).log_softmax(1), soft[chosen], reduction="batchmean")
+
+    descend(student.parameters(), 800, loss, lr=3e-3)
+    return {
+        "teacher": accuracy(teacher, *test),
+        "distilled": accuracy(student, *test),
+        "scratch@5": scratch_accuracy(seed, 5),
+    }
+
+
+def anomaly(seed: int) -> Figures:
+    """Ring and cross against a model of one normal class, or of all ten; score: mean squared error of an image."""
+    figures: Figures = {}
+    odd, _ = images(seed, "test", 500, classes=("ring", "cross"))
+    for name, classes in (("one_class", ("house",)), ("mixed", None)):
+        pool, _ = images(seed, n=2000, classes=classes)
+        normal, _ = images(seed, "test", 500, classes=classes)
+        both = torch.cat([normal, odd])
+        truth = torch.cat([torch.zeros(len(normal)), torch.ones(len(odd))]).bool()
+        model = fit_autoencoder(pool, seed=seed, steps=600, code=16)
+        with torch.no_grad():
+            error = ((torch.cat([model(part) for part in both.split(500)]) - both) ** 2).mean(dim=(1, 2, 3))
+        figures[f"{name}_autoencoder"] = auroc(error, truth)
+        pca = PCA(16).fit(pool.flatten(1).numpy())
+        flat = both.flatten(1).numpy()
+        residual = ((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).mean(1)
+        figures[f"{name}_pca"] = auroc(torch.from_numpy(residual), truth)
+    return figures
+
+
+def test_time_adaptation(seed: int) -> Figures:
+    """BatchNorm statistics recomputed on the (unlabeled) test images of another domain (Schneider et al. 2020)."""
+    model = fit_labels(*images(seed), seed=11_000 + seed, steps=800)
+    x, y = images(seed, "test", TEST)
+    faint, _ = images(seed, "test", TEST, contrast=0.25)
+    figures: Figures = {"clean": accuracy(model, x, y)}
+    for name, shifted in (("low_contrast", faint), ("inverted", 1 - x)):
+        figures[f"{name}_before"] = accuracy(model, shifted, y)
+        adapted = copy.deepcopy(model)
+        for module in adapted.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None
+        adapted.train()
+        with torch.no_grad():
+            for part in shifted.split(200):
+                adapted(part)
+        figures[f"{name}_adapted"] = accuracy(adapted, shifted, y)
+    return figures
+
+
+# --- what each row must show ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    run: Callable[[int], Figures]
+    expected: str
+    holds: Callable[[Figures], bool]
+
+
+def best_depth(f: Figures, k: int) -> int:
+    return max(range(4), key=lambda depth: f[f"frozen{depth}@{k}"])
+
+
+ROWS: dict[str, Row] = {
+    "label_budgets": Row(
+        label_budgets,
+        "rises steeply: .15 .23 .50 .71 .86 .92 at 1 2 5 10 20 50 labels a class",
+        lambda f: f["scratch@1"] < 0.25 and 0.35 < f["scratch@5"] < 0.65 and 0.55 < f["scratch@10"] < 0.82
+        and f["scratch@20"] > 0.8 and f["scratch@50"] > 0.88,
+    ),
+    "rotation_pretext": Row(
+        rotation_pretext,
+        "probe: rotation >> random at blocks 2 and 3; fine-tuned > scratch at 5 and 10 by .05 or more",
+        lambda f: f["rotation_probe@10_block3"] > f["random_probe@10_block3"] + 0.15
+        and all(f[f"rotation_finetuned@{k}"] > f[f"scratch@{k}"] + 0.05 for k in (5, 10)),
+    ),
+    "autoencoder": Row(
+        autoencoder,
+        "fine-tuned gains less than .03 over scratch at 10; a frozen code beats a random one where images are clean",
+        lambda f: f["autoencoder_finetuned@10"] < f["scratch@10"] + 0.03
+        and f["frozen_code_clean@5"] > f["random_code_clean@5"] + 0.1,
+    ),
+    "simclr": Row(
+        simclr,
+        "probe far above random; fine-tuned a little above scratch",
+        lambda f: f["simclr_probe@10"] > f["random_probe@10"] + 0.15 and f["simclr_finetuned@10"] > f["scratch@10"],
+    ),
+    "freezing_depth": Row(
+        freezing_depth,
+        "5: some frozen depth is best, and beats scratch; 20: open is best; lr 1e-2 and random labels hurt",
+        lambda f: best_depth(f, 5) > best_depth(f, 20) and f["frozen3@20"] < f["frozen0@20"]
+        and f["frozen0_lr1e-2@20"] < f["frozen0@20"] and f["random_label_source@20"] < f["scratch@20"]
+        and f["frozen0@5"] > f["scratch@5"],
+    ),
+    "frozen_batchnorm": Row(
+        frozen_batchnorm,
+        "train mode changes nothing in domain and costs accuracy under domain shift",
+        lambda f: abs(f["in_domain_train@10"] - f["in_domain_eval@10"]) < 0.05
+        and f["shifted_train@10"] < f["shifted_eval@10"] - 0.02,
+    ),
+    "lp_ft": Row(
+        lp_ft,
+        "in domain LP < LP-FT, FT; out of domain FT < LP-FT < LP",
+        lambda f: f["lp_in"] < min(f["ft_in"], f["lp_ft_in"]) and f["ft_out"] < f["lp_ft_out"] < f["lp_out"],
+    ),
+    "pseudo_labels": Row(
+        pseudo_labels,
+        "restarted rounds gain .05 or more; own argmax gains less than half of that; sure is often wrong at 5",
+        lambda f: f["restarted@10"] > f["scratch@10"] + 0.05
+        and f["own_argmax@10"] - f["scratch@10"] < 0.5 * (f["restarted@10"] - f["scratch@10"])
+        and f["correct_when_sure@5"] < 0.85,
+    ),
+    "fixmatch": Row(
+        fixmatch,
+        "far above scratch with 5 and 10 labels (.85 and .92)",
+        lambda f: f["fixmatch@5"] > f["scratch@5"] + 0.15 and f["fixmatch@10"] > f["scratch@10"] + 0.1,
+    ),
+    "mean_teacher": Row(
+        mean_teacher,
+        "above scratch with 5 and 10 labels (.71 and .91)",
+        lambda f: all(f[f"mean_teacher@{k}"] > f[f"scratch@{k}"] + 0.05 for k in (5, 10)),
+    ),
+    "distillation": Row(
+        distillation,
+        "a student without labels comes within .03 of its teacher, far above 5 labels a class",
+        lambda f: f["distilled"] > f["teacher"] - 0.03 and f["distilled"] > f["scratch@5"] + 0.2,
+    ),
+    "anomaly": Row(
+        anomaly,
+        "one normal class: autoencoder .8 or more; mixed classes weaker, about PCA's",
+        lambda f: f["one_class_autoencoder"] > 0.8 and f["mixed_autoencoder"] < f["one_class_autoencoder"],
+    ),
+    "test_time_adaptation": Row(
+        test_time_adaptation,
+        "low contrast is repaired (.42 -> .95), inversion is not",
+        lambda f: f["low_contrast_adapted"] > f["low_contrast_before"] + 0.2 and f["low_contrast_adapted"] > 0.8
+        and f["inverted_adapted"] < 0.6,
+    ),
+}  # fmt: skip
+
+
+# --- running and recording ------------------------------------------------------------------------------------------
+
+
+def record_path() -> Path:
+    return settings.root() / "results" / "benchmarks" / "glyph_effects.json"
+
+
+def read_record(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.exists() else {"rows": {}}
+
+
+def write_record(path: Path, record: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    os.replace(partial, path)
+
+
+def table(record: dict) -> Iterator[str]:
+    yield "| row | expected | measured (mean; each seed) | holds |"
+    yield "|---|---|---|---|"
+    for name, row in ROWS.items():
+        seeds = record["rows"].get(name, {})
+        if not seeds:
+            yield f"| {name} | {row.expected} | not measured | |"
+            continue
+        runs = [entry["figures"] for _, entry in sorted(seeds.items())]
+        figures = "; ".join(
+            f"{key} {statistics.fmean(run[key] for run in runs):.2f} ({' '.join(f'{run[key]:.2f}' for run in runs)})"
+            for key in runs[0]
+        )
+        held = sum(row.holds(run) for run in runs)
+        verdict = "yes" if held == len(runs) else f"on {held} of {len(runs)} seeds"
+        yield f"| {name} | {row.expected} | {figures} | {verdict} |"
+
+
+@click.command()
+@click.option("--rows", default="", help="Rows to run, with commas; default all.")
+@click.option("--seeds", default=3, show_default=True, help="How many seeds a row.")
+@click.option("--record", type=click.Path(path_type=Path), default=None, help="The record; default in results/.")
+@click.option("--fresh", is_flag=True, help="Measure again what is recorded already.")
+@click.option("--show", is_flag=True, help="Only print the table of what is recorded.")
+def main(rows: str, seeds: int, record: Path | None, fresh: bool, show: bool) -> None:
+    """Measures the effects the course teaches on glyphs, one CPU thread; can be stopped and resumed."""
+    wanted = [name.strip() for name in rows.split(",") if name.strip()] or list(ROWS)
+    unknown = [name for name in wanted if name not in ROWS]
+    if unknown:
+        raise click.UsageError(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}.")
+    path = record or record_path()
+    kept = read_record(path)
+    if not show:
+        torch.set_num_threads(1)
+        todo = [(s, n) for s in range(seeds) for n in wanted if fresh or str(s) not in kept["rows"].get(n, {})]
+        for seed, name in tqdm(todo, desc="glyph effects", unit="run"):
+            began = time.process_time()
+            figures = ROWS[name].run(seed)
+            kept = read_record(path)
+            kept["environment"] = {
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+                "threads": 1,
+                "precision": "bfloat16" if half_precision() else "float32",
+            }
+            kept["rows"].setdefault(name, {})[str(seed)] = {
+                "figures": {key: round(float(value), 4) for key, value in figures.items()},
+                "cpu_seconds": round(time.process_time() - began, 1),
+            }
+            write_record(path, kept)
+            tqdm.write(f"{name} seed {seed} {kept['rows'][name][str(seed)]}")
+    print("\n".join(table(kept)))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -207,6 +208,14 @@ def _check_images(x: Tensor, in_channels: int, *, smallest: int = 1) -> None:
         )
 
 
+def _check_code(code: Tensor, code_dim: int) -> None:
+    if not isinstance(code, Tensor) or not code.is_floating_point():
+        kind = str(code.dtype) if isinstance(code, Tensor) else type(code).__name__
+        raise TypeError(f"codes are {kind}; a float tensor (N, {code_dim}) is expected.")
+    if code.ndim != 2 or code.shape[1] != code_dim:
+        raise ValueError(f"codes have shape {tuple(code.shape)}; (N, {code_dim}) is expected.")
+
+
 class ConvDecoder(nn.Module):
     """From a code to an image: a linear layer to a small map, then nearest-neighbor upsampling and convolution, twice.
 
@@ -262,8 +271,7 @@ class ConvDecoder(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """`(N, code_dim)` codes -> `(N, C, H, W)` logits, or values in [0, 1] when built with `output="sigmoid"`."""
-        if code.ndim != 2 or code.shape[1] != self.code_dim:
-            raise ValueError(f"codes have shape {tuple(code.shape)}; (N, {self.code_dim}) is expected.")
+        _check_code(code, self.code_dim)
         x = self.project(code).unflatten(1, self.small_shape)  # (N, widths[0], H / 4, W / 4)
         x = self.layers(x)  # (N, C, H, W)
         return x.sigmoid() if self.output == "sigmoid" else x
@@ -325,6 +333,7 @@ class LinearAutoencoder(nn.Module):
 
     def decode(self, code: Tensor) -> Tensor:
         """Codes `(N, code_dim)` -> flat images `(N, num_pixels)`."""
+        _check_code(code, self.code_dim)
         return self.decoder(code)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -342,6 +351,9 @@ class TorchvisionEncoder(nn.Module):
         feature_dim: the length of the feature vector.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, body: nn.Module, feature_dim: int) -> None:
         super().__init__()
         self.body, self.feature_dim = body, feature_dim
@@ -352,7 +364,7 @@ class TorchvisionEncoder(nn.Module):
     @property
     def blocks(self) -> tuple[nn.Module, ...]:
         """The stages of the network in order, for freezing and for `block_features`."""
-        body = self.body
+        body: Any = self.body
         if hasattr(body, "layer1"):  # the ResNet family
             return tuple(getattr(body, f"layer{k}") for k in range(1, 5))
         if hasattr(body, "encoder") and hasattr(body.encoder, "layers"):  # vision transformers
@@ -421,8 +433,9 @@ def torchvision_backbone(
     if small_images:
         if weights is not None or not hasattr(body, "layer1") or not hasattr(body, "maxpool"):
             raise ValueError("small_images=True changes a ResNet's first layer: it needs a ResNet and weights=None.")
+        channels = next(body.get_submodule("conv1").parameters()).shape[0]
         with seeded(generator):
-            body.conv1 = nn.Conv2d(3, body.conv1.out_channels, 3, padding=1, bias=False)
+            body.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
         body.maxpool = nn.Identity()
     encoder = TorchvisionEncoder(body, layer.in_features)
     model = Classifier(encoder, num_classes, generator=generator)

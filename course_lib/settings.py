@@ -20,7 +20,7 @@ DATASETS = ("glyphs", "mnist", "fashion_mnist", "cifar10", "folder")
 
 
 def profile() -> str:
-    """The profile in force, from `COURSE_PROFILE`: "smoke" (every training a few steps), "laptop" (default) or "full" (GPU).
+    """The profile in force, from `COURSE_PROFILE`: "smoke" (a few steps a training), "laptop" (default) or "full" (GPU).
 
     Raises:
         ValueError: the variable names no profile.
@@ -69,7 +69,17 @@ def device() -> torch.device:
         if not available.get(kind, False):
             usable = ", ".join(name for name, here in available.items() if here)
             raise ValueError(f"COURSE_DEVICE is {wanted!r}, which cannot be used here; usable: {usable}.")
-        return torch.device(wanted)
+        try:
+            chosen = torch.device(wanted)
+        except RuntimeError as error:
+            raise ValueError(
+                f"COURSE_DEVICE is {wanted!r}; cpu, mps, cuda or one GPU such as cuda:0 is expected."
+            ) from error
+        if kind == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+            raise ValueError(
+                f"COURSE_DEVICE is {wanted!r}, but this machine has {torch.cuda.device_count()} GPU(s), from cuda:0."
+            )
+        return chosen
     return torch.device(next(name for name, here in available.items() if here))
 
 

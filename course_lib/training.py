@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -213,12 +213,14 @@ def fit(
     )
     if validate_every is None:
         validate_every = math.ceil(total / (num_epochs or 10))
-    if checkpoint is not None:
+    resuming = checkpoint is not None and resume and Path(checkpoint).is_file()
+    if checkpoint is not None and not resuming:
         _check_writable(Path(checkpoint))
     dtype = _autocast_dtype(precision, model, device)
     model.to(device)
-    if device.type != "mps":
-        model.to(memory_format=torch.channels_last)
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and device.type != "mps":
+            module.to(memory_format=torch.channels_last)
     run = _Run(
         model=model,
         batches=batches,
@@ -237,8 +239,10 @@ def fit(
         generators=_all_generators(batches, generators, device),
         on_step=on_step,
     )
-    if checkpoint is not None and resume and Path(checkpoint).exists():
-        run.load()
+    if resuming:
+        run.load()  # a finished run may lie in a folder that cannot be written
+        if run.checkpoint is not None and not run.is_over():
+            _check_writable(run.checkpoint)
     modes = [(module, module.training) for module in model.modules()]
     history, started = run.history, time.perf_counter() - run.history.seconds
     try:
@@ -247,7 +251,7 @@ def fit(
             tqdm(total=total, initial=history.steps, desc=label, unit="step", disable=not progress) as run.bar,
         ):
             model.train()
-            if history.stopped != "patience":
+            if not run.is_over():
                 history.stopped = _loop(run)
     except KeyboardInterrupt:
         history.stopped = "interrupted"
@@ -317,6 +321,10 @@ class _Run:
     _trained_in_epoch: int = 0
     _epoch_start: list[Tensor] = dataclasses.field(default_factory=list)
     _resumed: dict[str, Any] | None = None
+
+    def is_over(self) -> bool:
+        """A run that was resumed may have nothing left to do."""
+        return self.history.steps >= self.total or self.history.stopped == "patience"
 
     # -- data
 
@@ -777,7 +785,7 @@ def _total_steps(model: Any, batches: Any, *, num_epochs: int | None, steps: int
         )
     if steps is not None:
         return steps
-    if not hasattr(batches, "__len__"):
+    if not isinstance(batches, Sized):
         raise TypeError(
             f"num_epochs needs batches with a length, and a {_describe(batches)} has none; give steps= instead."
         )

@@ -173,8 +173,11 @@ def test_decoder_refuses_impossible_shapes(arguments, says):
 def test_decoder_refuses_unknown_outputs_and_wrong_codes():
     with pytest.raises(ValueError, match="'tanh'"):
         ConvDecoder(8, output="tanh")
-    with pytest.raises(ValueError, match=r"\(2, 7\).*\(N, 8\)"):
-        ConvDecoder(8)(torch.rand(2, 7))
+    for decode in (ConvDecoder(8), LinearAutoencoder(12, 8).decode):
+        with pytest.raises(ValueError, match=r"\(2, 7\).*\(N, 8\)"):
+            decode(torch.rand(2, 7))
+        with pytest.raises(TypeError, match="int64"):
+            decode(torch.zeros(2, 8).long())
 
 
 def test_classifier_keeps_the_encoder_that_it_is_given():

@@ -67,6 +67,15 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, fresh_device, name):
         settings.device()
 
 
+@pytest.mark.parametrize("name", ["cuda:3", "cuda:x"])
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, fresh_device, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("COURSE_DEVICE", name)
+    with pytest.raises(ValueError, match=f"'{name}'.*cuda:0"):
+        settings.device()
+
+
 def test_without_a_wish_the_gpu_comes_first(monkeypatch, fresh_device):
     monkeypatch.delenv("COURSE_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

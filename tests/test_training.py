@@ -454,6 +454,27 @@ def test_a_finished_run_is_only_loaded(tmp_path):
     assert again.validation == [] and file.stat().st_mtime_ns != stamp
 
 
+def test_a_finished_run_is_loaded_from_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    file = tmp_path / "run.pt"
+    first = quiet_fit(make_model(), make_batches(), num_epochs=1, checkpoint=file)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(training.tempfile, "TemporaryFile", refuse)
+    assert quiet_fit(make_model(), make_batches(), num_epochs=1, checkpoint=file).loss == first.loss
+    with pytest.raises(PermissionError, match="not writable"):
+        quiet_fit(make_model(), make_batches(), num_epochs=2, checkpoint=file)
+
+
+def test_volumes_and_sequences_train_too():
+    """Convolutions of other dimensions have no channels-last layout."""
+    with seeded(generator()):
+        model = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 8, 2))
+    history = quiet_fit(model, [(torch.rand(4, 1, 4, 4, 4), torch.tensor([0, 1, 1, 0]))], steps=2)
+    assert history.stopped == "finished"
+
+
 def test_a_run_that_ran_out_of_patience_stays_stopped(tmp_path):
     file = tmp_path / "run.pt"
     options = {"steps": 20, "validate_every": 1, "patience": 2, "checkpoint": file}

@@ -16,6 +16,7 @@ import functools
 import html
 import io
 import math
+import textwrap
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -207,7 +208,7 @@ def show(figure: MatplotlibFigure, alt: str | None = None, *, display_id: bool |
     return display(data, metadata=metadata, raw=True, **options)
 
 
-def _styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draws with the course's fonts and lines, whatever the learner's own settings are, and leaves those alone."""
 
     @functools.wraps(function)
@@ -222,13 +223,13 @@ def _course_style() -> contextlib.AbstractContextManager[None]:
     return matplotlib.rc_context(_STYLE)
 
 
-def _figure(width: float, height: float, **options: Any) -> Figure:
+def new_figure(width: float, height: float, **options: Any) -> Figure:
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained", **options)
     FigureCanvasAgg(figure)
     return figure
 
 
-def _finished(figure: Figure, automatic: str, alt: str | None) -> Figure:
+def finished(figure: Figure, automatic: str, alt: str | None) -> Figure:
     figure.alt_text = " ".join((alt if alt is not None else automatic).split())
     return figure
 
@@ -245,7 +246,7 @@ def _array(values: Any) -> NDArray[Any]:
     return np.asarray(values)
 
 
-def _pictures(images: Any, what: str = "images") -> NDArray[np.float64]:
+def as_pictures(images: Any, what: str = "images") -> NDArray[np.float64]:
     """Images as float (N, H, W) or (N, H, W, 3) in [0, 1]; takes (N, C, H, W) or (N, H, W), uint8 or float."""
     array = _array(images)
     if array.ndim == 3:
@@ -262,25 +263,29 @@ def _pictures(images: Any, what: str = "images") -> NDArray[np.float64]:
     return array[:, 0] if array.shape[1] == 1 else array.transpose(0, 2, 3, 1)
 
 
-def _vector(values: Any, what: str) -> NDArray[np.float64]:
+def as_vector(values: Any, what: str) -> NDArray[np.float64]:
     array = _array(values).astype(np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{what} has shape {tuple(array.shape)}; expected one number an image, shape (N,).")
     return array
 
 
-def _flags(values: Any, length: int, what: str = "is_positive") -> NDArray[np.bool_]:
+def as_flags(values: Any, length: int, what: str = "is_positive") -> NDArray[np.bool_]:
     array = _array(values)
     if array.shape != (length,):
         raise ValueError(f"{what} has shape {tuple(array.shape)}; expected ({length},), one for each score.")
     return array.astype(bool)
 
 
+def _wrapped(lines: Sequence[Any] | None, width: int) -> list[str]:
+    return [textwrap.fill(str(line), max(width, 8)) for line in lines or ()]
+
+
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _draw(ax: Axes, picture: NDArray[np.float64], **options: Any) -> Any:
+def draw_picture(ax: Axes, picture: NDArray[np.float64], **options: Any) -> Any:
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
@@ -293,7 +298,7 @@ def _draw(ax: Axes, picture: NDArray[np.float64], **options: Any) -> Any:
 # ------------------------------------------------------------------------------------------------- images
 
 
-@_styled
+@styled
 def image_grid(
     images: Any,
     *,
@@ -316,36 +321,37 @@ def image_grid(
     Raises:
         ValueError: not images, or not as many titles or captions as images.
     """
-    pictures = _pictures(images)
+    pictures = as_pictures(images)
     for name, lines in (("titles", titles), ("captions", captions)):
         if lines is not None and len(lines) != len(pictures):
             raise ValueError(f"{name} has {len(lines)} entries for {len(pictures)} images; give one for each.")
     columns = columns or min(len(pictures), 8)
     rows = math.ceil(len(pictures) / columns)
-    extra = 0.25 * bool(titles) + 0.25 * bool(captions)
-    widest = max((len(line) for lines in (titles, captions) if lines for line in lines), default=0)
-    cell = min(max(1.1, 0.085 * widest), 9.0 / columns) if columns > 1 else max(2.0, 0.085 * widest)
-    figure = _figure(columns * cell + 0.1, rows * (cell + extra) + 0.4 * bool(title) + 0.1)
+    widest = max((len(str(line)) for lines in (titles, captions) if lines for line in lines), default=0)
+    cell = min(max(1.1 if columns > 1 else 2.0, 0.09 * widest), 9.0 / columns)
+    above, below = (_wrapped(lines, int(cell / 0.09)) for lines in (titles, captions))
+    extra = sum(0.18 * max(line.count("\n") + 1 for line in lines) + 0.12 for lines in (above, below) if lines)
+    figure = new_figure(columns * cell + 0.1, rows * (cell + extra) + 0.4 * bool(title) + 0.1)
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for index, ax in enumerate(axes):
         if index >= len(pictures):
             ax.set_visible(False)
             continue
-        _draw(ax, pictures[index])
-        if titles:
-            ax.set_title(str(titles[index]), fontsize=10, loc="center")
-        if captions:
-            ax.set_xlabel(str(captions[index]), fontsize=10)
+        draw_picture(ax, pictures[index])
+        if above:
+            ax.set_title(above[index], fontsize=10, loc="center")
+        if below:
+            ax.set_xlabel(below[index], fontsize=10)
     if title:
         figure.suptitle(title, x=0.01, ha="left")
     parts = [f"{title or 'Image grid'}: {_count(len(pictures), 'image')} in {_count(rows, 'row')}."]
     for lines in (titles, captions):
         if lines:
             parts.append("; ".join(str(line) for line in lines) + ".")
-    return _finished(figure, " ".join(parts), alt)
+    return finished(figure, " ".join(parts), alt)
 
 
-@_styled
+@styled
 def class_examples(
     images: Any,
     labels: Any,
@@ -366,7 +372,7 @@ def class_examples(
     Raises:
         ValueError: shapes that do not fit, or a label without a name.
     """
-    pictures, targets = _pictures(images), _array(labels).astype(int)
+    pictures, targets = as_pictures(images), _array(labels).astype(int)
     if targets.shape != (len(pictures),):
         raise ValueError(f"labels has shape {targets.shape}; expected ({len(pictures)},), one for each image.")
     if targets.min() < 0 or targets.max() >= len(class_names):
@@ -378,7 +384,7 @@ def class_examples(
     rows = math.ceil(len(class_names) / blocks)
     longest = max(map(len, class_names))
     widths = ([0.3 + 0.17 * longest] + [1.0] * per_class) * blocks
-    figure = _figure(min(0.62 * sum(widths), 11.0), rows * 0.66 + 0.4 * bool(title) + 0.1)
+    figure = new_figure(min(0.62 * sum(widths), 11.0), rows * 0.66 + 0.4 * bool(title) + 0.1)
     axes = figure.subplots(rows, len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
     for ax in axes.flat:
         ax.set_axis_off()
@@ -387,14 +393,14 @@ def class_examples(
         axes[row, first].text(1.0, 0.5, name, ha="right", va="center", transform=axes[row, first].transAxes)
         for column, which in enumerate(np.flatnonzero(targets == index)[:per_class], first + 1):
             axes[row, column].set_axis_on()
-            _draw(axes[row, column], pictures[which])
+            draw_picture(axes[row, column], pictures[which])
     if title:
         figure.suptitle(title, x=0.01, ha="left")
     automatic = f"{title or 'Examples'}: up to {per_class} images of each class: {', '.join(class_names)}."
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
-@_styled
+@styled
 def reconstructions(
     inputs: Any,
     outputs: Any,
@@ -418,9 +424,9 @@ def reconstructions(
     Raises:
         ValueError: shapes that differ.
     """
-    rows = {"input": _pictures(inputs, "inputs"), "output": _pictures(outputs, "outputs")}
+    rows = {"input": as_pictures(inputs, "inputs"), "output": as_pictures(outputs, "outputs")}
     if clean is not None:
-        rows = {"clean": _pictures(clean, "clean"), "corrupted": rows["input"], "output": rows["output"]}
+        rows = {"clean": as_pictures(clean, "clean"), "corrupted": rows["input"], "output": rows["output"]}
     shapes = {name: pictures.shape for name, pictures in rows.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The images must have one shape; got {', '.join(f'{k} {v}' for k, v in shapes.items())}.")
@@ -433,16 +439,16 @@ def reconstructions(
     lines = captions if captions is not None else [f"{value:.2g}" for value in squared[:columns]]
     if len(lines) < columns:
         raise ValueError(f"captions has {len(lines)} entries for {columns} columns; give one for each.")
-    figure = _figure(columns * 0.95 + 1.6, (len(rows) + 1) * 0.98 + 0.3 + 0.35 * bool(title))
+    figure = new_figure(columns * 0.95 + 1.6, (len(rows) + 1) * 0.98 + 0.3 + 0.35 * bool(title))
     axes = figure.subplots(len(rows) + 1, columns, squeeze=False)
     for axes_row, (name, pictures) in zip(axes, rows.items()):
         for ax, picture in zip(axes_row, pictures):
-            _draw(ax, picture)
+            draw_picture(ax, picture)
         axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     top = float(difference[:columns].max()) or 1.0
     mesh: Any = None
     for ax, picture, line in zip(axes[-1], difference, lines):
-        mesh = _draw(ax, picture, cmap="viridis", vmin=0.0, vmax=top)
+        mesh = draw_picture(ax, picture, cmap="viridis", vmin=0.0, vmax=top)
         ax.set_xlabel(str(line), fontsize=10)
     label = "error" if captions is not None else "error\n(below:\nmean sq.)"
     axes[-1, 0].set_ylabel(label, rotation=0, ha="right", va="center")
@@ -455,10 +461,10 @@ def reconstructions(
         f"{title or 'Reconstructions'}: {_count(columns, 'image')}; rows: {', '.join(rows)}, absolute error per pixel. "
         f"Mean squared error per image from {squared[:columns].min():.2g} to {squared[:columns].max():.2g}."
     )
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
-@_styled
+@styled
 def nearest_neighbours(
     queries: Any,
     neighbours: Any,
@@ -482,11 +488,11 @@ def nearest_neighbours(
     Raises:
         ValueError: shapes that do not fit.
     """
-    pictures = _pictures(queries, "queries")
+    pictures = as_pictures(queries, "queries")
     array = _array(neighbours)
     if array.ndim != 5 or len(array) != len(pictures):
         raise ValueError(f"neighbours has shape {array.shape}; expected ({len(pictures)}, K, C, H, W).")
-    near = np.stack([_pictures(row, "neighbours") for row in array])
+    near = np.stack([as_pictures(row, "neighbours") for row in array])
     if (query_labels is None) != (neighbour_labels is None):
         raise ValueError("Give query_labels and neighbour_labels, or neither.")
     count = near.shape[1]
@@ -498,27 +504,30 @@ def nearest_neighbours(
             f"labels have shapes {own.shape}, {theirs.shape}; expected ({len(pictures)},), {near.shape[:2]}."
         )
 
-    def name(label: int) -> str:
-        return str(class_names[label]) if class_names is not None else str(label)
-
-    height = 1.0 + 0.24 * labeled
-    figure = _figure((count + 1.25) * 1.0, len(pictures) * height + 0.35 + 0.35 * bool(title))
+    numbers = range(1 + max(int(own.max()), int(theirs.max())))
+    names = _wrapped(class_names if class_names is not None else list(numbers), 12)
+    if labeled and (own.min() < 0 or theirs.min() < 0 or len(names) < len(numbers)):
+        raise ValueError(f"A label lies outside the {len(names)} class names.")
+    lines = max(name.count("\n") + 1 for name in names)
+    height = 1.05 + 0.19 * lines * labeled
+    figure = new_figure((count + 1.25) * 1.05, len(pictures) * height + 0.35 + 0.35 * bool(title))
     widths = [1.0, 0.25] + [1.0] * count
     axes = figure.subplots(len(pictures), count + 2, squeeze=False, gridspec_kw={"width_ratios": widths})
     for row, axes_row in enumerate(axes):
-        _draw(axes_row[0], pictures[row])
+        draw_picture(axes_row[0], pictures[row])
         axes_row[1].set_axis_off()
         for column in range(count):
             ax = axes_row[column + 2]
-            _draw(ax, near[row, column])
+            draw_picture(ax, near[row, column])
             if labeled:
                 wrong = own[row] != theirs[row, column]
-                ax.set_xlabel(f"[{name(theirs[row, column])}]" if wrong else name(theirs[row, column]), fontsize=9)
+                label = names[theirs[row, column]]
+                ax.set_xlabel(f"[{label}]" if wrong else label, fontsize=9)
                 if wrong:
                     for spine in ax.spines.values():
                         spine.set(color=ANOMALY, linewidth=2.5)
         if labeled:
-            axes_row[0].set_xlabel(name(own[row]), fontsize=9)
+            axes_row[0].set_xlabel(names[own[row]], fontsize=9)
     axes[0, 0].set_title("image", fontsize=10, loc="center")
     axes[0, 2].set_title("nearest", fontsize=10, loc="center")
     if count > 1:
@@ -529,7 +538,7 @@ def nearest_neighbours(
     if labeled:
         same = int((own[:, None] == theirs).sum())
         automatic += f" {same} of {theirs.size} neighbors are of the same class; the others have a thick frame."
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
 # ------------------------------------------------------------------------------------------------- training
@@ -543,7 +552,7 @@ def _smooth(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     return (total[ends] - total[starts]) / (ends - starts)
 
 
-@_styled
+@styled
 def learning_curve(
     history: Any,
     *,
@@ -569,11 +578,11 @@ def learning_curve(
     Raises:
         ValueError: no losses that can be drawn.
     """
-    losses = _vector(getattr(history, "loss", history), "losses") if len(getattr(history, "loss", history)) else None
+    losses = as_vector(getattr(history, "loss", history), "losses") if len(getattr(history, "loss", history)) else None
     if losses is None:
         raise ValueError("The history has no losses yet; train at least one step.")
     points = list(validation if validation is not None else getattr(history, "validation", []) or [])
-    figure = _figure(8.0 if points else 6.0, 3.2)
+    figure = new_figure(8.0 if points else 6.0, 3.2)
     axes = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
     ax = axes[0]
     steps = np.arange(1, len(losses) + 1)
@@ -615,7 +624,7 @@ def learning_curve(
         parts.append(f"{validation_label} from {values[0]:.3g} to {values[-1]:.3g}.")
     if title:
         figure.suptitle(title, x=0.01, ha="left")
-    return _finished(figure, " ".join(parts), alt)
+    return finished(figure, " ".join(parts), alt)
 
 
 class LiveCurve:
@@ -737,7 +746,7 @@ def _points(curve: Any, method: str) -> tuple[NDArray[np.float64], list[NDArray[
     return np.array(x), values
 
 
-@_styled
+@styled
 def label_curve(
     curves: Mapping[str, Any],
     *,
@@ -764,7 +773,7 @@ def label_curve(
     points = {method: _points(curve, method) for method, curve in curves.items()}
     budgets = sorted({x for xs, _ in points.values() for x in xs})
     wide = max(len(method_style(method).label) for method in curves)
-    figure = _figure(6.0 + 0.085 * wide + 0.5, max(3.8, 0.32 * len(curves) + 1.0))
+    figure = new_figure(6.0 + 0.085 * wide + 0.5, max(3.8, 0.32 * len(curves) + 1.0))
     ax = figure.subplots()
     spread = 0.035 if len(points) > 1 else 0.0  # dots of several methods at one budget stand side by side
     fewest, parts = min(len(v) for _, values in points.values() for v in values), []
@@ -802,10 +811,10 @@ def label_curve(
         0.99, 0.02, f"mean of {seeds}", transform=ax.transAxes, ha="right", va="bottom", fontsize=9, color="#555555"
     )
     automatic = f"{title or 'Line chart'}: {y_label} against {x_label}, mean of {seeds}. {' '.join(parts)}"
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
-@_styled
+@styled
 def bar_with_seeds(
     values: Mapping[str, Any],
     *,
@@ -835,7 +844,7 @@ def bar_with_seeds(
     for method, found in seeds.items():
         if found.ndim != 1 or not found.size:
             raise ValueError(f"The values of {method!r} have shape {found.shape}; expected one number a seed.")
-    figure = _figure(7.0, 0.5 * len(seeds) + 1.0 + 0.3 * bool(title) + 0.3 * (baseline is not None))
+    figure = new_figure(7.0, 0.5 * len(seeds) + 1.0 + 0.3 * bool(title) + 0.3 * (baseline is not None))
     ax = figure.subplots()
     parts = []
     largest = max(float(v.max()) for v in seeds.values())
@@ -867,13 +876,13 @@ def bar_with_seeds(
     automatic = (
         f"{title or 'Bar chart'}: {x_label}, mean of {_count(min(map(len, seeds.values())), 'seed')}. {' '.join(parts)}"
     )
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
 # ------------------------------------------------------------------------------------------------- looking inside
 
 
-@_styled
+@styled
 def latent_map(
     codes: Any,
     labels: Any,
@@ -901,7 +910,7 @@ def latent_map(
         raise ValueError(
             f"labels has shape {targets.shape}; expected ({len(points)},), indices of {len(class_names)} class names."
         )
-    figure = _figure(7.6, 5.0)
+    figure = new_figure(7.6, 5.0)
     ax = figure.subplots()
     outline = [patheffects.withStroke(linewidth=3, foreground="white")]
     present = np.unique(targets)
@@ -933,7 +942,7 @@ def latent_map(
         f"{title or 'Map of codes'}: {len(points)} images as points, {axis_names[0]} against {axis_names[1]}, "
         f"{len(present)} classes: {', '.join(class_names[i] for i in present)}."
     )
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
 def _apart(points: NDArray[np.float64], targets: NDArray[np.int_], present: Iterable[int]) -> NDArray[np.float64]:
@@ -955,7 +964,7 @@ def _apart(points: NDArray[np.float64], targets: NDArray[np.int_], present: Iter
     return places
 
 
-@_styled
+@styled
 def confusion_matrix(
     matrix: Any,
     class_names: Sequence[str],
@@ -983,7 +992,7 @@ def confusion_matrix(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     size = max(0.52 * k, 1.6)
     longest = 0.09 * max(map(len, class_names))  # inches that a class's name takes up
-    figure = _figure(size + longest + 2.0, size + 0.75 * longest + 0.7 + 0.3 * bool(title))
+    figure = new_figure(size + longest + 2.0, size + 0.75 * longest + 0.7 + 0.3 * bool(title))
     ax = figure.subplots()
     blues = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.0, 0.95, 256)))
     mesh = ax.imshow(shares, cmap=blues, vmin=0.0, vmax=1.0)
@@ -1014,13 +1023,13 @@ def confusion_matrix(
     automatic = f"{title or 'Confusion matrix'}: {100 * right:.0f} % of {counts.sum():g} images on the diagonal."
     if off.max() > 0:
         automatic += f" Most frequent mistake: {class_names[row]} taken for {class_names[column]}, {off.max():g} times."
-    return _finished(figure, automatic, alt)
+    return finished(figure, automatic, alt)
 
 
 # ------------------------------------------------------------------------------------------------- scores
 
 
-def _draw_histogram(
+def draw_histogram(
     ax: Axes,
     scores: NDArray[np.float64],
     positive: NDArray[np.bool_],
@@ -1041,14 +1050,14 @@ def _draw_histogram(
             )  # fmt: skip
     if threshold is not None:
         ax.axvline(threshold, color="black", linewidth=1.8, label=f"threshold {threshold:.3g}")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(xlabel=x_label, ylabel="share of images")
     ax.legend(
         loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2, handlelength=1.6, columnspacing=1.2
     )
 
 
-@_styled
+@styled
 def histogram_of_scores(
     scores: Any,
     is_positive: Any,
@@ -1071,11 +1080,11 @@ def histogram_of_scores(
     Raises:
         ValueError: shapes that do not fit.
     """
-    values = _vector(scores, "scores")
-    positive = _flags(is_positive, len(values))
-    figure = _figure(6.6, 3.4 + 0.3 * bool(title))
+    values = as_vector(scores, "scores")
+    positive = as_flags(is_positive, len(values))
+    figure = new_figure(6.6, 3.4 + 0.3 * bool(title))
     ax = figure.subplots()
-    _draw_histogram(ax, values, positive, threshold, names, x_label)
+    draw_histogram(ax, values, positive, threshold, names, x_label)
     if title:
         figure.suptitle(title, x=0.01, ha="left")
     parts = [f"{title or 'Histogram'}: {x_label}."]
@@ -1088,10 +1097,10 @@ def histogram_of_scores(
             f"At or above the threshold {threshold:.3g} lie {(positive & above).sum()} of {positive.sum()} {names[1]} "
             f"and {(~positive & above).sum()} of {(~positive).sum()} {names[0]}."
         )
-    return _finished(figure, " ".join(parts), alt)
+    return finished(figure, " ".join(parts), alt)
 
 
-@_styled
+@styled
 def roc_curve(
     scores: Mapping[str, Any] | Any,
     is_positive: Any,
@@ -1111,12 +1120,12 @@ def roc_curve(
     from sklearn import metrics
 
     methods = dict(scores) if isinstance(scores, Mapping) else {"score": scores}
-    figure = _figure(5.4, 4.6 + 0.3 * bool(title))
+    figure = new_figure(5.4, 4.6 + 0.3 * bool(title))
     ax = figure.subplots()
     parts = []
     for method, values in methods.items():
-        values = _vector(values, f"scores of {method!r}")
-        positive = _flags(is_positive, len(values))
+        values = as_vector(values, f"scores of {method!r}")
+        positive = as_flags(is_positive, len(values))
         if positive.all() or not positive.any():
             raise ValueError("is_positive holds one kind of image only; a ROC curve needs anomalies and normal images.")
         false_alarms, found, _ = metrics.roc_curve(positive, values)
@@ -1145,4 +1154,4 @@ def roc_curve(
     ax.legend(loc="lower right")
     if title:
         figure.suptitle(title, x=0.01, ha="left")
-    return _finished(figure, f"{title or 'ROC curve'}: anomalies found against false alarms. {' '.join(parts)}", alt)
+    return finished(figure, f"{title or 'ROC curve'}: anomalies found against false alarms. {' '.join(parts)}", alt)

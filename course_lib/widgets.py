@@ -1,0 +1,355 @@
+"""Pictures with controls: move a slider, and the picture is drawn anew.
+
+The picture is an ordinary notebook output with alt text, the controls stand above it. So where no live front end is (a
+notebook run by nbclient, turned into a page by nbconvert, or opened without a kernel) the picture is there all the
+same, as it was drawn last. `COURSE_WIDGETS=static` leaves the controls out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+
+from course_lib import plots
+from course_lib.plots import Figure, alt_text, mime_bundle, png
+
+
+class View:
+    """Controls and the figure that they redraw. Shown as the last line of a notebook cell.
+
+    Attributes:
+        controls: name -> ipywidget. Setting `view.controls["threshold"].value = 0.3` does what moving it does.
+        figure: the figure as it is now.
+    """
+
+    def __init__(
+        self, draw: Callable[..., Figure], controls: Mapping[str, ipywidgets.ValueWidget], *, hint: str = ""
+    ) -> None:
+        self.controls = dict(controls)
+        self.figure = draw(**self.values)
+        self._draw = draw
+        self._hint = hint
+        self._handle: Any = None
+        for control in self.controls.values():
+            control.observe(self._moved, names="value")
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the controls are set to."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def png(self) -> bytes:
+        """The picture as it is now."""
+        return png(self.figure)
+
+    @property
+    def alt_text(self) -> str:
+        """The picture as it is now, in words."""
+        return alt_text(self.figure)
+
+    def _moved(self, _change: Any) -> None:
+        self.figure = self._draw(**self.values)
+        if self._handle is not None:
+            data, metadata = mime_bundle(self.figure)
+            self._handle.update(data, metadata=metadata, raw=True)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if os.environ.get("COURSE_WIDGETS", "").strip() != "static":
+            hint = ipywidgets.HTML(f"<small>{self._hint}</small>") if self._hint else None
+            display(_WithoutText(ipywidgets.VBox([*([hint] if hint else []), *self.controls.values()])))
+        self._handle = plots.show(self.figure, display_id=True)
+
+
+class _WithoutText:
+    """A widget whose text form says what is missing, instead of `VBox(children=...)`, where it cannot be shown."""
+
+    def __init__(self, widget: ipywidgets.Widget) -> None:
+        self.widget = widget
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle = self.widget._repr_mimebundle_(**options)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        note = (
+            "(The controls appear here in a live notebook: run this cell. Below is the picture as it was drawn last.)"
+        )
+        return {**data, "text/plain": note}, metadata
+
+
+def _slider(name: str, low: float, high: float, value: float, *, step: float | None = None) -> ipywidgets.FloatSlider:
+    return ipywidgets.FloatSlider(
+        value=value,
+        min=low,
+        max=high,
+        step=step if step is not None else (high - low) / 100,
+        description=name,
+        readout_format=".3g" if high - low < 0.1 else ".2f",
+        continuous_update=False,  # one drawing when the slider is let go, not a queue of them on the way
+        style={"description_width": "12em"},
+        layout={"width": "32em"},
+    )
+
+
+# ------------------------------------------------------------------------------------------------- latent explorer
+
+
+def latent_explorer(
+    decode: Callable[[Any], Any],
+    ranges: Sequence[tuple[float, float]] | Mapping[str, tuple[float, float]],
+    *,
+    start: Sequence[float] | None = None,
+    steps: int = 7,
+    title: str | None = None,
+) -> View:
+    """A slider for each number of a code; the image that is decoded from it, and the images along each slider.
+
+    The left picture is the code as it is set. Beside it, in a row for each slider, are the images along that slider
+    from its low to its high end, all other sliders left where they are: also without a live front end one sees what
+    each number does.
+
+    Args:
+        decode: codes (N, d), a float32 tensor, -> images (N, C, H, W). It is called without gradients.
+        ranges: (low, high) of each of the d numbers, in order, or by name.
+        start: where the sliders stand at first (default: the middle).
+        steps: images in a row.
+
+    Raises:
+        ValueError: no ranges, a range that is empty, or images of the wrong shape.
+    """
+    import torch
+
+    named = dict(ranges) if isinstance(ranges, Mapping) else {f"number {i + 1}": pair for i, pair in enumerate(ranges)}
+    if not named:
+        raise ValueError("ranges is empty; give (low, high) for each number of the code.")
+    for name, (low, high) in named.items():
+        if not low < high:
+            raise ValueError(f"The range of {name!r} is ({low}, {high}); the first number must be the smaller one.")
+    middle = [(low + high) / 2 for low, high in named.values()] if start is None else [float(v) for v in start]
+    if len(middle) != len(named):
+        raise ValueError(f"start has {len(middle)} numbers for {len(named)} ranges; give one for each.")
+    names = list(named)
+
+    def draw(**values: float) -> Figure:
+        code = np.array([values[name] for name in names])
+        codes = [code]
+        for row, (low, high) in enumerate(named.values()):
+            for value in np.linspace(low, high, steps):
+                codes.append(code.copy())
+                codes[-1][row] = value
+        with torch.no_grad():
+            images = decode(torch.tensor(np.stack(codes), dtype=torch.float32))
+        return _traversals(images, code, named, steps, title)
+
+    controls = {name: _slider(name, *named[name], value) for name, value in zip(names, middle)}
+    return View(draw, controls, hint="Move a slider: the image on the left follows.")
+
+
+@plots.styled
+def _traversals(
+    images: Any, code: np.ndarray, named: Mapping[str, tuple[float, float]], steps: int, title: str | None
+) -> Figure:
+    pictures = plots.as_pictures(images, "decode's result")
+    expected = 1 + len(named) * steps
+    if len(pictures) != expected:
+        raise ValueError(f"decode returned {len(pictures)} images for {expected} codes; it must return one for each.")
+    rows = len(named)
+    figure: Any = plots.new_figure(2.4 + 0.09 * max(map(len, named)) + 0.8 * steps, max(0.95 * rows + 0.5, 2.6))
+    left, right = figure.subfigures(1, 2, width_ratios=[2.2, 0.09 * max(map(len, named)) + 0.8 * steps])
+    big = left.subplots()
+    plots.draw_picture(big, pictures[0])
+    big.set_title("decoded image", fontsize=11, loc="center")
+    axes = right.subplots(rows, steps, squeeze=False)
+    for row, (name, (low, high)) in enumerate(named.items()):
+        places = np.linspace(low, high, steps)
+        for column, ax in enumerate(axes[row]):
+            plots.draw_picture(ax, pictures[1 + row * steps + column])
+            if row == 0 or len({tuple(pair) for pair in named.values()}) > 1:
+                ax.set_title(f"{places[column]:.2g}", fontsize=9, loc="center")
+        nearest = int(np.abs(places - code[row]).argmin())
+        for spine in axes[row, nearest].spines.values():
+            spine.set(color=plots.ACCENT, linewidth=2.5)
+        axes[row, 0].set_ylabel(name, rotation=0, ha="right", va="center")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    settings = ", ".join(f"{name} {value:.2g}" for name, value in zip(named, code))
+    automatic = (
+        f"{title or 'Latent explorer'}: the image decoded from {settings} (mean brightness {pictures[0].mean():.2f}), "
+        f"and {steps} images along each of {', '.join(named)}; the one nearest to the slider has a thick frame."
+    )
+    return plots.finished(figure, automatic, None)
+
+
+# ------------------------------------------------------------------------------------------------- threshold slider
+
+
+def threshold_slider(
+    scores: Any,
+    is_positive: Any,
+    *,
+    start: float | None = None,
+    names: tuple[str, str] = ("normal", "anomaly"),
+    x_label: str = "anomaly score",
+    title: str | None = None,
+) -> View:
+    """A threshold on scores: the histogram it cuts, what is counted on both sides, precision and recall.
+
+    Args:
+        scores: (N,) floats, high for an anomaly.
+        is_positive: (N,) booleans, true for an anomaly.
+        start: where the threshold stands at first; by default above 95 % of the normal images. (A threshold is chosen
+            without looking at the anomalies: in use there are none yet.)
+        names: of the two kinds.
+        x_label: what the score is.
+
+    Raises:
+        ValueError: shapes that do not fit, or scores that are not finite.
+    """
+    values = plots.as_vector(scores, "scores")
+    positive = plots.as_flags(is_positive, len(values))
+    if not np.isfinite(values).all():
+        raise ValueError(f"{int((~np.isfinite(values)).sum())} of the {len(values)} scores are NaN or infinite.")
+    normal = values[~positive] if (~positive).any() else values
+    first = float(np.quantile(normal, 0.95)) if start is None else float(start)
+    low, high = min(float(values.min()), first), max(float(values.max()), first)
+    margin = 0.01 * (high - low or 1.0)
+
+    def draw(threshold: float) -> Figure:
+        return _threshold_view(values, positive, threshold, names, x_label, title)
+
+    slider = _slider("threshold", low - margin, high + margin, first, step=(high - low + 2 * margin) / 200)
+    return View(draw, {"threshold": slider}, hint=f"Images that score at least the threshold are called {names[1]}.")
+
+
+@plots.styled
+def _threshold_view(
+    scores: np.ndarray, positive: np.ndarray, threshold: float, names: tuple[str, str], x_label: str, title: str | None
+) -> Figure:
+    called = scores >= threshold
+    counts = np.array([[(~positive & ~called).sum(), (~positive & called).sum()],
+                       [(positive & ~called).sum(), (positive & called).sum()]])  # fmt: skip
+    true_found, called_count, positives = int(counts[1, 1]), int(called.sum()), int(positive.sum())
+    precision = f"{100 * true_found / called_count:.0f} %" if called_count else "none called"
+    recall = f"{100 * true_found / positives:.0f} %" if positives else "no such images"
+    figure = plots.new_figure(9.2, 3.6 + 0.3 * bool(title))
+    left, right = figure.subplots(1, 2, width_ratios=[2.0, 1.0])
+    plots.draw_histogram(left, scores, positive, threshold, names, x_label)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    right.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.25)
+    for row in range(2):
+        for column in range(2):
+            color = "white" if shares[row, column] > 0.7 else "black"
+            right.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=color, fontsize=14)
+    right.set_xticks([0, 1], [f"called\n{name}" for name in names])
+    right.set_yticks([0, 1], names)
+    right.tick_params(length=0)
+    right.spines[:].set_visible(False)
+    right.set_title(f"precision {precision}\nrecall {recall}", fontsize=12)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    automatic = (
+        f"{title or 'Threshold'} at {threshold:.3g}: of {positives} {names[1]}, {true_found} are found, {counts[1, 0]} "
+        f"missed; of {int((~positive).sum())} {names[0]}, {counts[0, 1]} are false alarms. "
+        f"Precision {precision}, recall {recall}."
+    )
+    return plots.finished(figure, automatic, None)
+
+
+# ------------------------------------------------------------------------------------------------- reconstructions
+
+
+def reconstruction_explorer(
+    images: Any,
+    reconstruct: Callable[[Any], Any],
+    *,
+    corrupt: Callable[[Any, float], Any] | None = None,
+    levels: tuple[float, float] = (0.0, 1.0),
+    start: float | None = None,
+    level_name: str = "noise level",
+    title: str | None = None,
+) -> View:
+    """Choose an image and how much it is corrupted; see it clean, corrupted and reconstructed, and the error.
+
+    Args:
+        images: (N, C, H, W), uint8 or float in [0, 1].
+        reconstruct: float images (1, C, H, W) on the CPU -> the same shape. It is called without gradients.
+        corrupt: (images, level) -> corrupted images; by default adds Gaussian noise of that standard deviation, the
+            same for an image at every level, and clips to [0, 1].
+        levels: the lowest and the highest level.
+        start: the level at first (default: a third of the way).
+        level_name: what the level is.
+
+    Raises:
+        ValueError: no images, or levels that are not in order.
+    """
+    import torch
+
+    batch = torch.as_tensor(images).detach().cpu()
+    if batch.ndim != 4 or len(batch) == 0:
+        raise ValueError(f"images has shape {tuple(batch.shape)}; expected (N, C, H, W) with at least one image.")
+    batch = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+    low, high = levels
+    if not low < high:
+        raise ValueError(f"levels is {levels}; the first number must be the smaller one.")
+
+    def draw(image: int, level: float) -> Figure:
+        clean = batch[image : image + 1]
+        if corrupt is not None:
+            corrupted = corrupt(clean, level)
+        else:
+            noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(image))
+            corrupted = (clean + level * noise).clamp(0, 1)
+        with torch.no_grad():
+            output = reconstruct(corrupted)
+        if tuple(output.shape) != tuple(clean.shape):
+            raise ValueError(f"reconstruct returned shape {tuple(output.shape)} for input of {tuple(clean.shape)}.")
+        return _reconstruction_view(clean, corrupted, output, image, f"{level_name} {level:.2g}", title)
+
+    controls = {
+        "image": ipywidgets.IntSlider(
+            value=0,
+            min=0,
+            max=len(batch) - 1,
+            description="image",
+            continuous_update=False,
+            style={"description_width": "12em"},
+            layout={"width": "32em"},
+        ),
+        "level": _slider(level_name, low, high, low + (high - low) / 3 if start is None else float(start)),
+    }
+    return View(draw, controls, hint="Choose an image and how much of it is destroyed.")
+
+
+@plots.styled
+def _reconstruction_view(clean: Any, corrupted: Any, output: Any, index: int, level: str, title: str | None) -> Figure:
+    panels = {
+        "clean": plots.as_pictures(clean)[0],
+        f"corrupted\n{level}": plots.as_pictures(corrupted)[0],
+        "reconstructed": plots.as_pictures(output)[0],
+    }
+    target, seen, drawn = panels.values()
+    before, after = float(((seen - target) ** 2).mean()), float(((drawn - target) ** 2).mean())
+    difference = np.abs(drawn - target)
+    difference = difference.mean(axis=-1) if difference.ndim == 3 else difference
+    figure = plots.new_figure(9.0, 2.9 + 0.3 * bool(title))
+    axes = figure.subplots(1, 4)
+    for ax, (name, picture) in zip(axes, panels.items()):
+        plots.draw_picture(ax, picture)
+        ax.set_title(name, fontsize=11, loc="center")
+    mesh = plots.draw_picture(axes[3], difference, cmap="viridis", vmin=0.0, vmax=1.0)
+    axes[3].set_title("|reconstructed - clean|", fontsize=11, loc="center")
+    axes[1].set_xlabel(f"mean squared\nerror {before:.4f}", fontsize=10)
+    axes[2].set_xlabel(f"mean squared\nerror {after:.4f}", fontsize=10)
+    figure.colorbar(mesh, ax=axes[3], fraction=0.046, pad=0.03).ax.tick_params(labelsize=9)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    automatic = (
+        f"{title or 'Reconstruction'}: image {index}, {level}. Mean squared error to the clean image: "
+        f"corrupted {before:.4f}, reconstructed {after:.4f}."
+    )
+    return plots.finished(figure, automatic, None)

@@ -1,0 +1,161 @@
+"""Widgets: a control is moved, and other pixels are drawn; and there is a picture where nothing can be moved."""
+
+from __future__ import annotations
+
+import io
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from PIL import Image
+
+from course_lib import widgets
+
+
+def pixels(view: widgets.View) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(view.png)).convert("RGB"))
+
+
+def decode(codes: torch.Tensor) -> torch.Tensor:
+    """Code (x, y) -> an image whose left half is as bright as x, its right half as y."""
+    image = torch.zeros(len(codes), 1, 8, 8)
+    image[..., :4] = codes[:, 0, None, None, None]
+    image[..., 4:] = codes[:, 1, None, None, None]
+    return image
+
+
+SCORES = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.35, 0.6, 0.8, 0.9])
+POSITIVE = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1], dtype=torch.bool)
+
+
+def latent():
+    return widgets.latent_explorer(decode, {"left": (0.0, 1.0), "right": (0.0, 1.0)}, start=(0.25, 0.5))
+
+
+def threshold():
+    return widgets.threshold_slider(SCORES, POSITIVE, start=0.5)
+
+
+def reconstruction():
+    images = torch.linspace(0, 1, 3)[:, None, None, None].expand(3, 1, 8, 8)
+    return widgets.reconstruction_explorer(images, lambda x: x.mean(dim=(2, 3), keepdim=True).expand_as(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "control", "value"),
+    [
+        (latent, "left", 0.75),
+        (latent, "right", 0.0),
+        (threshold, "threshold", 0.7),
+        (reconstruction, "image", 2),
+        (reconstruction, "level", 0.9),
+    ],
+)
+def test_moving_a_control_redraws_the_picture_and_its_words(make, control, value):
+    view = make()
+    before, words = pixels(view), view.alt_text
+    view.controls[control].value = value
+    after = pixels(view)
+    assert before.shape == after.shape and (before != after).any()
+    assert view.alt_text != words
+
+
+def test_latent_explorer_decodes_what_the_sliders_say():
+    view = latent()
+    big = np.asarray(view.figure.axes[0].images[0].get_array())
+    assert big[0, 0] == pytest.approx(0.25) and big[0, -1] == pytest.approx(0.5)
+    view.controls["left"].value = 0.75
+    big = np.asarray(view.figure.axes[0].images[0].get_array())
+    assert big[0, 0] == pytest.approx(0.75) and big[0, -1] == pytest.approx(0.5)
+
+
+def test_latent_explorer_shows_the_images_along_each_slider():
+    rows = [np.asarray(ax.images[0].get_array()) for ax in latent().figure.axes[1:]]
+    assert [row[0, 0] for row in rows[:7]] == pytest.approx(np.linspace(0, 1, 7))
+    assert {float(row[0, 0]) for row in rows[7:]} == {0.25}
+    assert [row[0, -1] for row in rows[7:]] == pytest.approx(np.linspace(0, 1, 7))
+
+
+def test_threshold_slider_counts_both_sides():
+    view = threshold()
+    table = view.figure.axes[1]
+    assert [text.get_text() for text in table.texts] == ["4", "0", "1", "3"]
+    assert table.get_title(loc="left") == "precision 100 %\nrecall 75 %"
+    view.controls["threshold"].value = view.controls["threshold"].min
+    assert [text.get_text() for text in view.figure.axes[1].texts] == ["0", "4", "0", "4"]
+    assert "Precision 50 %, recall 100 %." in view.alt_text
+    view.controls["threshold"].value = view.controls["threshold"].max
+    assert "Precision none called, recall 0 %." in view.alt_text
+
+
+def test_the_first_threshold_is_chosen_on_normal_images_only():
+    one = widgets.threshold_slider(SCORES, POSITIVE).values["threshold"]
+    assert one == pytest.approx(float(np.quantile(SCORES[:4], 0.95)))
+    assert widgets.threshold_slider(SCORES + 5 * POSITIVE, POSITIVE).values["threshold"] == pytest.approx(one, abs=0.02)
+
+
+def test_reconstruction_explorer_destroys_and_mends():
+    view = reconstruction()
+    view.controls["level"].value = 0.0
+    clean, corrupted, output, error = (np.asarray(ax.images[0].get_array()) for ax in view.figure.axes[:4])
+    assert (clean == corrupted).all() and (output == clean).all() and error.max() == 0
+    view.controls["image"].value = 1
+    view.controls["level"].value = 0.3
+    clean, corrupted, output, error = (np.asarray(ax.images[0].get_array()) for ax in view.figure.axes[:4])
+    assert clean.mean() == 0.5 and corrupted.std() > 0.1 and output.std() < 1e-6
+
+
+def test_reconstruction_explorer_takes_another_corruption():
+    images = torch.full((1, 1, 4, 4), 200, dtype=torch.uint8)
+    view = widgets.reconstruction_explorer(images, lambda x: x, corrupt=lambda x, level: x * (1 - level), start=0.5)
+    assert np.asarray(view.figure.axes[1].images[0].get_array()).mean() == pytest.approx(200 / 255 / 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: widgets.latent_explorer(decode, []), "ranges is empty"),
+        (lambda: widgets.latent_explorer(decode, [(1, 0), (0, 1)]), "'number 1' is"),
+        (lambda: widgets.latent_explorer(decode, [(0, 1), (0, 1)], start=[0.5]), "1 numbers for 2 ranges"),
+        (lambda: widgets.latent_explorer(lambda z: decode(z)[:1], [(0, 1), (0, 1)]), "1 images for 15 codes"),
+        (lambda: widgets.threshold_slider(SCORES, POSITIVE[:3]), r"expected \(8,\)"),
+        (lambda: widgets.threshold_slider(SCORES / 0, POSITIVE), "NaN or infinite"),
+        (lambda: widgets.reconstruction_explorer(torch.rand(3, 8, 8), lambda x: x), r"expected \(N, C, H, W\)"),
+        (lambda: widgets.reconstruction_explorer(torch.rand(1, 1, 8, 8), lambda x: x[..., :2]), "returned shape"),
+        (lambda: widgets.reconstruction_explorer(torch.rand(1, 1, 8, 8), lambda x: x, levels=(1, 1)), "levels is"),
+    ],
+)
+def test_wrong_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+VIEW = """
+from course_lib import widgets
+view = widgets.threshold_slider([0.1, 0.2, 0.3, 0.9], [False, False, True, True], start=0.25)
+view
+"""
+
+
+def test_in_a_notebook_the_picture_is_an_output_that_the_controls_redraw():
+    cells = [
+        VIEW,
+        "view.controls['threshold'].value = 0.8",
+        "import os; os.environ['COURSE_WIDGETS'] = 'static'",
+        "view",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    controls, picture = notebook.cells[0].outputs
+    assert (
+        "application/vnd.jupyter.widget-view+json" in controls["data"] and "VBox" not in controls["data"]["text/plain"]
+    )
+    # The second cell moved the slider: the picture under the first one shows it.
+    assert picture["metadata"]["image/png"]["alt"].startswith("Threshold at 0.8")
+    # Without controls only the picture is shown, and a page made from the notebook has it with its words.
+    assert [list(output["data"]) for output in notebook.cells[3].outputs] == [["text/html", "image/png", "text/plain"]]
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert page.count('alt="Threshold at 0.8') == 2

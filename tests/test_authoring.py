@@ -1,0 +1,98 @@
+"""What `course new` writes releases and passes its own test at once, and overwrites nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_course
+
+from course_lib import authoring, release
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    root = tiny_course.write_project(tmp_path_factory.mktemp("project"))
+    package = root / "course_lib"
+    authoring.new_unit("91_try_out", root=root, package=package)
+    authoring.new_exercise("91_try_out", "spin", root=root, package=package)
+    authoring.new_exercise(tiny_course.UNIT, "twirl", root=root, package=package)
+    return root
+
+
+def test_the_skeleton_releases(project):
+    done = tiny_course.run_course(project, "release")
+    assert done.returncode == 0, done.stderr
+    text = (project / "notebooks" / "91_try_out" / "91_try_out.ipynb").read_text()
+    assert "Exercise 91.1: try_out_center" in text and "Exercise 91.2: spin" in text
+    assert "Exercise 90.3: twirl" in (project / "notebooks" / "90_tiny" / "90_tiny.ipynb").read_text()
+
+
+def test_the_skeleton_passes_its_own_test(project):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
+    variables = {**clean, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/exercises"]
+    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert {path.name for path in (project / "tests" / "exercises").glob("test_*.py")} == {
+        "test_try_out.py",
+        "test_tiny.py",
+    }
+
+
+def test_the_skeleton_keeps_the_rules_of_style(project):
+    ruff = Path(sys.executable).with_name("ruff")
+    if not ruff.exists():
+        pytest.skip("ruff is not installed; it comes with the extra dev")
+    names = [
+        "course_lib/exercises/try_out.py",
+        "course_lib/exercises/judges/try_out.py",
+        "tests",
+        "solutions/91_try_out",
+    ]
+    done = subprocess.run([ruff, "check", "--no-cache", *names], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (
+            lambda root, lib: authoring.new_unit("91_again", root=root, package=lib),
+            authoring.AuthoringError,
+            "is taken",
+        ),
+        (lambda root, lib: authoring.new_unit("Next", root=root, package=lib), ValueError, "two digits"),
+        (lambda root, lib: authoring.new_unit("92_card", root=root, package=lib), ValueError, "own code"),
+        (
+            lambda root, lib: authoring.new_unit("92_tiny", root=root, package=lib),
+            authoring.AuthoringError,
+            "tiny.py is",
+        ),
+        (lambda root, lib: authoring.new_exercise("93_no", "f", root=root, package=lib), ValueError, "no unit '93_no'"),
+        (lambda root, lib: authoring.new_exercise("90_tiny", "a b", root=root, package=lib), ValueError, "function"),
+        (
+            lambda root, lib: authoring.new_exercise("91_try_out", "double", root=root, package=lib),
+            authoring.AuthoringError,
+            "unique in the course",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused_and_nothing_changes(project, call, error, said):
+    def everything() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in project.rglob("*.py")}
+
+    before = everything()
+    with pytest.raises(error, match=said):
+        call(project, project / "course_lib")
+    assert everything() == before
+
+
+def test_a_new_exercise_keeps_what_the_modules_had(project):
+    module = (project / "course_lib/exercises/tiny.py").read_text()
+    assert "EXERCISES = (double, total)" in module and module.rstrip().endswith("EXERCISES = (*EXERCISES, twirl)")
+    source = release.source_files(project / "solutions" / "90_tiny")[0].read_text()
+    assert source.startswith(tiny_course.SOURCE.rstrip("\n"))

@@ -507,7 +507,12 @@ def curves(
 
 def all_records() -> list[Record]:
     """Every record in the results folder, in order of its path."""
-    return [_read_file(path) for path in sorted(results_folder().glob("*/*.json")) if not path.name.startswith(".")]
+    return [_read_file(path) for path in _record_files()]
+
+
+def _record_files() -> list[Path]:
+    """The files of all records. A unit's folder begins with its number; what lies in others is no record."""
+    return sorted(path for path in results_folder().glob("[0-9]*/*.json") if not path.name.startswith("."))
 
 
 def _number(value: Any) -> float:
@@ -702,9 +707,7 @@ def check_quotes() -> list[Problem]:
                     render(match.group(0), unit=unit)
                 except RecordError as error:
                     problems.append(Problem("error", place, str(error)))
-    for file in sorted(results_folder().glob("*/*.json")):
-        if file.name.startswith("."):
-            continue
+    for file in _record_files():
         place = f"results/{file.parent.name}/{file.name}"
         try:
             record = _read_file(file)

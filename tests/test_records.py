@@ -519,6 +519,10 @@ def test_check_quotes_lists_what_is_missing_and_stale(course, tmp_path):
     assert problem.place == f"solutions/{UNIT}/{UNIT}.py:10"
     notebook.write_text(NOTEBOOK.replace("nothing@5", "scratch@1"))
     assert records.check_quotes() == []
+    benchmark = tmp_path / "results" / "benchmarks" / "speed.json"
+    benchmark.parent.mkdir()
+    benchmark.write_text("{}")
+    assert records.check_quotes() == [] and len(records.all_records()) == 2
     course(EXPERIMENT.replace("SLOPE = 0.1", "SLOPE = 0.2"))
     found = {problem.place.split(".")[-2]: problem for problem in records.check_quotes()}
     assert {name: problem.level for name, problem in found.items()} == {"laptop": "error", "full": "warning"}

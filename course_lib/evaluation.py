@@ -6,7 +6,7 @@ Results are on the CPU. Images are float `(N, C, H, W)` in [0, 1], or uint8, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,13 +43,11 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 512) -> Tenso
         TypeError: not a model, or not a tensor.
         ValueError: no images, or a batch size below 1.
     """
-    return torch.cat(list(_outputs(model, model, images, batch_size=batch_size)))
+    return _outputs(model, model, images, batch_size=batch_size)
 
 
-def _outputs(
-    model: nn.Module, function: Callable[[Tensor], Any], images: Tensor, *, batch_size: int
-) -> Iterator[Tensor]:
-    """`function` of each batch of images, with `model` in eval mode; outputs on the CPU."""
+def _outputs(model: nn.Module, function: Callable[[Tensor], Any], images: Tensor, *, batch_size: int) -> Tensor:
+    """`function` of all images, batch by batch, with `model` in eval mode; on the CPU."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; an nn.Module is expected.")
     if not isinstance(images, Tensor):
@@ -62,7 +60,7 @@ def _outputs(
         raise ValueError(f"batch_size is {batch_size}; at least 1 is expected.")
     weight = next(model.parameters(), None)
     device = images.device if weight is None else weight.device
-    # no_grad, not inference_mode: a head may be trained on features that come from here.
+    outputs = []
     with eval_mode(model), torch.no_grad():
         for batch in images.split(batch_size):
             batch = batch.to(device)
@@ -72,7 +70,8 @@ def _outputs(
                 raise ValueError(
                     f"the model returned {shape} for {len(batch)} images; a tensor with one row an image is expected."
                 )
-            yield out.cpu()
+            outputs.append(out.cpu())
+    return torch.cat(outputs)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -107,13 +106,13 @@ def evaluate(
         batch_size: images at a time; the result does not depend on it.
     """
     labels = _check_labels(labels, len(images))
-    total_loss, correct, seen = 0.0, 0, 0
-    for logits in _outputs(model, model, images, batch_size=batch_size):
-        batch_labels = labels[seen : seen + len(logits)]
-        total_loss += loss(logits, batch_labels).item() * len(logits)
-        correct += int((logits.argmax(dim=1) == batch_labels).sum())
-        seen += len(logits)
-    return {"loss": total_loss / seen, "accuracy": correct / seen}
+    logits = _check_logits(_outputs(model, model, images, batch_size=batch_size))
+    with torch.no_grad():
+        total_loss, correct = 0.0, 0
+        for some_logits, some_labels in zip(logits.split(batch_size), labels.split(batch_size), strict=True):
+            total_loss += float(loss(some_logits, some_labels)) * len(some_labels)
+            correct += int((some_logits.argmax(dim=1) == some_labels).sum())
+    return {"loss": total_loss / len(labels), "accuracy": correct / len(labels)}
 
 
 def per_class_scores(
@@ -195,7 +194,7 @@ def extract_features(encoder: nn.Module, images: Tensor, *, block: int | None = 
         ValueError: the encoder has no such block, or no blocks at all.
     """
     if block is None:
-        return torch.cat(list(_outputs(encoder, encoder, images, batch_size=batch_size))).flatten(1)
+        return _outputs(encoder, encoder, images, batch_size=batch_size).flatten(1)
     block_features = getattr(encoder, "block_features", None)
     if block_features is None:
         raise ValueError(
@@ -208,7 +207,7 @@ def extract_features(encoder: nn.Module, images: Tensor, *, block: int | None = 
             raise ValueError(f"block is {block}; this encoder has {len(features)} blocks, 0 to {len(features) - 1}.")
         return features[block]
 
-    return torch.cat(list(_outputs(encoder, chosen, images, batch_size=batch_size)))
+    return _outputs(encoder, chosen, images, batch_size=batch_size)
 
 
 def linear_probe(

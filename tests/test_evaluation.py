@@ -60,7 +60,7 @@ def test_predict_changes_nothing(model):
     assert [m.training for m in model.modules()] == modes
     assert all(torch.equal(a, b) for a, b in zip(states(model), before, strict=True)), "batch statistics moved"
     assert not logits.requires_grad
-    assert not logits.is_inference(), "a head could not be trained on inference tensors"
+    nn.functional.cross_entropy(nn.Linear(5, 2)(logits), torch.zeros(13).long()).backward()  # can be trained on
 
 
 def test_predict_gives_the_modes_back_after_an_error_too(model):
@@ -145,6 +145,16 @@ def test_evaluate_weights_images_not_batches():
 def test_evaluate_takes_another_loss(model):
     scores = evaluate(model, IMAGES, LABELS, loss=lambda logits, labels: (logits.argmax(1) == labels).float().mean())
     assert scores["loss"] == pytest.approx(scores["accuracy"])
+
+
+def test_a_loss_that_fails_leaves_gradients_on_and_the_modes_as_they_were(model):
+    def failing(logits, labels):
+        raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom") as kept:  # as a notebook keeps the last traceback
+        evaluate(model, IMAGES, LABELS, loss=failing)
+    assert torch.is_grad_enabled() and all(m.training for m in model.modules())
+    del kept
 
 
 def test_evaluate_needs_a_label_for_each_image(model):

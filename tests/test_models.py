@@ -102,6 +102,14 @@ def test_encoder_shapes(channels, size, grid):
     assert [tuple(f.shape) for f in encoder.block_features(x)] == [(5, 4), (5, 6), (5, 8)]
 
 
+def test_maps_are_halved_between_blocks():
+    encoder, sides = ConvEncoder(widths=(4, 6, 8)), []
+    for block in encoder.blocks:
+        block.register_forward_hook(lambda _m, _i, out: sides.append(tuple(out.shape[1:])))
+    encoder(torch.rand(2, 1, 28, 28))
+    assert sides == [(4, 28, 28), (6, 14, 14), (8, 7, 7)]
+
+
 def test_the_last_block_is_what_the_encoder_returns():
     encoder = ConvEncoder(widths=(4, 8)).eval()
     x = torch.rand(3, 1, 28, 28)
@@ -245,6 +253,16 @@ def test_torchvision_backbones_take_gray_and_color_and_show_their_blocks(name, s
     if dims:
         assert [f.shape[1] for f in features] == dims
         torch.testing.assert_close(features[-1], model.encoder(gray), rtol=1e-4, atol=1e-4)
+
+
+def test_torchvision_backbones_normalize_as_torchvision_does():
+    from torchvision.transforms import Normalize
+
+    model = torchvision_backbone("mobilenet_v3_small", num_classes=3).eval()
+    usual = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    x = torch.rand(2, 3, 32, 32, generator=generator())
+    with torch.no_grad():
+        torch.testing.assert_close(model.encoder(x), model.encoder.body(usual(x)))
 
 
 def test_small_images_keep_the_resolution():

@@ -564,6 +564,24 @@ def more_generators(path):
     quiet_fit(make_model(), make_batches(), steps=1, checkpoint=path, generators=[generator()])
 
 
+class Planted:
+    """Unpickling it would make a file: what a checkpoint from a stranger could do."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    file = tmp_path / "run.pt"
+    torch.save({"format": training.CHECKPOINT_FORMAT, "model": Planted(tmp_path / "harm")}, file)
+    with pytest.raises(CheckpointError, match=r"run\.pt"):
+        quiet_fit(make_model(), make_batches(), steps=3, checkpoint=file)
+    assert not (tmp_path / "harm").exists()
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

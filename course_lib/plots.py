@@ -330,7 +330,7 @@ def image_grid(
     widest = max((len(str(line)) for lines in (titles, captions) if lines for line in lines), default=0)
     cell = min(max(1.1 if columns > 1 else 2.0, 0.09 * widest), 9.0 / columns)
     above, below = (_wrapped(lines, int(cell / 0.09)) for lines in (titles, captions))
-    extra = sum(0.18 * max(line.count("\n") + 1 for line in lines) + 0.16 for lines in (above, below) if lines)
+    extra = sum(0.18 * max(line.count("\n") + 1 for line in lines) + 0.1 for lines in (above, below) if lines)
     figure = new_figure(columns * cell + 0.1, rows * (cell + extra) + 0.4 * bool(title) + 0.1)
     figure.set_layout_engine("compressed")  # the square images give back the room that they leave
     axes = figure.subplots(rows, columns, squeeze=False).flat

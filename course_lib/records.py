@@ -694,7 +694,8 @@ class Problem:
 def check_quotes() -> list[Problem]:
     """What is wrong with the numbers that the course quotes.
 
-    Errors: a placeholder that cannot be filled; a file that is no record; a laptop record whose code has changed since.
+    Errors: a placeholder that cannot be filled; a file that is no record; a laptop record whose code has changed since;
+    a README.md that does not show what is recorded.
     Warnings: a record of another profile whose code has changed (a GPU is not always at hand).
     """
     problems = []
@@ -707,6 +708,14 @@ def check_quotes() -> list[Problem]:
                     render(match.group(0), unit=unit)
                 except RecordError as error:
                     problems.append(Problem("error", place, str(error)))
+    readme = settings.root() / "README.md"
+    if readme.is_file() and _TABLE.search(before := readme.read_text(encoding="utf-8")):
+        try:
+            if filled_readme(before) != before:
+                message = "its numbers or its results table are out of date. Fill them in again: course results"
+                problems.append(Problem("error", "README.md", message))
+        except RecordError as error:
+            problems.append(Problem("error", "README.md", str(error)))
     for file in _record_files():
         place = f"results/{file.parent.name}/{file.name}"
         try:

@@ -485,6 +485,19 @@ def test_write_readme_fills_the_table_and_single_numbers(course, tmp_path):
     assert not records.write_readme(readme)
 
 
+def test_a_readme_that_does_not_show_the_records_is_found(course, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("# Course without marks\n")
+    assert records.check_quotes() == []
+    readme.write_text("<!-- results -->\n<!-- /results -->\n")
+    run()
+    assert [(problem.level, problem.place) for problem in records.check_quotes()] == [("error", "README.md")]
+    records.write_readme(readme)
+    assert records.check_quotes() == []
+    readme.write_text(readme.read_text() + "<!-- result('label_curve', 'no@5', unit='00_trial').n -->3<!-- / -->\n")
+    assert "no@5" in records.check_quotes()[0].message
+
+
 def test_write_readme_without_its_marks_says_so(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("# Course\n")

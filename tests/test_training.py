@@ -383,9 +383,9 @@ class NoisyLoss:
         return F.cross_entropy(model(x + 0.1 * torch.randn(x.shape, generator=self.generator)), y)
 
 
-@pytest.mark.parametrize("stop", [4, 5, 6, 7, 8])
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, stop):
-    """Order, augmentation, the loss's own noise and dropout included; cut within an epoch and at its end."""
+@pytest.mark.parametrize("stops", [[4], [5], [6], [7], [8], [5, 2], [2, 2, 2, 2, 2]])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, stops):
+    """Order, augmentation, the loss's own noise and dropout included; cut within an epoch, at its end, several times."""
 
     def run(loss, **options):
         model = make_model(dropout=0.3)
@@ -407,9 +407,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, stop):
 
     file = tmp_path / "run.pt"
     torch.manual_seed(0)
-    with pytest.raises(RuntimeError, match="power cut"):
-        run(NoisyLoss(stop=stop), checkpoint=file, checkpoint_every=1)
-    torch.manual_seed(99)  # another process
+    for stop in stops:
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(NoisyLoss(stop=stop), checkpoint=file, checkpoint_every=1)
+        torch.manual_seed(99)  # another process
     model, history = run(NoisyLoss(), checkpoint=file)
 
     assert history.loss == expected.loss

@@ -337,7 +337,12 @@ def overview(root: Path | None = None) -> list[dict[str, Any]]:
     rows = []
     for name, exercise in exercises().items():
         standing = standings.get(name) or progress.Standing(name)
-        row = {"unit": exercise.unit, "number": exercise.number, "exercise": name, "title": exercise.title}
+        row: dict[str, Any] = {
+            "unit": exercise.unit,
+            "number": exercise.number,
+            "exercise": name,
+            "title": exercise.title,
+        }
         row |= {"state": standing.state, "best": standing.best, "points": exercise.points}
         rows.append(row | {"tries": standing.tries, "borrowed": standing.borrowed})
     return rows

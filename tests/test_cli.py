@@ -200,6 +200,8 @@ def test_a_whole_notebook_is_checked_in_a_kernel(project, monkeypatch):
     notebook["cells"].insert(3, helper | {"source": "def add(x):\n    return x + x"})
     cells["double"]["source"] = "def double(x):\n    return add(x)"
     cells["total"]["source"] = "def total(x):\n    return 1 / 0\n\nundefined"
+    (train,) = [cell for cell in notebook["cells"] if "train" in cell["metadata"].get("tags", [])]
+    train["source"] = "open('trained', 'w').close()"
     path.write_text(json.dumps(notebook))
     before = path.read_bytes()
     done = tiny_course.run_course(root, "check", str(path), "--json")
@@ -208,7 +210,7 @@ def test_a_whole_notebook_is_checked_in_a_kernel(project, monkeypatch):
     assert (double["exercise"], double["state"], double["score"]) == ("double", "right", 3)
     assert (total["exercise"], total["state"], total["points"]) == ("total", "error", 2)
     assert "ZeroDivisionError" in total["message"] or "NameError" in total["message"]
-    assert path.read_bytes() == before
+    assert path.read_bytes() == before and not (path.parent / "trained").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="ends the server with a signal")

@@ -185,7 +185,7 @@ def mime_bundle(figure: MatplotlibFigure) -> tuple[dict[str, str], dict[str, Any
 
 
 def show(figure: MatplotlibFigure, alt: str | None = None, *, display_id: bool | str | None = None) -> Any:
-    """Shows a figure, any Matplotlib figure, in a notebook together with its alt text.
+    """Shows a figure, any Matplotlib figure, in a notebook together with its alt text; in a script it prints that text.
 
     Args:
         figure: one of this module's, which bring their text along, or your own.
@@ -195,6 +195,7 @@ def show(figure: MatplotlibFigure, alt: str | None = None, *, display_id: bool |
     Raises:
         ValueError: the figure has no alt text and none is given.
     """
+    from IPython import get_ipython
     from IPython.display import display
 
     if alt is not None:
@@ -203,6 +204,9 @@ def show(figure: MatplotlibFigure, alt: str | None = None, *, display_id: bool |
         raise ValueError(
             'This figure has no alt text. Say in a sentence what it shows: show(figure, "Loss falls from ...").'
         )
+    if get_ipython() is None:  # a script: words are what a terminal can show
+        print(alt_text(figure))
+        return None
     data, metadata = mime_bundle(figure)
     options = {} if display_id is None else {"display_id": display_id}
     return display(data, metadata=metadata, raw=True, **options)

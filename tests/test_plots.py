@@ -272,6 +272,11 @@ def test_a_figure_without_words_is_not_shown():
         plots.show(matplotlib.figure.Figure())
 
 
+def test_a_script_prints_the_words(capsys):
+    plots.show(plots.image_grid(images(1)))
+    assert capsys.readouterr().out == "Image grid: 1 image in 1 row.\n"
+
+
 def run_notebook(*cells: str) -> list[list[dict]]:
     """The outputs of code cells run in a kernel of their own."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])

@@ -385,7 +385,7 @@ class NoisyLoss:
 
 @pytest.mark.parametrize("stops", [[4], [5], [6], [7], [8], [5, 2], [2, 2, 2, 2, 2]])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, stops):
-    """Order, augmentation, the loss's noise and dropout included; cut within an epoch, at its end, and several times."""
+    """Order, augmentation, noise in the loss and dropout included; cut within an epoch, at its end, several times."""
 
     def run(loss, **options):
         model = make_model(dropout=0.3)

@@ -33,8 +33,9 @@ BLOBS = 3  # and clutter dots
 SHIFT = 0.2  # of half a side
 SCALE = (0.55, 0.85)
 TILT = 0.3  # radians
-CLUTTER = 0.4  # chance that each stray thing is there
-NOISE = 0.06  # largest standard deviation, of the gray range
+CLUTTER = 0.45  # chance that each stray thing is there
+MIDDLE = 0.25  # the gray that the contrast switch leaves as it is, about the mean of a picture
+NOISE = 0.07  # largest standard deviation, of the gray range
 
 
 # --- signed distances. p = (u, v): canonical coordinates (M, SIDE, SIDE), v upwards, shapes within [-1, 1] ----------
@@ -226,7 +227,8 @@ def draw_glyphs(
             "ring" and "cross" may be named too.
         clutter: amount of stray lines and dots; 0 is none, 1 the default.
         noise: amount of pixel noise; 0 is none.
-        contrast: factor on the difference between shape and background; 0.25 is a hard, faint domain.
+        contrast: factor on all differences from a dark gray (0.25), noise included; 0.25 is a faint domain, as if in
+            fog.
         jitter: factor on shift, scale, tilt and mirroring; 0 is centered, upright and of one size.
         imbalance: how many times as frequent the first class is as the last, falling geometrically; 1 is balanced.
         label_noise: share of labels replaced by another class; `factors["true_label"]` then keeps the right ones.
@@ -236,8 +238,9 @@ def draw_glyphs(
     Returns:
         ImageData "glyphs"; images uint8 (n, 1, 28, 28). Factors, float32 (n,): `x`, `y` (of the center, in pixels,
         right and up), `scale` (half height in pixels), `tilt` (radians, counterclockwise), `aspect` (width by height),
-        `shape` (a proportion of the pictogram, -1..1), `mirrored` (0 or 1), `contrast`, `background` (gray in 0..1),
-        `clutter` (number of stray things), `noise` (standard deviation in 0..1).
+        `shape` (a proportion of the pictogram, -1..1), `mirrored` (0 or 1), `contrast` (shape less background) and
+        `background` (gray in 0..1; both before the outlined style is inverted), `clutter` (number of stray things),
+        `noise` (standard deviation in 0..1).
 
     Raises:
         ValueError: an unknown split, style or class, or a number out of range.
@@ -344,7 +347,7 @@ def _draw_chunk(
     a, b = uniform(-1, 1), uniform(-1, 1)
     mirrored = (uniform(0, 1) < 0.5).to(torch.float32) * (1.0 if jitter > 0 else 0.0)
     background = uniform(0.05, 0.35)
-    difference = switches.contrast * uniform(0.3, 0.6)
+    difference = uniform(0.3, 0.6)
     stroke = uniform(0.8, 1.3)  # outline width in pixels
 
     half = (SIDE - 1) / 2
@@ -378,7 +381,7 @@ def _draw_chunk(
     for kind in range(STROKES + BLOBS):
         drawn = uniform(0, 1) < CLUTTER * switches.clutter
         place, direction, length = uniform(-1, 1, 2), uniform(0, 2 * math.pi), uniform(0.3, 1.0)
-        width, gray = uniform(0.04, 0.1), switches.contrast * uniform(-0.3, 0.6)
+        width, gray = uniform(0.04, 0.1), uniform(-0.3, 0.6)
         x0, y0 = column(place[:, 0]), column(place[:, 1])
         if kind < STROKES:
             x1, y1 = x0 + column(length * direction.cos()), y0 + column(length * direction.sin())
@@ -390,10 +393,12 @@ def _draw_chunk(
         stray += drawn
 
     canvas = canvas + coverage * (column(background + difference) - canvas)
-    if switches.style == "outlined":
-        canvas = 1 - canvas
     sigma = switches.noise * uniform(0, NOISE)
     canvas = canvas + column(sigma) * torch.randn(CHUNK, SIDE, SIDE, generator=generator)
+    fog = switches.contrast
+    canvas = MIDDLE + fog * (canvas - MIDDLE)
+    if switches.style == "outlined":
+        canvas = 1 - canvas
     images = (canvas * 255).round().clamp(0, 255).to(torch.uint8)[:, None]
     factors = {
         "x": x * (SIDE / 2),
@@ -403,9 +408,9 @@ def _draw_chunk(
         "aspect": aspect,
         "shape": a,
         "mirrored": mirrored,
-        "contrast": difference,
-        "background": background,
+        "contrast": fog * difference,
+        "background": MIDDLE + fog * (background - MIDDLE),
         "clutter": stray,
-        "noise": sigma,
+        "noise": fog * sigma,
     }
     return images, factors

@@ -251,7 +251,7 @@ def fit(
             tqdm(total=total, initial=history.steps, desc=label, unit="step", disable=not progress) as run.bar,
         ):
             model.train()
-            if not run.is_over():
+            if history.stopped != "patience":
                 history.stopped = _loop(run)
     except KeyboardInterrupt:
         history.stopped = "interrupted"

@@ -455,6 +455,16 @@ def test_a_finished_run_is_only_loaded(tmp_path):
     assert again.validation == [] and file.stat().st_mtime_ns != stamp
 
 
+def test_a_run_killed_after_its_last_step_counts_as_finished(tmp_path):
+    file = tmp_path / "run.pt"
+    quiet_fit(make_model(), make_batches(), num_epochs=1, checkpoint=file)
+    saved = torch.load(file, weights_only=True)
+    saved["history"]["stopped"] = "running"  # as in the file that was written right after the last step
+    torch.save(saved, file)
+    history = quiet_fit(make_model(), make_batches(), Interrupt(at=1), num_epochs=1, checkpoint=file)
+    assert (history.stopped, history.steps) == ("finished", 3)
+
+
 def test_a_finished_run_is_loaded_from_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     file = tmp_path / "run.pt"
     first = quiet_fit(make_model(), make_batches(), num_epochs=1, checkpoint=file)

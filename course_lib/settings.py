@@ -20,7 +20,7 @@ DATASETS = ("glyphs", "mnist", "fashion_mnist", "cifar10", "folder")
 
 
 def profile() -> str:
-    """The profile in force, from `COURSE_PROFILE`: "smoke" (a few steps a training), "laptop" (default) or "full" (GPU).
+    """The profile in force, `COURSE_PROFILE`: "smoke" (a few steps a training), "laptop" (default) or "full" (GPU).
 
     Raises:
         ValueError: the variable names no profile.

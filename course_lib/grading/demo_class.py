@@ -72,7 +72,7 @@ def run(*, root: Path | None = None, say: Callable[[str], None] | None = None) -
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / "nbgrader_config.py").write_text(_CONFIG, encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(_CONFIG.format(root=str(root)), encoding="utf-8")
 
     lines: list[Line] = []
     for unit in units:
@@ -196,12 +196,15 @@ def as_answer(fn: Callable[..., Any], name: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # nbgrader
 
+# The course's own settings, in a course folder of the demo's own.
 _CONFIG = """c = get_config()
-c.CourseDirectory.course_id = "few-labels"
+load_subconfig("nbgrader_config.py", path={root!r})
+c.CourseDirectory.source_directory = "source"
+c.CourseDirectory.release_directory = "release"
+c.CourseDirectory.submitted_directory = "submitted"
+c.CourseDirectory.autograded_directory = "autograded"
+c.CourseDirectory.feedback_directory = "feedback"
 c.CourseDirectory.db_url = "sqlite:///gradebook.db"
-c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", "*.md"]
-c.Execute.timeout = 300
-c.Execute.interrupt_on_timeout = True
 """
 
 

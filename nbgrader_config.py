@@ -22,4 +22,4 @@ c.Execute.timeout = 300
 c.Execute.interrupt_on_timeout = True
 
 # Grades stay with the class's other files, out of git.
-c.CsvExportPlugin.to = "class/grades.csv"
+c.ExportPlugin.to = "class/grades.csv"

@@ -101,8 +101,8 @@ Autoencoder = Exercise(
         skeleton=(
             "num_pixels = math.prod(image_shape)\n"
             "self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(num_pixels, 256), ..., nn.Linear(..., code_dim))\n"
-            "self.decoder = nn.Sequential(nn.Linear(code_dim, ...), ..., nn.Linear(..., ...), ..., nn.Unflatten(1, ...))\n"
-            "# encode: the encoder's output; decode: the decoder's; forward: one after the other"
+            "self.decoder = nn.Sequential(nn.Linear(code_dim, ...), ..., nn.Linear(..., ...), ..., nn.Unflatten(1, "
+            "...))\n# encode: the encoder's output; decode: the decoder's; forward: one after the other"
         ),
     ),
     takeaway="The narrow code is the whole idea: a network that could copy its input would have nothing to learn.",
@@ -157,7 +157,11 @@ reconstruction_loss = Exercise(
             "mean of those numbers."
         ),
         api="`Tensor.flatten`, `Tensor.sum(dim=...)`, `Tensor.mean`",
-        skeleton="squared = (... - ...) ** 2      # (N, C, H, W)\nper_image = squared.flatten(1)...  # (N,)\nreturn per_image...",
+        skeleton=(
+            "squared = (... - ...) ** 2         # (N, C, H, W)\n"
+            "per_image = squared.flatten(1)...  # (N,)\n"
+            "return per_image..."
+        ),
     ),
     takeaway=(
         "Summed over pixels and averaged over images, the loss keeps its size when the batch grows: the learning rate "
@@ -219,8 +223,9 @@ corrupt = Exercise(
     points=4,
     hints=Hints(
         concept=(
-            "Every pixel of every image gets a random number of its own, drawn from a normal distribution with standard "
-            "deviation `noise`. What leaves the range from 0 to 1 is cut off. The clean images are still needed later."
+            "Every pixel of every image gets a random number of its own, drawn from a normal distribution with "
+            "standard deviation `noise`. What leaves the range from 0 to 1 is cut off. The clean images are still "
+            "needed later."
         ),
         api="`torch.randn(shape, generator=...)`, `Tensor.to`, `Tensor.clamp`",
         skeleton=(
@@ -230,8 +235,8 @@ corrupt = Exercise(
         ),
     ),
     takeaway=(
-        "Fresh noise for every pixel, from a generator that you pass: the run can be repeated, and the clean images are "
-        "still there to serve as the target."
+        "Fresh noise for every pixel, from a generator that you pass: the run can be repeated, and the clean images "
+        "are still there to serve as the target."
     ),
     cases=_corrupt_cases,
     observe=_observe_corrupt,
@@ -315,7 +320,7 @@ denoising_loss = Exercise(
         api="`corrupt(images)`, `model(...)`, `loss_fn(x_hat, target)`: all three are given to you",
         skeleton="noisy = corrupt(...)\nx_hat = model(...)\nreturn loss_fn(..., ...)",
     ),
-    takeaway="Corrupted in, clean as the target: copying no longer pays, so the model must learn what images look like.",
+    takeaway="Corrupted in, clean as the target: copying no longer pays; the model must learn what images look like.",
     cases=_denoising_cases,
     observe=_observe_denoising,
 )
@@ -412,7 +417,7 @@ extract_features = Exercise(
             "Reading features must leave no trace: no gradients, no batch statistics that go on learning, and "
             "afterwards the encoder is in the mode in which you found it. Large sets go through in batches, in order."
         ),
-        api="`encoder.training`, `encoder.eval()`, `encoder.train(mode)`, `torch.no_grad()`, `Tensor.split`, `torch.cat`",
+        api="`encoder.training`, `.eval()`, `.train(mode)`, `torch.no_grad()`, `Tensor.split`, `torch.cat`",
         skeleton=(
             "was_training = ...\nencoder.eval()\nwith torch.no_grad():\n"
             "    features = torch.cat([... for batch in images.split(...)])\n"
@@ -473,7 +478,8 @@ anomaly_score = Exercise(
     hints=Hints(
         concept=(
             "What the model was trained on it reconstructs well; what it has never seen, badly. So an image's own "
-            "squared error, summed over its pixels, is its score. A score is a measurement: it must not change the model."
+            "squared error, summed over its pixels, is its score. A score is a measurement: it must not change the "
+            "model."
         ),
         api="`model.eval()`, `torch.no_grad()`, `Tensor.flatten(1)`, `Tensor.sum(dim=1)`, `model.train(mode)`",
         skeleton=(

@@ -22,7 +22,12 @@ class _Reference(nn.Module):
         super().__init__()
         num_pixels = math.prod(image_shape)
         self.encoder = nn.Sequential(
-            nn.Flatten(), nn.Linear(num_pixels, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, code_dim)
+            nn.Flatten(),
+            nn.Linear(num_pixels, 256),
+            nn.ReLU(),
+            nn.Linear(256, 128),
+            nn.ReLU(),
+            nn.Linear(128, code_dim),
         )
         self.decoder = nn.Sequential(
             nn.Linear(code_dim, 128),
@@ -317,7 +322,9 @@ def _through_the_code(case: Case, seen: Values, expected: Values) -> bool:
 def _learns(case: Case, seen: Values, expected: Values) -> bool:
     sums = seen["gradient_sums"]
     reached = seen["parameter_count"] > 0 and bool(sums) and all(math.isfinite(s) and s >= 0 for s in sums)
-    return reached and max(sums) > 0 and ("errors" not in seen or seen["errors"][1] < min(0.15, 0.7 * seen["errors"][0]))
+    return (
+        reached and max(sums) > 0 and ("errors" not in seen or seen["errors"][1] < min(0.15, 0.7 * seen["errors"][0]))
+    )
 
 
 def _ok(trials: Sequence[Trial]) -> list[Trial]:
@@ -340,7 +347,9 @@ def _behaves_hard_coded(trials: Sequence[Trial]) -> bool:
 def _behaves_plain_list(trials: Sequence[Trial]) -> bool:
     if any(t.error and "empty parameter list" in t.error.text for t in trials):
         return True
-    unregistered = any(t.error and t.error.type == "RuntimeError" and "does not require grad" in t.error.text for t in trials)
+    unregistered = any(
+        t.error and t.error.type == "RuntimeError" and "does not require grad" in t.error.text for t in trials
+    )
     return unregistered or _any(trials, lambda t: t.seen["parameter_count"] == 0)
 
 
@@ -350,7 +359,8 @@ def _behaves_detached(trials: Sequence[Trial]) -> bool:
 
 def _behaves_skip(trials: Sequence[Trial]) -> bool:
     return _any(
-        trials, lambda t: t.seen["x_hat"].shape == t.seen["decoded"].shape and not close(t.seen["x_hat"], t.seen["decoded"])
+        trials,
+        lambda t: t.seen["x_hat"].shape == t.seen["decoded"].shape and not close(t.seen["x_hat"], t.seen["decoded"]),
     )
 
 
@@ -382,20 +392,26 @@ def _behaves_unsquashed(trials: Sequence[Trial]) -> bool:
     return _any(trials, outside)
 
 
+def _behaves_clamped(trials: Sequence[Trial]) -> bool:
+    return not _behaves_unsquashed(trials) and _any(trials, lambda t: _cut_off(t.seen["x_hat"]))
+
+
 Autoencoder = Judge(
     reference=_Reference,
     criteria=(
-        Criterion("shapes", 1, "codes are `(N, code_dim)` and `x_hat` has the images' shape, whatever that is", _shapes_right),
+        Criterion("shapes", 1, "codes are `(N, code_dim)`, and `x_hat` has the shape of the images", _shapes_right),
         Criterion("range", 1, "pixels of `x_hat` lie in [0, 1], squashed smoothly", _in_range),
         Criterion("bottleneck", 1, "`forward` is `decode(encode(images))` and nothing else", _through_the_code),
         Criterion(
-            "learns", 1, "gradients reach every weight, and it learns eight pictures", _learns, ("gray", "color_wide", "learning")
+            "learns", 1, "gradients reach every weight, and it learns eight pictures", _learns,
+            ("gray", "color_wide", "learning"),
         ),
     ),
     mistakes=(
         Mistake(
             "flat_output", FlatOutput,
-            "Your `x_hat` is a flat vector for each image. Give it the images' own shape again at the end of the decoder.",
+            "Your `x_hat` is a flat vector for each image. Give it the images' own shape again at the end of the "
+            "decoder.",
             behaves=_behaves_flat,
         ),
         Mistake(
@@ -406,7 +422,8 @@ Autoencoder = Judge(
         ),
         Mistake(
             "hard_coded_size", HardCodedSize,
-            "It works for one image shape only: a size such as 784 is written into a layer. Compute it from `image_shape`.",
+            "It works for one image shape only: a size such as 784 is written into a layer. Compute it from "
+            "`image_shape`.",
             behaves=lambda trials: not _behaves_view(trials) and _behaves_hard_coded(trials),
         ),
         Mistake(
@@ -423,8 +440,8 @@ Autoencoder = Judge(
         ),
         Mistake(
             "detached_code", DetachedCode,
-            "No gradient reaches part of your weights: something on the way, such as `no_grad` or `detach`, cuts the code "
-            "off from the loss. While training, the encoder must learn too.",
+            "No gradient reaches part of your weights: something on the way, such as `no_grad` or `detach`, cuts the "
+            "code off from the loss. While training, the encoder must learn too.",
             behaves=_behaves_detached,
         ),
         Mistake(
@@ -435,20 +452,20 @@ Autoencoder = Judge(
         ),
         Mistake(
             "skips_the_code", SkipsTheCode,
-            "`forward` differs from `decode(encode(images))`: something reaches the output around the code. Then the code "
-            "need not hold anything.",
+            "`forward` differs from `decode(encode(images))`: something reaches the output around the code. Then the "
+            "code need not hold anything.",
             behaves=_behaves_skip,
         ),
         Mistake(
             "clamped", Clamped,
-            "Many pixels are cut off at exactly 0. A pixel that a clamp or ReLU cuts off gets no gradient and stays dark; "
-            "use a smooth squashing function.",
-            behaves=lambda trials: _any(trials, lambda t: _cut_off(t.seen["x_hat"])) and not _behaves_unsquashed(trials),
+            "Many pixels are cut off at exactly 0. A pixel that a clamp or ReLU cuts off gets no gradient and stays "
+            "dark; use a smooth squashing function.",
+            behaves=_behaves_clamped,
         ),
         Mistake(
             "without_sigmoid", WithoutSigmoid,
-            "Some pixels of `x_hat` fall outside [0, 1]. End the decoder with a function that squashes every value into "
-            "that range.",
+            "Some pixels of `x_hat` fall outside [0, 1]. End the decoder with a function that squashes every value "
+            "into that range.",
             behaves=_behaves_unsquashed,
         ),
     ),
@@ -558,14 +575,14 @@ reconstruction_loss = Judge(
     mistakes=(
         Mistake(
             "mean_of_everything", mean_of_everything,
-            "You average over pixels as well as images. Sum over the pixels of each image first; only then take the mean "
-            "over the batch.",
+            "You average over pixels as well as images. Sum over the pixels of each image first; only then take the "
+            "mean over the batch.",
             behaves=lambda trials: _loss_ratio(trials, lambda x: 1 / x[0].numel()),
         ),
         Mistake(
             "sum_of_everything", sum_of_everything,
-            "You sum over images too, so a batch twice as large has twice the loss, and twice the step. Take the mean over "
-            "the batch.",
+            "You sum over images too, so a batch twice as large has twice the loss, and twice the step. Take the mean "
+            "over the batch.",
             behaves=lambda trials: _loss_ratio(trials, len),
         ),
         Mistake(
@@ -575,26 +592,30 @@ reconstruction_loss = Judge(
         ),
         Mistake(
             "absolute_error", absolute_error,
-            "You add up absolute errors. The squared error is asked for, which punishes one large error more than several "
-            "small ones.",
+            "You add up absolute errors. The squared error is asked for, which punishes one large error more than "
+            "several small ones.",
         ),
         Mistake(
             "root_of_the_sum", root_of_the_sum,
-            "You take a square root at the end, so this is a distance. Leave the root out: the squared error is asked for.",
+            "You take a square root at the end, so this is a distance. Leave the root out: the squared error is asked "
+            "for.",
         ),
         Mistake(
             "signed_error", signed_error,
-            "You sum first and square afterwards, so errors of opposite sign cancel. Square every pixel's error, then sum.",
+            "You sum first and square afterwards, so errors of opposite sign cancel. Square every pixel's error, then "
+            "sum.",
         ),
         Mistake(
             "not_squared", not_squared,
             "The errors are not squared: too bright and too dark cancel, and the loss can fall below zero.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["loss"], Tensor) and (t.seen["loss"] < 0).any()),
+            behaves=lambda trials: _any(
+                trials, lambda t: isinstance(t.seen["loss"], Tensor) and bool((t.seen["loss"] < 0).any())
+            ),
         ),
         Mistake(
             "cross_entropy_of_pixels", cross_entropy_of_pixels,
-            "This is a cross-entropy of pixels. It is a fair choice too, but the squared error is asked for here, and all "
-            "figures of this unit are in its unit.",
+            "This is a cross-entropy of pixels. It is a fair choice too, but the squared error is asked for here, and "
+            "all figures of this unit are in its unit.",
         ),
         Mistake(
             "cross_entropy_with_logits", cross_entropy_with_logits,
@@ -615,7 +636,9 @@ reconstruction_loss = Judge(
             "one_number_an_image", one_number_an_image,
             "You give back one number an image. Training needs a single number: take the mean over the batch.",
             behaves=lambda trials: _any(
-                trials, lambda t: isinstance(t.seen["loss"], Tensor) and t.seen["loss"].shape == t.case.inputs["images"].shape[:1]
+                trials,
+                lambda t: isinstance(t.seen["loss"], Tensor)
+                and t.seen["loss"].shape == t.case.inputs["images"].shape[:1],
             ),
         ),
         Mistake(
@@ -625,8 +648,8 @@ reconstruction_loss = Judge(
         ),
         Mistake(
             "cut_from_the_graph", cut_from_the_graph,
-            "The value is right, but no gradient reaches `x_hat`: `detach`, `no_grad` or `.data` cuts it off, and nothing "
-            "would be learned.",
+            "The value is right, but no gradient reaches `x_hat`: `detach`, `no_grad` or `.data` cuts it off, and "
+            "nothing would be learned.",
             behaves=lambda trials: _any(
                 trials,
                 lambda t: isinstance(t.seen["loss"], Tensor)
@@ -738,7 +761,9 @@ def _spread(case: Case, seen: Values) -> float:
 def _is_gaussian(case: Case, seen: Values, expected: Values) -> bool:
     residual, noise = _residual(case, seen), case.inputs["noise"]
     count = residual.numel()
-    tails = float((residual.abs() > 2 * noise).double().mean())  # 4.6 % for a normal distribution, none for a uniform one
+    tails = float(
+        (residual.abs() > 2 * noise).double().mean()
+    )  # 4.6 % for a normal distribution, none for a uniform one
     return (
         abs(float(residual.mean())) < 5 * noise / math.sqrt(count)
         and abs(float(residual.std()) / noise - 1) < 4 / math.sqrt(count)
@@ -774,7 +799,10 @@ def _uses_generator(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _leaves_input(case: Case, seen: Values, expected: Values) -> bool:
-    return torch.equal(seen["images_after"], case.inputs["images"]) and seen["corrupted"].shape == seen["images_after"].shape
+    return (
+        torch.equal(seen["images_after"], case.inputs["images"])
+        and seen["corrupted"].shape == seen["images_after"].shape
+    )
 
 
 def _for_uncut(trials: Sequence[Trial], predicate) -> bool:
@@ -835,9 +863,11 @@ corrupt = Judge(
     mistakes=(
         Mistake(
             "into_the_input", into_the_input,
-            "You change the clean images in place, and they are needed as the target later. Make a new tensor: no `+=`, no "
-            "call that ends in an underscore on `images`.",
-            behaves=lambda trials: _any(trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])),
+            "You change the clean images in place, and they are needed as the target later. Make a new tensor: no "
+            "`+=`, no call that ends in an underscore on `images`.",
+            behaves=lambda trials: _any(
+                trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
+            ),
         ),
         Mistake(
             "images_as_they_are", images_as_they_are,
@@ -846,19 +876,20 @@ corrupt = Judge(
         ),
         Mistake(
             "seeded_inside", seeded_inside,
-            "The generator is seeded anew at each call, so every batch gets the same noise. Leave its seed alone: it was "
-            "chosen by whoever passed it to you.",
+            "The generator is seeded anew at each call, so every batch gets the same noise. Leave its seed alone: it "
+            "was chosen by whoever passed it to you.",
             behaves=lambda trials: _for_uncut(trials, lambda t: torch.equal(t.seen["corrupted"], t.seen["next_call"])),
         ),
         Mistake(
             "generator_ignored", generator_ignored,
-            "The noise does not come from `generator`, so the run cannot be repeated. Pass it to the function that draws "
-            "(`randn_like` takes none; `randn` does).",
+            "The noise does not come from `generator`, so the run cannot be repeated. Pass it to the function that "
+            "draws (`randn_like` takes none; `randn` does).",
             behaves=_behaves_global,
         ),
         Mistake(
             "same_noise_for_all", same_noise_for_all,
-            "All images of a batch get the same noise. Draw numbers for the whole batch: the shape is that of `images`.",
+            "All images of a batch get the same noise. Draw numbers for the whole batch: the shape is that of "
+            "`images`.",
             behaves=_behaves_not_fresh,
         ),
         Mistake(
@@ -873,8 +904,8 @@ corrupt = Judge(
         ),
         Mistake(
             "uniform_noise", uniform_noise,
-            "Your noise is never negative: `rand` draws between 0 and 1, so images only become brighter. Gaussian noise "
-            "comes from `randn`.",
+            "Your noise is never negative: `rand` draws between 0 and 1, so images only become brighter. Gaussian "
+            "noise comes from `randn`.",
             behaves=lambda trials: _for_uncut(trials, lambda t: bool((_residual(t.case, t.seen) > -1e-6).all())),
         ),
         Mistake(
@@ -884,7 +915,8 @@ corrupt = Judge(
         ),
         Mistake(
             "noise_as_variance", noise_as_variance,
-            "The noise is too strong: `noise` is its standard deviation already. Multiply by it, without a square root.",
+            "The noise is too strong: `noise` is its standard deviation already. Multiply by it, without a square "
+            "root.",
             behaves=lambda trials: _behaves_spread(trials, lambda noise: noise**-0.5),
         ),
         Mistake(
@@ -1024,14 +1056,15 @@ denoising_loss = Judge(
         ),
         Criterion(
             "gradient", 1, "the loss that comes back trains the model",
-            lambda c, s, e: close(s["loss"], e["loss"]) and close(s["gradient"], e["gradient"]) and s["mode_after"] == "train",
+            lambda c, s, e: close(s["loss"], e["loss"]) and close(s["gradient"], e["gradient"])
+            and s["mode_after"] == "train",
         ),
     ),
     mistakes=(
         Mistake(
             "noisy_target", noisy_target,
-            "You compare the output with the corrupted images, so the model is taught to copy the noise. The target is the "
-            "clean image.",
+            "You compare the output with the corrupted images, so the model is taught to copy the noise. The target "
+            "is the clean image.",
             behaves=lambda trials: _in_all(trials, lambda t: _model_saw(t, "corrupted") and _target_is(t, "corrupted")),
         ),
         Mistake(
@@ -1076,7 +1109,8 @@ denoising_loss = Judge(
         ),
         Mistake(
             "own_loss", own_loss,
-            "You did not use `loss_fn`. Whoever calls this function chooses how errors are measured; pass them on to it.",
+            "You did not use `loss_fn`. Whoever calls this function chooses how errors are measured; pass them on to "
+            "it.",
             behaves=lambda trials: _in_all(trials, lambda t: not t.seen["compared"]),
         ),
         Mistake(
@@ -1273,15 +1307,16 @@ extract_features = Judge(
     mistakes=(
         Mistake(
             "in_train_mode", in_train_mode,
-            "The encoder works in train mode: dropout blanks features at random, and batch normalization goes on learning "
-            "from the images you only wanted to look at. Switch to eval mode first.",
+            "The encoder works in train mode: dropout blanks features at random, and batch normalization goes on "
+            "learning from the images you only wanted to look at. Switch to eval mode first.",
             behaves=lambda trials: _in_all(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" or _calls_in_train_mode(t)
             ),
         ),
         Mistake(
             "last_batch_dropped", last_batch_dropped,
-            "The last images are missing when the batch size does not divide their number. A smaller last batch counts too.",
+            "The last images are missing when the batch size does not divide their number. A smaller last batch "
+            "counts too.",
             behaves=lambda trials: _any(
                 trials,
                 lambda t: t.case.name == "ragged_last_batch"
@@ -1291,7 +1326,8 @@ extract_features = Judge(
         ),
         Mistake(
             "only_the_last_batch", only_the_last_batch,
-            "Only the last batch comes back: each batch overwrites the one before. Collect them in a list, and join them.",
+            "Only the last batch comes back: each batch overwrites the one before. Collect them in a list, and join "
+            "them.",
             behaves=lambda trials: _any(
                 trials,
                 lambda t: len(t.seen["features"]) < len(t.expected["features"])
@@ -1300,7 +1336,8 @@ extract_features = Judge(
         ),
         Mistake(
             "stacked_batches", stacked_batches,
-            "There is one row a batch. Each image keeps a row of its own: join the batches with `torch.cat`, without a mean.",
+            "There is one row a batch. Each image keeps a row of its own: join the batches with `torch.cat`, without "
+            "a mean.",
             behaves=lambda trials: _in_all(
                 trials, lambda t: len(t.seen["features"]) == len(t.seen["batch_sizes"])
             ) and _any(trials, lambda t: len(t.seen["features"]) < len(t.expected["features"])),
@@ -1312,31 +1349,32 @@ extract_features = Judge(
         ),
         Mistake(
             "all_at_once", all_at_once,
-            "All images go through at once, which a large set will not fit into memory for. Take `batch_size` at a time.",
+            "All images go through at once, which a large set will not fit into memory for. Take `batch_size` at a "
+            "time.",
             behaves=lambda trials: _any(trials, lambda t: max(t.seen["batch_sizes"]) > t.case.inputs["batch_size"]),
         ),
         Mistake(
             "weights_frozen_for_good", weights_frozen_for_good,
-            "You switch `requires_grad` of the weights off, and it stays off: the encoder can never be fine-tuned again. "
-            "Reading features needs `torch.no_grad()` only.",
+            "You switch `requires_grad` of the weights off, and it stays off: the encoder can never be fine-tuned "
+            "again. Reading features needs `torch.no_grad()` only.",
             behaves=lambda trials: _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "gradients_off_everywhere", gradients_off_everywhere,
-            "Gradients stay switched off after your function, for everything that follows. Use `with torch.no_grad():`, which "
-            "ends by itself.",
+            "Gradients stay switched off after your function, for everything that follows. Use `with "
+            "torch.no_grad():`, which ends by itself.",
             behaves=lambda trials: _any(trials, lambda t: t.seen["grad_mode_after"] == 0),
         ),
         Mistake(
             "with_gradients", with_gradients,
-            "The features drag the whole encoder's graph along, so memory fills up and a head trained on them would train "
-            "the encoder too. Compute them under `torch.no_grad()`.",
+            "The features drag the whole encoder's graph along, so memory fills up and a head trained on them would "
+            "train the encoder too. Compute them under `torch.no_grad()`.",
             behaves=lambda trials: _any(trials, lambda t: t.seen["features_require_grad"] == 1),
         ),
         Mistake(
             "left_in_eval", left_in_eval,
-            "Afterwards the encoder is still in eval mode, and training that goes on would go on wrongly. Put back the mode "
-            "that you found.",
+            "Afterwards the encoder is still in eval mode, and training that goes on would go on wrongly. Put back "
+            "the mode that you found.",
             behaves=lambda trials: _any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),
@@ -1501,15 +1539,19 @@ def _one_an_image(case: Case, seen: Values, expected: Values) -> bool:
 def _score_ratio(trials: Sequence[Trial], ratio) -> bool:
     return _in_all(
         trials,
-        lambda t: isinstance(t.seen["scores"], Tensor)
-        and close(t.seen["scores"].double(), t.expected["scores"].double() * ratio(t.case.inputs["images"])),
+        lambda t: (
+            isinstance(t.seen["scores"], Tensor)
+            and close(t.seen["scores"].double(), t.expected["scores"].double() * ratio(t.case.inputs["images"]))
+        ),
     )
 
 
 def _behaves_relative(trials: Sequence[Trial]) -> bool:
     def centered(t: Trial) -> bool:
         scores = t.seen["scores"].double()
-        return scores.shape == t.expected["scores"].shape and abs(float(scores.mean())) < 1e-3 * (float(scores.abs().max()) + 1e-3)
+        return scores.shape == t.expected["scores"].shape and abs(float(scores.mean())) < 1e-3 * (
+            float(scores.abs().max()) + 1e-3
+        )
 
     return _in_all([t for t in trials if len(t.case.inputs["images"]) > 1], centered)
 
@@ -1541,12 +1583,16 @@ anomaly_score = Judge(
         ),
         Mistake(
             "one_score_for_the_batch", one_score_for_the_batch,
-            "You give back one number for the whole batch, so no image can be told from another. Leave out the mean over "
-            "images.",
+            "You give back one number for the whole batch, so no image can be told from another. Leave out the mean "
+            "over images.",
             behaves=lambda trials: _any(
                 trials,
                 lambda t: isinstance(t.seen["scores"], float)
-                or (isinstance(t.seen["scores"], Tensor) and t.seen["scores"].numel() == 1 and len(t.case.inputs["images"]) > 1),
+                or (
+                    isinstance(t.seen["scores"], Tensor)
+                    and t.seen["scores"].numel() == 1
+                    and len(t.case.inputs["images"]) > 1
+                ),
             ),
         ),
         Mistake(
@@ -1558,8 +1604,8 @@ anomaly_score = Judge(
         ),
         Mistake(
             "scored_in_train_mode", scored_in_train_mode,
-            "The model works in train mode: an image's score then depends on chance and on the rest of its batch, and batch "
-            "normalization learns from the anomalies. Switch to eval mode.",
+            "The model works in train mode: an image's score then depends on chance and on the rest of its batch, and "
+            "batch normalization learns from the anomalies. Switch to eval mode.",
             behaves=lambda trials: _in_all(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" or _calls_in_train_mode(t)
             ),
@@ -1574,8 +1620,8 @@ anomaly_score = Judge(
         ),
         Mistake(
             "mean_over_pixels", mean_over_pixels,
-            "You average over pixels. That ranks images of one size just as well, but the score asked for is the sum, in the "
-            "same unit as your loss.",
+            "You average over pixels. That ranks images of one size just as well, but the score asked for is the sum, "
+            "in the same unit as your loss.",
             behaves=lambda trials: _score_ratio(trials, lambda x: 1 / x[0].numel()),
         ),
         Mistake(
@@ -1584,7 +1630,8 @@ anomaly_score = Judge(
         ),
         Mistake(
             "cancelling_errors", cancelling_errors,
-            "Errors of opposite sign cancel, so a strange image can score 0. Square every pixel's error before you sum.",
+            "Errors of opposite sign cancel, so a strange image can score 0. Square every pixel's error before you "
+            "sum.",
         ),
         Mistake(
             "absolute_errors", absolute_errors,
@@ -1592,19 +1639,20 @@ anomaly_score = Judge(
         ),
         Mistake(
             "relative_to_the_batch", relative_to_the_batch,
-            "You compare each image with the rest of its batch, so the same image gets another score in other company. An "
-            "image's score must depend on that image alone.",
+            "You compare each image with the rest of its batch, so the same image gets another score in other "
+            "company. An image's score must depend on that image alone.",
             behaves=_behaves_relative,
         ),
         Mistake(
             "scored_with_gradients", scored_with_gradients,
-            "The scores carry the model's graph along, which costs memory for nothing. Compute them under `torch.no_grad()`.",
+            "The scores carry the model's graph along, which costs memory for nothing. Compute them under "
+            "`torch.no_grad()`.",
             behaves=lambda trials: _any(trials, lambda t: t.seen["scores_require_grad"] == 1),
         ),
         Mistake(
             "model_left_in_eval", model_left_in_eval,
-            "Afterwards the model is still in eval mode, and training that goes on would go on wrongly. Put back the mode "
-            "that you found.",
+            "Afterwards the model is still in eval mode, and training that goes on would go on wrongly. Put back the "
+            "mode that you found.",
             behaves=lambda trials: _any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),

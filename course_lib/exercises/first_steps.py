@@ -90,9 +90,9 @@ class _Watched(nn.Module):
         with torch.no_grad():
             self.head.weight.copy_(weight)
             self.head.bias.copy_(bias)
-            if isinstance(self.norm, nn.BatchNorm1d):
-                self.norm.running_mean.fill_(0.5)
-                self.norm.running_var.fill_(2.0)
+            if isinstance(self.norm, nn.BatchNorm1d):  # as if it had learned these statistics before
+                self.norm.running_mean = torch.full((num_pixels,), 0.5)
+                self.norm.running_var = torch.full((num_pixels,), 2.0)
         self.to(weight.dtype).to(weight.device)
         self.modes: list[str] = []
         self.gradients: list[str] = []

@@ -377,12 +377,13 @@ def evaluated_in_percent(model, batches):
 def evaluated_to_tensors(model, batches):
     was_training = model.training
     model.eval()
-    total, correct, count = 0.0, 0, 0
+    total = correct = torch.zeros(())
+    count = 0
     with torch.no_grad():
         for images, labels in batches:
             logits = model(images)
-            total += F.cross_entropy(logits, labels) * len(labels)
-            correct += (logits.argmax(dim=1) == labels).sum()
+            total = total + F.cross_entropy(logits, labels) * len(labels)
+            correct = correct + (logits.argmax(dim=1) == labels).sum()
             count += len(labels)
     model.train(was_training)
     return {"loss": total / count, "accuracy": correct / count}
@@ -828,7 +829,8 @@ def few_label_split_reference(labels, per_class, generator):
     """A random order of everything, then a stable sort by class: the first of each class are labeled."""
     order = torch.randperm(len(labels), generator=generator)
     seen = dict.fromkeys(labels.tolist(), 0)
-    labeled, rest = [], []
+    labeled: list[int] = []
+    rest: list[int] = []
     for position in order.tolist():
         label = int(labels[position])
         (labeled if seen[label] < per_class else rest).append(position)
@@ -900,11 +902,11 @@ def shuffled_twice(labels, per_class, generator):
 
 
 def drawn_with_replacement(labels, per_class, generator):
-    labeled = []
+    drawn = []
     for k in labels.unique():
         positions = torch.nonzero(labels == k).squeeze(1)
-        labeled.append(positions[torch.randint(len(positions), (per_class,), generator=generator)])
-    labeled = torch.cat(labeled)
+        drawn.append(positions[torch.randint(len(positions), (per_class,), generator=generator)])
+    labeled = torch.cat(drawn)
     is_rest = torch.ones(len(labels), dtype=torch.bool)
     is_rest[labeled] = False
     return labeled, torch.nonzero(is_rest).squeeze(1)

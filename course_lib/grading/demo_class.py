@@ -176,9 +176,10 @@ def partly_right(exercise: Any) -> tuple[str, str, float]:
         namespace: dict[str, Any] = {"__name__": "__main__"}
         try:
             exec(compile(source, f"<{mistake.name}>", "exec"), namespace)
+            answer = namespace[exercise.name]
         except Exception:  # a mistake that leans on its module cannot be pasted into a notebook
             continue
-        result = checking.check(exercise, namespace[exercise.name])
+        result = checking.check(exercise, answer)
         if result.state == "wrong":
             found.append((mistake.name, source, float(result.score)))
     if not found:
@@ -189,7 +190,7 @@ def partly_right(exercise: Any) -> tuple[str, str, float]:
 def as_answer(fn: Callable[..., Any], name: str) -> str:
     """A function's or class's source under another name, with the imports that answers may rely on."""
     source = textwrap.dedent(inspect.getsource(fn)).rstrip()
-    renamed = re.sub(rf"\b{re.escape(fn.__name__)}\b", name, source)
+    renamed = re.sub(rf"(?<![\w.]){re.escape(fn.__name__)}\b", name, source)
     return f"{PREAMBLE}{renamed}\n"
 
 

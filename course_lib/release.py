@@ -7,6 +7,7 @@ the same bytes. The cell rules of the course are enforced here, since nowhere el
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
 import copy
@@ -195,6 +196,8 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
                     offset + 1,
                 )
 
+    for index, text in _missing_needs(source.notebook.cells, kinds, exercises):
+        problems.append(Problem(source.path, source.lines[index], text))
     answered = {
         cell.metadata["nbgrader"].get("grade_id")
         for cell, kind in zip(source.notebook.cells, kinds)
@@ -210,6 +213,45 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
         if name not in answered and name not in in_other_notebooks:
             problems.append(Problem(source.path, 1, f"exercise {name!r} has no answer cell in this unit"))
     return problems
+
+
+def _missing_needs(
+    cells: Sequence[NotebookNode], kinds: Sequence[str], exercises: Mapping[str, Any]
+) -> Iterator[tuple[int, str]]:
+    """Cells that build on an answer, or on what another cell made with one, and do not ask for it by check.needs.
+
+    A learner who is stuck must meet one clear sentence, not a NameError three cells later.
+    """
+    built_on: dict[str, set[str]] = {name: {name} for name in exercises}
+    for index, (cell, kind) in enumerate(zip(cells, kinds)):
+        if kind not in TAGS and kind != "untagged":
+            continue
+        lines = [line for line in cell.source.split("\n") if not line.lstrip().startswith(("%", "!"))]
+        try:
+            tree = ast.parse("\n".join(lines))
+        except SyntaxError:
+            continue
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        asked: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "check.needs":
+                asked |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+        made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        made |= {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                made |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        needed: dict[str, set[str]] = {name: built_on[name] for name in sorted(used & built_on.keys() - made)}
+        missing = set().union(*needed.values()) - asked if needed else set()
+        if missing:
+            because = ", ".join(name for name, origin in needed.items() if origin & missing)
+            wanted = ", ".join(f'"{name}"' for name in exercises if name in asked | missing)
+            yield index, f"uses {because}, which a learner without an answer lacks; begin it with check.needs({wanted})"
+        for name in made:
+            built_on.pop(name, None)
+            if asked | missing:
+                built_on[name] = asked | missing
 
 
 def _metadata_faults(

@@ -235,7 +235,7 @@ def _missing_needs(
         asked: set[str] = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "check.needs":
-                asked |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+                asked |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
         made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
         made |= {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
         for node in ast.walk(tree):

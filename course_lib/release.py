@@ -268,6 +268,11 @@ def _metadata_faults(
             yield f"answer cell {grade_id!r} is not an exercise of this unit (known: {known})"
         if cell.source.count(BEGIN) == 0 or cell.source.count(BEGIN) != cell.source.count(END):
             yield f"answer cell {grade_id!r} needs lines ### {BEGIN} and ### {END} around what is cleared"
+        elif not _stub_waits_for_a_call(cell.source):
+            yield (
+                f"answer cell {grade_id!r} would stop while it is run: what is cleared must stand inside a function, "
+                "of a class inside each method, so that the name is there and its check can say not attempted"
+            )
     elif BEGIN in cell.source and kind != "written":
         yield f"a {BEGIN} outside an answer cell would be released"
     if kind == "check":
@@ -279,6 +284,24 @@ def _metadata_faults(
             yield f"check cell {grade_id!r} must end with a bare call, check.name(name)"
     if kind == "written" and "points" not in nbgrader:
         yield f"written answer {grade_id!r} needs points"
+
+
+def _stub_waits_for_a_call(source: str) -> bool:
+    """Whether a cleared cell still runs: its stubs are in functions, and what remains is Python."""
+    cleared = re.sub(
+        rf"^([ \t]*)[^\n]*{BEGIN}.*?{END}[^\n]*", r"\1raise NotImplementedError", source, flags=re.M | re.S
+    )
+    try:
+        waiting = list(ast.parse(cleared).body)
+    except SyntaxError:
+        return False
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Raise):
+            return False
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+    return True
 
 
 def _is_marker(line: str) -> bool:

@@ -164,6 +164,19 @@ def test_a_cell_that_builds_on_an_answer_must_ask_for_it(tmp_path):
     assert len(said) == 2 and "uses double" in said[1]
 
 
+def test_a_stub_must_not_stop_the_cell_itself(tmp_path):
+    cell = 'def double(x):\n    """Twice x, as a new tensor: (N,) float32 -> (N,) float32."""\n    ### BEGIN SOLUTION\n'
+    assert cell in tiny_course.SOURCE
+    outside = "    ### BEGIN SOLUTION\n    two = 2\n    ### END SOLUTION\n\n    def forward(self, x):\n"
+    source = tiny_course.SOURCE.replace(cell, f"class double:\n{outside}        ### BEGIN SOLUTION\n")
+    source = source.replace("    twice_as_much = x + x\n    return", "        twice_as_much = x + x\n        return", 1)
+    tiny_course.write_unit(tmp_path, source)
+    with pytest.raises(release.ReleaseError, match="'double' would stop while it is run"):
+        release.read_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+    tiny_course.write_unit(tmp_path, source.replace(outside, "    def forward(self, x):\n"))
+    assert release.read_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+
+
 def test_an_exercise_without_a_cell_is_reported(tmp_path):
     start = tiny_course.SOURCE.index("# %% [markdown]\n# ## The sum")
     end = tiny_course.SOURCE.index("# %% [markdown]\n# Train for")

@@ -104,24 +104,30 @@ class Autoencoder(nn.Module):
     forward(images): (N, C, H, W) -> x_hat (N, C, H, W), through the code and by no other way
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, image_shape, code_dim):
         super().__init__()
+        ### BEGIN SOLUTION
         d = math.prod(image_shape)
         down = [nn.Linear(d, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, code_dim)]
         up = [nn.Linear(code_dim, 128), nn.ReLU(), nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, d)]
         self.encoder = nn.Sequential(nn.Flatten(), *down)
         self.decoder = nn.Sequential(*up, nn.Sigmoid(), nn.Unflatten(1, tuple(image_shape)))
+        ### END SOLUTION
 
     def encode(self, images):
+        ### BEGIN SOLUTION
         return self.encoder(images)
+        ### END SOLUTION
 
     def decode(self, codes):
+        ### BEGIN SOLUTION
         return self.decoder(codes)
+        ### END SOLUTION
 
     def forward(self, images):
+        ### BEGIN SOLUTION
         return self.decode(self.encode(images))
-    ### END SOLUTION
+        ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_Autoencoder", "grade": true}
 check.Autoencoder(Autoencoder)
@@ -213,7 +219,8 @@ print("cosines of the principal angles:", [round(float(c), 3) for c in cosines])
 pictures = torch.cat([patterns, basis.T]).reshape(12, *image_shape)
 pictures = 0.5 + 0.5 * pictures / pictures.abs().amax(dim=(1, 2, 3), keepdim=True)  # gray is zero
 title = "Upper row: PCA. Lower row: the linear autoencoder's basis"
-plots.show(plots.image_grid(pictures, columns=6, title=title))
+alt = "Six smooth light and dark patterns by PCA, six others by the linear autoencoder: different mixtures of the same."
+plots.show(plots.image_grid(pictures, columns=6, title=title, alt=alt))
 
 # %% [markdown]
 # *Principal angles* compare two subspaces: a cosine of one means that a direction is shared. Recorded, the smallest of
@@ -542,12 +549,13 @@ other_error, other = distances.min(dim=1)
 print(f"another class is closer than the moved image itself: {(other_error < own_error).float().mean():.0%} of images")
 rows = torch.cat([some[:6], moved[:6], train_images[other[:6]]])
 errors = [""] * 6 + [f"{e:.0f}" for e in own_error[:6]] + [f"{e:.0f}" for e in other_error[:6]]
-title = "Test images; moved by three pixels; nearest of another class (below: squared error to the first row)"
-plots.show(plots.image_grid(rows, captions=errors, columns=6, title=title))
+alt = f"Six test images; the same moved by three pixels, errors {errors[6:12]}; another class, errors {errors[12:]}."
+plots.show(plots.image_grid(rows, captions=errors, columns=6, title="Below: squared error to the first row", alt=alt))
 
 # %% [markdown]
-# For many images another class is *closer* than the image itself three pixels further on. A code that serves this loss
-# must spend its numbers on place, size and brightness first; class is worth as many as it saves in squared error.
+# Rows: test images, the same images moved, the nearest of another class. Recorded, another class is *closer* for
+# {{ result("closeness", "other_class_closer").mean | pct }} of the images. A code that serves this loss must spend its
+# numbers on place, size and brightness first; class is worth as many as it saves in squared error.
 
 # %% [markdown] nbgrader={"grade_id": "why_reconstruction_is_not_class", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague has ten labels a class and plans to train a larger autoencoder for longer,

@@ -692,7 +692,8 @@ _LINEAR_CASES = ("plain", "momentum", "double", "one_image")
 
 
 def _stood_still(t: Trial) -> bool:
-    return close(t.seen["weights_after_all_steps"], t.seen["weights_before"], rtol=1e-9, atol=1e-9)
+    same = close(t.seen["weights_after_all_steps"], t.seen["weights_before"], rtol=1e-9, atol=1e-9)
+    return same and "forward" in _events(t)
 
 
 def _events(t: Trial) -> list[str]:
@@ -997,7 +998,7 @@ def _set(value: Any) -> list[int]:
 
 def _per_class_counts(case: Case, positions: Any) -> list[int]:
     labels = case.inputs["labels"]
-    chosen = labels[torch.tensor(_set(positions), dtype=torch.int64)]
+    chosen = labels[torch.tensor(sorted(set(_set(positions))), dtype=torch.int64)]
     return [int((chosen == k).sum()) for k in labels.unique()]
 
 
@@ -1010,14 +1011,17 @@ def _stratified(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _complete(case: Case, seen: Values, expected: Values) -> bool:
-    everything = list(range(len(case.inputs["labels"])))
-    return len(_set(seen["labeled"])) > 0 and sorted(_set(seen["labeled"]) + _set(seen["rest"])) == everything
+    labeled, rest = set(_set(seen["labeled"])), set(_set(seen["rest"]))
+    once = len(rest) == len(seen["rest"])
+    return bool(labeled) and once and not labeled & rest and labeled | rest == set(range(len(case.inputs["labels"])))
 
 
 
 def _random(case: Case, seen: Values, expected: Values) -> bool:
     """Each image of a class is labeled about as often as any other, over many draws: within 6 standard deviations."""
     labels = case.inputs["labels"]
+    if int(seen["times_labeled"].sum()) != DRAWS * case.inputs["per_class"] * len(labels.unique()):
+        return False
     for k in labels.unique():
         counts = seen["times_labeled"][labels == k].double()
         share = case.inputs["per_class"] / len(counts)
@@ -1065,7 +1069,7 @@ few_label_split = Judge(
             "labeled_only", labeled_set_only,
             "You return one thing. Two are asked for, `return labeled, rest`: the images without labels are what this "
             "course lives on.",
-            behaves=lambda trials: _all(trials, lambda t: "returned" in t.seen),
+            behaves=lambda trials: _all(trials, lambda t: isinstance(t.seen.get("returned"), Tensor)),
         ),
         Mistake(
             "masks", masks_instead_of_positions,

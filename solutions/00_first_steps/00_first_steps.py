@@ -327,9 +327,8 @@ else:
 view
 
 # %% [markdown]
-# Move the threshold (without a live kernel, read the picture as it stands). Most right answers come with little doubt,
-# most wrong ones with much. So a network that may refuse the doubtful images is right more often about the others. Unit
-# 07 builds a method on this.
+# Move the threshold. Most right answers come with little doubt, most wrong ones with much. So a network that may refuse
+# the doubtful images is right more often about the others.
 #
 # ## 6. Few labels
 #

@@ -27,7 +27,6 @@ import copy
 import math
 
 import torch
-from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional as F
 
@@ -57,6 +56,8 @@ print(f"{data.name}: {len(data):,} images of shape {image_shape} to learn from, 
 # **Predict**: with 32 numbers an image, will you be able to tell the shapes? Will the clutter survive?
 
 # %% tags=["demo"]
+from sklearn.decomposition import PCA
+
 pca = PCA(code_dim, random_state=0).fit(as_float(data.images).flatten(1).numpy())
 
 

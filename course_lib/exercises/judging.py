@@ -6,6 +6,7 @@ wrong implementations it knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,8 +177,13 @@ def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple
 
 def _same(trial: Trial, other: Observation) -> bool:
     if trial.error or other.error:
-        return bool(trial.error and other.error) and trial.error.type == other.error.type  # type: ignore[union-attr]
+        return bool(trial.error and other.error) and _gist(trial.error) == _gist(other.error)
     return close(trial.seen, other.values)
+
+
+def _gist(error: Any) -> str:
+    """An error without its numbers: a typo's AttributeError is not that of a known mistake."""
+    return f"{error.type}: {re.sub(r'[0-9]+', '#', error.text)}"
 
 
 def _behaves(mistake: Mistake, trials: Sequence[Trial]) -> bool | Values:

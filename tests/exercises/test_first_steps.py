@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -255,6 +257,35 @@ def split_sorted_by_random_keys(labels, per_class, generator):
     return (rank < per_class).nonzero().view(-1), (rank >= per_class).nonzero().view(-1)
 
 
+def measured_on_a_copy(model, batches):
+    frozen = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        logits = torch.cat([frozen(images) for images, _ in batches])
+    labels = torch.cat([labels for _, labels in batches])
+    share = (logits.argmax(1) == labels).double().mean().item()
+    return {"loss": F.cross_entropy(logits, labels).item(), "accuracy": share}
+
+
+def step_by_a_new_optimizer(model, images, labels, optimizer):
+    model.train()
+    mine = torch.optim.SGD(model.parameters(), lr=0.01)
+    mine.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    mine.step()
+    return loss.item()
+
+
+def split_as_many_in_the_rest(labels, per_class, generator):
+    labeled, rest = [], []
+    for k in labels.unique():
+        positions = torch.where(labels == k)[0]
+        positions = positions[torch.randperm(len(positions), generator=generator)]
+        labeled.append(positions[:per_class])
+        rest.append(positions[per_class : 2 * per_class])
+    return torch.cat(labeled), torch.cat(rest)
+
+
 WRONG = {
     "accuracy": {
         "percent": [accuracy_rounded_percent],
@@ -294,7 +325,12 @@ WRONG = {
 CASES = [
     (name, mistake, fn) for name, known in WRONG.items() for mistake, answers in known.items() for fn in answers
 ]
+CASES += [
+    ("train_step", "by_hand", step_by_a_new_optimizer),
+    ("few_label_split", "one_lost_at_the_cut", split_as_many_in_the_rest),
+]
 RIGHT = [
+    ("evaluate", measured_on_a_copy),
     ("evaluate", evaluate_decorated),
     ("train_step", step_set_to_zeros),
     ("few_label_split", split_one_shuffle_then_classes),
@@ -346,3 +382,12 @@ def test_numpy_s_float_is_a_float():
         return (logits.cpu().numpy().argmax(axis=1) == labels.cpu().numpy()).mean()
 
     assert check(exercise_named("accuracy"), by_numpy).state == "right"
+
+
+def test_an_error_of_the_same_type_is_not_yet_the_same_mistake():
+    """A mistake that stops on every case is recognised by what the error says, not by its type alone."""
+
+    def typo(model, batches):
+        return model.evaluated
+
+    assert check(exercise_named("evaluate"), typo).mistake is None

@@ -100,6 +100,14 @@ def accuracy_in_whole_numbers(logits, labels):
     return float((logits.argmax(dim=1) == labels).sum().item() // len(labels))
 
 
+def accuracy_rounded(logits, labels):
+    return round((logits.argmax(dim=1) == labels).float().mean().item(), 2)
+
+
+def mean_probability_of_the_label(logits, labels):
+    return logits.softmax(dim=1).gather(1, labels[:, None]).mean().item()
+
+
 accuracy = Judge(
     reference=accuracy_reference,
     criteria=(
@@ -153,6 +161,15 @@ accuracy = Judge(
             "You divide by the number of classes, `logits.shape[1]`. Divide by the number of images.",
         ),
         Mistake(
+            "rounded", accuracy_rounded,
+            "You round inside. Return the share as it is; whoever prints it can round.",
+            behaves=lambda trials: _all(
+                trials,
+                lambda t: type(t.seen["accuracy"]) is float
+                and any(t.seen["accuracy"] == round(t.expected["accuracy"], digits) for digits in (1, 2, 3)),
+            ),
+        ),
+        Mistake(
             "over_dim_0", accuracy_over_dim_0,
             "Your argmax runs down the columns: it picks an image for each class. It should pick a class for each "
             "image, so it runs over dim=1.",
@@ -170,6 +187,11 @@ accuracy = Judge(
         Mistake(
             "highest_values", accuracy_of_the_highest_values,
             "You compare the highest logit itself with the label. Compare its position, which argmax gives.",
+        ),
+        Mistake(
+            "mean_probability", mean_probability_of_the_label,
+            "You average the probability of the right class. Accuracy does not ask how sure the network is: an image "
+            "is right or wrong.",
         ),
         Mistake(
             "whole_numbers", accuracy_in_whole_numbers,
@@ -454,6 +476,32 @@ def _right_only_for_equal_batches(trials: Sequence[Trial]) -> bool:
 
 _PLAIN_CASES = ("ragged_last_batch", "last_batch_of_one", "equal_batches", "one_batch")
 
+def never_divided(model, batches):
+    was_training = model.training
+    model.eval()
+    total, correct = 0.0, 0
+    with torch.no_grad():
+        for images, labels in batches:
+            logits = model(images)
+            total += F.cross_entropy(logits, labels).item() * len(labels)
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+    model.train(was_training)
+    return {"loss": total, "accuracy": float(correct)}
+
+
+def asks_for_the_data_set(model, batches):
+    was_training = model.training
+    model.eval()
+    total, correct = 0.0, 0
+    with torch.no_grad():
+        for images, labels in batches:
+            logits = model(images)
+            total += F.cross_entropy(logits, labels, reduction="sum").item()
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+    model.train(was_training)
+    return {"loss": total / len(batches.dataset), "accuracy": correct / len(batches.dataset)}
+
+
 evaluate = Judge(
     reference=evaluate_reference,
     criteria=(
@@ -482,6 +530,24 @@ evaluate = Judge(
         ),
     ),
     mistakes=(
+        Mistake(
+            "asks_for_the_data_set", asks_for_the_data_set,
+            "You ask `batches` for something that only a `DataLoader` has. Any sequence of pairs may come: count the "
+            "images as they pass.",
+            behaves=lambda trials: any(
+                t.error and t.error.type == "AttributeError" and "'list' object" in t.error.text for t in trials
+            ),
+        ),
+        Mistake(
+            "never_divided", never_divided,
+            "You add up over images and stop there. Divide both sums by the number of images at the end.",
+            behaves=lambda trials: _all(
+                trials,
+                lambda t: close(
+                    _value_of(t.seen["result"]["loss"]), t.expected["result"]["loss"] * len(t.case.inputs["labels"])
+                ),
+            ),
+        ),
         Mistake(
             "train_mode", evaluated_in_train_mode,
             "The model is measured in train mode: dropout still drops, batch normalization uses the batch and learns "
@@ -755,6 +821,55 @@ def _on_probabilities(t: Trial) -> bool:
     return close(_value_of(t.seen["loss"]), evaluated_on_probabilities_of(t.case))
 
 
+def by_hand(model, images, labels, optimizer):
+    model.train()
+    model.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= 0.1 * parameter.grad
+    return loss.item()
+
+
+def backward_twice(model, images, labels, optimizer):
+    model.train()
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward(retain_graph=True)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def trained_on_squared_error(model, images, labels, optimizer):
+    model.train()
+    optimizer.zero_grad()
+    logits = model(images)
+    loss = F.mse_loss(logits, F.one_hot(labels, logits.shape[1]).to(logits))
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def labels_first(model, images, labels, optimizer):
+    model.train()
+    optimizer.zero_grad()
+    loss = F.cross_entropy(labels, model(images))
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def loss_times_the_batch(model, images, labels, optimizer):
+    model.train()
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item() * len(labels)
+
+
 train_step = Judge(
     reference=train_step_reference,
     criteria=(
@@ -786,6 +901,25 @@ train_step = Judge(
     ),
     mistakes=(
         Mistake(
+            "labels_first", labels_first,
+            "The arguments of `F.cross_entropy` are exchanged. The logits come first, then the labels.",
+            behaves=lambda trials: bool(trials)
+            and all(t.error and "not implemented for 'Long'" in t.error.text for t in trials),
+        ),
+        Mistake(
+            "by_hand", by_hand,
+            "The weights move, but not by the optimizer that you were given: its learning rate and momentum count for "
+            "nothing. Let it make the step.",
+            behaves=lambda trials: _all(trials, lambda t: "step" not in _events(t) and not _stood_still(t)),
+        ),
+        Mistake(
+            "backward_twice", backward_twice,
+            "You go backward twice in one step, so every gradient counts double. Once is enough.",
+            behaves=lambda trials: _all(
+                trials, lambda t: _events(t).count("backward") == 2 * _events(t).count("step") > 0
+            ),
+        ),
+        Mistake(
             "no_backward", without_backward,
             "The weights never move, because no gradient is ever computed. Call `loss.backward()` before the "
             "optimizer's step.",
@@ -803,7 +937,7 @@ train_step = Judge(
             "The optimizer steps before this batch's gradients are there, so it steps on nothing, or on those of the "
             "batch before. The order is: backward, then step.",
             behaves=lambda trials: _all(
-                trials,
+                [t for t in trials if not t.error],  # batch normalization makes it stop with an error
                 lambda t: {"step", "backward"} <= set(_events(t))
                 and _events(t).index("step") < _events(t).index("backward"),
             ),
@@ -825,6 +959,20 @@ train_step = Judge(
             "`F.nll_loss` expects log-probabilities, and you give it logits, so the loss has no floor. Use "
             "`F.cross_entropy` on the logits.",
             behaves=lambda trials: _any(trials, lambda t: _value_of(t.seen["loss"]) < 0),
+        ),
+        Mistake(
+            "squared_error", trained_on_squared_error,
+            "This is a squared error between logits and labels. Classes are learned with the cross-entropy.",
+        ),
+        Mistake(
+            "loss_times_the_batch", loss_times_the_batch,
+            "The weights are right, but the loss you return is multiplied by the size of the batch. Return the mean "
+            "that you went backward from.",
+            behaves=lambda trials: _all(
+                _named(trials, "plain", "momentum", "double"),
+                lambda t: _one_sided(t, "weights_after_all_steps")
+                and close(_value_of(t.seen["loss"]), t.expected["loss"] * len(t.case.inputs["labels"]) / 3),
+            ),
         ),
         Mistake(
             "sum_over_batch", trained_on_the_sum,
@@ -1108,6 +1256,36 @@ def _last_positions(case: Case) -> list[int]:
     return sorted(torch.cat([torch.nonzero(labels == c).squeeze(1)[-k:] for c in labels.unique()]).tolist())
 
 
+def a_class_forgotten(labels, per_class, generator):
+    labeled, rest = [], []
+    for k in range(int(labels.max())):
+        positions = torch.nonzero(labels == k).squeeze(1)
+        positions = positions[torch.randperm(len(positions), generator=generator)]
+        labeled.append(positions[:per_class])
+        rest.append(positions[per_class:])
+    return torch.cat(labeled), torch.cat(rest)
+
+
+def one_lost_at_the_cut(labels, per_class, generator):
+    labeled, rest = [], []
+    for k in labels.unique():
+        positions = torch.nonzero(labels == k).squeeze(1)
+        positions = positions[torch.randperm(len(positions), generator=generator)]
+        labeled.append(positions[:per_class])
+        rest.append(positions[per_class + 1 :])
+    return torch.cat(labeled), torch.cat(rest)
+
+
+def columns_of_positions(labels, per_class, generator):
+    labeled, rest = [], []
+    for k in labels.unique():
+        positions = torch.nonzero(labels == k)
+        positions = positions[torch.randperm(len(positions), generator=generator)]
+        labeled.append(positions[:per_class])
+        rest.append(positions[per_class:])
+    return torch.cat(labeled), torch.cat(rest)
+
+
 few_label_split = Judge(
     reference=few_label_split_reference,
     exact=False,
@@ -1135,6 +1313,32 @@ few_label_split = Judge(
             behaves=lambda trials: _all(
                 trials, lambda t: isinstance(t.seen["labeled"], Tensor) and t.seen["labeled"].dtype == torch.bool
             ),
+        ),
+        Mistake(
+            "columns_of_positions", columns_of_positions,
+            "Your positions stand in columns `(n, 1)`, because `torch.nonzero` gives a row for each hit. Drop the last "
+            "dimension.",
+            behaves=lambda trials: _all(
+                trials, lambda t: isinstance(t.seen["labeled"], Tensor) and t.seen["labeled"].ndim == 2
+            ),
+        ),
+        Mistake(
+            "a_class_forgotten", a_class_forgotten,
+            "One class gets no labels at all: your loop ends before the last one. Ask the labels which classes there "
+            "are.",
+            behaves=lambda trials: _all(
+                trials, lambda t: _per_class_counts(t.case, t.seen["labeled"]).count(0) == 1
+            ),
+        ),
+        Mistake(
+            "one_lost_at_the_cut", one_lost_at_the_cut,
+            "Some images are in neither set. What is not labeled belongs to the rest, down to the last image.",
+            behaves=lambda trials: _all(
+                trials,
+                lambda t: _is_stratified(t.case, t.seen["labeled"])
+                and not set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"])),
+            )
+            and _any(trials, lambda t: len(t.seen["rest"]) < len(t.expected["rest"])),
         ),
         Mistake(
             "first_of_each_class", first_of_each_class,

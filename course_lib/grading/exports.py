@@ -81,7 +81,7 @@ def table(
             row += [
                 sum(each.score or 0.0 for each in found) if found else None,
                 sum(each.points for each in found) if found else None,
-                sum(each.awaiting for each in found) if found else None,
+                len([each for each in found if each.awaiting]) if found else None,
                 "; ".join(dict.fromkeys(str(result.get("verdict")) for result in about)),
                 "; ".join(str(text) for result in about for text in result.get("tampered") or ()),
             ]
@@ -149,7 +149,7 @@ def gradescope(submission: Submission) -> dict[str, Any]:
     result = submission.result
     source = "\n".join(cell["source"] for cell in handed_in(submission.notebook))
     entries = {str(entry.get("exercise")): entry for entry in result.get("exercises") or ()}
-    tests = []
+    tests: list[dict[str, Any]] = []
     for exercise in registry.exercises_of(submission.unit):
         entry = entries.get(exercise.name)
         if entry is None:

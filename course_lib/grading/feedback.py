@@ -85,9 +85,11 @@ def _number_word(value: Any, source: str) -> str:
 
 def _is_known_name(name: str, source: str) -> bool:
     """Whether a name tells nothing that the student's code, Python or torch does not say anyway."""
-    known = name in ("None", "tensor") or hasattr(builtins, name)
-    known = known or re.fullmatch(r"(numpy|torch)\.[a-z_]+\d{0,3}|ndarray|Tensor|Parameter|Size|NoneType", name)
-    return bool(known) or (name.isidentifier() and re.search(rf"\b{re.escape(name)}\b", source) is not None)
+    if name in ("None", "tensor") or hasattr(builtins, name):
+        return True
+    if re.fullmatch(r"(numpy|torch)\.[a-z_]+\d{0,3}|ndarray|Tensor|Parameter|Size|NoneType", name):
+        return True
+    return name.isidentifier() and re.search(rf"\b{re.escape(name)}\b", source) is not None
 
 
 # id -> (sentence, {field: how it is made fit to be shown})

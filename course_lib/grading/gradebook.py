@@ -477,7 +477,7 @@ def _write_grades(
     }
     entries = {str(entry.get("exercise")): entry for entry in submission.result.get("exercises") or ()}
     answers, stubs = pages.written_answers(page), pages.written_answers(released)
-    unreadable = submission.notebook is not None and submission.result.get("verdict") == "malformed"
+    unreadable = bool(submission.notebook) and submission.result.get("verdict") == "malformed"
     about = {str(a["grade_id"]): a for a in map(nbgrader_of, released["cells"]) if a}
     changed = []
     for name, old in standing.items():
@@ -601,12 +601,16 @@ def standings(gradebook: Path | str, *, unit: str | None = None, student: str | 
         said = {tuple(row[:4]): row[4] for row in connection.execute(remarks)}
         by_hand = {tuple(row) for row in connection.execute(written)}
         found = []
-        for who, which, sheet_name, cell, points, *given, look in connection.execute(query):
+        for who, which, sheet_name, cell, points, auto, manual, extra, look in connection.execute(query):
             # what is said about an answer stands at its own cell, the points at the check below it
             comments = (said.get((who, which, sheet_name, name)) for name in (cell, cell.removeprefix(CHECK)))
             is_written = (which, sheet_name, cell) in by_hand
             remark = next((text for text in comments if text), None)
-            found.append(Standing(who, which, sheet_name, cell, float(points), *given, bool(look), is_written, remark))
+            found.append(
+                Standing(
+                    who, which, sheet_name, cell, float(points), auto, manual, extra, bool(look), is_written, remark
+                )
+            )
         return found
 
 

@@ -70,7 +70,7 @@ def nbgrader_of(cell: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
-    """The cells of a submission as {"id", "grade_id", "cell_type", "source", "attachments"}; [] when it has none.
+    """The cells of a submission: "id", "number", "grade_id", "cell_type", "source", "attachments"; [] when it has none.
 
     Tolerant on purpose: whether a notebook is malformed has been judged before; here as much as possible is shown.
     """
@@ -79,9 +79,16 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
             notebook = json.loads(notebook.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             return []
+    if isinstance(notebook, Mapping) and notebook.get("nbformat") == 3:
+        import nbformat
+
+        try:
+            notebook = nbformat.convert(nbformat.from_dict(dict(notebook)), 4)
+        except Exception:  # an old notebook that nobody can convert has been judged malformed
+            return []
     cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
     found = []
-    for cell in cells if isinstance(cells, list) else ():
+    for number, cell in enumerate(cells if isinstance(cells, list) else ()):
         if not isinstance(cell, Mapping):
             continue
         source = cell.get("source", "")
@@ -95,6 +102,7 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
         found.append(
             {
                 "id": str(cell.get("id", "")),
+                "number": number,
                 "grade_id": str(nbgrader_of(cell).get("grade_id", "")),
                 "cell_type": cell.get("cell_type"),
                 "source": source,
@@ -129,7 +137,8 @@ def page_of(submission: Submission, released: Mapping[str, Any]) -> Notebook:
     exercises = {exercise.name: exercise for exercise in registry.exercises_of(submission.unit)}
     own_code = "\n".join(cell["source"] for group in (matched.values(), *added.values()) for cell in group)
     reserved = {str(nbgrader_of(cell).get("grade_id", "")) for cell in released["cells"]}
-    ran = result.get("cells") if isinstance(result.get("cells"), Mapping) else {}
+    ran = result.get("cells")
+    ran = ran if isinstance(ran, Mapping) else {}
     page: Notebook = {key: copy.deepcopy(value) for key, value in released.items() if key != "cells"}
     cells: list[Cell] = []
     note = _note(result)
@@ -184,21 +193,28 @@ def _missing(result: Mapping[str, Any]) -> dict[str, Any]:
 def _placed(theirs: Sequence[Cell], released: Mapping[str, Any]) -> tuple[dict[int, Cell], dict[int, list[Cell]]]:
     """Which handed-in cell fills which released one, and the others by the released cell that they follow (-1: none).
 
-    Cells are known by grade_id, then by id; of two with the same one the first counts, as in grading.
+    Cells are known by grade_id, by id, or, where a program dropped the ids, by being word for word a released one. Of
+    two with the same grade_id the first takes the place and the second stands below it.
     """
-    by_grade_id, by_id = {}, {}
+    by_grade_id: dict[str, int] = {}
+    by_id: dict[str, int] = {}
+    by_source: dict[tuple[str, str], int] = {}
     for position, cell in enumerate(released["cells"]):
         grade_id = nbgrader_of(cell).get("grade_id")
-        by_grade_id.update({str(grade_id): position} if grade_id else {})
-        by_id.update({} if grade_id else {str(cell.get("id", "")): position})
+        if grade_id:
+            by_grade_id[str(grade_id)] = position
+        else:
+            by_id[str(cell.get("id", ""))] = position
+            by_source[cell["cell_type"], _text(cell)] = position
     matched: dict[int, Cell] = {}
     added: dict[int, list[Cell]] = {}
     last, left = -1, MAX_ADDED
     for cell in theirs:
-        position = by_grade_id.get(cell["grade_id"], by_id.get(cell["id"]))
-        if position is not None and position not in matched:
-            matched[position] = cell
-            last = position
+        known = by_grade_id.get(cell["grade_id"], by_id.get(cell["id"]))
+        known = by_source.get((str(cell["cell_type"]), cell["source"])) if known is None else known
+        if known is not None and known not in matched:
+            matched[known] = cell
+            last = known
         elif cell["source"].strip() and left:
             added.setdefault(last, []).append(cell)
             left -= 1
@@ -255,7 +271,7 @@ def _score_output(score: float, html_card: str, count: int) -> Cell:
 
 def _printed(ran: Any, theirs: Cell) -> list[Cell]:
     """What a cell printed and how it failed, as one plain stream; pictures and rich output stay behind."""
-    about = ran.get(theirs["id"]) or ran.get(theirs["grade_id"]) or {}
+    about = ran.get(f"#{theirs['number']}") or ran.get(theirs["id"]) or {}
     if not isinstance(about, Mapping):
         return []
     text = str(about.get("printed") or "")

@@ -259,6 +259,19 @@ def test_the_rubric_stands_beside_the_written_answer_and_sample_answers_do_not(d
     assert "because" not in shown.lower().replace("how this answer", "")
 
 
+@pytest.mark.parametrize("change", ["no_ids", "old_format"])
+def test_a_notebook_that_another_program_saved_is_matched_all_the_same(desk, released, change):
+    page = notebook(released, double=HALF_RIGHT, total=TOTAL)
+    count = len(page["cells"])
+    if change == "no_ids":
+        page["cells"] = [{k: v for k, v in cell.items() if k != "id"} for cell in page["cells"]]
+    else:
+        page = json.loads(json.dumps(nbformat.convert(nbformat.reads(json.dumps(page), as_version=4), 3)))
+    desk(submission("ada", page, [entry("double", HALF_RIGHT), entry("total", TOTAL)]))
+    result = desk.page("ada")
+    assert (len(result.cells), cell_of(result, "double").source.strip()) == (count, HALF_RIGHT.strip())
+
+
 @pytest.mark.parametrize("verdict", ["timeout", "memory", "crashed", "error"])
 def test_every_verdict_of_a_grader_has_a_card(desk, released, verdict):
     bad = {"exercise": "double", "verdict": verdict, "score": 0, "points": 3, "message": None, "criteria": []}
@@ -435,13 +448,11 @@ def test_cells_that_changed_under_submissions_are_refused_with_the_way_out(desk,
     desk(right(released))
     page = notebook(released)
     page["cells"] = [c for c in page["cells"] if c["id"] not in ("total", "check_total")]
-    other = tmp_path / "notebooks" / UNIT / f"{UNIT}.ipynb"
-    other.parent.mkdir(parents=True)
-    other.write_text(json.dumps(page))
+    folder = tmp_path / "notebooks"
+    (folder / UNIT).mkdir(parents=True)
+    (folder / UNIT / f"{UNIT}.ipynb").write_text(json.dumps(page))
     with pytest.raises(GradebookError, match=r"holds submissions of 90_tiny.*Nothing was changed"):
-        gradebook.record(
-            [right(released)], gradebook=desk.book, autograded=desk.folder / "autograded", released=tmp_path / "notebooks"
-        )  # fmt: skip
+        gradebook.record([right(released)], gradebook=desk.book, autograded=desk.folder / "autograded", released=folder)
 
 
 def test_a_class_is_written_quickly(desk, released):

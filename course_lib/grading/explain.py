@@ -91,6 +91,8 @@ def _lines(
     if printed:
         kept = printed if len(printed) <= MAX_PRINTED else printed[:MAX_PRINTED] + " [...]"
         lines += ["  It printed:", *(f"    | {line}" for line in kept.splitlines())]
+    if result.get("problem"):
+        lines.append(f"  The notebook: {visible(str(result['problem']))}")
     lines += [f"  Tampered with: {visible(str(text))}" for text in result.get("tampered") or ()]
     lines += _by_person(standing)
     if result.get("isolation"):

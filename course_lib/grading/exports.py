@@ -169,13 +169,13 @@ def gradescope(submission: Submission) -> dict[str, Any]:
         )
     said = [str(text)[:300] for text in result.get("tampered") or ()]
     if result.get("verdict") == "malformed":
-        said.insert(0, feedback.VERDICTS["malformed"])
+        said = [feedback.VERDICTS["malformed"], str(result.get("problem") or "")[:500], *said]
     written = [str(each.get("grade_id")) for each in result.get("written") or ()]
     if written:
         said.append(f"Graded by a person, not counted here: {', '.join(written)}.")
     return {
         "score": round(sum(test["score"] for test in tests), 2),
-        "output": "\n".join(said),
+        "output": "\n".join(filter(None, said)),
         "output_format": "text",
         "stdout_visibility": "hidden",
         "visibility": "visible",

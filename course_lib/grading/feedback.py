@@ -83,6 +83,15 @@ def _number_word(value: Any, source: str) -> str:
     return value if value in ("nan", "inf") else "something"
 
 
+def _said(value: Any, source: str) -> str:
+    """Text from before any hidden input was there: short, on one line."""
+    return " ".join(str(value).split())[:300]
+
+
+def _figure(value: Any, source: str) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else "the allowed"
+
+
 def _is_known_name(name: str, source: str) -> bool:
     """Whether a name tells nothing that the student's code, Python or torch does not say anyway."""
     if name in ("None", "tensor") or hasattr(builtins, name):
@@ -119,6 +128,26 @@ PUBLIC: dict[str, tuple[str, dict[str, Callable[[Any, str], str]]]] = {
     "contract.unmet": (VERDICTS["wrong"], {}),
     "contract.judge_failed": (
         "The check itself failed here. That is a fault of the course, not of your answer; your instructor can see it.",
+        {},
+    ),
+    "grading.not_defined": ("Your notebook does not define `{name}`.", {}),
+    # no hidden input had been made when the cells ran, so what an error said then may be told
+    "grading.cell_error": (
+        "The cell that should define `{name}` stopped with {type}: {text}",
+        {"type": _said, "text": _said},
+    ),
+    "grading.timeout": (
+        "Your code was stopped after {seconds} seconds. Is there a loop that never ends?",
+        {"seconds": _figure},
+    ),
+    "grading.memory": (
+        "Your code needed more memory than is allowed ({megabytes} MB). Does something grow with every step?",
+        {"megabytes": _figure},
+    ),
+    "grading.crashed": (VERDICTS["crashed"], {}),
+    "grading.unstable": (
+        "Your code gives other values each time it runs on the same inputs. Does it draw random numbers of its own, or"
+        " remember earlier calls?",
         {},
     ),
 }

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbgrader.utils import parse_utc
+
 from course_lib import release
 from course_lib.grading import feedback, pages
 from course_lib.grading.pages import CHECK, Submission, nbgrader_of
@@ -65,6 +67,41 @@ class Report:
     refused: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     awaiting: int = 0
+
+
+def paired(
+    results: Iterable[Mapping[str, Any]], handed_in: Iterable[Any], *, place: Path | None = None
+) -> list[Submission]:
+    """Results with the notebooks they were computed from, as `record` takes them.
+
+    Args:
+        results: result records.
+        handed_in: submissions as found: each with student, unit, notebook and data.
+        place: the folder they were found in, for nbgrader's timestamp.txt beside a notebook; None when it is a zip.
+    """
+    data = {(one.student, one.unit, one.notebook): one.data for one in handed_in}
+    return [
+        Submission(
+            result,
+            data.get((str(result["student"]), str(result["unit"]), str(result["notebook"]))) or None,
+            _timestamp(place, str(result["student"]), str(result["unit"])),
+        )
+        for result in results
+    ]
+
+
+def _timestamp(place: Path | None, student: str, unit: str) -> str | None:
+    if place is None or refusal(student):
+        return None
+    path = place / student / unit / "timestamp.txt"
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > 200:
+            return None
+        text = path.read_text(encoding="utf-8").strip()
+        parse_utc(text)
+    except (OSError, ValueError, OverflowError):  # a date that says nothing is no reason to keep a grade back
+        return None
+    return text or None
 
 
 def record(
@@ -383,7 +420,6 @@ def _submission_rows(
 ) -> dict[tuple[str, str], str]:
     """The row of each student's notebooks, made with its grades and comments where it is not there yet."""
     from nbgrader import api
-    from nbgrader.utils import parse_utc
     from sqlalchemy import insert, select, update
 
     student, assignment = api.Student.__table__, api.Assignment.__table__
@@ -412,11 +448,8 @@ def _submission_rows(
     for theirs in batch:
         stamp = next((s.timestamp for s in theirs if s.timestamp), None)
         if stamp:
-            with contextlib.suppress(ValueError, OverflowError):
-                when = parse_utc(stamp)
-                connection.execute(
-                    update(handed_in).where(handed_in.c.id == present[theirs[0].student]).values(timestamp=when)
-                )
+            row = present[theirs[0].student]
+            connection.execute(update(handed_in).where(handed_in.c.id == row).values(timestamp=parse_utc(stamp)))
     student_of = {row: name for name, row in present.items()}
     notebook_of = {each.row: name for name, each in layout.items()}
     found = connection.execute(

@@ -294,6 +294,7 @@ def _note(result: Mapping[str, Any]) -> str:
     lines = []
     if result.get("verdict") == "malformed":
         lines.append("The notebook that was handed in could not be read; what you see is the released one.")
+        lines += [str(result["problem"])[:500]] if result.get("problem") else []
     lines += [str(text)[:300] for text in list(result.get("tampered") or ())[:20]]
     if not lines:
         return ""

@@ -19,6 +19,7 @@ from small_class import BLANK, DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, notebook,
 from course_lib import release
 from course_lib.grading import gradebook, pages
 from course_lib.grading.gradebook import GradebookError, Report, standings, writer_lock
+from course_lib.grading.submission import Submission as FoundSubmission
 
 WHY = "Because **one** is not enough."
 
@@ -131,17 +132,33 @@ def test_no_score_leaves_its_bounds(desk, released, forged):
 
 
 def test_a_malformed_notebook_gets_zero_and_a_note_and_its_written_answer_a_look(desk, released):
-    desk(submission("ada", b"\xff\xfe not a notebook", [], verdict="malformed"))
+    desk(submission("ada", b"\xff\xfe not a notebook", [], verdict="malformed", problem="not UTF-8"))
     grades = desk.grades("ada")
     assert (grades["check_double"].score, grades["why"].awaiting) == (0, True)
     page = desk.page("ada")
     assert "could not be read" in page.cells[0].source
+    assert "not UTF-8" in page.cells[0].source
     assert 'data-state="malformed"' in card_in(page, "double")["text/html"]
 
 
 def test_a_notebook_that_is_not_there_gets_zero_and_needs_nobody(desk, released):
     desk(submission("ada", None, [], verdict="malformed"))
     assert {(g.score, g.awaiting) for g in desk.grades("ada").values()} == {(0, False)}
+
+
+def test_results_are_paired_with_what_was_found_and_when_it_was_handed_in(desk, released, tmp_path):
+    page = json.dumps(notebook(released, double=DOUBLE, total=TOTAL)).encode()
+    results = [right(released).result, right(released, "bob").result]
+    found = [FoundSubmission("ada", UNIT, UNIT, page), FoundSubmission("bob", UNIT, UNIT, problem="a link")]
+    for student, text in (("ada", "2026-11-20 12:00:00 UTC"), ("bob", "soon")):
+        path = tmp_path / "submitted" / student / UNIT / "timestamp.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    ada, bob = gradebook.paired(results, found, place=tmp_path / "submitted")
+    assert (ada.notebook, ada.timestamp, bob.notebook, bob.timestamp) == (page, "2026-11-20 12:00:00 UTC", None, None)
+    desk(ada, bob)
+    with Gradebook(f"sqlite:///{desk.book}") as book:
+        assert str(book.find_submission(UNIT, "ada").timestamp) == "2026-11-20 12:00:00"
 
 
 # --- what a person gave ---------------------------------------------------------------------------------------------
@@ -277,6 +294,26 @@ def test_every_verdict_of_a_grader_has_a_card(desk, released, verdict):
     bad = {"exercise": "double", "verdict": verdict, "score": 0, "points": 3, "message": None, "criteria": []}
     desk(submission("ada", notebook(released), [bad, entry("total", TOTAL)]))
     assert f'data-state="{verdict}"' in card_in(desk.page("ada"), "double")["text/html"]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"id": "grading.not_defined", "fields": {"name": "double"}}, "does not define <code>double</code>"),
+        (
+            {"id": "grading.cell_error", "fields": {"type": "SyntaxError", "text": "invalid <b>"}},
+            "stopped with SyntaxError: invalid &lt;b&gt;",
+        ),
+        ({"id": "grading.timeout", "fields": {"seconds": 10}}, "after 10 seconds"),
+        ({"id": "grading.memory", "fields": {"megabytes": 2048}}, "allowed (2048 MB)"),
+        ({"id": "grading.unstable", "fields": {}}, "other values each time"),
+        ({"id": "of.next.year", "fields": {"x": "hidden"}}, "Your code stopped with an error."),
+    ],
+)
+def test_the_graders_own_sentences_are_shown(desk, released, message, said):
+    bad = {"exercise": "double", "verdict": "error", "score": 0, "points": 3, "message": message, "criteria": []}
+    desk(submission("ada", notebook(released), [bad, entry("total", TOTAL)]))
+    assert said in card_in(desk.page("ada"), "double")["text/html"]
 
 
 # --- nothing hidden gets out ----------------------------------------------------------------------------------------

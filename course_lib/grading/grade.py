@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ import torch
 
 import course_lib
 from course_lib import exercises as registry
+from course_lib.exercises import observing
 from course_lib.exercises.contract import Case, Exercise, Judge
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, register
-from course_lib.exercises.observing import Failure, Observation, observe_all
+from course_lib.exercises.observing import Failure, Observation
 from course_lib.grading import results, sandbox, transport
 from course_lib.grading.sandbox import IsolationError, Limits
 from course_lib.grading.submission import Malformed, Parsed, Released, Submission, parse
@@ -244,7 +245,7 @@ class Session:
         """Runs the cells: what each did, and the one that ended the process, with how."""
         done: dict[str, dict[str, Any]] = {}
         names, running = {name for name, _ in cells}, None
-        deadline = time.monotonic() + self.limits.wall_seconds + 10
+        deadline = time.monotonic() + self.limits.wall_seconds
         try:
             given = [{"id": name, "source": source} for name, source in cells]
             transport.send(self._channel, {"cells": given}, deadline=deadline)
@@ -430,7 +431,8 @@ def judge_reply(place: Bench, replies: Sequence[dict[str, Any]], limits: Limits)
 
 def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dict[str, Any]:
     try:
-        result = judge_observations(place.exercise, place.judge, observed)
+        with _nothing_captured():
+            result = judge_observations(place.exercise, place.judge, observed)
     except Exception as fault:  # the judge's own fault: nobody else's grade may depend on it
         message = Message("contract.judge_failed", {"text": f"{type(fault).__name__}: {fault}"[:300]})
         record = _record(blank_result(place.exercise, place.judge, "error", message))
@@ -441,6 +443,23 @@ def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dic
         record["verdict"] = "memory"
         record["message"] = {"id": "grading.memory", "fields": {"megabytes": limits.memory_bytes >> 20}}
     return record
+
+
+@contextlib.contextmanager
+def _nothing_captured() -> Iterator[None]:
+    """While open, `observe_all` takes output as it comes: the judge's own functions print nothing."""
+
+    class Output(contextlib.nullcontext):  # type: ignore[type-arg]
+        text = ""
+
+        def __enter__(self) -> Output:
+            return self
+
+    before, observing.CapturedOutput = observing.CapturedOutput, Output  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        observing.CapturedOutput = before  # type: ignore[misc]
 
 
 def _record(result: Result) -> dict[str, Any]:
@@ -574,6 +593,8 @@ class _Grading:
             assert self.given_up is not None
             return _blank(place, self.given_up.verdict, self.given_up.message)
         replies, ended = session.observe(name, place.cases, times=2)
+        if ended is not None:
+            session.alive = False  # what it left behind must not disturb the next exercise
         if replies and replies[0].get("defined") is False:
             return self._undefined(place)
         if replies and replies[0].get("callable") is False:
@@ -621,4 +642,4 @@ def environment() -> dict[str, str]:
     return {"python": sys.version.split()[0], "torch": torch.__version__, "numpy": np.__version__}
 
 
-__all__ = ["Bench", "GraderFault", "IsolationError", "Options", "Zygote", "grade_submission", "observe_all"]
+__all__ = ["Bench", "GraderFault", "IsolationError", "Options", "Zygote", "grade_submission"]

@@ -51,7 +51,7 @@ class Caps:
     json_bytes: int = 4_000_000
     tensor_bytes: int = 64_000_000
     tensors: int = 4_000
-    depth: int = 20
+    depth: int = 24
 
 
 CAPS = Caps()
@@ -68,7 +68,9 @@ def pack(message: Any) -> list[bytes]:
     return [HEADER.pack(MAGIC, len(body), len(blobs)), body, *blobs]
 
 
-def _encode(value: Any, blobs: list[bytes]) -> Any:
+def _encode(value: Any, blobs: list[bytes], depth: int = CAPS.depth) -> Any:
+    if depth < 0:
+        raise TransportError(f"nested more than {CAPS.depth} deep")
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, torch.Tensor):
@@ -76,9 +78,9 @@ def _encode(value: Any, blobs: list[bytes]) -> Any:
     if isinstance(value, Other):
         return {TAG: "other", "type": value.type_name, "shape": None if value.shape is None else list(value.shape)}
     if type(value) is dict:
-        return {TAG: "dict", "items": [[str(key), _encode(item, blobs)] for key, item in value.items()]}
+        return {TAG: "dict", "items": [[str(key), _encode(item, blobs, depth - 1)] for key, item in value.items()]}
     if isinstance(value, (list, tuple)):
-        return [_encode(item, blobs) for item in value]
+        return [_encode(item, blobs, depth - 1) for item in value]
     raise TransportError(f"a {type(value).__name__} cannot be sent; only plain values and tensors can.")
 
 

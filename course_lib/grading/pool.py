@@ -7,6 +7,7 @@ the submission is graded again, alone, before anything is said about it.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_lib.grading import grade, results
+from course_lib.grading import grade, results, sandbox
 from course_lib.grading.grade import GraderFault, Options, Zygote, grade_submission
 from course_lib.grading.sandbox import IsolationError
 from course_lib.grading.submission import Released, Submission
@@ -211,8 +212,13 @@ _worker: _Worker | None = None
 
 def _start_worker(options: Options, released: dict[tuple[str, str], Released]) -> None:
     global _worker
+    import signal
+
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was interrupted ends us
+    with contextlib.suppress(OSError, AttributeError):
+        sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)  # and when it was killed, nothing of ours lives on
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _worker = _Worker(options, released)

@@ -110,7 +110,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID = -100, 0x8000, 1, 2
-PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 8, 24, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 8, 24, 36, 38
 _MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 _PIVOT_ROOT, _CAPSET, _CLONE = (155, 126, 56) if _MACHINE == "x86_64" else (41, 91, 220)
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
@@ -218,10 +218,17 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def stage_folder() -> Path:
-    """A new folder for the copy, away from /tmp, which inside the sandbox is the student's own."""
-    for parent in ("/var/tmp", None):
+    """A new folder for the copy, away from /tmp, which inside the sandbox is the student's own.
+
+    Folders that a killed grader left behind are removed.
+    """
+    for parent in ("/var/tmp", tempfile.gettempdir()):
         with contextlib.suppress(OSError):
-            folder = Path(tempfile.mkdtemp(prefix="course-grading-", dir=parent))
+            for old in Path(parent).glob("course-grading-*"):
+                owner = old.name.split("-")[2]
+                if owner.isdigit() and not os.path.exists(f"/proc/{owner}") and old.stat().st_uid == os.geteuid():
+                    shutil.rmtree(old, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"course-grading-{os.getpid()}-", dir=parent))
             folder.chmod(0o755)
             return folder
     raise IsolationError("no temporary folder can be written to; set TMPDIR to one that can.")

@@ -25,21 +25,25 @@ TRIES = {
 }
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One class for all: nbgrader takes seconds to make a gradebook."""
+    return tmp_path_factory.mktemp("course") / "class"
+
+
 @pytest.fixture
-def shown(graded, release_folder, tmp_path):
+def shown(graded, release_folder, folder):
     """Everything that a student is given back: page, Gradescope file, CSV."""
 
     def all_of(notebook, student="ada"):
         result = {**graded(notebook), "student": student}
         submission = Submission(result, json.dumps(notebook).encode())
-        book = tmp_path / "class" / "gradebook.db"
-        gradebook.record(
-            [submission], gradebook=book, autograded=tmp_path / "class" / "autograded", released=release_folder
-        )
-        path = tmp_path / "class" / "autograded" / student / UNIT / f"{UNIT}.ipynb"
+        book = folder / "gradebook.db"
+        gradebook.record([submission], gradebook=book, autograded=folder / "autograded", released=release_folder)
+        path = folder / "autograded" / student / UNIT / f"{UNIT}.ipynb"
         page = nbformat.read(path, as_version=4)
         nbformat.validate(page)
-        header, rows = exports.table(gradebook.standings(book), [result])
+        header, rows = exports.table(gradebook.standings(book, student=student), [result])
         cards = "\n".join(str(output.get("data", output)) for cell in page.cells for output in cell.get("outputs", ()))
         return result, cards + json.dumps(exports.gradescope(submission)) + exports.csv_text(header, rows)
 
@@ -56,7 +60,7 @@ def secrets(options):
 
 @pytest.mark.parametrize("name", TRIES)
 def test_no_hidden_input_reaches_the_student(shown, options, name):
-    result, given_back = shown(answered(TRIES[name]))
+    result, given_back = shown(answered(TRIES[name]), name)
     assert result["exercises"][0]["score"] == 0
     for value in secrets(options):
         for number in (value, 1.5 * value, 2 * value):
@@ -70,9 +74,9 @@ def test_the_students_own_output_from_before_is_shown(shown):
     assert "hello from the first cell" in given_back
 
 
-def test_scores_in_nbgraders_gradebook_are_those_of_the_result(shown, tmp_path):
+def test_scores_in_nbgraders_gradebook_are_those_of_the_result(shown, folder):
     result, _ = shown(answered("def double(x):\n    return 2 * x if len(x) > 1 else 3 * x\n", RIGHT_SCALE))
-    stands = {s.name: s.score for s in gradebook.standings(tmp_path / "class" / "gradebook.db")}
+    stands = {s.name: s.score for s in gradebook.standings(folder / "gradebook.db", student="ada")}
     scores = {f"check_{entry['exercise']}": entry["score"] for entry in result["exercises"]}
     assert {name: stands[name] for name in scores} == scores
     assert 0 < sum(scores.values()) < 5

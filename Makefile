@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.course-ready
 BUSY   := $(VENV)/.course-set-up-began
 COURSE := $(BIN)/course
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 PYTHON ?=
 
 .PHONY: help demo lab test release results set-up
@@ -51,7 +51,7 @@ lab: set-up
 set-up:
 	@if [ -e $(READY) ] && ! $(BIN)/python -c "" 2>/dev/null; then \
 		echo "The Python under $(VENV) is gone; setting up again."; rm -f $(READY); touch $(BUSY); fi
-	@$(MAKE) --no-print-directory $(READY)
+	@$(MAKE) -s --no-print-directory $(READY)
 
 # $(READY) is written last and $(BUSY) first, so a set-up that was interrupted (Ctrl-C, power) is noticed, and done over,
 # by the next run. A pip that fails by itself (no network) leaves things as they were: nothing is thrown away for that.
@@ -76,7 +76,7 @@ $(READY): pyproject.toml
 	mkdir -p $(VENV); touch $(BUSY); rm -f $(READY); \
 	echo "Setting up $(VENV) with $$("$$python" --version): some minutes and about 7 GB of disk, once."; \
 	[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv $(VENV); \
-	$(PIP) "setuptools>=77" && $(PIP) --no-build-isolation -e . || { \
+	$(PIP) --quiet "setuptools>=77" && $(PIP) --no-build-isolation -e . || { \
 		echo "Set-up failed; the lines above say why. Is the network there, the disk not full? Run make again then." >&2; \
 		rm -f $(BUSY); exit 1; }; \
 	touch $(READY); rm -f $(BUSY); \

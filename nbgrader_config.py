@@ -20,3 +20,6 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py"
 # arguments, so a training run that is cut short costs nobody a point.
 c.Execute.timeout = 300
 c.Execute.interrupt_on_timeout = True
+
+# Grades stay with the class's other files, out of git.
+c.ExportPlugin.to = "class/grades.csv"

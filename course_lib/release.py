@@ -185,7 +185,7 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
                     f"code cell of {count} lines; {MAX_CODE_LINES} at most: move plumbing into course_lib or split it"
                 )
         elif cell.cell_type == "markdown":
-            count = word_count(cell.source)
+            count = word_count(_without_answer(cell.source))
             if count > MAX_TEXT_WORDS:
                 report(f"text cell of {count} words; {MAX_TEXT_WORDS} at most: cut it, or split it by a cell of code")
             for offset, number in typed_numbers(cell.source):
@@ -241,6 +241,11 @@ def _metadata_faults(
 
 def _is_marker(line: str) -> bool:
     return BEGIN in line or END in line
+
+
+def _without_answer(text: str) -> str:
+    """What a student reads of a written answer's cell: rubric and sample answers are not for them, nor their length."""
+    return re.sub(rf"{BEGIN}.*?{END}", "", text, flags=re.DOTALL)
 
 
 _CODE_OR_FORMULA = re.compile(

@@ -55,15 +55,16 @@ def load_torchvision(name: str, *, split: str, folder: Path | None, download: bo
     looked = ", ".join(str(place) for place in dict.fromkeys(places))
     if not download:
         raise DataNotFound(f"{TITLES[name]} is not in {looked}, and downloading is switched off. {_ADVICE}")
+    target = next((place for place in places if _writable(place)), places[-1])
     try:
-        _download(name, split, places[0])
+        _download(name, split, target)
     except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError when all its mirrors fail
         raise DataNotFound(
             f"{TITLES[name]} is not in {looked}, and could not be downloaded ({error}). {_ADVICE}"
         ) from error
-    found = _read(name, split, places[0])
+    found = _read(name, split, target)
     if found is None:
-        raise DataNotFound(f"{TITLES[name]} was downloaded to {places[0]}, but cannot be found there. {_ADVICE}")
+        raise DataNotFound(f"{TITLES[name]} was downloaded to {target}, but cannot be found there. {_ADVICE}")
     return found
 
 
@@ -71,6 +72,12 @@ _ADVICE = (
     "The default data set works offline: COURSE_DATASET=glyphs, or load('glyphs'). "
     "If you have the files, set COURSE_DATA to their folder."
 )
+
+
+def _writable(place: Path) -> bool:
+    """Whether files can be put into `place`, which need not exist yet. A class's data folder is often read-only."""
+    existing = next((folder for folder in (place, *place.parents) if folder.exists()), place)
+    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
 def _read(name: str, split: str, place: Path) -> tuple[Tensor, Tensor] | None:
@@ -84,9 +91,7 @@ def _read_idx(name: str, split: str, place: Path) -> tuple[Tensor, Tensor] | Non
     own = _TORCHVISION[name]
     other = {"MNIST": "FashionMNIST", "FashionMNIST": "MNIST"}[own]
     candidates = [place / own / "raw", place / own]
-    if (
-        other not in place.parts
-    ):  # the two sets' files have the same names: a folder called after the other is the other
+    if other not in place.parts:  # both sets' files have the same names; a folder called after the other is the other
         candidates += [place / "raw", place]
     for raw in candidates:
         images, labels = (raw / file for file in _IDX_FILES[split])

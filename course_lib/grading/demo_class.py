@@ -72,7 +72,7 @@ def run(*, root: Path | None = None, say: Callable[[str], None] | None = None) -
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / "nbgrader_config.py").write_text(_CONFIG, encoding="utf-8")
+    (folder / "nbgrader_config.py").write_text(_CONFIG.format(root=str(root)), encoding="utf-8")
 
     lines: list[Line] = []
     for unit in units:
@@ -176,9 +176,10 @@ def partly_right(exercise: Any) -> tuple[str, str, float]:
         namespace: dict[str, Any] = {"__name__": "__main__"}
         try:
             exec(compile(source, f"<{mistake.name}>", "exec"), namespace)
+            answer = namespace[exercise.name]
         except Exception:  # a mistake that leans on its module cannot be pasted into a notebook
             continue
-        result = checking.check(exercise, namespace[exercise.name])
+        result = checking.check(exercise, answer)
         if result.state == "wrong":
             found.append((mistake.name, source, float(result.score)))
     if not found:
@@ -189,19 +190,22 @@ def partly_right(exercise: Any) -> tuple[str, str, float]:
 def as_answer(fn: Callable[..., Any], name: str) -> str:
     """A function's or class's source under another name, with the imports that answers may rely on."""
     source = textwrap.dedent(inspect.getsource(fn)).rstrip()
-    renamed = re.sub(rf"\b{re.escape(fn.__name__)}\b", name, source)
+    renamed = re.sub(rf"(?<![\w.]){re.escape(fn.__name__)}\b", name, source)
     return f"{PREAMBLE}{renamed}\n"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # nbgrader
 
+# The course's own settings, in a course folder of the demo's own.
 _CONFIG = """c = get_config()
-c.CourseDirectory.course_id = "few-labels"
+load_subconfig("nbgrader_config.py", path={root!r})
+c.CourseDirectory.source_directory = "source"
+c.CourseDirectory.release_directory = "release"
+c.CourseDirectory.submitted_directory = "submitted"
+c.CourseDirectory.autograded_directory = "autograded"
+c.CourseDirectory.feedback_directory = "feedback"
 c.CourseDirectory.db_url = "sqlite:///gradebook.db"
-c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", "*.md"]
-c.Execute.timeout = 300
-c.Execute.interrupt_on_timeout = True
 """
 
 

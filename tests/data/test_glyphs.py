@@ -163,6 +163,23 @@ def test_classes_are_told_apart_and_upright():
         assert right_way_up[data.labels == label].float().mean() > 0.9, CLASSES[label]
 
 
+def test_up_is_up():
+    """What anybody knows of these things: a roof, a sail and a star are pointed above, a tree is widest below."""
+    data, weight = ink(n=500, jitter=0)
+    narrow_above, wide_below = [], []
+    for widths in (weight > 0.1).sum(2):  # width of each row
+        used = widths[widths > 0].double()
+        quarter = max(len(used) // 4, 1)
+        narrow_above.append(bool(used[:quarter].mean() < used[-quarter:].mean()))
+        wide_below.append(bool(used.argmax() > len(used) / 2))
+    for name in ("house", "boat", "star"):
+        assert all(narrow_above[i] for i in range(500) if data.labels[i] == CLASSES.index(name)), name
+    for name in ("cup", "umbrella", "mushroom", "lamp"):
+        assert not any(narrow_above[i] for i in range(500) if data.labels[i] == CLASSES.index(name)), name
+    assert all(wide_below[i] for i in range(500) if data.labels[i] == CLASSES.index("tree"))
+    assert not any(wide_below[i] for i in range(500) if data.labels[i] == CLASSES.index("key"))
+
+
 def test_anomalies_look_the_same_when_turned_and_the_classes_do_not():
     data, weight = ink(n=600, classes=[*CLASSES, *ANOMALIES], style="outlined", jitter=0)
     weight = weight / weight.sum((1, 2), keepdim=True)

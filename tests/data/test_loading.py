@@ -79,6 +79,18 @@ def test_offline_without_files_names_the_default_that_works(name, download, tmp_
         load(name, folder=tmp_path / "empty", download=download)
 
 
+def test_downloads_go_where_files_can_be_written(tmp_path, monkeypatch):
+    """A class's data folder is often read-only: then the course's own cache takes the files."""
+    targets = []
+    monkeypatch.setattr(torchvision_sets, "_download", lambda name, split, place: targets.append(place))
+    for writable, expected in ((True, tmp_path / "class"), (False, tmp_path / "cache" / "learning-with-few-labels")):
+        monkeypatch.setattr("os.access", lambda path, mode, w=writable: w or "class" not in str(path))
+        (tmp_path / "class").mkdir(exist_ok=True)
+        with pytest.raises(DataNotFound, match="cannot be found there"):
+            load("mnist", folder=tmp_path / "class")
+        assert targets[-1] == expected
+
+
 # --- MNIST and CIFAR-10 from files -----------------------------------------------------------------------------------
 
 

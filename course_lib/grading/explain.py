@@ -9,16 +9,45 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from course_lib import exercises as registry
+from course_lib import settings
 from course_lib.exercises.contract import Exercise
 from course_lib.exercises.messages import Message
 from course_lib.grading import feedback
 from course_lib.grading.gradebook import Standing
-from course_lib.grading.pages import CHECK
+from course_lib.grading.pages import CHECK, handed_in
 
 MAX_PRINTED = 2_000
+
+
+def run(student: str, name: str, *, results_folder: Path | None = None, class_folder: Path | None = None) -> str:
+    """What `course explain` prints.
+
+    Args:
+        student: as the folder of the submission is named.
+        name: an exercise, or a written answer's grade_id.
+        results_folder: where result files are; default class/results.
+        class_folder: where the gradebook and the autograded notebooks are; default class/.
+
+    Raises:
+        ValueError: no such exercise, or nothing of that student has been graded.
+        GradebookError: the gradebook is there but cannot be read.
+    """
+    from course_lib.grading import gradebook
+    from course_lib.grading.results import all_results
+
+    class_folder = class_folder or settings.root() / "class"
+    book = class_folder / "gradebook.db"
+    stands = gradebook.standings(book, student=student) if book.is_file() else []
+    found = list(all_results(results_folder or class_folder / "results"))
+    source = ""
+    if not gradebook.refusal(student):
+        for path in sorted((class_folder / "autograded" / student).glob("*/*.ipynb")):
+            source += "".join(f"{cell['source']}\n" for cell in handed_in(path.read_bytes()))
+    return explain(student, name, found, standings=stands, source=source)
 
 
 def explain(
@@ -129,8 +158,8 @@ def _by_person(standing: Standing | None) -> list[str]:
 
 
 def _written(student: str, name: str, about: Sequence[Mapping[str, Any]], standing: Standing | None) -> str:
-    handed_in = [each for result in about for each in result.get("written") or () if each.get("grade_id") == name]
-    if standing is None and not handed_in:
+    asked = [each for result in about for each in result.get("written") or () if each.get("grade_id") == name]
+    if standing is None and not asked:
         registry.exercise_named(name)  # names the exercises that there are
     lines = [f"{visible(student)}, {name}: a written answer, graded by a person."]
     if standing is None:

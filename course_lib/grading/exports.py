@@ -39,6 +39,36 @@ def cell_text(value: Any) -> str:
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
+def publish(
+    results: Sequence[Mapping[str, Any]],
+    handed_in: Iterable[Any],
+    *,
+    place: Path,
+    released: Path,
+    folder: Path,
+    everything: Iterable[Mapping[str, Any]] | None = None,
+) -> gradebook.Report:
+    """All that follows from a run of the grader, under class/: gradebook.db, autograded/, grades.csv.
+
+    Args:
+        results: the result records of the run.
+        handed_in: the submissions as found, each with student, unit, notebook and data.
+        place: the folder or zip they were found in.
+        released: the folder of released notebooks.
+        folder: the class folder.
+        everything: all result records there are, for the verdicts in the CSV; default those of the run.
+
+    Raises:
+        GradebookError: something cannot be written; the results are not touched, and a second run goes on from there.
+    """
+    submissions = gradebook.paired(results, handed_in, place=place if place.is_dir() else None)
+    book = folder / "gradebook.db"
+    report = gradebook.record(submissions, gradebook=book, autograded=folder / "autograded", released=released)
+    if report.recorded:
+        write_csv(folder / "grades.csv", book, results if everything is None else everything)
+    return report
+
+
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 

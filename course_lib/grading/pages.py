@@ -168,7 +168,9 @@ def page_of(submission: Submission, released: Mapping[str, Any]) -> Notebook:
             if about.get("grade") and about.get("solution"):
                 rubric = rubric_of(submission.unit, str(about.get("grade_id")))
                 if rubric:
-                    cells.append(_markdown(f"rubric-{position}", f"*How this answer is graded*\n\n{rubric}"))
+                    shown = _markdown(f"rubric-{position}", f"*How this answer is graded*\n\n{rubric}")
+                    shown["metadata"] = {"tags": ["rubric"]}  # so that a converter can leave it out of the feedback
+                    cells.append(shown)
         for theirs in added.get(position, ()):
             count += 1
             cells.append(_own_cell(theirs, len(cells), count, ran, reserved))

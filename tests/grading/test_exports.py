@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import shutil
 
 import nbformat
 import pytest
@@ -170,6 +171,25 @@ def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(klass, tmp
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(gradebook.GradebookError, match="cannot be written"):
         exports.write_csv(blocked, klass[0] / "gradebook.db")
+
+
+def test_a_run_is_published_as_a_whole_and_can_be_explained(tmp_path, released, klass):
+    from course_lib.grading import explain, results
+    from course_lib.grading.submission import Submission as FoundSubmission
+
+    folder = tmp_path / "class"
+    folder.mkdir()
+    shutil.copy(klass[0] / "gradebook.db", folder)
+    (ada, *_) = klass[1]
+    results.write(folder / "results", {**ada.result, "student": "bob"})
+    (result,) = results.all_results(folder / "results")
+    found = [FoundSubmission("bob", UNIT, UNIT, ada.notebook)]
+    report = exports.publish([result], found, place=tmp_path / "in.zip", released=released, folder=folder)
+    assert (report.recorded, report.awaiting) == (1, 1)
+    assert {row["student"] for row in rows_of((folder / "grades.csv").read_text())} >= {"ada", "bob"}
+    assert (folder / "autograded" / "bob" / UNIT / f"{UNIT}.ipynb").is_file()
+    told = explain.run("bob", "double", class_folder=folder)
+    assert "You changed the input in place." in told
 
 
 # --- Gradescope -----------------------------------------------------------------------------------------------------

@@ -474,6 +474,25 @@ def test_a_page_that_cannot_be_written_leaves_the_old_scores(desk, released, mon
     assert leftovers == []
 
 
+@pytest.mark.parametrize(
+    ("what_sqlite_says", "what_we_say"),
+    [
+        ("database is locked", "formgrader"),
+        ("attempt to write a readonly database", "may you write to it"),
+        ("unable to open database file", "is its folder there"),
+        ("database or disk is full", "no room left"),
+        ("no such column: grade.extra_credit", "nbgrader db upgrade"),
+        ("database disk image is malformed", "damaged"),
+    ],
+)
+def test_what_a_data_base_says_becomes_what_to_do(what_sqlite_says, what_we_say):
+    from sqlalchemy.exc import OperationalError
+
+    with pytest.raises(GradebookError, match=what_we_say) as caught, gradebook.explained("g.db"):
+        raise OperationalError("UPDATE", {}, sqlite3.OperationalError(what_sqlite_says))
+    assert what_sqlite_says in str(caught.value)
+
+
 def test_a_unit_that_was_never_released_is_named(desk, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"course release {UNIT}"):
         gradebook.record(

@@ -28,7 +28,9 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 @click.argument("submissions", type=click.Path(path_type=Path))
 @click.option("--unit", "units", multiple=True, help="A unit to grade, by its folder's name; default: all released.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: one a CPU core.")
-@click.option("--shard", callback=_shard, metavar="K/N", help="Grade the K-th of N parts, on machines that share --out.")
+@click.option(
+    "--shard", callback=_shard, metavar="K/N", help="Grade the K-th of N parts, on machines that share --out."
+)
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "namespaces", "landlock", "none"]),
@@ -36,8 +38,12 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
     show_default=True,
     help="What must stand between students' code and this machine; auto: namespaces, else Landlock, never less.",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of results; default: class/results.")
-@click.option("--release", type=click.Path(path_type=Path, file_okay=False), help="Released notebooks; default: notebooks.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of results; default: class/results."
+)
+@click.option(
+    "--release", type=click.Path(path_type=Path, file_okay=False), help="Released notebooks; default: notebooks."
+)
 @click.option("--exercises", "folders", multiple=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="A further folder of exercise modules, their judges/ inside.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
@@ -63,7 +69,7 @@ def grade_command(
     What is graded already is not graded again. Ends with 0 when everything was graded, with 1 when some notebook could
     not be read or graded, with 2 when nothing was done.
     """
-    report, found = run(
+    report = run(
         submissions, units=units, workers=workers, shard=shard, isolation=isolation, out=out, release=release,
         folders=folders, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory, quiet=as_json,
     )  # fmt: skip
@@ -92,8 +98,8 @@ def run(
     cpu_seconds: int | None = None,
     memory: int | None = None,
     quiet: bool = False,
-) -> tuple[Any, Any]:
-    """What the command does: the report and the submissions found.
+) -> Any:
+    """What the command does, as a function: the report of `pool.grade_all`.
 
     Raises:
         click.UsageError: nothing could be done; the text says what to do.
@@ -138,7 +144,7 @@ def run(
             )  # fmt: skip
     except (BadSubmissions, IsolationError, grade.GraderFault, results.ResultsError, ValueError) as fault:
         raise click.UsageError(str(fault)) from None
-    return report, found
+    return report
 
 
 def summary(report: Any) -> str:

@@ -371,7 +371,7 @@ class Bench:
     cases: tuple[Case, ...]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def bench(name: str, secret: bytes) -> Bench:
     """The exercise with its hidden cases; the reference and the known mistakes run once for the whole class."""
     exercise = registry.exercise_named(name)

@@ -110,7 +110,8 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID = -100, 0x8000, 1, 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 8, 24, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = 1, 4, 8
+PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
 _MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 _PIVOT_ROOT, _CAPSET, _CLONE = (155, 126, 56) if _MACHINE == "x86_64" else (41, 91, 220)
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
@@ -373,7 +374,7 @@ class Sandbox:
         limit(resource.RLIMIT_FSIZE, limits.file_bytes)
         limit(resource.RLIMIT_NOFILE, 128)
         limit(resource.RLIMIT_CORE, 0)
-        limit(resource.RLIMIT_STACK, 64 << 20)
+        limit(resource.RLIMIT_STACK, 8 << 20)  # of each thread as well
         limit_cpu(limits.cells_seconds)
         if self.level == "namespaces":
             drop_capabilities()

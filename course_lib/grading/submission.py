@@ -319,7 +319,11 @@ def find(place: Path, units: Iterable[str], released: dict[str, list[Released]])
             found += _of_student(student, unit, there, released[unit])
     if not found:
         held = sorted({unit for _, unit in files})
-        what = f"it has {', '.join(held[:8])}" if held else "it is empty, or its folders are not student/unit/notebook.ipynb"
+        what = (
+            f"it has {', '.join(held[:8])}"
+            if held
+            else "it is empty, or its folders are not student/unit/notebook.ipynb"
+        )
         raise BadSubmissions(f"{place} holds no submission of {', '.join(units)}: {what}.")
     return found
 

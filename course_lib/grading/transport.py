@@ -6,6 +6,7 @@ data: only None, booleans, numbers, strings, lists, dicts, dense tensors and `Ot
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import select
@@ -141,9 +142,9 @@ def _decode_tensor(value: dict[str, Any], blobs: list[bytes]) -> torch.Tensor:
         flat = flat.ne(0)  # a byte other than 0 and 1 is undefined behavior as a bool
     tensor = flat.view(dtype).reshape(shape)
     span = 1 + sum((n - 1) * s for n, s in zip(shape, stride))
-    if len(stride) == len(shape) and tensor.stride() != tuple(stride) and span <= 8 * tensor.numel() + 64:
-        if all(s > 0 for n, s in zip(shape, stride) if n > 1) and _no_overlap(shape, stride):
-            return torch.empty_strided(shape, stride, dtype=dtype).copy_(tensor)
+    wanted = len(stride) == len(shape) and tensor.stride() != tuple(stride)
+    if wanted and span <= 8 * tensor.numel() + 64 and _no_overlap(shape, stride):
+        return torch.empty_strided(shape, stride, dtype=dtype).copy_(tensor)
     return tensor
 
 
@@ -159,7 +160,9 @@ def _no_overlap(shape: Sequence[int], stride: Sequence[int]) -> bool:
 # --- over a socket --------------------------------------------------------------------------------------------------
 
 
-def send(channel: socket.socket, message: Any, descriptors: Sequence[int] = (), *, deadline: float | None = None) -> None:
+def send(
+    channel: socket.socket, message: Any, descriptors: Sequence[int] = (), *, deadline: float | None = None
+) -> None:
     """Writes a message, with file descriptors beside it if need be.
 
     Raises:
@@ -184,13 +187,13 @@ def send(channel: socket.socket, message: Any, descriptors: Sequence[int] = (), 
 
 
 def _blocking(channel: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # closed meanwhile
         channel.settimeout(None)
-    except OSError:  # closed meanwhile
-        pass
 
 
-def receive(channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, watch: int | None = None) -> Any:
+def receive(
+    channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, watch: int | None = None
+) -> Any:
     """Reads one message.
 
     Args:

@@ -23,7 +23,6 @@ import socket
 import sys
 import threading
 import time
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -69,20 +68,44 @@ def _load() -> None:
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
     torch.set_num_threads = torch.set_num_interop_threads = lambda *_: None
-    (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).sum().backward()
 
     from course_lib import exercises
     from course_lib.exercises import checking, observing
-    from course_lib.exercises.contract import Case
 
     exercises.units()
     observing.CapturedOutput = CapturedOutput
-    # The first observation imports a good deal that torch puts off; better once here than in every exercise.
-    anything = types.SimpleNamespace(library=(), observe=lambda fn, case: {"value": fn(case.inputs["x"])})
-    observing.observe_all(anything, lambda x: (x @ x).sum(), [Case("any", {"x": torch.ones(2, 2)})])
     checking.Checks._show = lambda self, exercise, fn: None  # a check in a cell of the student's own does nothing
     checking.Checks.needs = lambda self, *names, borrow=False: None
+    _warm_up()
     _shell()
+
+
+def _warm_up() -> None:
+    """Does once what torch and the exercises put off until they are first used, a second or more, before any fork."""
+    import importlib
+
+    import torch
+    from torch import nn
+
+    from course_lib import exercises
+    from course_lib.exercises.observing import observe_all
+
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.ConvTranspose2d(4, 2, 2, 2),
+        nn.Flatten(), nn.Linear(2 * 8 * 8, 3),
+    )  # fmt: skip
+    for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        steps = optimizer(network.parameters(), lr=0.01)
+        nn.functional.cross_entropy(network(torch.rand(2, 1, 8, 8)), torch.tensor([0, 1])).backward()
+        steps.step()
+
+    def nothing(*args: object, **kwargs: object) -> None:
+        raise NotImplementedError
+
+    for exercise in exercises.exercises().values():
+        for name in exercise.library:
+            importlib.import_module(name.rpartition(".")[0])
+        observe_all(exercise, nothing, list(exercise.cases(0)), guard=False)
 
 
 def _tidy_memory() -> None:

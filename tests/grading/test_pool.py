@@ -124,9 +124,10 @@ def _left_of(pid: int) -> list[str]:
     left = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if b"spawn_main" in (path.parent / "cmdline").read_bytes() and f"parent_pid={pid}".encode() in (
-                path.parent / "cmdline"
-            ).read_bytes():
+            if (
+                b"spawn_main" in (path.parent / "cmdline").read_bytes()
+                and f"parent_pid={pid}".encode() in (path.parent / "cmdline").read_bytes()
+            ):
                 left.append(path.parent.name)
         except OSError:
             continue

@@ -35,7 +35,7 @@ def test_auto_never_goes_below_landlock(monkeypatch) -> None:
 
 def test_elsewhere_than_on_linux_it_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(IsolationError, match="needs Linux. On Windows use WSL2"):
+    with pytest.raises(IsolationError, match=r"needs Linux\. On Windows use WSL2"):
         sandbox.levels_for("auto")
 
 

@@ -108,7 +108,9 @@ def test_format_3_is_converted(release) -> None:
     assert len(parsed.answer_cells["double"]) == 1
 
 
-@pytest.mark.parametrize("metadata", [None, 7, {"nbgrader": "yes"}, {"nbgrader": {"grade_id": ["a"]}, "tags": {"a": 1}}])
+@pytest.mark.parametrize(
+    "metadata", [None, 7, {"nbgrader": "yes"}, {"nbgrader": {"grade_id": ["a"]}, "tags": {"a": 1}}]
+)
 def test_strange_metadata_harms_nobody(release, metadata) -> None:
     parse(edited(lambda n: n["cells"].append({**notebooks.code("x = 1", "z"), "metadata": metadata})), release)
 
@@ -130,10 +132,10 @@ def test_too_long_a_notebook_is_refused(release, size: str) -> None:
 
 
 def test_submissions_are_found_in_order(tmp_path, found) -> None:
-    for student in ("grace", "ada", "O'Neill, \"x\"", "=cmd()", ".hidden"):
+    for student in ("grace", "ada", 'O\'Neill, "x"', "=cmd()", ".hidden"):
         hand_in(tmp_path, student)
     (tmp_path / "readme.txt").write_text("")
-    assert [one.student for one in found()] == ["=cmd()", "O'Neill, \"x\"", "ada", "grace"]
+    assert [one.student for one in found()] == ["=cmd()", 'O\'Neill, "x"', "ada", "grace"]
 
 
 def test_missing_renamed_and_extra_notebooks(tmp_path, found) -> None:

@@ -112,8 +112,8 @@ class _Sources:
 
     def follow(self, source: _Source, name: str, rest: tuple[str, ...]) -> bool:
         """Counts what `name` means in a module (`name.rest` where that is a module); False when it is not defined."""
-        statements = source.definitions.get(name)
-        if statements is None:
+        statements = [s for s in source.definitions.get(name, []) if not _fetches_submodule(source, s, name)]
+        if not statements:
             for star in source.stars:
                 if self.file_of(star) is not None and self.follow(self.by_name(star), name, rest):
                     return True
@@ -175,6 +175,15 @@ class _Sources:
             self.follow_module(f"{module}.{rest[0]}", rest[1:], as_name=as_name, source=source)
         else:
             self.follow(target, "__getattr__", ())
+
+
+def _fetches_submodule(source: _Source, statement: ast.stmt, name: str) -> bool:
+    """`from course_lib.data import augment` in course_lib/data/__init__.py: the name is the submodule."""
+    return (
+        isinstance(statement, ast.ImportFrom)
+        and _absolute(source, statement) == source.name
+        and any(alias.name == name and alias.asname in (None, name) for alias in statement.names)
+    )
 
 
 def _absolute(source: _Source, statement: ast.ImportFrom) -> str:

@@ -7,6 +7,7 @@ the same bytes. The cell rules of the course are enforced here, since nowhere el
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
 import copy
@@ -195,6 +196,8 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
                     offset + 1,
                 )
 
+    for index, text in _missing_needs(source.notebook.cells, kinds, exercises):
+        problems.append(Problem(source.path, source.lines[index], text))
     answered = {
         cell.metadata["nbgrader"].get("grade_id")
         for cell, kind in zip(source.notebook.cells, kinds)
@@ -212,6 +215,45 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
     return problems
 
 
+def _missing_needs(
+    cells: Sequence[NotebookNode], kinds: Sequence[str], exercises: Mapping[str, Any]
+) -> Iterator[tuple[int, str]]:
+    """Cells that build on an answer, or on what another cell made with one, and do not ask for it by check.needs.
+
+    A learner who is stuck must meet one clear sentence, not a NameError three cells later.
+    """
+    built_on: dict[str, set[str]] = {name: {name} for name in exercises}
+    for index, (cell, kind) in enumerate(zip(cells, kinds)):
+        if kind not in TAGS and kind != "untagged":
+            continue
+        lines = [line for line in cell.source.split("\n") if not line.lstrip().startswith(("%", "!"))]
+        try:
+            tree = ast.parse("\n".join(lines))
+        except SyntaxError:
+            continue
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        asked: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "check.needs":
+                asked |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
+        made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        made |= {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                made |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        needed: dict[str, set[str]] = {name: built_on[name] for name in sorted(used & built_on.keys() - made)}
+        missing = set().union(*needed.values()) - asked if needed else set()
+        if missing:
+            because = ", ".join(name for name, origin in needed.items() if origin & missing)
+            wanted = ", ".join(f'"{name}"' for name in exercises if name in asked | missing)
+            yield index, f"uses {because}, which a learner without an answer lacks; begin it with check.needs({wanted})"
+        for name in made:
+            built_on.pop(name, None)
+            if asked | missing:
+                built_on[name] = asked | missing
+
+
 def _metadata_faults(
     cell: NotebookNode, kind: str, grade_id: str, exercises: Mapping[str, Any], seen_ids: set[str]
 ) -> Iterator[str]:
@@ -226,6 +268,11 @@ def _metadata_faults(
             yield f"answer cell {grade_id!r} is not an exercise of this unit (known: {known})"
         if cell.source.count(BEGIN) == 0 or cell.source.count(BEGIN) != cell.source.count(END):
             yield f"answer cell {grade_id!r} needs lines ### {BEGIN} and ### {END} around what is cleared"
+        elif not _stub_waits_for_a_call(cell.source):
+            yield (
+                f"answer cell {grade_id!r} would stop while it is run: what is cleared must stand inside a function, "
+                "of a class inside each method, so that the name is there and its check can say not attempted"
+            )
     elif BEGIN in cell.source and kind != "written":
         yield f"a {BEGIN} outside an answer cell would be released"
     if kind == "check":
@@ -237,6 +284,24 @@ def _metadata_faults(
             yield f"check cell {grade_id!r} must end with a bare call, check.name(name)"
     if kind == "written" and "points" not in nbgrader:
         yield f"written answer {grade_id!r} needs points"
+
+
+def _stub_waits_for_a_call(source: str) -> bool:
+    """Whether a cleared cell still runs: its stubs are in functions, and what remains is Python."""
+    cleared = re.sub(
+        rf"^([ \t]*)[^\n]*{BEGIN}.*?{END}[^\n]*", r"\1raise NotImplementedError", source, flags=re.M | re.S
+    )
+    try:
+        waiting = list(ast.parse(cleared).body)
+    except SyntaxError:
+        return False
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Raise):
+            return False
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+    return True
 
 
 def _is_marker(line: str) -> bool:

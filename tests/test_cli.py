@@ -250,3 +250,17 @@ def test_lab_copies_prints_its_address_and_serves_the_first_unit(project):
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=30)
+
+
+def test_results_hands_on_what_was_asked_for(course, project, monkeypatch):
+    from course_lib import records
+
+    asked = []
+    monkeypatch.setattr(records, "run", lambda unit, **options: asked.append((unit, options)) or [])
+    monkeypatch.setattr(records, "write_readme", lambda path: False)
+    arguments = ["--dataset", "mnist", "--profile", "smoke", "--seeds", "2"]
+    assert course("results", UNIT, *arguments).exit_code == 0
+    ((unit, options),) = asked
+    assert unit == UNIT
+    assert (options["dataset"], options["profile"], options["seeds"]) == ("mnist", "smoke", 2)
+    assert course("results", UNIT, "--profile", "huge").exit_code == 2

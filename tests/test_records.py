@@ -243,6 +243,7 @@ def test_a_record_without_its_experiment_is_stale(course, tmp_path):
 LIBRARY = {
     "__init__.py": "",
     "data/__init__.py": """
+        from course_lib.data import shifts
         from course_lib.data.drawing import draw
         from .sets import *
         LOADERS = {}
@@ -269,6 +270,12 @@ LIBRARY = {
         def starred():
             return 11
     """,
+    "data/shifts.py": """
+        def shift():
+            return 16
+        def turn():
+            return 17
+    """,
     "training.py": """
         INK = 12
         class Loop:
@@ -294,6 +301,7 @@ import course_lib.training
 def experiment():
     data.load("glyphs")
     data.starred()
+    data.shifts.shift()
     training.Loop().step()
     hand_on(zoo)
 
@@ -314,6 +322,8 @@ def hand_on(module):
         ("training.py", "12", "22", True),  # a constant imported inside a function
         ("training.py", "13", "23", True),  # what a method of a class calls
         ("training.py", "14", "24", False),
+        ("data/shifts.py", "16", "26", True),  # of a submodule that its own package imports
+        ("data/shifts.py", "17", "27", False),
         ("models.py", "15", "25", True),  # a module handed on as a value: all of it
     ],
 )

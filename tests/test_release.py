@@ -129,6 +129,54 @@ def test_a_broken_rule_is_reported_with_file_and_line(tmp_path, old, new, said, 
     assert breaches[0].startswith(f"{path}:{at(source, where)}: ")
 
 
+NEEDS_MORE = """check.needs("double")
+made = double(torch.ones(2))
+
+# %% [markdown]
+# Text.
+
+# %% tags=["demo"]
+print(made, total(torch.ones(2)))
+
+# %% [markdown]
+# Text.
+
+# %% tags=["demo"]
+made = 3
+
+# %% [markdown]
+# Text.
+
+# %% tags=["demo"]
+print(made)
+"""
+
+
+def test_a_cell_that_builds_on_an_answer_must_ask_for_it(tmp_path):
+    source = tiny_course.SOURCE.replace('check.needs("double")\n', NEEDS_MORE)
+    path = tiny_course.write_unit(tmp_path, source)
+    with pytest.raises(release.ReleaseError) as raised:
+        release.read_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+    said = [line for line in str(raised.value).splitlines() if "begin it with" in line]
+    where = at(source, "print(made, total") - 1
+    assert said[0].startswith(f"{path}:{where}: uses made, total") and 'check.needs("double", "total")' in said[0]
+    # The old demo, further down, has lost its check.needs; `made` is free again once it is 3.
+    assert len(said) == 2 and "uses double" in said[1]
+
+
+def test_a_stub_must_not_stop_the_cell_itself(tmp_path):
+    cell = 'def double(x):\n    """Twice x, as a new tensor: (N,) float32 -> (N,) float32."""\n    ### BEGIN SOLUTION\n'
+    assert cell in tiny_course.SOURCE
+    outside = "    ### BEGIN SOLUTION\n    two = 2\n    ### END SOLUTION\n\n    def forward(self, x):\n"
+    source = tiny_course.SOURCE.replace(cell, f"class double:\n{outside}        ### BEGIN SOLUTION\n")
+    source = source.replace("    twice_as_much = x + x\n    return", "        twice_as_much = x + x\n        return", 1)
+    tiny_course.write_unit(tmp_path, source)
+    with pytest.raises(release.ReleaseError, match="'double' would stop while it is run"):
+        release.read_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+    tiny_course.write_unit(tmp_path, source.replace(outside, "    def forward(self, x):\n"))
+    assert release.read_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+
+
 def test_an_exercise_without_a_cell_is_reported(tmp_path):
     start = tiny_course.SOURCE.index("# %% [markdown]\n# ## The sum")
     end = tiny_course.SOURCE.index("# %% [markdown]\n# Train for")

@@ -1,0 +1,620 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Autoencoders: learning from images alone
+#
+# *Squeeze an image through a few numbers and rebuild it: this needs no label. It finds strange images and removes
+# noise. Whether it also helps to classify is another question, and the answer is less pleasant.*
+#
+# **You will** build an autoencoder, write its loss, corrupt images and train a denoiser, read frozen features, and
+# score anomalies. **You will measure** where a nonlinear code beats PCA and where it does not, and what pretraining by
+# reconstruction is worth with ten labels a class.
+#
+# **You need** PyTorch modules and a training step (unit 00).
+# **Time**: 90 minutes of reading and writing, of which 3 minutes of computing.
+
+# %% tags=["setup"]
+import copy
+import math
+
+import torch
+from sklearn.decomposition import PCA
+from torch import nn
+from torch.nn import functional as F
+
+from course_lib import evaluation, plots, records, settings, widgets
+from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.exercises import checks_for
+from course_lib.models import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded
+from course_lib.training import fit
+
+# %% tags=["setup"]
+check = checks_for("01_autoencoders")
+data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
+test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
+device, steps = settings.device(), settings.by_profile(smoke=4, laptop=1_500, full=6_000)
+image_shape, code_dim = tuple(data.images.shape[1:]), 32
+test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
+num_pixels = math.prod(image_shape)
+print(f"{data.name}: {len(data):,} images of shape {image_shape} to learn from, {len(test):,} to test")
+
+# %% [markdown]
+# ## 1. How many numbers is an image?
+#
+# An image here has several hundred pixels, but most settings of those pixels are no image of anything. How few numbers
+# describe one? The classical tool is *principal component analysis* (PCA): the mean image plus a weighted sum of
+# `code_dim` fixed patterns, the best that *linear* patterns can do.
+#
+# **Predict**: with 32 numbers an image, will you be able to tell the shapes? Will the clutter survive?
+
+# %% tags=["demo"]
+pca = PCA(code_dim, random_state=0).fit(as_float(data.images).flatten(1).numpy())
+
+
+def pca_reconstruct(images):
+    flat = images.cpu().flatten(1).numpy()  # (N, C, H, W) -> (N, C * H * W)
+    rebuilt = pca.inverse_transform(pca.transform(flat))
+    return torch.from_numpy(rebuilt).float().reshape(images.shape).to(images.device)
+
+
+mean_image = as_float(data.images).mean(dim=0, keepdim=True).to(device)
+for name, x_hat in (("the mean image", mean_image.expand_as(test_images)), ("PCA", pca_reconstruct(test_images))):
+    print(f"{name:15} squared error an image: {num_pixels * F.mse_loss(x_hat, test_images):.1f}")
+plots.show(plots.reconstructions(test_images[:8], pca_reconstruct(test_images[:8]), title=f"PCA, {code_dim} numbers"))
+
+# %% [markdown]
+# The large forms are there, softened; the error (last row) sits on edges and on whatever is small. This is the
+# baseline, reached without any training.
+#
+# ## 2. Encoder, code, decoder
+#
+# An autoencoder replaces linear maps by networks: an *encoder* $f$ makes the code, a *decoder* $g$ rebuilds the image
+# from nothing but the code.
+#
+# $$z = f(x), \qquad \hat x = g(z)$$
+#
+# Shapes: `images` $x$ is `(N, C, H, W)`, `codes` $z$ is `(N, code_dim)`, `x_hat` $\hat x$ is `(N, C, H, W)` again.
+# Pixels lie between 0 and 1, so the decoder must not leave that range.
+#
+# ### Exercise 1.1: Autoencoder (15 minutes)
+#
+# Any layers you like; two hidden layers each way, of 256 and 128 units, do well. It must work for every `image_shape`
+# (height and width are multiples of 4, should you want convolutions).
+
+# %% nbgrader={"grade_id": "Autoencoder", "solution": true}
+class Autoencoder(nn.Module):
+    """Images through a narrow code and back.
+
+    Args:
+        image_shape: (C, H, W) of the images.
+        code_dim: how many numbers the code has.
+
+    encode(images): (N, C, H, W) -> codes (N, code_dim)
+    decode(codes): (N, code_dim) -> x_hat (N, C, H, W), every value between 0 and 1
+    forward(images): (N, C, H, W) -> x_hat (N, C, H, W), through the code and by no other way
+    """
+
+    def __init__(self, image_shape, code_dim):
+        super().__init__()
+        ### BEGIN SOLUTION
+        d = math.prod(image_shape)
+        down = [nn.Linear(d, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, code_dim)]
+        up = [nn.Linear(code_dim, 128), nn.ReLU(), nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, d)]
+        self.encoder = nn.Sequential(nn.Flatten(), *down)
+        self.decoder = nn.Sequential(*up, nn.Sigmoid(), nn.Unflatten(1, tuple(image_shape)))
+        ### END SOLUTION
+
+    def encode(self, images):
+        ### BEGIN SOLUTION
+        return self.encoder(images)
+        ### END SOLUTION
+
+    def decode(self, codes):
+        ### BEGIN SOLUTION
+        return self.decoder(codes)
+        ### END SOLUTION
+
+    def forward(self, images):
+        ### BEGIN SOLUTION
+        return self.decode(self.encode(images))
+        ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_Autoencoder", "grade": true}
+check.Autoencoder(Autoencoder)
+
+# %% [markdown]
+# ## 3. What counts as a good copy
+#
+# The *squared error* of an image is summed over its pixels $p$; the loss is its mean over the $N$ images of a batch:
+#
+# $$L = \frac{1}{N} \sum_{n=1}^{N} \sum_{p} (\hat x_{np} - x_{np})^2$$
+#
+# Spell the reduction out. `F.mse_loss` averages over pixels too, which makes the loss several hundred times smaller.
+# Alone, that is only another learning rate. Beside a second term, as in the next unit, it decides who wins.
+#
+# ### Exercise 1.2: reconstruction_loss (8 minutes)
+
+# %% nbgrader={"grade_id": "reconstruction_loss", "solution": true}
+def reconstruction_loss(x_hat, images):
+    """Squared error: summed over the pixels of each image, averaged over the images.
+
+    Args:
+        x_hat: (N, C, H, W) float tensor, the reconstructions.
+        images: (N, C, H, W) float tensor, what they should be.
+
+    Returns:
+        A tensor with a single number, through which gradients flow to x_hat.
+    """
+    ### BEGIN SOLUTION
+    squared = (x_hat - images) ** 2  # (N, C, H, W)
+    per_image = squared.flatten(1).sum(dim=1)  # (N, C, H, W) -> (N,)
+    return per_image.mean()
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_reconstruction_loss", "grade": true}
+check.reconstruction_loss(reconstruction_loss)
+
+# %% [markdown]
+# Train it. `fit` runs the loop of unit 00; your loss says what is learned. The dashed line is what PCA reaches with
+# equally many numbers. **Predict**: will a network with about half a million weights get below it?
+
+# %% tags=["train"]
+check.needs("Autoencoder", "reconstruction_loss")
+pca_error = float(reconstruction_loss(pca_reconstruct(test_images), test_images))
+
+
+def new_autoencoder(seed=0):
+    with seeded(torch.Generator().manual_seed(seed)):  # the same first weights at every run
+        return Autoencoder(image_shape, code_dim).to(device)
+
+
+def train(model, images, loss_fn, title, *, steps=steps, batch_size=128, lr=2e-3):
+    batches = Batches(images, batch_size=batch_size, shuffle=True, generator=torch.Generator().manual_seed(0))
+    curve = plots.live_curve(
+        steps, y_label="squared error an image", title=title, baseline=pca_error, baseline_label="PCA (test images)"
+    )
+    fit(model, batches, loss_fn, steps=steps, lr=lr, label=title, on_step=curve)
+    return model
+
+
+def copy_loss(model, images):
+    return reconstruction_loss(model(images), images)
+
+
+autoencoder = train(new_autoencoder(), data.images, copy_loss, "Autoencoder")
+x_hat = evaluation.predict(autoencoder, test_images).to(device)
+print(f"squared error an image: autoencoder {reconstruction_loss(x_hat, test_images):.1f}, PCA {pca_error:.1f}")
+plots.show(plots.reconstructions(test_images[:8], x_hat[:8], title=f"Autoencoder, {code_dim} numbers"))
+
+# %% [markdown]
+# The loss falls steeply while the network learns the mean image, then slowly. On glyphs PCA wins. Recorded:
+# {{ result("anomaly", "error_normal") | pm(digits=1) }} for the autoencoder,
+# {{ result("anomaly", "pca_error_normal") | pm(digits=1) }} for PCA: nonlinear is not better by itself. The
+# reconstructions are smooth and clean: what the network keeps is shape, place and brightness, and what it leaves out
+# is clutter and edges. Hold on to that; it will matter twice.
+#
+# How are the two related? Take the nonlinearities away. **Predict**: a *linear* autoencoder is trained by gradient
+# descent, PCA is computed by linear algebra. Will they find the same patterns?
+
+# %% tags=["train"]
+check.needs("Autoencoder", "reconstruction_loss")
+centered = as_float(data.images) - mean_image.cpu()  # PCA subtracts the mean image as well
+linear = LinearAutoencoder(num_pixels, 6, generator=torch.Generator().manual_seed(0))
+batches = Batches(centered, batch_size=64, shuffle=True, generator=torch.Generator().manual_seed(0))
+fit(linear, batches, copy_loss, steps=settings.by_profile(smoke=4, laptop=2_500, full=2_500), lr=1e-2, label="linear")
+basis = torch.linalg.qr(linear.decoder.weight.detach().cpu()).Q  # (pixels, 6), orthonormal
+patterns = torch.from_numpy(pca.components_[:6]).float()  # (6, pixels): the six strongest
+cosines = torch.linalg.svdvals(patterns @ basis)
+print("cosines of the principal angles:", [round(float(c), 3) for c in cosines])
+pictures = torch.cat([patterns, basis.T]).reshape(12, *image_shape)
+pictures = 0.5 + 0.5 * pictures / pictures.abs().amax(dim=(1, 2, 3), keepdim=True)  # gray is zero
+title = "Upper row: PCA. Lower row: the linear autoencoder's basis"
+alt = "Six smooth light and dark patterns by PCA, six others by the linear autoencoder: different mixtures of the same."
+plots.show(plots.image_grid(pictures, columns=6, title=title, alt=alt))
+
+# %% [markdown]
+# *Principal angles* compare two subspaces: a cosine of one means that a direction is shared. Recorded, the smallest of
+# six is {{ result("linear_pca", "smallest_cosine").mean | num(4) }}, and the errors on test images are
+# {{ result("linear_pca", "error_linear").mean | num(2) }} and {{ result("linear_pca", "error_pca").mean | num(2) }}.
+# **The linear autoencoder spans PCA's subspace** (Baldi and Hornik 1989). Its own patterns look different, because any
+# basis of that subspace will do.
+
+# %% [markdown]
+# ## 4. Make copying impossible
+#
+# A wide enough network could learn to copy. A *denoising* autoencoder (Vincent et al. 2008) cannot: it sees
+# a damaged image $\tilde x$ and must give back the clean one.
+#
+# $$\tilde x = \text{clamp}(x + \sigma \varepsilon, 0, 1), \qquad \varepsilon \sim \mathcal N(0, 1)$$
+#
+# ### Exercise 1.3: corrupt (10 minutes)
+#
+# Every pixel of every image gets its own noise. The clean images are needed again, so leave them alone. Draw on the CPU
+# from the generator that you are given, then move the noise to the images.
+
+# %% nbgrader={"grade_id": "corrupt", "solution": true}
+def corrupt(images, noise, *, generator):
+    """Adds Gaussian noise and cuts off at 0 and 1.
+
+    Args:
+        images: (N, C, H, W) float tensor in [0, 1], on any device; it is not changed.
+        noise: standard deviation of the noise.
+        generator: CPU torch.Generator that all random numbers come from.
+
+    Returns:
+        A new tensor: shape, dtype and device of `images`, values in [0, 1].
+    """
+    ### BEGIN SOLUTION
+    epsilon = torch.randn(images.shape, generator=generator).to(images)  # its device and dtype
+    return (images + noise * epsilon).clamp(0, 1)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_corrupt", "grade": true}
+check.corrupt(corrupt)
+
+# %% [markdown]
+# ### Exercise 1.4: denoising_loss (8 minutes)
+#
+# $$L = \ell\,(g(f(\tilde x)),\; x)$$
+#
+# Short, and often written wrongly: ask yourself at each argument which of the two images it is. The corruption and the
+# loss are handed in as functions.
+
+# %% nbgrader={"grade_id": "denoising_loss", "solution": true}
+def denoising_loss(model, images, corrupt, loss_fn):
+    """The loss of a denoising autoencoder on one batch.
+
+    Args:
+        model: maps images (N, C, H, W) to reconstructions of the same shape.
+        images: (N, C, H, W) float tensor, clean.
+        corrupt: corrupt(images) -> corrupted images of the same shape.
+        loss_fn: loss_fn(x_hat, target) -> a tensor with a single number.
+
+    Returns:
+        The tensor that loss_fn gives, so that gradients flow to the model.
+    """
+    ### BEGIN SOLUTION
+    corrupted = corrupt(images)
+    x_hat = model(corrupted)
+    return loss_fn(x_hat, images)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_denoising_loss", "grade": true}
+check.denoising_loss(denoising_loss)
+
+# %% [markdown]
+# The noise is strong: a standard deviation of half the range from black to white. Three rivals: do nothing; a Gaussian
+# blur of the width that happens to be best; and your first autoencoder, which never saw noise. **Predict** the order.
+
+# %% tags=["train"]
+check.needs("Autoencoder", "reconstruction_loss", "corrupt", "denoising_loss")
+noise, generator = 0.5, torch.Generator().manual_seed(1)
+
+
+def clean_from_noisy(model, images):
+    return denoising_loss(model, images, lambda x: corrupt(x, noise, generator=generator), reconstruction_loss)
+
+
+denoiser = train(new_autoencoder(), data.images, clean_from_noisy, "Denoising autoencoder")
+noisy = corrupt(test_images, noise, generator=torch.Generator().manual_seed(2))
+denoised = evaluation.predict(denoiser, noisy).to(device)
+copied = evaluation.predict(autoencoder, noisy).to(device)
+for name, x_hat in (("do nothing", noisy), ("first autoencoder", copied), ("denoising autoencoder", denoised)):
+    print(f"{name:22} squared error an image: {reconstruction_loss(x_hat, test_images):.1f}")
+plots.show(plots.reconstructions(noisy[:8], denoised[:8], clean=test_images[:8], title="Denoising"))
+
+# %% [markdown]
+# Rows: clean, corrupted, what the denoiser draws, where it errs. Recorded errors: nothing
+# {{ result("denoising", "nothing").mean | num(1) }}, first autoencoder
+# {{ result("denoising", "autoencoder").mean | num(1) }}, three-by-three mean
+# {{ result("denoising", "mean_filter").mean | num(1) }}, best Gaussian blur
+# {{ result("denoising", "gaussian_filter").mean | num(1) }}, **denoiser
+# {{ result("denoising", "denoising").mean | num(1) }}**. A filter knows that neighbors resemble each other; the
+# denoiser also knows what the pictures of this data set look like. Where it cannot see, it guesses something plausible,
+# which is worth remembering in a hospital.
+
+# %% [markdown]
+# ## 5. Look inside: what the code knows
+#
+# To use a trained encoder on thousands of images, read its features *frozen*: no gradients, eval mode, and no trace
+# left behind. `nn.Module.training` tells the mode; `.train(mode)` sets it.
+#
+# ### Exercise 1.5: extract_features (12 minutes)
+
+# %% nbgrader={"grade_id": "extract_features", "solution": true}
+def extract_features(encoder, images, batch_size):
+    """Frozen features of all images, in order.
+
+    Args:
+        encoder: a module that maps (n, C, H, W) to features (n, d). It works in eval mode without gradients and is in
+            its old mode afterwards; its weights stay trainable.
+        images: (N, C, H, W) float tensor, on the encoder's device.
+        batch_size: how many images go through at a time; the last batch may be smaller.
+
+    Returns:
+        (N, d) tensor without gradient; row i belongs to image i.
+    """
+    ### BEGIN SOLUTION
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        features = torch.cat([encoder(batch) for batch in images.split(batch_size)])  # (N, d)
+    encoder.train(was_training)
+    return features
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_extract_features", "grade": true}
+check.extract_features(extract_features)
+
+# %% [markdown]
+# Now look at neighbors in the code: for some test images, the training images with the most similar codes. **Predict**:
+# will they be of the same class, or merely of the same brightness, at the same place?
+
+# %% tags=["demo"]
+check.needs("Autoencoder", "reconstruction_loss", "extract_features")
+
+
+class Coder(nn.Module):
+    """The encoder half of an autoencoder, as a module of its own."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        return self.model.encode(images)
+
+
+codes = extract_features(Coder(autoencoder), as_float(data.images).to(device), 256).cpu()  # (N, code_dim)
+queries = extract_features(Coder(autoencoder), test_images[:5], 256).cpu()
+nearest = torch.cdist(queries, codes).topk(6, largest=False).indices  # (5, 6)
+plots.show(plots.nearest_neighbours(
+    test.images[:5], data.images[nearest], query_labels=test.labels[:5], neighbour_labels=data.labels[nearest],
+    class_names=data.class_names, title="Nearest in the code",
+))  # fmt: skip
+
+# %% [markdown]
+# A thick frame marks a neighbor of another class. All neighbors resemble their image: in place, size, tilt and
+# brightness. Often they show something else. To the code, class is one property among many.
+#
+# ## 6. How strange is this image?
+#
+# The code was made for images like those in training. Anything else has to be rebuilt from parts that do not fit, so
+# its own error can serve as a score of strangeness:
+#
+# $$s_n = \sum_{p} (\hat x_{np} - x_{np})^2$$
+#
+# The same formula as the loss, without the mean over images. The score must not depend on the rest of the batch.
+#
+# ### Exercise 1.6: anomaly_score (10 minutes)
+
+# %% nbgrader={"grade_id": "anomaly_score", "solution": true}
+def anomaly_score(model, images):
+    """The squared error of each image's reconstruction, summed over its pixels.
+
+    Args:
+        model: maps images (N, C, H, W) to reconstructions. It works in eval mode without gradients and is in its old
+            mode afterwards.
+        images: (N, C, H, W) float tensor, on the model's device.
+
+    Returns:
+        (N,) tensor without gradient: the higher, the stranger.
+    """
+    ### BEGIN SOLUTION
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        x_hat = model(images)
+    model.train(was_training)
+    return ((x_hat - images) ** 2).flatten(1).sum(dim=1)  # (N, C, H, W) -> (N,)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_anomaly_score", "grade": true}
+check.anomaly_score(anomaly_score)
+
+# %% [markdown]
+# Glyphs have two shapes that no training image shows, the ring and the cross. On other data, one class is held out of
+# training. The *AUROC* is the probability that a strange image scores higher than a normal one; chance is one half.
+# **Predict**: PCA copies better. Does it also detect better?
+
+# %% tags=["train"]
+check.needs("Autoencoder", "reconstruction_loss", "anomaly_score")
+if data.name == "glyphs":
+    seen, normal, detector = data.images, test_images, autoencoder
+    strange = as_float(load(split="test", n=len(test) // 5, classes=["ring", "cross"]).images).to(device)
+else:
+    held_out = min(4, len(data.class_names) - 1)
+    print("held out:", data.class_names[held_out])
+    seen = data.images[data.labels != held_out]
+    normal, strange = test_images[test.labels != held_out], test_images[test.labels == held_out]
+    detector = train(new_autoencoder(), seen, copy_loss, "Without the held-out class")
+candidates = torch.cat([normal, strange])
+is_strange = torch.arange(len(candidates)) >= len(normal)
+pca = PCA(code_dim, random_state=0).fit(as_float(seen).flatten(1).numpy())
+scores = {
+    "autoencoder": anomaly_score(detector, candidates),
+    "pca": (pca_reconstruct(candidates) - candidates).pow(2).flatten(1).sum(dim=1),
+}
+plots.show(plots.roc_curve(scores, is_strange, title="Shapes that were never seen"))
+
+# %% [markdown]
+# Recorded on glyphs: AUROC {{ result("anomaly", "autoencoder") | pm }} for the autoencoder,
+# {{ result("anomaly", "pca") | pm }} for PCA. The better copier is the worse detector: PCA rebuilds rings and crosses
+# nearly as well as anything, while the autoencoder, which learned only what its pictures look like, turns them into
+# something familiar.
+#
+# In use you need a threshold, chosen *without* anomalies, since you have none yet: here, above
+# nineteen of twenty normal images. Move it and watch what each gain in found anomalies costs in false alarms.
+
+# %% tags=["demo"]
+check.needs("Autoencoder", "reconstruction_loss", "anomaly_score")
+widgets.threshold_slider(scores["autoencoder"], is_strange, x_label="squared error an image")
+
+# %% [markdown]
+# The two hills overlap widely: some ordinary images, faint or cluttered, are simply hard to rebuild. A score ranks; it
+# does not decide.
+#
+# ## 7. The question of the course: does it help with few labels?
+#
+# The plan sounds convincing: pretrain on thousands of images without labels, then fine-tune with ten labels a class. We
+# take the convolutional encoder of this course, pretrain it with *your* loss, and keep a copy with its random first
+# weights as the honest control. **Predict** the order: from scratch, fine-tuned, random frozen, pretrained frozen.
+
+# %% tags=["train"]
+check.needs("Autoencoder", "reconstruction_loss")
+generator = torch.Generator().manual_seed(0)
+encoder = ConvEncoder(image_shape[0], grid=2, generator=generator)  # (N, C, H, W) -> (N, 256)
+random_encoder = copy.deepcopy(encoder).to(device)
+decoder = ConvDecoder(encoder.feature_dim, image_shape, output="sigmoid", generator=generator)  # -> (N, C, H, W)
+pretrain_steps = settings.by_profile(smoke=3, laptop=600, full=6_000)
+pretrained = nn.Sequential(encoder, decoder)
+train(pretrained, data.images, copy_loss, "Convolutional autoencoder", steps=pretrain_steps, batch_size=64)
+x_hat = evaluation.predict(pretrained, test_images).to(device)
+print(f"squared error an image: {reconstruction_loss(x_hat, test_images):.1f}")
+
+# %% [markdown]
+# Now ten labels a class, four ways. Scratch and fine-tuning get the same steps and the same learning rate; a frozen
+# encoder gets a linear classifier on its features.
+
+# %% tags=["train"]
+check.needs("Autoencoder", "reconstruction_loss", "extract_features")
+per_class, num_classes = 10, len(data.class_names)
+few = data.subset(few_label_split(data.labels, per_class=per_class, generator=torch.Generator().manual_seed(0)).labeled)
+few_images, accuracy = as_float(few.images).to(device), {}
+for name, start in (("scratch", random_encoder), ("autoencoder_finetuned", encoder)):
+    generator = torch.Generator().manual_seed(0)
+    classifier = Classifier(copy.deepcopy(start), num_classes, generator=generator)
+    batches = Batches(
+        few.images, few.labels, batch_size=min(64, len(few)), shuffle=True, generator=generator,
+        augment=augment.random_shift,
+    )  # fmt: skip
+    fit(classifier, batches, steps=settings.by_profile(smoke=2, laptop=300, full=2_000), lr=3e-3, label=name)
+    accuracy[name] = evaluation.evaluate(classifier, test.images, test.labels)["accuracy"]
+for name, frozen in (("random_frozen", random_encoder), ("autoencoder_frozen", encoder)):
+    train_x = extract_features(frozen, few_images, 256).cpu()  # (100, 256)
+    test_x = extract_features(frozen, test_images, 256).cpu()
+    accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
+figure = plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=f"{per_class} labels a class, one seed")
+plots.show(figure)
+
+# %% [markdown]
+# One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets.
+
+# %% tags=["demo"]
+unit, name = "01_autoencoders", data.name
+if not records.record_path(unit, "label_curve", dataset=name, profile="laptop").is_file():
+    name = "glyphs"  # nothing is recorded on this data set
+curves = records.curves(unit, dataset=name)
+plots.show(plots.label_curve(curves, title=f"Pretraining by reconstruction (recorded on {name})"))
+
+# %% [markdown]
+# With ten labels a class: from scratch {{ result("label_curve", "scratch@10") | pm(percent=true) }}, pretrained and
+# fine-tuned {{ result("label_curve", "autoencoder_finetuned@10") | pm(percent=true) }}. **Pretraining by reconstruction
+# bought nothing.** The frozen code is not empty, though:
+# {{ result("label_curve", "autoencoder_frozen@10") | pm(percent=true) }} against
+# {{ result("label_curve", "random_frozen@10") | pm(percent=true) }} for the same encoder, random and frozen. With a
+# single label a class it even beats training from scratch
+# ({{ result("label_curve", "autoencoder_frozen@1").mean | pct }} against
+# {{ result("label_curve", "scratch@1").mean | pct }}). So had we compared with frozen random features alone, or at one
+# label alone, we would have reported a success. Scratch is the control that most often spoils the story.
+#
+# {{ results_table() }}
+
+# %% [markdown]
+# ## 8. When it fails: what the loss looks at
+#
+# Why is a good copy no good classifier? Ask the loss. Take a test image and move it by three pixels: to you, the same
+# thing. Then look for the training image of *another* class that is closest to it. **Predict**: which of the two does
+# the squared error find more alike?
+
+# %% tags=["demo"]
+count = min(200, len(test))
+some = test_images[:count]
+moved = F.pad(some, (3, 0, 0, 0), mode="replicate")[..., :-3]  # three pixels to the right
+own_error = (moved - some).pow(2).flatten(1).sum(dim=1)  # (count,)
+train_images = as_float(data.images).to(device)
+distances = torch.cdist(some.flatten(1), train_images.flatten(1)).pow(2)  # (count, N)
+distances[test.labels[:count, None].to(device) == data.labels[None].to(device)] = math.inf
+other_error, other = distances.min(dim=1)
+print(f"another class is closer than the moved image itself: {(other_error < own_error).float().mean():.0%} of images")
+rows = torch.cat([some[:6], moved[:6], train_images[other[:6]]])
+errors = [""] * 6 + [f"{e:.0f}" for e in own_error[:6]] + [f"{e:.0f}" for e in other_error[:6]]
+alt = f"Six test images; the same moved by three pixels, errors {errors[6:12]}; another class, errors {errors[12:]}."
+plots.show(plots.image_grid(rows, captions=errors, columns=6, title="Below: squared error to the first row", alt=alt))
+
+# %% [markdown]
+# Rows: test images, the same images moved, the nearest of another class. Recorded, another class is *closer* for
+# {{ result("closeness", "other_class_closer").mean | pct }} of the images. A code that serves this loss must spend its
+# numbers on place, size and brightness first; class is worth as many as it saves in squared error.
+
+# %% [markdown] nbgrader={"grade_id": "why_reconstruction_is_not_class", "grade": true, "solution": true, "points": 3}
+# **Written answer (3 points).** A colleague has ten labels a class and plans to train a larger autoencoder for longer,
+# "because its reconstructions are still blurred". In four to six sentences: (a) why may sharper reconstructions leave
+# the classifier as it is; (b) which two controls must stand beside the result, and what does each rule out;
+# (c) name one change of the *task*, not of the size, that you would try, and say why it should help.
+#
+# ### BEGIN SOLUTION
+# *Sample answer (3).* Squared error rewards every pixel alike, so extra capacity goes into clutter, brightness and
+# exact edges, which differ between images of one class; nothing in the loss asks that images of one class get similar
+# codes. Beside the result belong the same network trained from scratch with the same labels and steps (else the gain
+# may be the architecture's or the training's), and the same encoder random and frozen (else the gain may be what any
+# random features give to a linear layer). I would change what has to be predicted, for example which way round an
+# image was turned: that cannot be answered from brightness or clutter, only from the shape, which is what the class
+# depends on.
+#
+# *Sample answer (2).* The loss only cares about pixels, and pixels are not classes, so blur is not the problem. He
+# should compare with training from scratch. Instead he could use contrastive learning, so that two views of an image
+# agree.
+#
+# *Sample answer (1).* Reconstruction does not use labels, so he needs more labels or a better method.
+#
+# *Rubric.* One point each: (a) says what the loss spends capacity on, and that it is not class; (b) names scratch AND
+# random frozen, with what each rules out (one of the two is no point); (c) a change of task (denoising, masking,
+# rotation, two views, labels in the loss) with a reason tied to (a). No point for "more data" or "more layers".
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 9. Quiz
+#
+# Ungraded. Answer first, then open.
+#
+# <details><summary>1. Your loss is hundreds of times smaller than your neighbor's, with equal pictures. Why?</summary>
+# One of you averages over pixels, the other sums.</details>
+#
+# <details><summary>2. The code has as many numbers as the image has pixels. What will plain training learn, and
+# denoising?</summary>
+# Plain: to copy. Denoising: still something about images, since copying the input does not give the target.</details>
+#
+# <details><summary>3. Scores of the same image differ between two batches. What is wrong?</summary>
+# The model is in train mode, or the score is relative to the batch.</details>
+#
+# <details><summary>4. Why keep a copy of the encoder from before pretraining?</summary>
+# It is the control: same network, same first weights, no pretraining.</details>
+
+# %% [markdown]
+# ## Take away
+#
+# - A narrow code forces a choice; the loss decides what is kept.
+# - A linear code spans PCA's subspace. A nonlinear one may copy worse and yet detect better.
+# - Denoising: corrupted in, clean as the target, fresh noise each time.
+# - Features and scores are measurements: eval mode, no gradients, mode restored.
+# - Reconstruction is not class information. Compare with scratch and with random frozen features.
+#
+# **Where this is used.** Defects in production, unusual scans, fraud among payments, denoising in microscopy.
+#
+# **Further reading.** Vincent et al. (2008), *Extracting and Composing Robust Features with Denoising Autoencoders*.
+# On MNIST with 100 labels, denoising pretraining is reported to cut the error from 21.89 to 10.49 % (Lee 2013, quoted
+# from memory).
+#
+# **Bonus.** (1) `COURSE_DATASET=mnist`: hold out each digit in turn. Which is never noticed? (2) A code of two numbers:
+# draw `plots.latent_map`. (3) Pretrain the convolutional encoder with `clean_from_noisy`: does it help?

@@ -46,6 +46,11 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--exercises", "folders", multiple=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="A further folder of exercise modules, their judges/ inside.")  # fmt: skip
+@click.option(
+    "--gradebook/--no-gradebook",
+    default=True,
+    help="Write nbgrader's gradebook, autograded notebooks and grades.csv beside the folder of results.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
 @click.option("--fresh", is_flag=True, help="Grade again what is graded already.")
 @click.option("--cpu-seconds", type=click.IntRange(1), help="CPU seconds for an exercise; default: 10.")
@@ -59,6 +64,7 @@ def grade_command(
     out: Path | None,
     release: Path | None,
     folders: tuple[Path, ...],
+    gradebook: bool,
     as_json: bool,
     fresh: bool,
     cpu_seconds: int | None,
@@ -71,14 +77,14 @@ def grade_command(
     """
     report = run(
         submissions, units=units, workers=workers, shard=shard, isolation=isolation, out=out, release=release,
-        folders=folders, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory, quiet=as_json,
+        folders=folders, gradebook=gradebook, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory, quiet=as_json,
     )  # fmt: skip
     if as_json:
         click.echo(json.dumps(report.results, indent=1, sort_keys=True))
     else:
         click.echo(summary(report))
     for name, reason in sorted(report.failed.items()):
-        click.echo(f"not graded: {_shown(name)}: {reason}", err=True)
+        click.echo(f"failed: {_shown(name)}: {_shown(reason)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
     faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
     sys.exit(1 if report.failed or unread or faulty else 0)
@@ -94,6 +100,7 @@ def run(
     out: Path | None = None,
     release: Path | None = None,
     folders: tuple[Path, ...] = (),
+    gradebook: bool = False,
     fresh: bool = False,
     cpu_seconds: int | None = None,
     memory: int | None = None,
@@ -144,7 +151,25 @@ def run(
             )  # fmt: skip
     except (BadSubmissions, IsolationError, grade.GraderFault, results.ResultsError, ValueError) as fault:
         raise click.UsageError(str(fault)) from None
+    if gradebook:
+        report.lines = _published(report, found, submissions, release, out)
     return report
+
+
+def _published(report: Any, found: Any, place: Path, release: Path, out: Path) -> list[str]:
+    """Writes the gradebook and what belongs to it; what there is to say about that."""
+    from course_lib.grading import exports, results
+    from course_lib.grading import gradebook as book
+
+    try:
+        written = exports.publish(
+            report.results, found, place=place, released=release, folder=out.resolve().parent,
+            everything=list(results.all_results(out)),
+        )  # fmt: skip
+    except (book.GradebookError, FileNotFoundError) as fault:
+        report.failed["the gradebook"] = str(fault)
+        return []
+    return book.as_lines(written)
 
 
 def summary(report: Any) -> str:
@@ -165,8 +190,7 @@ def summary(report: Any) -> str:
         if result["problem"]:
             lines.append(f"  {who}: {_shown(result['problem'])}")
         lines += [f"  {who}: tampered: {_shown(text)}" for text in result["tampered"]]
-    if report.failed:
-        lines.append(f"  not graded: {len(report.failed)}")
+    lines += [f"  {_shown(line)}" for line in report.lines]
     return "\n".join(lines)
 
 

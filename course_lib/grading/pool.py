@@ -33,6 +33,7 @@ class Report:
     kept: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     isolation: str = ""
+    lines: list[str] = field(default_factory=list)  # what the gradebook's writer has to say
 
 
 def keys_of(

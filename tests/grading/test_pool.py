@@ -196,7 +196,7 @@ def course_grade(shared, unit_known, release_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_SECRET", str(tmp_path / "secret"))
 
     def run(*arguments: str):
-        fixed = ["--release", str(release_folder), "--exercises", unit_known, "--workers", "1"]
+        fixed = ["--release", str(release_folder), "--exercises", unit_known, "--workers", "1", "--no-gradebook"]
         out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
         return CliRunner().invoke(command.grade_command, [*map(str, arguments), *fixed, *out])
 

@@ -781,7 +781,8 @@ def label_curve(
     figure = new_figure(6.0 + 0.085 * wide + 0.5, max(3.8, 0.32 * len(curves) + 1.0))
     ax = figure.subplots()
     spread = 0.035 if len(points) > 1 else 0.0  # dots of several methods at one budget stand side by side
-    fewest, parts = min(len(v) for _, values in points.values() for v in values), []
+    counts = sorted({len(v) for _, values in points.values() for v in values})
+    parts = []
     for index, (method, (x, values)) in enumerate(points.items()):
         style = method_style(method)
         means = np.array([v.mean() for v in values])
@@ -811,7 +812,7 @@ def label_curve(
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), borderaxespad=0, handlelength=3.0)
     if title:
         ax.set_title(title)
-    seeds = _count(fewest, "seed")
+    seeds = _count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     ax.text(
         0.99, 0.02, f"mean of {seeds}", transform=ax.transAxes, ha="right", va="bottom", fontsize=9, color="#555555"
     )

@@ -441,6 +441,7 @@ def test_label_curve_takes_recorded_curves_and_says_how_many_seeds():
     curve = records.Curve(x=(5.0, 10.0), mean=(0.5, 0.6), std=(0.0, 0.0), values=((0.5,), (0.6,)), n=1)
     figure = plots.label_curve({"scratch": curve})
     assert "mean of 1 seed" in texts(figure)
+    assert "mean of 1 to 2 seeds" in texts(plots.label_curve({"scratch": curve, "vae": {5: [0.4, 0.5]}}))
     assert "From scratch: 50 % at 5, 60 % at 10." in plots.alt_text(figure)
 
 

@@ -328,9 +328,9 @@ else:
 view
 
 # %% [markdown]
-# Move the threshold (without a live kernel, read the picture as it stands). Right answers mostly come with almost no
-# doubt, wrong ones reach far to the right. So a network that may refuse the doubtful images is right more often about
-# the others. Unit 07 builds a method on this.
+# Move the threshold (without a live kernel, read the picture as it stands). Most right answers come with little doubt,
+# most wrong ones with much. So a network that may refuse the doubtful images is right more often about the others. Unit
+# 07 builds a method on this.
 #
 # ## 6. Few labels
 #
@@ -449,9 +449,9 @@ print(evaluate(colleagues_model, test_batches))
 # between 0 and 1; the best possible output is 1 for the true class and 0 for the others, and the second softmax makes
 # only $e / (e + K - 1)$ of that. So the loss cannot fall below $\log(1 + (K - 1) / e)$, about $1.46$ for ten classes.
 # Softmax keeps the order of the classes, so the argmax, and with it the accuracy, can become as good as ever. She
-# should hand the logits to the loss and use softmax only to read probabilities. If she leaves it, the probabilities behind her
-# loss never exceed about a quarter, so she cannot tell a sure network from an unsure one; gradients are smaller too,
-# and a confidently wrong image, where both outputs are saturated, hardly teaches anything.
+# should hand the logits to the loss and use softmax only to read probabilities. If she leaves it, the probabilities
+# behind her loss never exceed about a quarter, so her loss cannot tell a sure network from an unsure one; gradients are
+# smaller too, and an image that is wrong with full confidence hardly teaches anything.
 #
 # *Sample answer (2).* Softmax is applied twice, the inputs of the second are between 0 and 1, so the probability of the
 # right class never gets near 1 and the loss stays above zero. She must remove her softmax.

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from course_lib import settings
 from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
-from course_lib.evaluation import auroc, evaluate, extract_features, linear_probe, predict
+from course_lib.evaluation import auroc, evaluate, extract_features, knn_accuracy, linear_probe, predict
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded
 from course_lib.training import fit
 
@@ -86,7 +86,7 @@ def _pca_scores(pca: PCA, images: Tensor) -> Tensor:
     return torch.from_numpy(((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).sum(axis=1))
 
 
-def _trained(images: Tensor, *, noise: float, seed: int, code_dim: int = CODE_DIM) -> nn.Module:
+def _trained(images: Tensor, *, noise: float, seed: int, code_dim: int = CODE_DIM) -> Autoencoder:
     """The fully connected autoencoder, trained to reconstruct, or with noise to denoise, uint8 images."""
     generator = torch.Generator().manual_seed(seed)
     with seeded(generator):
@@ -222,4 +222,34 @@ def _finetuned(encoder: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     return classifier
 
 
-EXPERIMENTS = {"label_curve": label_curve, "linear_pca": linear_pca, "denoising": denoising, "anomaly": anomaly}
+def closeness(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """How often a training image of another class is closer to a test image than its own copy, three pixels further."""
+    train, test = _sets(dataset, seed)
+    x, x_test = as_float(train.images).flatten(1), as_float(test.images)
+    moved = F.pad(x_test, (3, 0, 0, 0), mode="replicate")[..., :-3]
+    own = (moved - x_test).pow(2).flatten(1).sum(dim=1)
+    distances = torch.cdist(x_test.flatten(1), x).pow(2)
+    distances[test.labels[:, None] == train.labels[None]] = math.inf
+    return {"other_class_closer": float((distances.min(dim=1).values < own).float().mean())}
+
+
+def neighbors(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Accuracy of the five nearest neighbors in the autoencoder's code: among all training images, and among few."""
+    train, test = _sets(dataset, seed)
+    encoder = _trained(train.images, noise=0.0, seed=seed).encoder
+    codes, test_codes = extract_features(encoder, train.images), extract_features(encoder, test.images)
+    few = few_label_split(train.labels, per_class=10, generator=torch.Generator().manual_seed(seed)).labeled
+    return {
+        "all": knn_accuracy(codes, train.labels, test_codes, test.labels, metric="euclidean"),
+        "10": knn_accuracy(codes[few], train.labels[few], test_codes, test.labels, metric="euclidean"),
+    }
+
+
+EXPERIMENTS = {
+    "label_curve": label_curve,
+    "linear_pca": linear_pca,
+    "denoising": denoising,
+    "anomaly": anomaly,
+    "closeness": closeness,
+    "neighbors": neighbors,
+}

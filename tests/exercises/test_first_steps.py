@@ -112,6 +112,15 @@ def evaluate_decorated(model, batches):
     return {"loss": float(F.cross_entropy(z, y)), "accuracy": float((z.argmax(1) == y).float().mean())}
 
 
+def evaluate_with_a_list(model, batches):
+    figures = evaluate_decorated(model, batches)
+    return [figures["loss"], figures["accuracy"]]
+
+
+def evaluate_in_capitals(model, batches):
+    return {key.capitalize(): value for key, value in evaluate_decorated(model, batches).items()}
+
+
 # --- train_step
 
 
@@ -223,6 +232,11 @@ def split_reseeding_the_generator(labels, per_class, generator):
     return torch.cat(labeled), torch.cat(rest)
 
 
+def split_from_a_copy_of_the_state(labels, per_class, generator):
+    generator = generator.clone_state()
+    return split_one_shuffle_then_classes(labels, per_class, generator)
+
+
 def split_everything_is_rest(labels, per_class, generator):
     order = torch.randperm(len(labels), generator=generator)
     labeled = torch.cat([order[labels[order] == k][:per_class] for k in labels.unique()])
@@ -256,6 +270,8 @@ WRONG = {
         "train_mode": [evaluate_train_mode_and_batch_means],
         "with_gradients": [evaluate_with_detached_graph],
         "left_in_eval_mode": [evaluate_never_restored],
+        "pair": [evaluate_with_a_list],
+        "other_keys": [evaluate_in_capitals],
     },
     "train_step": {
         "cleared_before_step": [step_with_model_zero_grad_after_backward],
@@ -272,6 +288,7 @@ WRONG = {
         "global_generator": [split_python_random],
         "always_the_same_seed": [split_reseeding_the_generator],
         "overlapping_sets": [split_everything_is_rest],
+        "generator_stands_still": [split_from_a_copy_of_the_state],
     },
 }
 CASES = [
@@ -316,6 +333,12 @@ def test_half_of_evaluate_is_worth_half():
 def test_a_step_that_forgets_to_clear_keeps_the_points_of_its_first_step():
     result = check(exercise_named("train_step"), step_in_eval_without_clearing)
     assert {c.name: c.score for c in result.criteria} == {"one_step": 1, "every_step": 0, "loss": 1, "train_mode": 0}
+
+
+def test_nothing_returned_earns_nothing_and_is_said_so():
+    for name in WRONG:
+        result = check(exercise_named(name), lambda *args: None)
+        assert result.score == 0 and "None" in result.message.render(), name
 
 
 def test_numpy_s_float_is_a_float():

@@ -235,6 +235,25 @@ class SkipsTheCode(nn.Module):
         return self.decoder(hidden + self.from_code(self.to_code(hidden)))
 
 
+class SquashedOutside(nn.Module):
+    def __init__(self, image_shape, code_dim):
+        super().__init__()
+        num_pixels = math.prod(image_shape)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(num_pixels, 128), nn.ReLU(), nn.Linear(128, code_dim))
+        self.decoder = nn.Sequential(
+            nn.Linear(code_dim, 128), nn.ReLU(), nn.Linear(128, num_pixels), nn.Unflatten(1, tuple(image_shape))
+        )
+
+    def encode(self, images):
+        return self.encoder(images)
+
+    def decode(self, codes):
+        return self.decoder(codes)
+
+    def forward(self, images):
+        return torch.sigmoid(self.decode(self.encode(images)))
+
+
 class PlainList(nn.Module):
     def __init__(self, image_shape, code_dim):
         super().__init__()
@@ -364,6 +383,14 @@ def _behaves_skip(trials: Sequence[Trial]) -> bool:
     )
 
 
+def _behaves_squashed_outside(trials: Sequence[Trial]) -> bool:
+    def squashed(t: Trial) -> bool:
+        decoded = t.seen["decoded"]
+        return not close(t.seen["x_hat"], decoded) and close(t.seen["x_hat"], decoded.sigmoid())
+
+    return bool(_ok(trials)) and all(map(squashed, _ok(trials)))
+
+
 def _behaves_softmax(trials: Sequence[Trial]) -> bool:
     def sums_to_one(t: Trial) -> bool:
         sums = t.seen["x_hat"].double().flatten(1).sum(dim=1)
@@ -449,6 +476,12 @@ Autoencoder = Judge(
             "The pixels of each image add up to one: a softmax makes them compete. Each pixel has a brightness of its "
             "own, so squash each by itself.",
             behaves=_behaves_softmax,
+        ),
+        Mistake(
+            "squashed_outside", SquashedOutside,
+            "`forward` squashes what `decode` gives, so `decode` by itself leaves the range from 0 to 1. Squash inside "
+            "`decode`: its result is the image.",
+            behaves=_behaves_squashed_outside,
         ),
         Mistake(
             "skips_the_code", SkipsTheCode,

@@ -389,6 +389,34 @@ def evaluated_to_tensors(model, batches):
     return {"loss": total / count, "accuracy": correct / count}
 
 
+def evaluated_to_a_pair(model, batches):
+    was_training = model.training
+    model.eval()
+    total, correct, count = 0.0, 0, 0
+    with torch.no_grad():
+        for images, labels in batches:
+            logits = model(images)
+            total += F.cross_entropy(logits, labels).item() * len(labels)
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+            count += len(labels)
+    model.train(was_training)
+    return total / count, correct / count
+
+
+def evaluated_under_other_names(model, batches):
+    was_training = model.training
+    model.eval()
+    total, correct, count = 0.0, 0, 0
+    with torch.no_grad():
+        for images, labels in batches:
+            logits = model(images)
+            total += F.cross_entropy(logits, labels).item() * len(labels)
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+            count += len(labels)
+    model.train(was_training)
+    return {"loss": total / count, "acc": correct / count}
+
+
 def _figure(t: Trial, key: str) -> Any:
     result = t.seen.get("result")
     return result.get(key) if isinstance(result, dict) else None
@@ -404,6 +432,15 @@ def _measures(key: str) -> Callable[[Case, Values, Values], bool]:
         return _is_float(value) and close(value, expected["result"][key])
 
     return passes
+
+
+def _other_keys(trials: Sequence[Trial]) -> bool | Values:
+    if not _all(trials, lambda t: isinstance(t.seen["result"], dict)):
+        return False
+    keys = trials[0].seen["result"].keys()
+    if {"loss", "accuracy"} <= keys:
+        return False
+    return {"keys": ", ".join(f'"{key}"' for key in keys) or "none"}
 
 
 def _right_only_for_equal_batches(trials: Sequence[Trial]) -> bool:
@@ -516,6 +553,16 @@ evaluate = Judge(
                 and _agrees(t, "accuracy")
                 and (isinstance(_figure(t, "loss"), Tensor) or isinstance(_figure(t, "accuracy"), Tensor)),
             ),
+        ),
+        Mistake(
+            "pair", evaluated_to_a_pair,
+            'You return two figures side by side. Return them under their names: `{{"loss": ..., "accuracy": ...}}`.',
+            behaves=lambda trials: _all(trials, lambda t: isinstance(t.seen["result"], list)),
+        ),
+        Mistake(
+            "other_keys", evaluated_under_other_names,
+            'The dictionary needs the keys "loss" and "accuracy"; yours has {keys}.',
+            behaves=_other_keys,
         ),
         Mistake(
             "left_in_eval_mode", left_in_eval_mode,
@@ -692,7 +739,8 @@ _LINEAR_CASES = ("plain", "momentum", "double", "one_image")
 
 
 def _stood_still(t: Trial) -> bool:
-    return close(t.seen["weights_after_all_steps"], t.seen["weights_before"], rtol=1e-9, atol=1e-9)
+    same = close(t.seen["weights_after_all_steps"], t.seen["weights_before"], rtol=1e-9, atol=1e-9)
+    return same and "forward" in _events(t)
 
 
 def _events(t: Trial) -> list[str]:
@@ -933,6 +981,17 @@ def always_the_same_seed(labels, per_class, generator):
     return torch.cat(labeled), torch.cat(rest)
 
 
+def seeded_from_the_generator(labels, per_class, generator):
+    generator = torch.Generator().manual_seed(generator.initial_seed())
+    labeled, rest = [], []
+    for k in labels.unique():
+        positions = torch.nonzero(labels == k).squeeze(1)
+        positions = positions[torch.randperm(len(positions), generator=generator)]
+        labeled.append(positions[:per_class])
+        rest.append(positions[per_class:])
+    return torch.cat(labeled), torch.cat(rest)
+
+
 def positions_within_the_class(labels, per_class, generator):
     labeled, rest = [], []
     for k in labels.unique():
@@ -997,7 +1056,7 @@ def _set(value: Any) -> list[int]:
 
 def _per_class_counts(case: Case, positions: Any) -> list[int]:
     labels = case.inputs["labels"]
-    chosen = labels[torch.tensor(_set(positions), dtype=torch.int64)]
+    chosen = labels[torch.tensor(sorted(set(_set(positions))), dtype=torch.int64)]
     return [int((chosen == k).sum()) for k in labels.unique()]
 
 
@@ -1010,14 +1069,17 @@ def _stratified(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _complete(case: Case, seen: Values, expected: Values) -> bool:
-    everything = list(range(len(case.inputs["labels"])))
-    return len(_set(seen["labeled"])) > 0 and sorted(_set(seen["labeled"]) + _set(seen["rest"])) == everything
+    labeled, rest = set(_set(seen["labeled"])), set(_set(seen["rest"]))
+    once = len(rest) == len(seen["rest"])
+    return bool(labeled) and once and not labeled & rest and labeled | rest == set(range(len(case.inputs["labels"])))
 
 
 
 def _random(case: Case, seen: Values, expected: Values) -> bool:
     """Each image of a class is labeled about as often as any other, over many draws: within 6 standard deviations."""
     labels = case.inputs["labels"]
+    if int(seen["times_labeled"].sum()) != DRAWS * case.inputs["per_class"] * len(labels.unique()):
+        return False
     for k in labels.unique():
         counts = seen["times_labeled"][labels == k].double()
         share = case.inputs["per_class"] / len(counts)
@@ -1065,7 +1127,7 @@ few_label_split = Judge(
             "labeled_only", labeled_set_only,
             "You return one thing. Two are asked for, `return labeled, rest`: the images without labels are what this "
             "course lives on.",
-            behaves=lambda trials: _all(trials, lambda t: "returned" in t.seen),
+            behaves=lambda trials: _all(trials, lambda t: isinstance(t.seen.get("returned"), Tensor)),
         ),
         Mistake(
             "masks", masks_instead_of_positions,
@@ -1160,6 +1222,17 @@ few_label_split = Judge(
             "you are given, as it comes.",
             behaves=lambda trials: not _some_other_seed_differs(trials)
             and _all(trials, lambda t: _is_stratified(t.case, t.seen["labeled"])),
+        ),
+        Mistake(
+            "generator_stands_still", seeded_from_the_generator,
+            "Called twice with one generator, you give the same split twice: only its seed is used. Draw from the "
+            "generator itself, so that it moves on.",
+            behaves=lambda trials: _some_other_seed_differs(trials)
+            and _all(
+                _named(trials, *DRAWN_CASES),
+                lambda t: _is_stratified(t.case, t.seen["labeled"])
+                and set(t.seen["times_labeled"].tolist()) == {0, DRAWS},
+            ),
         ),
         Mistake(
             "global_generator", from_the_global_generator,

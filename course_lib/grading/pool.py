@@ -151,10 +151,11 @@ def _grade(
         try:
             for task in tasks:
                 try:
-                    result, fault = worker.grade(task), None
+                    result = worker.grade(task)
                 except GraderFault as caught:
-                    result, fault = None, caught
-                settle(task, result, fault)
+                    settle(task, None, caught)
+                else:
+                    settle(task, result, None)
         finally:
             worker.close()
         return again

@@ -207,8 +207,8 @@ def stage_library(packages: Sequence[Path], target: Path) -> Path:
     judges = target / "course_lib" / "exercises" / "judges"
     judges.mkdir(mode=0o755)
     (judges / "__init__.py").write_text('"""Not here: a student\'s code never runs beside a judge."""\n')
-    for folder, _, _ in os.walk(target):
-        os.chmod(folder, 0o755)
+    for place, _, _ in os.walk(target):
+        os.chmod(place, 0o755)
     return target
 
 

@@ -166,11 +166,10 @@ def _cell(cell: Any) -> Cell:
         source = "".join(source)
     if not isinstance(source, str):
         raise Malformed("one of the notebook's cells has no text as its source.")
-    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
-    grade_id = nbgrader.get("grade_id")
-    tags = metadata.get("tags") if isinstance(metadata.get("tags"), list) else []
-    points = nbgrader.get("points")
+    metadata = _of(dict, cell.get("metadata"))
+    nbgrader = _of(dict, metadata.get("nbgrader"))
+    tags = _of(list, metadata.get("tags"))
+    grade_id, points = nbgrader.get("grade_id"), nbgrader.get("points")
     return Cell(
         kind=_kind(cell["cell_type"], nbgrader, tags),
         type=_clean(cell["cell_type"]),
@@ -178,8 +177,12 @@ def _cell(cell: Any) -> Cell:
         id=_clean(cell["id"]) if isinstance(cell.get("id"), str) else "",
         grade_id=_clean(grade_id) if isinstance(grade_id, str) else "",
         nbgrader=nbgrader,
-        points=float(points) if type(points) in (int, float) else 0.0,
+        points=float(points) if isinstance(points, (int, float)) else 0.0,
     )
+
+
+def _of(kind: type, value: Any) -> Any:
+    return value if isinstance(value, kind) else kind()
 
 
 def _kind(cell_type: str, nbgrader: dict[str, Any], tags: list[Any]) -> str:

@@ -13,6 +13,7 @@ another, and all that any of them can say is data.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import io
 import os
@@ -37,6 +38,7 @@ def main(settings: dict[str, Any], control: int) -> None:
     from course_lib.grading import transport
 
     sandbox = Sandbox(settings["level"], settings["stage"], settings["readable"])
+    _tidy_memory()  # before /proc is out of sight
     if os.fork():  # the child has one thread, whatever the libraries started: namespaces ask for that
         channel.close()
         with contextlib.suppress(BaseException):
@@ -48,7 +50,6 @@ def main(settings: dict[str, Any], control: int) -> None:
         transport.send(channel, {"ready": False, "reason": f"{type(fault).__name__}: {fault}"})
         os._exit(1)
     sandboxing.prctl(sandboxing.PR_SET_CHILD_SUBREAPER, 1)
-    _tidy_memory()
     transport.send(channel, {"ready": True, "level": sandbox.level, "landlock": sandboxing.landlock_version()})
     with contextlib.suppress(transport.Closed):
         _serve(channel, sandbox)
@@ -73,9 +74,10 @@ def _load() -> None:
     from course_lib.exercises import checking, observing
 
     exercises.units()
-    observing.CapturedOutput = CapturedOutput
-    checking.Checks._show = lambda self, exercise, fn: None  # a check in a cell of the student's own does nothing
-    checking.Checks.needs = lambda self, *names, borrow=False: None
+    observing.CapturedOutput = CapturedOutput  # type: ignore[misc, assignment]
+    # A check that a student calls in a cell of their own does nothing: there is no judge here.
+    checking.Checks._show = lambda self, exercise, fn: None  # type: ignore
+    checking.Checks.needs = lambda self, *names, borrow=False: None  # type: ignore
     _warm_up()
     _shell()
 
@@ -108,21 +110,25 @@ def _warm_up() -> None:
         observe_all(exercise, nothing, list(exercise.cases(0)), guard=False)
 
 
+_places: list[int] = []  # where whole huge pages of our memory lie; inside the sandbox it cannot be asked any more
+
+
 def _tidy_memory() -> None:
     """Makes forks cheap: no garbage collection of what is loaded, and huge pages where the kernel gives them."""
-    gc.collect()
-    gc.freeze()
     import ctypes
 
+    gc.collect()
+    gc.freeze()
+    huge = 2 << 20
+    if not _places:
+        with contextlib.suppress(OSError), open("/proc/self/maps") as file:
+            for low, high in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0", file.read(), re.M):
+                _places.extend(range(-(-int(low, 16) // huge) * huge, int(high, 16) // huge * huge, huge))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    huge = 2 << 20
-    with contextlib.suppress(OSError), open("/proc/self/maps") as file:
-        ranges = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0", file.read(), re.M)
-        for low, high in ((int(a, 16), int(b, 16)) for a, b in ranges):
-            for address in range(-(-low // huge) * huge, high // huge * huge, huge):
-                if libc.madvise(address, huge, 25) and ctypes.get_errno() == 22:  # MADV_COLLAPSE; no such advice
-                    return
+    for address in _places:
+        if libc.madvise(address, huge, 25) and ctypes.get_errno() == 22:  # MADV_COLLAPSE; no such advice here
+            return
 
 
 def _serve(channel: socket.socket, sandbox: Sandbox) -> None:
@@ -131,7 +137,7 @@ def _serve(channel: socket.socket, sandbox: Sandbox) -> None:
     while True:
         request, descriptors = transport.receive_with_descriptors(channel)
         if request["op"] == "unit":
-            _fork(lambda descriptors=descriptors, request=request: _unit(request, descriptors, sandbox), channel)
+            _fork(functools.partial(_unit, request, descriptors, sandbox), channel)
         elif request["op"] == "submission":
             _start_submission(request, descriptors, sandbox, channel)
         for descriptor in descriptors:
@@ -166,8 +172,7 @@ def _unit(request: dict[str, Any], descriptors: list[int], sandbox: Sandbox) -> 
         if error:
             problem = f"{error['type']}: {error['text']}"
             break
-    gc.collect()
-    gc.freeze()
+    _tidy_memory()
     transport.send(channel, {"problem": problem})
     with contextlib.suppress(transport.Closed):
         _serve(channel, sandbox)

@@ -73,8 +73,8 @@ def grade_command(
     """Grade SUBMISSIONS, a folder student/unit/notebook.ipynb or a zip of one, in a sandbox.
 
     A score can come only from code that gives the right values on inputs it has never seen; whose code it is, the
-    grader cannot tell. What is graded already is not graded again. Ends with 0 when everything was graded, with 1 when some notebook could
-    not be read or graded, with 2 when nothing was done.
+    grader cannot tell. What is graded already is not graded again. Ends with 0 when everything was graded, with 1 when
+    some notebook could not be read or graded, with 2 when nothing was done.
     """
     report = run(
         submissions, units=units, workers=workers, shard=shard, isolation=isolation, out=out, release=release,

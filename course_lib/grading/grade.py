@@ -27,11 +27,11 @@ import torch
 
 import course_lib
 from course_lib import exercises as registry
-from course_lib.exercises import observing
+from course_lib.exercises import judging
 from course_lib.exercises.contract import Case, Exercise, Judge
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, register
-from course_lib.exercises.observing import Failure, Observation
+from course_lib.exercises.observing import Failure, Observation, observe_all
 from course_lib.grading import results, sandbox, transport
 from course_lib.grading.sandbox import IsolationError, Limits
 from course_lib.grading.submission import Malformed, Parsed, Released, Submission, parse
@@ -364,38 +364,35 @@ def _same_each_time(text: Any) -> str:
 
 @dataclass(frozen=True)
 class Bench:
-    """An exercise as it is judged here: its hidden cases, and its judge with what it computes kept."""
+    """An exercise as it is judged here: its hidden cases, and what the judge's own functions give on them."""
 
     exercise: Exercise
     judge: Judge
     cases: tuple[Case, ...]
+    known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def remembering(self) -> Iterator[None]:
+        """While open, the reference and the known mistakes run once a case: the cases are the same for everyone."""
+
+        def remembered(exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
+            for case in cases:
+                if (fn, case.name) not in self.known:
+                    self.known[fn, case.name] = observe_all(exercise, fn, [case], guard=False)[0]
+            return [self.known[fn, case.name] for case in cases]
+
+        judging.observe_all = remembered  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            judging.observe_all = observe_all
 
 
 @functools.cache
 def bench(name: str, secret: bytes) -> Bench:
-    """The exercise with its hidden cases; the reference and the known mistakes run once for the whole class."""
+    """The exercise with its hidden cases, the same for the whole class."""
     exercise = registry.exercise_named(name)
-    judge = registry.judge_of(exercise)
-    cases = tuple(exercise.cases(results.seed_for(secret, name)))
-    return Bench(dataclasses.replace(exercise, observe=_remembering(exercise.observe)), judge, cases)
-
-
-def _remembering(observe: Any) -> Any:
-    """`observe` that runs each of the judge's own functions once a case; the cases are the same for everyone."""
-    known: dict[tuple[Any, str], Any] = {}
-
-    def remembered(fn: Any, case: Case) -> Any:
-        if (fn, case.name) not in known:
-            try:
-                known[fn, case.name] = True, observe(fn, case)
-            except Exception as fault:
-                known[fn, case.name] = False, fault
-        worked, value = known[fn, case.name]
-        if not worked:
-            raise value
-        return value
-
-    return remembered
+    return Bench(exercise, registry.judge_of(exercise), tuple(exercise.cases(results.seed_for(secret, name))))
 
 
 def observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Observation]:
@@ -438,7 +435,7 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dict[str, Any]:
     try:
-        with _nothing_captured():
+        with place.remembering():
             result = judge_observations(place.exercise, place.judge, observed)
     except Exception as fault:  # the judge's own fault: nobody else's grade may depend on it
         message = Message("contract.judge_failed", {"text": f"{type(fault).__name__}: {fault}"[:300]})
@@ -450,23 +447,6 @@ def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dic
         record["verdict"] = "memory"
         record["message"] = {"id": "grading.memory", "fields": {"megabytes": limits.memory_bytes >> 20}}
     return record
-
-
-@contextlib.contextmanager
-def _nothing_captured() -> Iterator[None]:
-    """While open, `observe_all` takes output as it comes: the judge's own functions print nothing."""
-
-    class Output(contextlib.nullcontext):  # type: ignore[type-arg]
-        text = ""
-
-        def __enter__(self) -> Output:
-            return self
-
-    before, observing.CapturedOutput = observing.CapturedOutput, Output  # type: ignore[misc, assignment]
-    try:
-        yield
-    finally:
-        observing.CapturedOutput = before  # type: ignore[misc]
 
 
 def _record(result: Result) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def _observe_autoencoder(make: Callable[..., Any], case: Case) -> Values:
     model.eval()
     with torch.no_grad():
         codes = model.encode(images)
-        seen = {"x_hat": model(images), "codes": codes, "decoded": model.decode(codes)}
+        seen = {"x_hat": model(images), "codes": codes}
+        model.encode(torch.zeros_like(images))  # a decoder that peeks at what the encoder saw last now shows
+        seen["decoded"] = model.decode(codes)
         loud = copy.deepcopy(model)
         for parameter in loud.parameters():
             parameter.mul_(_AMPLIFY)
@@ -329,6 +331,13 @@ denoising_loss = Exercise(
 # --- a network with state, for 1.5 and 1.6 --------------------------------------------------------------------------
 
 
+class _Diary(list):
+    """A list that copies of its owner go on writing into: an answer may work on a copy of the network."""
+
+    def __deepcopy__(self, memo: Any) -> _Diary:
+        return self
+
+
 class _Stateful(nn.Module):
     """Batch normalization and dropout, which behave differently in train mode, and a record of every call."""
 
@@ -342,10 +351,10 @@ class _Stateful(nn.Module):
         with torch.no_grad():
             for p in self.parameters():
                 p.copy_(torch.randn(p.shape, generator=generator) * 0.5)
-            self.norm.running_mean.copy_(torch.randn(out_channels, generator=generator) * 0.2)
-            self.norm.running_var.copy_(torch.rand(out_channels, generator=generator) + 0.5)
-        self.batch_sizes: list[int] = []
-        self.modes: list[str] = []
+            self.norm.get_buffer("running_mean").copy_(torch.randn(out_channels, generator=generator) * 0.2)
+            self.norm.get_buffer("running_var").copy_(torch.rand(out_channels, generator=generator) + 0.5)
+        self.batch_sizes: list[int] = _Diary()
+        self.modes: list[str] = _Diary()
 
     def forward(self, x: Tensor) -> Tensor:
         self.batch_sizes.append(len(x))
@@ -357,9 +366,9 @@ class _Stateful(nn.Module):
         """Where it stands after a call: raw values."""
         return {
             "mode_after": _mode(self),
-            "modes": self.modes,
-            "batch_sizes": self.batch_sizes,
-            "running_mean_after": self.norm.running_mean.clone(),
+            "modes": list(self.modes),
+            "batch_sizes": list(self.batch_sizes),
+            "running_mean_after": self.norm.get_buffer("running_mean").clone(),
             "weights_require_grad_after": [int(p.requires_grad) for p in self.parameters()],
             "gradients_after": [int(p.grad is not None) for p in self.parameters()],
             "grad_mode_after": int(torch.is_grad_enabled()),

@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from course_lib import settings
+
 FOLDER = ".progress"
 TRIES_BEFORE_SOLUTION = 3
 
@@ -30,8 +32,16 @@ def work_folder(start: Path | None = None) -> Path | None:
     named = os.environ.get("COURSE_WORK", "").strip()
     if named:
         return Path(named).expanduser()
-    here = (start or Path.cwd()).resolve()
-    return next((folder for folder in (here, *here.parents) if folder.name == "work"), None)
+    try:
+        here = (start or Path.cwd()).resolve()
+    except FileNotFoundError:  # the notebook's folder was removed or replaced while its kernel ran
+        return None
+    for folder in (here, *here.parents):
+        if folder == settings.root():  # a project that lies in somebody's ~/work is not work of the course
+            return None
+        if folder.name == "work":
+            return folder
+    return None
 
 
 def read(folder: Path | None) -> dict[str, Standing]:

@@ -55,8 +55,7 @@ num_classes = len(data.class_names)
 # ## 1. The data
 #
 # The course draws its own pictures, called *glyphs*: small gray images of ten kinds of things, shifted, turned, faint,
-# noisy and cluttered. Nothing is downloaded. (`COURSE_DATASET=mnist` in the environment takes handwritten digits
-# instead; the notebook stays the same.)
+# noisy and cluttered. Nothing is downloaded. (`COURSE_DATASET=mnist` takes handwritten digits instead.)
 
 # %% tags=["demo"]
 print(f"{data.name}: {len(data):,} images of shape {tuple(data.images.shape[1:])} to learn from, {len(test):,} to test")
@@ -328,9 +327,8 @@ else:
 view
 
 # %% [markdown]
-# Move the threshold (without a live kernel, read the picture as it stands). Most right answers come with little doubt,
-# most wrong ones with much. So a network that may refuse the doubtful images is right more often about the others. Unit
-# 07 builds a method on this.
+# Move the threshold. Most right answers come with little doubt, most wrong ones with much. So a network that may refuse
+# the doubtful images is right more often about the others.
 #
 # ## 6. Few labels
 #
@@ -383,9 +381,10 @@ for budget in tqdm(budgets, desc="labels a class"):
     print(f"{budget:2} labels a class, {len(rest):,} images without: {mine[budget][0]:.1%}")
 
 # %% [markdown]
-# One seed is an anecdote: with one label a class, much depends on which image that is. The next figure sets yours
-# beside {{ result("label_curve", "scratch@10").n }} recorded seeds and an honest control: the same encoder, random and
-# frozen, with only a linear layer trained on top.
+# One seed is an anecdote: at ten labels a class, {{ result("label_curve", "scratch@10").n }} recorded draws range from
+# {{ result("label_curve", "scratch@10").values | min | pct }} to
+# {{ result("label_curve", "scratch@10").values | max | pct }}. The next figure sets yours beside them and beside an
+# honest control: the same encoder, random and frozen, with only a linear layer trained on top.
 
 # %% tags=["demo"]
 check.needs("accuracy", "evaluate", "train_step", "few_label_split")
@@ -403,8 +402,9 @@ plots.show(plots.label_curve(shown, title=f"What labels buy (recorded on {name})
 # {{ result("label_curve", "scratch@50") | pm(percent=true) }}, with ten
 # {{ result("label_curve", "scratch@10") | pm(percent=true) }}, with one
 # {{ result("label_curve", "scratch@1") | pm(percent=true) }}; all labels give
-# {{ result("label_curve", "full_labels") | pm(percent=true) }}. Random, frozen features with a linear layer come to
-# {{ result("label_curve", "random_probe@10") | pm(percent=true) }} at ten.
+# {{ result("label_curve", "full_labels") | pm(percent=true) }}. With one label a class even the nearest neighbor on
+# pixels does better ({{ result("label_curve", "pixels_knn@1").mean | pct }}). Random, frozen features with a linear
+# layer come to {{ result("label_curve", "random_probe@10") | pm(percent=true) }} at ten.
 #
 # **The gap between the black line and the dashed one, at five or ten labels, is what this course is about.** The images
 # are there, by the thousand; only their labels are missing.
@@ -477,7 +477,7 @@ print(evaluate(colleagues_model, test_batches))
 # A network that is being used, not trained, would leave in train mode, and its next prediction would depend on the
 # batch.</details>
 #
-# <details><summary>3. Why is one test set of 2,000 images enough, but one draw of two labels a class is not?</summary>
+# <details><summary>3. Why is one test set of 2,000 images enough, but one draw of ten labels a class is not?</summary>
 # Other test images change the result by about a point. Other labeled images change the network itself.</details>
 #
 # <details><summary>4. May you choose the number of steps by test accuracy?</summary>

@@ -27,7 +27,6 @@ import copy
 import math
 
 import torch
-from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional as F
 
@@ -57,6 +56,8 @@ print(f"{data.name}: {len(data):,} images of shape {image_shape} to learn from, 
 # **Predict**: with 32 numbers an image, will you be able to tell the shapes? Will the clutter survive?
 
 # %% tags=["demo"]
+from sklearn.decomposition import PCA
+
 pca = PCA(code_dim, random_state=0).fit(as_float(data.images).flatten(1).numpy())
 
 
@@ -179,7 +180,7 @@ def new_autoencoder(seed=0):
 
 def train(model, images, loss_fn, title, *, steps=steps, batch_size=128, lr=2e-3):
     batches = Batches(images, batch_size=batch_size, shuffle=True, generator=torch.Generator().manual_seed(0))
-    line = {"baseline": pca_error, "baseline_label": "PCA (test images)"} if loss_fn is copy_loss else {}
+    line = {"baseline": pca_error, "baseline_label": f"PCA, {code_dim} numbers"} if loss_fn is copy_loss else {}
     curve = plots.live_curve(steps, y_label="squared error an image", title=title, **line)
     fit(model, batches, loss_fn, steps=steps, lr=lr, label=title, on_step=curve)
     return model
@@ -549,8 +550,10 @@ other_error, other = distances.min(dim=1)
 print(f"another class is closer than the moved image itself: {(other_error < own_error).float().mean():.0%} of images")
 rows = torch.cat([some[:6], moved[:6], train_images[other[:6]]])
 errors = [""] * 6 + [f"{e:.0f}" for e in own_error[:6]] + [f"{e:.0f}" for e in other_error[:6]]
-alt = f"Six test images; the same moved by three pixels, errors {errors[6:12]}; another class, errors {errors[12:]}."
-plots.show(plots.image_grid(rows, captions=errors, columns=6, title="Below: squared error to the first row", alt=alt))
+alt = "Six test images; moved by three pixels, errors {}, {}, {}, {}, {}, {}; another class: {}, {}, {}, {}, {}, {}."
+plots.show(plots.image_grid(
+    rows, captions=errors, columns=6, title="Below: squared error to the first row", alt=alt.format(*errors[6:])
+))  # fmt: skip
 
 # %% [markdown]
 # Rows: test images, the same images moved, the nearest of another class. Recorded, another class is *closer* for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -72,6 +73,31 @@ class ModuleDict(Base):
     def __init__(self, image_shape, code_dim):
         super().__init__(image_shape, code_dim)
         self.parts = nn.ModuleDict({"down": self.encoder, "up": self.decoder})
+
+
+class PeeksAtTheEncoder(Base):
+    """A way round the code that a look at one forward pass does not show: decode uses what encode left behind."""
+
+    def encode(self, images):
+        self.left_behind = images.mean()
+        return self.encoder(images)
+
+    def decode(self, codes):
+        return (self.decoder(codes) + self.left_behind).sigmoid()
+
+
+class LayersInLists(Base):
+    """Parameters that have gradients, and that the optimizer never sees."""
+
+    def __init__(self, image_shape, code_dim):
+        nn.Module.__init__(self)
+        self.pair = list(fully_connected(image_shape, code_dim))
+
+    def encode(self, images):
+        return self.pair[0](images)
+
+    def decode(self, codes):
+        return self.pair[1](codes).sigmoid()
 
 
 def loss_by_module(x_hat, images):
@@ -194,6 +220,30 @@ def one_image_at_a_time(encoder, images, batch_size):
     return features
 
 
+def in_so_many_parts(encoder, images, batch_size):
+    mode = encoder.training
+    with torch.no_grad():
+        features = torch.cat([encoder.eval()(b) for b in torch.chunk(images, batch_size)])
+    encoder.train(mode)
+    return features
+
+
+def on_a_copy(encoder, images, batch_size):
+    frozen = copy.deepcopy(encoder).eval()
+    with torch.no_grad():
+        return torch.cat([frozen(b) for b in images.split(batch_size)])
+
+
+def goes_backward(model, images, corrupt, loss_fn):
+    loss = loss_fn(model(corrupt(images)), images)
+    loss.sum().backward()
+    return loss
+
+
+def noise_cut_first(images, noise, *, generator):
+    return images + torch.clip(noise * torch.randn(images.shape, generator=generator).to(images), min=0)
+
+
 def at_rest(score):
     def scored(model, images):
         mode = model.training
@@ -214,6 +264,12 @@ CASES = [
     ("Autoencoder", ReshapedTo784, "hard_coded_size"),
     ("Autoencoder", CodeOfTwiceTheSize, "wide_code"),
     ("Autoencoder", ModuleDict, None),
+    ("Autoencoder", PeeksAtTheEncoder, "skips_the_code"),
+    ("Autoencoder", LayersInLists, "plain_list"),
+    ("corrupt", noise_cut_first, "cut_too_early"),
+    ("denoising_loss", goes_backward, "backward_inside"),
+    ("extract_features", in_so_many_parts, "batch_size_as_a_count"),
+    ("extract_features", on_a_copy, None),
     ("reconstruction_loss", loss_by_module, "mean_of_everything"),
     ("reconstruction_loss", distance_squared, "sum_of_everything"),
     ("reconstruction_loss", detached_at_the_end, "cut_from_the_graph"),
@@ -238,6 +294,7 @@ CASES = [
     ("extract_features", one_image_at_a_time, None),
     ("anomaly_score", at_rest(lambda y, x: F.mse_loss(y, x, reduction="none").mean((1, 2, 3))), "mean_over_pixels"),
     ("anomaly_score", at_rest(lambda y, x: 1 / (1 + (y - x).square().flatten(1).sum(1))), "upside_down"),
+    ("anomaly_score", at_rest(lambda y, x: (y - x).square().sum((2, 3))), "map_of_pixels"),
     ("anomaly_score", at_rest(lambda y, x: F.mse_loss(y, x)), "one_score_for_the_batch"),
     ("anomaly_score", lambda m, x: (m(x) - x).detach().square().flatten(1).sum(1), "scored_in_train_mode"),
     ("anomaly_score", at_rest(lambda y, x: torch.linalg.vector_norm(y - x, dim=(1, 2, 3)) ** 2), None),

@@ -228,6 +228,23 @@ def test_progress_is_kept_inside_work_and_nowhere_else(checks, tmp_path, monkeyp
     assert (standing.state, standing.best, standing.score, standing.tries) == ("right", 3, 0, 3)
 
 
+def test_a_project_inside_somebodys_work_folder_keeps_no_progress_there(tmp_path, monkeypatch):
+    root = tmp_path / "work" / "course"
+    for name in ("notebooks/98_toy", "work/98_toy"):
+        (root / name).mkdir(parents=True)
+    monkeypatch.setenv("COURSE_ROOT", str(root))
+    assert progress.work_folder(root / "notebooks/98_toy") is None
+    assert progress.work_folder(root / "work/98_toy") == root / "work"
+
+
+def test_a_check_survives_that_its_folder_is_gone(checks, tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert checks.double(lambda x: 2 * x) == 3
+
+
 def test_a_damaged_record_or_a_read_only_folder_costs_no_check(checks, tmp_path, monkeypatch):
     folder = tmp_path / "work" / ".progress"
     folder.mkdir(parents=True)

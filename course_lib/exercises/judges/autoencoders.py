@@ -254,6 +254,51 @@ class SquashedOutside(nn.Module):
         return torch.sigmoid(self.decode(self.encode(images)))
 
 
+class PairOfTwo(nn.Module):
+    def __init__(self, image_shape, code_dim):
+        super().__init__()
+        num_pixels = math.prod(image_shape)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(num_pixels, 128), nn.ReLU(), nn.Linear(128, code_dim))
+        self.decoder = nn.Sequential(
+            nn.Linear(code_dim, 128), nn.ReLU(), nn.Linear(128, num_pixels), nn.Sigmoid()
+        )
+        self.image_shape = image_shape
+
+    def encode(self, images):
+        return self.encoder(images)
+
+    def decode(self, codes):
+        return self.decoder(codes).reshape(len(codes), *self.image_shape)
+
+    def forward(self, images):
+        codes = self.encode(images)
+        return self.decode(codes), codes
+
+
+class NeverDark(nn.Module):
+    def __init__(self, image_shape, code_dim):
+        super().__init__()
+        num_pixels = math.prod(image_shape)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(num_pixels, 128), nn.ReLU(), nn.Linear(128, code_dim))
+        self.decoder = nn.Sequential(
+            nn.Linear(code_dim, 128),
+            nn.ReLU(),
+            nn.Linear(128, num_pixels),
+            nn.ReLU(),
+            nn.Sigmoid(),
+            nn.Unflatten(1, tuple(image_shape)),
+        )
+
+    def encode(self, images):
+        return self.encoder(images)
+
+    def decode(self, codes):
+        return self.decoder(codes)
+
+    def forward(self, images):
+        return self.decode(self.encode(images))
+
+
 class PlainList(nn.Module):
     def __init__(self, image_shape, code_dim):
         super().__init__()
@@ -436,6 +481,15 @@ Autoencoder = Judge(
     ),
     mistakes=(
         Mistake(
+            "pair_of_two", PairOfTwo,
+            "`forward` gives back several things at once. Return the reconstruction alone: whoever wants the codes "
+            "calls `encode`.",
+            behaves=lambda trials: any(
+                isinstance(t.seen.get("x_hat"), list) or (t.error and "'tuple' and 'Tensor'" in t.error.text)
+                for t in trials
+            ),
+        ),
+        Mistake(
             "flat_output", FlatOutput,
             "Your `x_hat` is a flat vector for each image. Give it the images' own shape again at the end of the "
             "decoder.",
@@ -451,7 +505,9 @@ Autoencoder = Judge(
             "hard_coded_size", HardCodedSize,
             "It works for one image shape only: a size such as 784 is written into a layer. Compute it from "
             "`image_shape`.",
-            behaves=lambda trials: not _behaves_view(trials) and _behaves_hard_coded(trials),
+            behaves=lambda trials: not _behaves_view(trials)
+            and not _behaves_plain_list(trials)
+            and _behaves_hard_coded(trials),
         ),
         Mistake(
             "view_of_strides", ViewOfStrides,
@@ -488,6 +544,14 @@ Autoencoder = Judge(
             "`forward` differs from `decode(encode(images))`: something reaches the output around the code. Then the "
             "code need not hold anything.",
             behaves=_behaves_skip,
+        ),
+        Mistake(
+            "never_dark", NeverDark,
+            "No pixel is ever darker than one half: an activation cuts negative values off just before they are "
+            "squashed. Squash the last layer's values as they come.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: bool((torch.cat([t.seen["x_hat"], t.seen["x_hat_of_large_weights"]]) >= 0.5).all())
+            ),
         ),
         Mistake(
             "clamped", Clamped,
@@ -589,6 +653,14 @@ def _loss_ratio(trials: Sequence[Trial], expected_ratio) -> bool:
     )
 
 
+def root_of_the_mean(x_hat, images):
+    return F.mse_loss(x_hat, images).sqrt()
+
+
+def summed_over_one_axis(x_hat, images):
+    return ((x_hat - images) ** 2).sum(dim=1).mean()
+
+
 reconstruction_loss = Judge(
     reference=_reference_loss,
     criteria=(
@@ -634,6 +706,11 @@ reconstruction_loss = Judge(
             "for.",
         ),
         Mistake(
+            "root_of_the_mean", root_of_the_mean,
+            "You average over everything and take a square root. Neither is asked for: sum the squares of each image, "
+            "then take the mean over images.",
+        ),
+        Mistake(
             "signed_error", signed_error,
             "You sum first and square afterwards, so errors of opposite sign cancel. Square every pixel's error, then "
             "sum.",
@@ -659,6 +736,14 @@ reconstruction_loss = Judge(
             "channels_averaged", channels_averaged,
             "You average over channels. Each channel's pixels belong to the image: flatten everything after the batch "
             "dimension, then sum.",
+        ),
+        Mistake(
+            "summed_over_one_axis", summed_over_one_axis,
+            "You sum over one axis only, and the mean then runs over the others as well as over images. Everything "
+            "after the batch dimension belongs to the image: flatten it, then sum.",
+            behaves=lambda trials: any(
+                _loss_ratio(trials, lambda x, axis=axis: x.shape[axis] / x[0].numel()) for axis in (1, 2, 3)
+            ),
         ),
         Mistake(
             "halved", halved,
@@ -882,6 +967,81 @@ def _behaves_global(trials: Sequence[Trial]) -> bool:
     )
 
 
+def cut_too_early(images, noise, *, generator):
+    epsilon = torch.randn(images.shape, generator=generator).to(images)
+    return images + (noise * epsilon).clamp(0, 1)
+
+
+def only_brighter(images, noise, *, generator):
+    epsilon = torch.randn(images.shape, generator=generator).abs().to(images)
+    return (images + noise * epsilon).clamp(0, 1)
+
+
+def stretched(images, noise, *, generator):
+    noisy = images + noise * torch.randn(images.shape, generator=generator).to(images)
+    return (noisy - noisy.min()) / (noisy.max() - noisy.min())
+
+
+def blended(images, noise, *, generator):
+    epsilon = torch.randn(images.shape, generator=generator).to(images)
+    return ((1 - noise) * images + noise * epsilon).clamp(0, 1)
+
+
+def masked(images, noise, *, generator):
+    keep = torch.rand(images.shape, generator=generator).to(images) >= noise
+    return images * keep
+
+
+def not_scaled(images, noise, *, generator):
+    epsilon = torch.randn(images.shape, generator=generator).to(images)
+    return (images + epsilon).clamp(0, 1)
+
+
+def _behaves_stretched(trials: Sequence[Trial]) -> bool:
+    return _for_uncut(trials, lambda t: t.seen["corrupted"].min() == 0 and t.seen["corrupted"].max() == 1) and any(
+        t.case.name == "no_noise" and _residual(t.case, t.seen).any() for t in _ok(trials)
+    )
+
+
+def _behaves_not_scaled(trials: Sequence[Trial]) -> bool:
+    return any(t.case.name == "no_noise" and _residual(t.case, t.seen).std() > 0.2 for t in _ok(trials)) and _for_uncut(
+        trials, lambda t: float(((t.seen["corrupted"] == 0) | (t.seen["corrupted"] == 1)).double().mean()) > 0.4
+    )
+
+
+def _behaves_masked(trials: Sequence[Trial]) -> bool:
+    def kept_or_black(t: Trial) -> bool:
+        seen, black = t.seen["corrupted"], t.seen["corrupted"] == 0
+        return bool((black | (seen == t.case.inputs["images"])).all() and black.any())
+
+    return _for_uncut(trials, kept_or_black)
+
+
+def _behaves_cut_too_early(trials: Sequence[Trial]) -> bool:
+    def half_is_untouched(t: Trial) -> bool:
+        residual = _residual(t.case, t.seen)
+        return bool((residual > -1e-6).all()) and 0.4 < float((residual.abs() < 1e-9).double().mean()) < 0.6
+
+    return _for_uncut(trials, half_is_untouched)
+
+
+def _behaves_only_brighter(trials: Sequence[Trial]) -> bool:
+    def beyond_uniform(t: Trial) -> bool:
+        residual = _residual(t.case, t.seen)
+        return bool((residual > -1e-6).all() and residual.max() > 1.5 * t.case.inputs["noise"])
+
+    return _for_uncut(trials, beyond_uniform)
+
+
+def _behaves_blended(trials: Sequence[Trial]) -> bool:
+    def darker(t: Trial) -> bool:
+        expected = float(t.case.inputs["images"].mean())
+        shift = -float(_residual(t.case, t.seen).mean()) / t.case.inputs["noise"]
+        return abs(shift - expected) < 0.2 and abs(_spread(t.case, t.seen) - 1) < 0.2
+
+    return _for_uncut(trials, darker)
+
+
 corrupt = Judge(
     reference=_reference_corrupt,
     criteria=(
@@ -934,6 +1094,42 @@ corrupt = Judge(
             "noise_only", noise_only,
             "Only noise comes back: the images themselves are lost. Add the noise to them.",
             behaves=lambda trials: _for_uncut(trials, lambda t: float(_residual(t.case, t.seen).mean()) < -0.2),
+        ),
+        Mistake(
+            "stretched", stretched,
+            "You stretch the result until it fills [0, 1], so the contrast of every image hangs on the batch's most "
+            "extreme pixels. Leave values inside the range as they are; only what leaves it is cut off.",
+            behaves=_behaves_stretched,
+        ),
+        Mistake(
+            "not_scaled", not_scaled,
+            "The strength of your noise does not depend on `noise`: even at 0 the images are corrupted. Scale the "
+            "random numbers by it.",
+            behaves=_behaves_not_scaled,
+        ),
+        Mistake(
+            "masked", masked,
+            "You switch some pixels off and leave the others clean. That is another corruption; here every pixel is "
+            "moved a little, up or down.",
+            behaves=_behaves_masked,
+        ),
+        Mistake(
+            "cut_too_early", cut_too_early,
+            "You cut the noise off before it is added, so its negative half is lost. Add it first; it is the sum that "
+            "is cut off.",
+            behaves=_behaves_cut_too_early,
+        ),
+        Mistake(
+            "only_brighter", only_brighter,
+            "Your noise is never negative, so images only become brighter. Leave the signs of the random numbers as "
+            "they are drawn.",
+            behaves=_behaves_only_brighter,
+        ),
+        Mistake(
+            "blended", blended,
+            "The images become darker before the noise is added, as in a blend of the two. The image keeps its full "
+            "strength; the noise comes on top.",
+            behaves=_behaves_blended,
         ),
         Mistake(
             "uniform_noise", uniform_noise,
@@ -1076,6 +1272,41 @@ def _in_all(trials: Sequence[Trial], predicate) -> bool:
     return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
 
 
+def output_ignored(model, images, corrupt, loss_fn):
+    noisy = corrupt(images)
+    model(noisy)
+    return loss_fn(noisy, images)
+
+
+def two_losses(model, images, corrupt, loss_fn):
+    return loss_fn(model(corrupt(images)), images) + loss_fn(model(images), images)
+
+
+def backward_inside(model, images, corrupt, loss_fn):
+    loss = loss_fn(model(corrupt(images)), images)
+    loss.backward()
+    return loss
+
+
+def corrupted_in_a_row(model, images, corrupt, loss_fn):
+    noisy = corrupt(images)
+    return loss_fn(model(corrupt(noisy)), images)
+
+
+def rescaled_loss(model, images, corrupt, loss_fn):
+    return loss_fn(model(corrupt(images)), images) / images.numel()
+
+
+def _behaves_rescaled(trials: Sequence[Trial]) -> bool:
+    return _in_all(
+        trials,
+        lambda t: _model_saw(t, "corrupted")
+        and _target_is(t, "clean")
+        and len(t.seen["compared"]) == 1
+        and close(_compared(t)[0], t.expected["compared"][0][0]),
+    ) and _any(trials, lambda t: not close(t.seen["loss"], t.expected["loss"]) and t.seen["gradient"].any())
+
+
 denoising_loss = Judge(
     reference=_reference_denoising,
     criteria=(
@@ -1094,6 +1325,39 @@ denoising_loss = Judge(
         ),
     ),
     mistakes=(
+        Mistake(
+            "backward_inside", backward_inside,
+            "You call `backward()` inside, so whoever gets your loss cannot call it again. Return the loss; going "
+            "backward and stepping is the training loop's part.",
+            behaves=lambda trials: any(t.error and "graph a second time" in t.error.text for t in trials),
+        ),
+        Mistake(
+            "two_losses", two_losses,
+            "You call `loss_fn` more than once and put the results together. One comparison is enough: denoised "
+            "against clean.",
+            behaves=lambda trials: _in_all(trials, lambda t: len(t.seen["compared"]) > 1),
+        ),
+        Mistake(
+            "corrupted_in_a_row", corrupted_in_a_row,
+            "The images are corrupted twice in a row, so the model gets more noise than the caller chose. Once is "
+            "enough.",
+            behaves=lambda trials: _in_all(
+                trials,
+                lambda t: len(t.seen["corrupted"]) > 1
+                and _is(t.seen["model_inputs"][0], t.seen["corrupted"][-1])
+                and _target_is(t, "clean"),
+            ),
+        ),
+        Mistake(
+            "output_ignored", output_ignored,
+            "You call the model but do not use what it returns: `loss_fn` gets the corrupted images instead. Compare "
+            "the model's output.",
+            behaves=lambda trials: _in_all(
+                trials,
+                lambda t: bool(t.seen["model_inputs"] and t.seen["corrupted"])
+                and _is(_compared(t)[0], t.seen["corrupted"][0]),
+            ),
+        ),
         Mistake(
             "noisy_target", noisy_target,
             "You compare the output with the corrupted images, so the model is taught to copy the noise. The target "
@@ -1138,13 +1402,21 @@ denoising_loss = Judge(
         Mistake(
             "model_skipped", model_skipped,
             "The model is never called: you measure how strong the noise is.",
-            behaves=lambda trials: _in_all(trials, lambda t: not t.seen["model_inputs"]),
+            behaves=lambda trials: _in_all(trials, lambda t: bool(t.seen["compared"]) and not t.seen["model_inputs"]),
+        ),
+        Mistake(
+            "rescaled_loss", rescaled_loss,
+            "You change what `loss_fn` gives back, by a factor or an average. It has reduced over pixels and images "
+            "already: return its value as it is.",
+            behaves=_behaves_rescaled,
         ),
         Mistake(
             "own_loss", own_loss,
             "You did not use `loss_fn`. Whoever calls this function chooses how errors are measured; pass them on to "
             "it.",
-            behaves=lambda trials: _in_all(trials, lambda t: not t.seen["compared"]),
+            behaves=lambda trials: _in_all(
+                trials, lambda t: isinstance(t.seen["loss"], Tensor) and not t.seen["compared"]
+            ),
         ),
         Mistake(
             "left_in_eval_mode", left_in_eval_mode,
@@ -1314,6 +1586,62 @@ def _behaves_reordered(trials: Sequence[Trial]) -> bool:
     return _in_all(trials, reordered)
 
 
+def batch_size_as_a_count(encoder, images, batch_size):
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        features = torch.cat([encoder(batch) for batch in images.chunk(batch_size)])
+    encoder.train(was_training)
+    return features
+
+
+def only_the_first_batch(encoder, images, batch_size):
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        for batch in images.split(batch_size):
+            features = encoder(batch)
+            encoder.train(was_training)
+            return features
+
+
+def list_of_batches(encoder, images, batch_size):
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        features = [encoder(batch) for batch in images.split(batch_size)]
+    encoder.train(was_training)
+    return features
+
+
+def restored_too_early(encoder, images, batch_size):
+    was_training = encoder.training
+    encoder.eval()
+    features = []
+    with torch.no_grad():
+        for batch in images.split(batch_size):
+            features.append(encoder(batch))
+            encoder.train(was_training)
+    return torch.cat(features)
+
+
+def joined_side_by_side(encoder, images, batch_size):
+    was_training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        features = torch.cat([encoder(batch) for batch in images.split(batch_size)], dim=1)
+    encoder.train(was_training)
+    return features
+
+
+def _behaves_count(trials: Sequence[Trial]) -> bool:
+    def in_that_many(t: Trial) -> bool:
+        chunks = t.case.inputs["images"].chunk(t.case.inputs["batch_size"])
+        return t.seen["batch_sizes"] == [len(chunk) for chunk in chunks]
+
+    return _in_all(trials, in_that_many) and _any(trials, lambda t: t.seen["batch_sizes"] != t.expected["batch_sizes"])
+
+
 extract_features = Judge(
     reference=_reference_features,
     criteria=(
@@ -1339,12 +1667,49 @@ extract_features = Judge(
     ),
     mistakes=(
         Mistake(
+            "list_of_batches", list_of_batches,
+            "You give back a list of batches. Join them into one tensor with a row for each image.",
+            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["features"], list)),
+        ),
+        Mistake(
+            "restored_too_early", restored_too_early,
+            "The first batch goes through in eval mode, the others do not: the mode is put back inside the loop. Put "
+            "it back once, after the last batch.",
+            behaves=lambda trials: _any(
+                trials, lambda t: t.seen["modes"][:1] == ["eval"] and _calls_in_train_mode(t)
+            ),
+        ),
+        Mistake(
             "in_train_mode", in_train_mode,
             "The encoder works in train mode: dropout blanks features at random, and batch normalization goes on "
             "learning from the images you only wanted to look at. Switch to eval mode first.",
             behaves=lambda trials: _in_all(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" or _calls_in_train_mode(t)
             ),
+        ),
+        Mistake(
+            "only_the_first_batch", only_the_first_batch,
+            "Only the first batch comes back, and the others never reach the encoder. Does the `return` stand inside "
+            "the loop?",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: len(t.seen["batch_sizes"]) == 1 == t.seen["batch_sizes"][0] // len(t.seen["features"])
+            ) and _any(trials, lambda t: t.seen["batch_sizes"][0] < len(t.case.inputs["images"])),
+        ),
+        Mistake(
+            "joined_side_by_side", joined_side_by_side,
+            "The batches are joined side by side, so rows of different images run into one. Each image keeps a row of "
+            "its own: join along the first dimension.",
+            behaves=lambda trials: _any(
+                trials,
+                lambda t: t.seen["features"].ndim == 2
+                and t.seen["features"].shape[1] > t.case.inputs["feature_dim"],
+            ),
+        ),
+        Mistake(
+            "batch_size_as_a_count", batch_size_as_a_count,
+            "You cut the images into `batch_size` parts, so the parts grow with the data set. `batch_size` says how "
+            "many images go through at a time.",
+            behaves=_behaves_count,
         ),
         Mistake(
             "last_batch_dropped", last_batch_dropped,
@@ -1582,11 +1947,57 @@ def _score_ratio(trials: Sequence[Trial], ratio) -> bool:
 def _behaves_relative(trials: Sequence[Trial]) -> bool:
     def centered(t: Trial) -> bool:
         scores = t.seen["scores"].double()
-        return scores.shape == t.expected["scores"].shape and abs(float(scores.mean())) < 1e-3 * (
-            float(scores.abs().max()) + 1e-3
-        )
+        in_company = abs(float(scores.mean())) < 1e-3 * (float(scores.abs().max()) + 1e-3)
+        parts_of_a_whole = any(abs(float(value) - 1) < 1e-5 for value in (scores.max(), scores.mean(), scores.sum()))
+        return scores.shape == t.expected["scores"].shape and (in_company or parts_of_a_whole)
 
     return _in_all([t for t in trials if len(t.case.inputs["images"]) > 1], centered)
+
+
+def column_of_scores(model, images):
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        errors = ((model(images) - images) ** 2).flatten(1).sum(dim=1, keepdim=True)
+    model.train(was_training)
+    return errors
+
+
+def root_of_the_error(model, images):
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        errors = (model(images) - images).flatten(1).norm(dim=1)
+    model.train(was_training)
+    return errors
+
+
+def worst_pixel(model, images):
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        errors = ((model(images) - images) ** 2).flatten(1).max(dim=1).values
+    model.train(was_training)
+    return errors
+
+
+def one_number_a_pixel(model, images):
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        errors = ((model(images) - images) ** 2).flatten(1).sum(dim=0)
+    model.train(was_training)
+    return errors
+
+
+def model_frozen_for_good(model, images):
+    was_training = model.training
+    model.eval()
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    errors = ((model(images) - images) ** 2).flatten(1).sum(dim=1)
+    model.train(was_training)
+    return errors
 
 
 anomaly_score = Judge(
@@ -1615,6 +2026,14 @@ anomaly_score = Judge(
             behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["scores"], list)),
         ),
         Mistake(
+            "column_of_scores", column_of_scores,
+            "The numbers stand in a column `(N, 1)`. Subtract `(N,)` from that and PyTorch makes a square of it: drop "
+            "the last dimension.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: tuple(t.seen["scores"].shape) == (len(t.case.inputs["images"]), 1)
+            ),
+        ),
+        Mistake(
             "one_score_for_the_batch", one_score_for_the_batch,
             "You give back one number for the whole batch, so no image can be told from another. Leave out the mean "
             "over images.",
@@ -1629,8 +2048,17 @@ anomaly_score = Judge(
             ),
         ),
         Mistake(
+            "one_number_a_pixel", one_number_a_pixel,
+            "You sum over the images, so one number for each pixel is left. It is the other way round: sum over an "
+            "image's pixels, and keep the images apart.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: tuple(t.seen["scores"].shape[-1:]) == (t.case.inputs["images"][0].numel(),)
+            ),
+        ),
+        Mistake(
             "map_of_pixels", map_of_pixels,
-            "You give back an error for every pixel. Sum within each image, so that one number an image is left.",
+            "You give back several numbers for each image, such as one for every pixel or channel. Sum within the "
+            "image until one number is left.",
             behaves=lambda trials: _any(
                 trials, lambda t: isinstance(t.seen["scores"], Tensor) and t.seen["scores"].ndim > 1
             ),
@@ -1671,10 +2099,25 @@ anomaly_score = Judge(
             "You add up absolute errors. The squared error is asked for, as in your loss.",
         ),
         Mistake(
+            "root_of_the_error", root_of_the_error,
+            "You take a square root at the end. The ranking is the same, but the score asked for is the squared error, "
+            "in the same unit as your loss.",
+        ),
+        Mistake(
+            "worst_pixel", worst_pixel,
+            "Only the worst pixel of an image counts in your score. Every pixel's error belongs to it: sum them.",
+        ),
+        Mistake(
             "relative_to_the_batch", relative_to_the_batch,
             "You compare each image with the rest of its batch, so the same image gets another score in other "
             "company. An image's score must depend on that image alone.",
             behaves=_behaves_relative,
+        ),
+        Mistake(
+            "model_frozen_for_good", model_frozen_for_good,
+            "You switch `requires_grad` of the weights off, and it stays off: the model can never be trained again. A "
+            "measurement needs `torch.no_grad()` only.",
+            behaves=lambda trials: _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "scored_with_gradients", scored_with_gradients,

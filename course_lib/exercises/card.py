@@ -40,14 +40,14 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
         f'aria-label="{label}" style="{STYLE};border-left:8px solid {EDGES[result.state]}">',
         '<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap">'
         f"<strong>{html.escape(word)}</strong><span>{html.escape(title)}</span><span>{points}</span></div>",
-        f'<p style="margin:.5em 0">{_marked_up(message.render())}</p>',
+        f'<p style="margin:.5em 0">{marked_up(message.render())}</p>',
     ]
     if result.state in ("wrong", "error") and result.criteria:
         parts.append(_criteria(result))
     if result.printed:
         parts.append(_fold("What your code printed", f"<pre>{html.escape(result.printed)}</pre>"))
     if result.state != "right":
-        parts.append(_hints(exercise))
+        parts.append(hint_list(exercise))
     if result.state == "right" or standing.tries >= TRIES_BEFORE_SOLUTION:
         answer = solution(exercise)
         if answer:
@@ -62,17 +62,17 @@ def _criteria(result: Result) -> str:
         said = "met" if met else "not met"
         rows.append(
             f'<li style="list-style:none"><span aria-hidden="true">{MARKS[met]}</span> '
-            f"{_marked_up(criterion.title.render())}"
+            f"{marked_up(criterion.title.render())}"
             f" <em>({said}, {criterion.score:g} of {criterion.points:g})</em></li>"
         )
     return f'<ul aria-label="Criteria" style="margin:.3em 0;padding-left:.5em">{"".join(rows)}</ul>'
 
 
-def _hints(exercise: Exercise) -> str:
+def hint_list(exercise: Exercise) -> str:
     """Each hint is folded inside the one before, so that they open one at a time."""
     inner = ""
     for number, (name, text) in reversed(list(enumerate(exercise.hints, start=1))):
-        shown = f"<pre><code>{html.escape(text)}</code></pre>" if name == "Skeleton" else f"<p>{_marked_up(text)}</p>"
+        shown = f"<pre><code>{html.escape(text)}</code></pre>" if name == "Skeleton" else f"<p>{marked_up(text)}</p>"
         inner = _fold(f"Hint {number} of 3: {name.lower()}", shown + inner)
     return inner
 
@@ -82,7 +82,7 @@ def _fold(summary: str, body: str) -> str:
     return f'<details style="{style}"><summary style="cursor:pointer">{html.escape(summary)}</summary>{body}</details>'
 
 
-def _marked_up(text: str) -> str:
+def marked_up(text: str) -> str:
     """Escapes a sentence and shows what stands in backticks as code."""
     pieces = html.escape(text).split("`")
     if len(pieces) % 2 == 0:  # an odd backtick: show it as it is

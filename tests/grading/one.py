@@ -1,0 +1,31 @@
+"""Grades one notebook from a file in a process of its own, and prints the result; for tests that need another user."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import notebooks  # noqa: E402
+from conftest import LIMITS, SECRET  # noqa: E402
+
+from course_lib.grading import grade  # noqa: E402
+from course_lib.grading.submission import Submission, read_release  # noqa: E402
+
+
+def main(isolation: str, release: str, *files: str) -> None:
+    folder = str(HERE / "unit")
+    grade.use_exercise_folders([folder])
+    released = read_release(Path(release), notebooks.UNIT)[0]
+    options = grade.Options(isolation=isolation, limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
+    with grade.Zygote(options) as zygote:
+        for file in files:
+            one = Submission("ada", notebooks.UNIT, notebooks.UNIT, Path(file).read_bytes())
+            print(json.dumps(grade.grade_submission(zygote, released, one, key="k")))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,88 @@
+"""From the sandbox to the page a student reads: what was hidden stays hidden, whatever the submission tried."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import nbformat
+import notebooks
+import pytest
+from notebooks import RIGHT_SCALE, UNIT, answered
+
+from course_lib.grading import exports, gradebook, pages
+from course_lib.grading.pages import Submission
+
+TRIES = {
+    "error_text": "def double(x):\n    raise ValueError(' '.join(f'{v:.5f}' for v in x.flatten().tolist()))\n",
+    "error_name": "def double(x):\n    raise type('V' + str(x.flatten()[0].item()), (Exception,), {})()\n",
+    "printed": "def double(x):\n    print(x.tolist())\n    return x\n",
+    "returned_text": "def double(x):\n    return str(x.tolist())\n",
+    "returned_keys": "def double(x):\n    return {str(v): v for v in x.flatten().tolist()}\n",
+    "returned_as_it_is": "def double(x):\n    return x.double() * 1.5\n",
+    "one_number": "def double(x):\n    return x.flatten()[0].item()\n",
+    "wrong_shape": "def double(x):\n    return x.repeat(7, 11)\n",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One class for all: nbgrader takes seconds to make a gradebook."""
+    return tmp_path_factory.mktemp("course") / "class"
+
+
+@pytest.fixture
+def shown(graded, release_folder, folder):
+    """Everything that a student is given back: page, Gradescope file, CSV."""
+
+    def all_of(notebook, student="ada"):
+        result = {**graded(notebook), "student": student}
+        submission = Submission(result, json.dumps(notebook).encode())
+        book = folder / "gradebook.db"
+        gradebook.record([submission], gradebook=book, autograded=folder / "autograded", released=release_folder)
+        path = folder / "autograded" / student / UNIT / f"{UNIT}.ipynb"
+        page = nbformat.read(path, as_version=4)
+        nbformat.validate(page)
+        header, rows = exports.table(gradebook.standings(book, student=student), [result])
+        cards = "\n".join(str(output.get("data", output)) for cell in page.cells for output in cell.get("outputs", ()))
+        return result, cards + json.dumps(exports.gradescope(submission)) + exports.csv_text(header, rows)
+
+    return all_of
+
+
+def secrets(options):
+    from course_lib.exercises import exercise_named
+    from course_lib.grading.results import seed_for
+
+    for case in exercise_named("double").cases(seed_for(options.secret, "double")):
+        yield from case.inputs["x"].flatten().tolist()
+
+
+@pytest.mark.parametrize("name", TRIES)
+def test_no_hidden_input_reaches_the_student(shown, options, name):
+    result, given_back = shown(answered(TRIES[name]), name)
+    assert result["exercises"][0]["score"] == 0
+    for value in secrets(options):
+        for number in (value, 1.5 * value, 2 * value):
+            assert f"{abs(number):.4f}"[:6] not in given_back
+    assert "(28, 33)" not in given_back
+    assert "(4, 3)" not in given_back
+
+
+def test_the_students_own_output_from_before_is_shown(shown):
+    _, given_back = shown(answered(extra="print('hello from the first cell')"))
+    assert "hello from the first cell" in given_back
+
+
+def test_scores_in_nbgraders_gradebook_are_those_of_the_result(shown, folder):
+    result, _ = shown(answered("def double(x):\n    return 2 * x if len(x) > 1 else 3 * x\n", RIGHT_SCALE))
+    stands = {s.name: s.score for s in gradebook.standings(folder / "gradebook.db", student="ada")}
+    scores = {f"check_{entry['exercise']}": entry["score"] for entry in result["exercises"]}
+    assert {name: stands[name] for name in scores} == scores
+    assert 0 < sum(scores.values()) < 5
+
+
+def test_a_cell_that_stops_before_the_answer_is_said_in_the_students_words(shown):
+    _, given_back = shown(answered("def double(x)\n    return 2 * x\n"))
+    assert re.search(r"The cell that should define <code>double</code> stopped with SyntaxError: expected", given_back)
+    assert notebooks.UNIT in pages.registry.units()

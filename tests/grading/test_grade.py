@@ -1,0 +1,146 @@
+"""The corpus: every kind of notebook gets exactly its verdicts and scores, and nothing is left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import notebooks
+import pytest
+from corpus.attacks import ALL, WAITING, Kind
+from notebooks import answered
+
+from course_lib.grading import grade
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+def test_corpus(graded, kind: Kind) -> None:
+    result = graded(kind.notebook)
+    double, scale = result["exercises"]
+    assert (double["verdict"], double["score"]) == kind.double, (double, result["cells"])
+    assert (scale["verdict"], scale["score"]) == kind.scale, (scale, result["cells"])
+    assert result["score"] == kind.double[1] + kind.scale[1]
+    assert result["points"] == 5
+    assert "judge_failed" not in double | scale
+    assert len(json.dumps(result)) < 300_000
+
+
+@pytest.mark.parametrize("kind", WAITING, ids=lambda kind: kind.name)
+def test_corpus_of_those_that_wait(graded, zygote, monkeypatch, kind: Kind) -> None:
+    limits = dataclasses.replace(zygote.options.limits, wall_seconds=3)
+    monkeypatch.setattr(zygote, "options", dataclasses.replace(zygote.options, limits=limits))
+    test_corpus(graded, kind)
+
+
+def test_many_cells_each_just_under_the_limit(graded) -> None:
+    notebook = answered()
+    burn = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.5: pass"
+    notebook["cells"][1:1] = [notebooks.code(burn, f"b{n}") for n in range(8)]
+    result = graded(notebook)
+    assert (result["verdict"], result["score"]) == ("timeout", 0)
+    assert sum(cell["error"] is not None for cell in result["cells"].values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"[]", "not a notebook"),
+        (b"null", "not a notebook"),
+        (b"{}", "format None"),
+        (b"\xff\xfe\x00broken", "not UTF-8"),
+        (b'{"nbformat": 4', "not valid JSON"),
+        (b'{"nbformat": 5, "cells": []}', "format 5"),
+        (b'{"nbformat": 4}', "no list of cells"),
+        (b'{"nbformat": 4, "cells": [1]}', "not a cell"),
+        (b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": 7}]}', "no text"),
+        (b'{"nbformat": 4, "cells": ' + b"[" * 200_000, "nested too deep"),
+        (b'{"nbformat": ' + b"9" * 5_000 + b"}", "not valid JSON"),
+    ],
+)
+def test_what_cannot_be_read_is_malformed(graded, data: bytes, words: str) -> None:
+    result = graded(data)
+    assert (result["verdict"], result["score"]) == ("malformed", 0)
+    assert words in result["problem"]
+
+
+def test_output_is_cut_short(graded) -> None:
+    result = graded(answered(extra="for _ in range(100): print('x' * 1_000_000)"))
+    assert 20_000 < len(result["cells"]["3f2a1b"]["printed"]) < 20_100
+
+
+def test_the_same_result_every_time(graded) -> None:
+    notebook = answered("def double(x):\n    raise ValueError(object())", extra="print(object())")
+    assert json.dumps(graded(notebook)) == json.dumps(graded(notebook))
+
+
+def test_a_submission_sees_nothing_of_others_and_leaves_nothing(graded, zygote) -> None:
+    leave = "import os, time\nopen('left', 'w').write('x')\nif os.fork() == 0: time.sleep(9999)"
+    graded(answered(extra=leave))
+    seen = graded(answered(extra="import os\nprint(os.path.exists('left'), [k for k in globals() if k == 'leaked'])"))
+    assert seen["cells"]["3f2a1b"]["printed"] == "False []\n"
+    mine = f"{zygote._folder}"
+    alive = [p for p in Path("/proc").glob("[0-9]*/cmdline") if mine.encode() in _read(p)]
+    assert len(alive) == 3  # the process that loads, the one that serves, and the unit's
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_nothing_to_steal(graded, zygote, tmp_path) -> None:
+    """A submission looks everywhere it can: files, memory, environment."""
+    (tmp_path / "other.txt").write_text("another student's file")
+    search = f"""
+import gc, os, sys
+found = []
+for folder, _, names in os.walk('/'):
+    if 'site-packages' in folder or '/lib/' in folder: continue
+    for name in names:
+        path = os.path.join(folder, name)
+        try: text = open(path, 'rb').read(1_000_000)
+        except OSError: continue
+        if b'THE_REFERENCE' + b'_OF_DOUBLE' in text or b'the secret of ' + b'the tests' in text: found.append(path)
+found += [p for p in ({str(tmp_path)!r}, {str(Path(__file__).parent)!r}, '/etc/shadow', '/home') if os.path.exists(p)]
+found += [o for o in gc.get_objects() if getattr(o, '__name__', '') in ('reference_of_' + 'double', 'JUDGES')]
+found += [n for n in sys.modules if n.startswith('course_lib.exercises.judges.')]
+found += [v for v in os.environ.values() if 'the secret of ' + 'the tests' in v]
+print(found)
+"""
+    result = graded(answered(extra=search))
+    if zygote.level != "namespaces":
+        pytest.skip("without namespaces, names of files can be seen though not their contents")
+    assert result["cells"]["3f2a1b"] == {"printed": "[]\n", "error": None}
+
+
+def test_hidden_inputs_differ_from_the_public_ones_and_depend_on_the_secret(unit_known) -> None:
+    hidden = grade.bench("double", b"a" * 32).cases[0].inputs["x"]
+    other = grade.bench("double", b"b" * 32).cases[0].inputs["x"]
+    public = grade.registry.exercise_named("double").cases(0)[0].inputs["x"]
+    assert not any(a.equal(b) for a, b in ((hidden, other), (hidden, public), (other, public)))
+
+
+def test_mistakes_are_named(graded) -> None:
+    result = graded(answered("def double(x):\n    return x * x", "def scale(images):\n    return images.float()"))
+    assert [e["mistake"] for e in result["exercises"]] == ["squares", "forgets_to_divide"]
+    assert [e["message"]["id"] for e in result["exercises"]] == [
+        "double.mistake.squares",
+        "scale.mistake.forgets_to_divide",
+    ]
+
+
+def test_a_judge_that_fails_costs_nobody_else_anything(graded, monkeypatch) -> None:
+    def broken(exercise, judge, observed):
+        if exercise.name == "double":
+            raise ZeroDivisionError("oh")
+        return judged(exercise, judge, observed)
+
+    judged = grade.judge_observations
+    monkeypatch.setattr(grade, "judge_observations", broken)
+    double, scale = graded(answered())["exercises"]
+    assert double["judge_failed"] and double["message"]["id"] == "contract.judge_failed"
+    assert scale["verdict"] == "right"

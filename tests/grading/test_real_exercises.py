@@ -1,0 +1,52 @@
+"""Every exercise of the course, graded in the sandbox, comes out as the same answer does in a notebook."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import pytest
+from notebooks import code
+
+from course_lib import exercises as registry
+from course_lib.exercises import checking
+from course_lib.grading import grade, results
+from course_lib.grading.demo_class import as_answer
+from course_lib.grading.submission import Released, Submission, _cells
+
+SETUP = "import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n"
+UNITS = [unit for unit in registry.units() if not unit.startswith("9")]
+
+
+def _notebook(answers: dict[str, str]) -> bytes:
+    cells = [code(SETUP, "cell-000", tags=["setup"])]
+    for name, source in answers.items():
+        nbgrader = {"grade_id": name, "grade": False, "solution": True, "locked": False}
+        cells.append(code(source, name, nbgrader=nbgrader))
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}).encode()
+
+
+def _variants(unit: str):
+    """Notebooks that together hold, for every exercise of a unit, a right answer and known mistakes."""
+    columns = []
+    for exercise in registry.exercises_of(unit):
+        judge = registry.judge_of(exercise)
+        fns = [judge.alternatives[0], *(mistake.fn for mistake in judge.mistakes)]
+        columns.append([(exercise, fn) for fn in fns])
+    return list(itertools.zip_longest(*columns))
+
+
+@pytest.mark.parametrize(("unit", "variant"), [(u, v) for u in UNITS for v in range(2)])
+def test_the_sandbox_and_the_notebook_agree(zygote, options, monkeypatch, unit: str, variant: int) -> None:
+    monkeypatch.setattr(zygote, "options", dataclasses.replace(options, limits=grade.Limits()))
+    answers = [pair for pair in _variants(unit)[variant] if pair]
+    stubs = {e.name: f"def {e.name}(*a, **k):\n    raise NotImplementedError('Exercise')" for e, _ in answers}
+    released = Released(unit, unit, tuple(_cells(_notebook(stubs))), digest=unit)
+    data = _notebook({exercise.name: as_answer(fn, exercise.name) for exercise, fn in answers})
+    result = grade.grade_submission(zygote, released, Submission("ada", unit, unit, data), key="k")
+    for (exercise, fn), graded in zip(answers, result["exercises"], strict=True):
+        local = checking.check(exercise, fn, seed=results.seed_for(options.secret, exercise.name))
+        said = (graded["verdict"], graded["score"], graded["mistake"], graded["message"]["id"])
+        assert said == (local.state, local.score, local.mistake, local.message.id), (exercise.name, fn, graded)
+        assert "judge_failed" not in graded

@@ -1,0 +1,138 @@
+"""Levels of isolation: which is taken, what is refused, and that each holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import notebooks
+import pytest
+from notebooks import answered
+
+from course_lib.grading import grade, sandbox
+from course_lib.grading.sandbox import IsolationError
+
+HERE = Path(__file__).parent
+
+
+def test_auto_never_goes_below_landlock(monkeypatch) -> None:
+    assert sandbox.levels_for("auto") == ("namespaces", "landlock")
+    monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces")
+    assert sandbox.levels_for("auto") == ("landlock",)
+    with pytest.raises(IsolationError, match=r"apparmor_restrict_unprivileged_userns=0"):
+        sandbox.levels_for("namespaces")
+    monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces, landlock")
+    with pytest.raises(IsolationError, match=r"'auto' is not to be had"):
+        sandbox.levels_for("auto")
+    assert sandbox.levels_for("none") == ("none",)
+    with pytest.raises(ValueError, match="no isolation level 'hope'"):
+        sandbox.levels_for("hope")
+
+
+def test_elsewhere_than_on_linux_it_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(IsolationError, match=r"needs Linux\. On Windows use WSL2"):
+        sandbox.levels_for("auto")
+
+
+def test_the_copy_holds_no_judge_and_nothing_compiled(tmp_path) -> None:
+    package = tmp_path / "course_lib"
+    for name in ("a.py", "exercises/x.py", "exercises/judges/x.py", "exercises/judges/__pycache__/x.pyc", "d.json"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text("SECRET" if "judges" in name else "")
+    more = tmp_path / "more"
+    (more / "judges").mkdir(parents=True)
+    (more / "y.py").write_text("")
+    (more / "judges" / "y.py").write_text("SECRET")
+    sandbox.stage_library([package, more], tmp_path / "copy")
+    copied = {str(p.relative_to(tmp_path / "copy")) for p in (tmp_path / "copy").rglob("*") if p.is_file()}
+    judges = "course_lib/exercises/judges/__init__.py"
+    assert copied == {"course_lib/a.py", "course_lib/exercises/x.py", "course_lib/exercises/y.py", judges}
+    assert "SECRET" not in (tmp_path / "copy" / judges).read_text()
+
+
+def test_nothing_readable_holds_the_course_or_what_is_protected(tmp_path) -> None:
+    package = Path(sandbox.__file__).parent.parent
+    readable = sandbox.readable_paths()
+    assert not any(package.is_relative_to(path) for path in readable)
+    assert any(Path(os.__file__).is_relative_to(path) for path in readable)
+    with pytest.raises(IsolationError, match="lies inside"):
+        sandbox.check_apart([str(tmp_path)], [str(tmp_path / "class")])
+
+
+def test_a_level_that_fails_to_start_is_refused_with_the_reason(options, monkeypatch) -> None:
+    import dataclasses
+
+    monkeypatch.setattr(grade.Zygote, "_try", lambda self, level, readable: f"{level} said no")
+    with pytest.raises(IsolationError, match=r"namespaces: namespaces said no; landlock: landlock said no"):
+        grade.Zygote(dataclasses.replace(options))
+
+
+NOSY = """
+import os, socket
+def attempt(what, do):
+    try: do(); print(what, 'WORKED')
+    except OSError: pass
+attempt('read', lambda: open({secret!r}).read())
+attempt('list', lambda: os.listdir({folder!r}))
+attempt('write', lambda: open({folder!r} + '/written', 'w'))
+attempt('net', lambda: socket.create_connection(('127.0.0.1', {port}), 2))
+attempt('kill', lambda: os.kill({pid}, 0))
+open('mine', 'w').write('x')
+"""
+
+
+def graded_elsewhere(prefix: list[str], isolation: str, release_folder: Path, *files: Path, **environment: str):
+    command = [*prefix, sys.executable, str(HERE / "one.py"), isolation, str(release_folder), *map(str, files)]
+    variables = {**os.environ, "PYTHONPATH": str(HERE.parent.parent), **environment}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=280)
+    if "IsolationError" in done.stderr:
+        pytest.skip(f"needs {isolation}: {done.stderr.strip().splitlines()[-1][:200]}")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def nosy(tmp_path):
+    import socket
+
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        source = NOSY.format(secret=str(secret), folder=str(tmp_path), port=port, pid=os.getpid())
+        path = tmp_path / "nosy.ipynb"
+        path.write_bytes(notebooks.as_bytes(answered(extra=source)))
+        yield path
+
+
+def test_landlock_holds_where_namespaces_are_forbidden(release_folder, nosy) -> None:
+    if sandbox.landlock_version() < 4:
+        pytest.skip("needs a kernel with Landlock for TCP (Linux 6.7)")
+    (result,) = graded_elsewhere([], "auto", release_folder, nosy, COURSE_FORBID_ISOLATION="namespaces")
+    assert result["isolation"] == "landlock"
+    assert result["cells"]["3f2a1b"] == {"printed": "", "error": None}
+    assert (result["verdict"], result["score"]) == ("right", 5)
+
+
+def test_a_plain_user_can_grade(release_folder, nosy) -> None:
+    """A user namespace in which we are nobody special stands for a plain user."""
+    prefix = [shutil.which("unshare") or "", "-U", "--map-user=1000", "--map-group=1000"]
+    if not prefix[0] or subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip("needs user namespaces and the command unshare")
+    (result,) = graded_elsewhere(prefix, "namespaces", release_folder, nosy)
+    assert result["isolation"] == "namespaces"
+    assert result["cells"]["3f2a1b"] == {"printed": "", "error": None}
+    assert (result["verdict"], result["score"]) == ("right", 5)
+
+
+def test_namespaces_hold(graded, zygote, nosy) -> None:
+    if zygote.level != "namespaces":
+        pytest.skip("needs namespaces")
+    result = graded(nosy.read_bytes())
+    assert result["cells"]["3f2a1b"] == {"printed": "", "error": None}
+    assert result["score"] == 5

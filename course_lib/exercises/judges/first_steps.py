@@ -910,7 +910,9 @@ train_step = Judge(
             "by_hand", by_hand,
             "The weights move, but not by the optimizer that you were given: its learning rate and momentum count for "
             "nothing. Let it make the step.",
-            behaves=lambda trials: _all(trials, lambda t: "step" not in _events(t) and not _stood_still(t)),
+            behaves=lambda trials: _all(
+                trials, lambda t: "step" not in _events(t) and "backward" in _events(t) and not _stood_still(t)
+            ),
         ),
         Mistake(
             "backward_twice", backward_twice,

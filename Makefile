@@ -9,7 +9,7 @@ COURSE := $(BIN)/course
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 PYTHON ?=
 
-.PHONY: help demo lab test release results set-up
+.PHONY: help demo lab test release grade results set-up
 .DEFAULT_GOAL := help
 
 # A student's copy of the course has neither sources nor tests.
@@ -18,7 +18,7 @@ ifeq ($(wildcard solutions),)
 help:
 	@echo "make lab      copies the notebooks into work/ and opens JupyterLab"
 
-demo test release results:
+demo test release grade results:
 	@echo "make $@ needs the course's sources, which a student's copy does not hold. Start with: make lab" >&2; exit 1
 
 else
@@ -28,6 +28,7 @@ help:
 	@echo "make demo     plays a small class from release to grades, without a browser"
 	@echo "make test     runs the whole test suite"
 	@echo "make release  builds notebooks/ from solutions/"
+	@echo "make grade    grades class/submitted/ in a sandbox and fills the gradebook"
 	@echo "make results  runs the experiments that every quoted number comes from (minutes to hours)"
 
 demo: set-up
@@ -38,6 +39,9 @@ test: set-up
 
 release: set-up
 	@$(COURSE) release
+
+grade: set-up
+	@$(COURSE) grade class/submitted
 
 results: set-up
 	@$(COURSE) results

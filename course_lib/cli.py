@@ -5,6 +5,7 @@ Exit codes: 0 all right, 1 something is wrong (an answer, a stale file, a failed
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -51,6 +52,8 @@ def _exit_code(error: Exception) -> int | None:
     if name in ("NotANotebookError", "ValueError", "FileNotFoundError", "IsADirectoryError", "UnicodeDecodeError"):
         return 2
     if name in ("ReleaseError", "WorkspaceError", "AuthoringError", "RecordError", "AnswerFileError", "DemoError"):
+        return 1
+    if name in ("GradebookError", "KernelError"):
         return 1
     return 1 if isinstance(error, OSError) else None
 
@@ -402,6 +405,23 @@ def demo() -> None:
     from course_lib.grading import demo_class
 
     sys.exit(demo_class.run())
+
+
+@cli.command()
+@click.argument("student")
+@click.argument("exercise")
+def explain(student: str, exercise: str) -> None:
+    """Why a point was lost: what `course grade` found of STUDENT's EXERCISE, in the words of the card."""
+    _only_with_sources()
+    from course_lib.grading import explain as explaining
+
+    click.echo(explaining.run(student, exercise))
+
+
+with contextlib.suppress(ModuleNotFoundError):  # a student's copy has no grader
+    from course_lib.grading.command import grade_command
+
+    cli.add_command(grade_command)
 
 
 if __name__ == "__main__":

@@ -264,3 +264,15 @@ def test_results_hands_on_what_was_asked_for(course, project, monkeypatch):
     assert unit == UNIT
     assert (options["dataset"], options["profile"], options["seeds"]) == ("mnist", "smoke", 2)
     assert course("results", UNIT, "--profile", "huge").exit_code == 2
+
+
+def test_the_grader_is_part_of_the_command_and_says_what_is_missing(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
+    (tmp_path / "solutions").mkdir()
+    assert "sandbox" in course("grade", "--help").output
+    missing = course("grade", tmp_path / "nothing")
+    assert missing.exit_code == 2
+    assert "no folder or zip archive" in missing.output
+    unknown = course("explain", "ada", "accuracy")
+    assert unknown.exit_code == 2
+    assert "'ada' has been graded" in unknown.output

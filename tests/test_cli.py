@@ -272,7 +272,7 @@ def test_the_grader_is_part_of_the_command_and_says_what_is_missing(course, tmp_
     assert "sandbox" in course("grade", "--help").output
     missing = course("grade", tmp_path / "nothing")
     assert missing.exit_code == 2
-    assert "no folder or zip archive" in missing.output
+    assert "no released notebooks" in missing.output
     unknown = course("explain", "ada", "accuracy")
     assert unknown.exit_code == 2
     assert "'ada' has been graded" in unknown.output

@@ -8,7 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import notebooks  # noqa: E402
+import class_notebooks as notebooks  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
 from course_lib.grading import grade, pool  # noqa: E402

@@ -42,7 +42,7 @@ def options(unit_known):
 
 @pytest.fixture(scope="session")
 def release_folder(tmp_path_factory):
-    import notebooks
+    import class_notebooks as notebooks
 
     folder = tmp_path_factory.mktemp("release")
     (folder / notebooks.UNIT).mkdir()
@@ -52,7 +52,7 @@ def release_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def release(release_folder):
-    import notebooks
+    import class_notebooks as notebooks
 
     from course_lib.grading.submission import read_release
 
@@ -75,7 +75,7 @@ def zygote(options):
 @pytest.fixture(scope="session")
 def graded(zygote, release):
     """Grades a notebook (a dict, or the bytes of a file) in the shared zygote."""
-    import notebooks
+    import class_notebooks as notebooks
 
     from course_lib.grading.grade import grade_submission
     from course_lib.grading.submission import Submission

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
+import class_notebooks as notebooks
 import nbformat
-import notebooks
 import pytest
-from notebooks import RIGHT_SCALE, UNIT, answered
+from class_notebooks import RIGHT_SCALE, UNIT, answered
 
 from course_lib.grading import exports, gradebook, pages
 from course_lib.grading.pages import Submission

@@ -6,10 +6,10 @@ import dataclasses
 import json
 from pathlib import Path
 
-import notebooks
+import class_notebooks as notebooks
 import pytest
+from class_notebooks import answered
 from corpus.attacks import ALL, WAITING, Kind
-from notebooks import answered
 
 from course_lib.grading import grade
 

@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-import notebooks
+import class_notebooks as notebooks
 import pytest
+from class_notebooks import UNIT, answered
 from click.testing import CliRunner
-from notebooks import UNIT, answered
 
 from course_lib.grading import command, grade, pool
 from course_lib.grading.submission import find

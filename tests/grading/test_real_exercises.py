@@ -7,7 +7,7 @@ import itertools
 import json
 
 import pytest
-from notebooks import code
+from class_notebooks import code
 
 from course_lib import exercises as registry
 from course_lib.exercises import checking

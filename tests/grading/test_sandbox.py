@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import notebooks
+import class_notebooks as notebooks
 import pytest
-from notebooks import answered
+from class_notebooks import answered
 
 from course_lib.grading import grade, sandbox
 from course_lib.grading.sandbox import IsolationError

@@ -10,9 +10,9 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import notebooks
+import class_notebooks as notebooks
 import pytest
-from notebooks import UNIT, answered, as_bytes, cell_of
+from class_notebooks import UNIT, answered, as_bytes, cell_of
 
 from course_lib.grading.submission import BadSubmissions, Malformed, find, parse, read_release
 

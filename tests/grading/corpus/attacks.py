@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from notebooks import RIGHT_DOUBLE, answered
+from class_notebooks import RIGHT_DOUBLE, answered
 
 
 class Kind(NamedTuple):

@@ -292,7 +292,7 @@ def _stub_waits_for_a_call(source: str) -> bool:
         rf"^([ \t]*)[^\n]*{BEGIN}.*?{END}[^\n]*", r"\1raise NotImplementedError", source, flags=re.M | re.S
     )
     try:
-        waiting = list(ast.parse(cleared).body)
+        waiting: list[ast.AST] = list(ast.parse(cleared).body)
     except SyntaxError:
         return False
     while waiting:

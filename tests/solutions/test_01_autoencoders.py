@@ -1,73 +1,16 @@
-"""Unit 01 as a learner with all answers right sees it: the whole notebook runs, every check is full, every picture
-speaks; and the experiments behind its numbers run and still say what the text says."""
+"""Unit 01: the experiments behind its numbers run, and still say what the text says."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
 
 import pytest
-from nbclient import NotebookClient
 
 from course_lib import records, release
-from course_lib.exercises import exercises_of
 
 UNIT = "01_autoencoders"
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", params=["glyphs", "mnist"])
-def executed(request, tmp_path_factory):
-    """The solution notebook with its outputs, run once in the smoke profile; on MNIST too, where that is at hand."""
-    (notebook,) = release.solution_notebooks(UNIT).values()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        patch.setenv("COURSE_DATASET", request.param)
-        if request.param == "mnist":
-            patch.setenv("COURSE_DATA", os.fspath(request.getfixturevalue("shared_data")))
-        folder = tmp_path_factory.mktemp("notebook")
-        NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
-    return notebook
-
-
-def test_every_check_gives_full_points(executed):
-    checks = [cell for cell in executed.cells if release.kind_of(cell) == "check"]
-    assert [c.metadata["nbgrader"]["grade_id"] for c in checks] == [f"check_{e.name}" for e in exercises_of(UNIT)]
-    for cell, exercise in zip(checks, exercises_of(UNIT), strict=True):
-        (output,) = cell.outputs  # a byte on stderr would be an output of its own
-        assert float(output.data["text/plain"]) == exercise.points == cell.metadata["nbgrader"]["points"]
-        assert 'data-state="right"' in output.data["text/html"]
-
-
-def test_every_picture_has_alt_text(executed):
-    pictures = [
-        output
-        for cell in executed.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if "image/png" in output.get("data", {})
-    ]
-    assert len(pictures) >= 9
-    for output in pictures:
-        assert len(output.data["text/plain"]) > 30
-        assert ' alt="' in output.data["text/html"]
-
-
-def test_the_shape_of_the_unit(executed):
-    words = sum(release.word_count(c.source.split("Sample answer")[0]) for c in executed.cells if c.cell_type != "code")
-    assert 35 <= len(executed.cells) <= 50
-    # Rendered, tables of numbers included, so a little more than the 1,800 words of prose that a unit may have.
-    assert 1_200 <= words <= 2_200
-
-
-def test_the_rubric_and_the_answers_stay_with_the_instructor():
-    (released,) = (content for name, content in release.build_unit(UNIT).items() if name.endswith(".ipynb"))
-    text = released.decode()
-    assert "Sample answer" not in text and "Rubric" not in text
-    assert "Written answer (3 points)" in text, "the question itself must stay"
-    for exercise in exercises_of(UNIT):
-        assert f'raise NotImplementedError(\\"Exercise {exercise.number}: {exercise.name}\\")' in text
 
 
 @pytest.mark.parametrize("name", ["label_curve", "linear_pca", "denoising", "anomaly", "closeness"])

@@ -1,0 +1,75 @@
+"""Every unit as a learner with all answers right sees it: the whole notebook runs, every check is full, every picture
+speaks; and what the instructor alone may see stays behind."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from nbclient import NotebookClient
+
+from course_lib import release, settings
+from course_lib.exercises import exercises_of, units
+
+pytestmark = pytest.mark.slow
+# A unit whose experiments are recorded is finished; before that, a skeleton may be as short as it likes.
+UNITS = [unit for unit in units() if (settings.root() / "results" / unit).is_dir()]
+
+
+@pytest.fixture(scope="module", params=[(u, d) for u in UNITS for d in ("glyphs", "mnist")], ids="-".join)
+def executed(request, tmp_path_factory):
+    """A solution notebook with its outputs, run once in the smoke profile; on MNIST too, where that is at hand."""
+    unit, dataset = request.param
+    (notebook,) = release.solution_notebooks(unit).values()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_PROFILE", "smoke")
+        patch.setenv("COURSE_DATASET", dataset)
+        if dataset == "mnist":
+            patch.setenv("COURSE_DATA", os.fspath(request.getfixturevalue("shared_data")))
+        folder = tmp_path_factory.mktemp("notebook")
+        NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    return unit, notebook
+
+
+def test_every_check_gives_full_points(executed):
+    unit, notebook = executed
+    checks = [cell for cell in notebook.cells if release.kind_of(cell) == "check"]
+    assert [c.metadata["nbgrader"]["grade_id"] for c in checks] == [f"check_{e.name}" for e in exercises_of(unit)]
+    for cell, exercise in zip(checks, exercises_of(unit), strict=True):
+        (output,) = cell.outputs  # a byte on stderr would be an output of its own
+        assert float(output.data["text/plain"]) == exercise.points == cell.metadata["nbgrader"]["points"]
+        assert 'data-state="right"' in output.data["text/html"]
+
+
+def test_every_picture_has_alt_text(executed):
+    _, notebook = executed
+    pictures = [
+        output
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) >= 6
+    for output in pictures:
+        assert len(output.data["text/plain"]) > 30
+        assert ' alt="' in output.data["text/html"]
+
+
+def test_no_unit_is_left_out():
+    assert {"00_first_steps", "01_autoencoders"} <= set(UNITS)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_keeps_its_shape_and_the_instructors_text_stays_behind(unit):
+    (released,) = (content for name, content in release.build_unit(unit).items() if name.endswith(".ipynb"))
+    (notebook,) = release.solution_notebooks(unit).values()
+    texts = [c.source.split("Sample answer")[0] for c in notebook.cells if c.cell_type != "code"]
+    assert 35 <= len(notebook.cells) <= 50
+    # Rendered, tables of numbers included, so a little more than the 1,800 words of prose that a unit may have.
+    assert 1_200 <= sum(map(release.word_count, texts)) <= 2_100
+    text = released.decode()
+    assert "Sample answer" not in text and "Rubric" not in text
+    assert "Written answer (3 points)" in text, "the question itself must stay"
+    for exercise in exercises_of(unit):
+        assert f'raise NotImplementedError(\\"Exercise {exercise.number}: {exercise.name}\\")' in text

@@ -21,7 +21,7 @@ def ink(**options) -> tuple[ImageData, Tensor]:
     rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
     border = (rows < 1) | (rows > 26) | (columns < 1) | (columns > 26)
     design = torch.stack([torch.ones(28, 28), rows, columns], dim=-1).double()
-    plane = torch.linalg.lstsq(design[border].expand(len(x), -1, -1), x[:, border, None]).solution  # (N, 3, 1)
+    plane = torch.linalg.lstsq(design[border].expand(len(x), -1, -1), x[:, border].unsqueeze(-1)).solution  # (N, 3, 1)
     rest = (x - (design.reshape(-1, 3) @ plane).reshape(-1, 28, 28)).abs()
     return data, torch.where(rest > 0.1, rest, 0.0)
 

@@ -92,8 +92,11 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def test_nothing_to_steal(graded, zygote, tmp_path) -> None:
+def test_nothing_to_steal(graded, zygote, tmp_path, monkeypatch) -> None:
     """A submission looks everywhere it can: files, memory, environment."""
+    # it reads every file that the sandbox shows, which takes longer than the other tests' one second
+    patient = dataclasses.replace(zygote.options.limits, cells_seconds=120, wall_seconds=240)
+    monkeypatch.setattr(zygote, "options", dataclasses.replace(zygote.options, limits=patient))
     (tmp_path / "other.txt").write_text("another student's file")
     search = f"""
 import gc, os, sys

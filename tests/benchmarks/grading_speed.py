@@ -7,14 +7,14 @@
 Part "nbgrader": the same notebooks of unit 01, without their demo and train cells, go through both graders in one run,
 two workers each. nbgrader grades one submission at a time, so its two workers are two processes with a course folder
 each. Our time holds everything, from the start of Python to the gradebook; from nbgrader's its own start is taken off,
-as a second run that finds everything graded measures it. A large class would hardly notice
-either start, so few --copies favor nbgrader. `compute` is the students' own: in a process that is warm, setup and answer cells, and each answer
+as a second run that finds everything graded measures it. A large class would hardly notice either start, so few
+--copies favor nbgrader. `compute` is the students' own: in a warm process, setup and answer cells, and each answer
 called once on the judge's cases. The overhead is the cost without it: judging counts on both sides, and so does that we
 call each answer twice.
 
 Part "class": classes of a hundred and of a thousand, the same shares of right, partial, wrong and hostile notebooks in
-both. Times are CPU seconds of all processes that were waited for; those of a student's process that was killed with
-its namespace are counted when its zygote ends. Memory is the sum of the resident sizes of all processes, a page that
+both. CPU seconds are those of all processes that were waited for; a process killed together with its namespace may
+be missing from them. Memory is the sum of the resident sizes of all processes, a page that
 forks share counted in each; `own` counts a shared page once (PSS). Figures go to results/benchmarks/grading_speed.json.
 Exits with 1 when a goal is missed.
 """

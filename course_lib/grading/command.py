@@ -31,6 +31,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--shard", callback=_shard, metavar="K/N", help="Grade the K-th of N parts, on machines that share --out."
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask scheduler; needs the extra dask.")
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "namespaces", "landlock", "none"]),
@@ -60,6 +61,7 @@ def grade_command(
     units: tuple[str, ...],
     workers: int | None,
     shard: tuple[int, int] | None,
+    scheduler: str | None,
     isolation: str,
     out: Path | None,
     release: Path | None,
@@ -77,8 +79,9 @@ def grade_command(
     some notebook could not be read or graded, with 2 when nothing was done.
     """
     report = run(
-        submissions, units=units, workers=workers, shard=shard, isolation=isolation, out=out, release=release,
-        folders=folders, gradebook=gradebook, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory, quiet=as_json,
+        submissions, units=units, workers=workers, shard=shard, scheduler=scheduler, isolation=isolation, out=out,
+        release=release, folders=folders, gradebook=gradebook, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory,
+        quiet=as_json,
     )  # fmt: skip
     if as_json:
         click.echo(json.dumps(report.results, indent=1, sort_keys=True))
@@ -97,6 +100,7 @@ def run(
     units: tuple[str, ...] = (),
     workers: int | None = None,
     shard: tuple[int, int] | None = None,
+    scheduler: str | None = None,
     isolation: str = "auto",
     out: Path | None = None,
     release: Path | None = None,
@@ -148,9 +152,11 @@ def run(
         with tqdm(total=len(mine), desc="grading", unit="notebook", disable=quiet or not sys.stderr.isatty()) as bar:
             report = pool.grade_all(
                 found, released, options, out=out, workers=workers or os.cpu_count() or 1, fresh=fresh, shard=shard,
-                progress=lambda result: bar.update(),
+                scheduler=scheduler, progress=lambda result: bar.update(),
             )  # fmt: skip
-    except (BadSubmissions, IsolationError, grade.GraderFault, results.ResultsError, ValueError) as fault:
+    except (
+        BadSubmissions, IsolationError, grade.GraderFault, pool.ClusterError, results.ResultsError, ValueError,
+    ) as fault:  # fmt: skip
         raise click.UsageError(str(fault)) from None
     if gradebook:
         report.lines = _published(report, found, submissions, release, out)

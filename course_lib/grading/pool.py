@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.grading import grade, results, sandbox
+from course_lib.grading.cluster import Cluster, ClusterError
 from course_lib.grading.grade import GraderFault, Options, Zygote, grade_submission
 from course_lib.grading.sandbox import IsolationError
 from course_lib.grading.submission import Released, Submission
@@ -42,8 +44,7 @@ def keys_of(
     """The key of each submission's result: a hash of everything that the result is computed from."""
     shared = {
         "schema": results.SCHEMA,
-        "code": results.hash_of_code(options.packages()),
-        "environment": grade.environment(),
+        **_here(options),
         "secret": results.key_of(secret=options.secret.hex()),
         "profile": options.profile,
         "limits": dataclasses.asdict(options.limits),
@@ -63,6 +64,11 @@ def keys_of(
     ]
 
 
+def _here(options: Options) -> dict[str, Any]:
+    """What a result owes to the machine that it is computed on."""
+    return {"code": results.hash_of_code(options.packages()), "environment": grade.environment()}
+
+
 def grade_all(
     submissions: Sequence[Submission],
     released: dict[tuple[str, str], Released],
@@ -72,6 +78,7 @@ def grade_all(
     workers: int = 1,
     fresh: bool = False,
     shard: tuple[int, int] | None = None,
+    scheduler: str | None = None,
     progress: Callable[[dict[str, Any]], None] = lambda result: None,
 ) -> Report:
     """Grades what is not graded yet and writes each result as soon as it is known.
@@ -82,9 +89,11 @@ def grade_all(
         workers: processes; the results do not depend on how many.
         fresh: also grade again what is graded already.
         shard: (k, n) takes the k-th of n parts, so that n machines with a shared folder grade a class together.
+        scheduler: the address of a Dask scheduler, whose workers then grade instead of processes here.
         progress: called with each result.
 
     Raises:
+        ClusterError: the cluster cannot be used, or went away; results written before are kept.
         IsolationError, GraderFault: nothing can be graded here.
         ResultsError: a result cannot be written; those written before are kept.
     """
@@ -109,10 +118,13 @@ def grade_all(
         report.results.append(result)
         progress(result)
 
-    with results.only_grader(out, shard):
-        again = _grade(tasks, released, options, min(workers, len(tasks)), done, report)
+    with results.only_grader(out, shard), contextlib.ExitStack() as stack:
+        cluster = None
+        if scheduler is not None and tasks:
+            cluster = stack.enter_context(contextlib.closing(Cluster(scheduler)))
+        again = _grade(tasks, released, options, min(workers, len(tasks)), done, report, cluster)
         # Alone, on a machine that does nothing else for us: who is out of time now is out of time.
-        failed = _grade(again, released, options, min(1, len(again)), done, report, last=True)
+        failed = _grade(again, released, options, min(1, len(again)), done, report, cluster, last=True)
     assert not failed
     report.results.sort(key=lambda r: (r["unit"], r["notebook"], r["student"]))
     return report
@@ -128,6 +140,7 @@ def _grade(
     workers: int,
     done: Callable[[dict[str, Any]], None],
     report: Report,
+    cluster: Cluster | None = None,
     *,
     last: bool = False,
 ) -> list[_Task]:
@@ -146,6 +159,11 @@ def _grade(
             assert result is not None
             done(result)
 
+    if cluster is not None:
+        shared = (options, released, _here(options))
+        for task, result, fault in cluster.run(_on_cluster, tasks, shared, one_by_one=last):
+            settle(task, result, fault)
+        return again
     if workers <= 1:
         worker = _Worker(options, released)
         try:
@@ -213,14 +231,18 @@ _worker: _Worker | None = None
 
 
 def _start_worker(options: Options, released: dict[tuple[str, str], Released]) -> None:
-    global _worker
     import signal
-
-    import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was interrupted ends us
     with contextlib.suppress(OSError, AttributeError):
         sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)  # and when it was killed, nothing of ours lives on
+    _new_worker(options, released)
+
+
+def _new_worker(options: Options, released: dict[tuple[str, str], Released]) -> None:
+    global _worker
+    import torch
+
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _worker = _Worker(options, released)
@@ -234,4 +256,25 @@ def _in_worker(task: _Task) -> dict[str, Any]:
     return _worker.grade(task)
 
 
-__all__ = ["GraderFault", "IsolationError", "Report", "grade_all", "keys_of"]
+_one_at_a_time = threading.Lock()  # a Dask worker may have several threads; a zygote and the judges serve one
+
+
+def _on_cluster(task: _Task, shared: tuple[Options, dict[tuple[str, str], Released], dict[str, Any]]) -> dict[str, Any]:
+    """`_in_worker` in a process that was not started by us."""
+    options, released, there = shared
+    with _one_at_a_time:
+        if _worker is None or (_worker.options, _worker.released) != (options, released):
+            here = _here(options)
+            differ = [part for part in there if there[part] != here[part]]
+            if differ:
+                raise ClusterError(
+                    f"a Dask worker's {' and '.join(differ)} is not that of this machine, so its results would not be "
+                    "the same. Install the same course, Python, torch and numpy on all machines."
+                )
+            if _worker is not None:
+                _worker.close()
+            _new_worker(options, released)
+        return _in_worker(task)
+
+
+__all__ = ["ClusterError", "GraderFault", "IsolationError", "Report", "grade_all", "keys_of"]

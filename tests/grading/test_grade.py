@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import class_notebooks as notebooks
@@ -147,3 +149,31 @@ def test_a_judge_that_fails_costs_nobody_else_anything(graded, monkeypatch) -> N
     double, scale = graded(answered())["exercises"]
     assert double["judge_failed"] and double["message"]["id"] == "contract.judge_failed"
     assert scale["verdict"] == "right"
+
+
+# Half a second of computing in all, and a warning a call: what must not depend on who else uses the machine.
+WARNS = """
+import sys, time, warnings
+def double(x):
+    warnings.warn("this is fine")
+    print("so is this", file=sys.stderr)
+    until = time.process_time() + 0.08
+    while time.process_time() < until:
+        pass
+    return 2 * x
+"""
+
+
+def test_right_answers_that_warn_on_a_busy_machine_get_full_marks(graded) -> None:
+    """Four busy loops slow honest work down, and the limits are CPU seconds."""
+    loops = []
+    try:
+        for _ in range(4):
+            loops.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+        result = graded(answered(WARNS))
+        assert [loop.poll() for loop in loops] == [None] * 4
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    assert (result["verdict"], result["score"]) == ("right", 5)

@@ -114,6 +114,20 @@ def test_killed_with_two_workers_and_resumed_to_the_same_bytes(
     assert not _left_of(child.pid)
 
 
+def test_workers_shards_and_five_kills_give_the_same_bytes(zygote, submitted, release_folder, tmp_path) -> None:
+    arguments = [str(submitted), str(release_folder), str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "interrupted.py"), *arguments], env=_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    whole = files_of(tmp_path / "whole")
+    assert len(whole) == 6
+    for name in ("workers-2", "workers-4", "merged", *(f"killed-{number}" for number in range(5))):
+        assert files_of(tmp_path / name) == whole, name
+    left = json.loads(done.stdout)
+    assert len(left) == 5 and any(0 < count < 6 for count in left), f"results at the kills: {left}"
+
+
 def _environment() -> dict[str, str]:
     root = str(HERE.parent.parent)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}

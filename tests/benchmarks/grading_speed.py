@@ -1,0 +1,440 @@
+"""What does `course grade` cost a submission, beside `nbgrader autograde`, and does its cost grow with the class alone?
+
+    python -m tests.benchmarks.grading_speed                        # both parts; a thousand take a while
+    python -m tests.benchmarks.grading_speed --part nbgrader
+    python -m tests.benchmarks.grading_speed --part class --sizes 100 1000
+
+Part "nbgrader": the same notebooks of unit 01, without their demo and train cells, go through both graders in one run,
+two workers each. nbgrader grades one submission at a time, so its two workers are two processes with a course folder
+each. Our time holds everything, from the start of Python to the gradebook; from nbgrader's its own start is taken off,
+as a second run that finds everything graded measures it. A large class would hardly notice either start, so few
+--copies favor nbgrader. `compute` is the students' own: in a warm process, setup and answer cells, and each answer
+called once on the judge's cases. The overhead is the cost without it: judging counts on both sides, and so does that we
+call each answer twice.
+
+Part "class": classes of a hundred and of a thousand, the same shares of right, partial, wrong and hostile notebooks in
+both. CPU seconds are those of all processes that were waited for; a process killed together with its namespace may
+be missing from them. Memory is the sum of the resident sizes of all processes, a page that
+forks share counted in each; `own` counts a shared page once (PSS). Figures go to results/benchmarks/grading_speed.json.
+Exits with 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import nbformat
+import psutil
+
+from course_lib import exercises as registry
+from course_lib import release, settings
+from course_lib.exercises import judge_of
+from course_lib.grading import demo_class
+
+UNIT = "01_autoencoders"
+WORKERS = 2
+GOAL_RATIO, AIM_RATIO = 30.0, 60.0  # nbgrader's overhead a submission, as a multiple of ours
+GOAL_GROWTH = 10.5  # time of ten times the class, as a multiple
+SECONDS = 2  # the CPU limit of an exercise for the generated class
+
+HOSTILE = {
+    "infinite loop": "while True: pass",
+    "sys.exit": "import sys; sys.exit(0)",
+    "os._exit": "import os; os._exit(0)",
+    "SIGKILL": "import os; os.kill(os.getpid(), 9)",
+    "segfault": "import ctypes; ctypes.string_at(0)",
+    "memory": "return torch.empty(10**11)",
+    "score": "return {'score': 1000, 'verdict': 'right'}",
+    "judge": "from course_lib.exercises.judges import autoencoders; return autoencoders.JUDGES",
+}
+# A class of a hundred; a larger one repeats it.
+SHARES = [("right", 50), ("partial", 30), ("wrong", 7), ("blank", 5), *((name, 1) for name in HOSTILE)]
+
+
+def environment() -> dict[str, str | int]:
+    """The machine that the figures are from."""
+    import nbgrader
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        processor = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), processor)
+    return {
+        "processor": processor,
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "nbgrader": nbgrader.__version__,
+        "system": platform.system(),
+        "load_at_start": f"{os.getloadavg()[0]:.2f}",
+    }
+
+
+# --- running --------------------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """Samples the memory of this process's descendants until it is stopped."""
+
+    def __init__(self, every: float = 0.5) -> None:
+        self.every, self.rss, self.pss = every, 0, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        me = psutil.Process()
+        while not self._stop.wait(self.every):
+            rss = pss = 0
+            for process in me.children(recursive=True):
+                with contextlib.suppress(psutil.Error, OSError):
+                    rss += process.memory_info().rss
+                    # One file a process; the kernel lets us read it where the process is ours.
+                    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+                        if line.startswith("Pss:"):
+                            pss += int(line.split()[1]) << 10
+            self.rss, self.pss = max(self.rss, rss), max(self.pss, pss)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def measured(commands: Sequence[tuple[list[str], Path]], *, okay: Sequence[int] = (0,)) -> dict[str, float]:
+    """Runs commands at the same time and gives their wall and CPU seconds and their peak memory in MiB."""
+    variables = {**os.environ, "COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "COURSE_THREADS": "1"}
+    variables |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "COURSE_ROOT": str(settings.root())}
+    variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "COURSE_SECRET": str(commands[0][1] / "secret")}
+    variables.pop("COURSE_WORK", None)
+    package = str(Path(demo_class.__file__).resolve().parents[2])
+    variables["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def cpu() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    with release.tools_on_path(), Watch() as watch:
+        variables["PATH"] = os.environ["PATH"]
+        cpu_before, began = cpu(), time.perf_counter()
+        running = []
+        for command, folder in commands:
+            with open(folder / "log.txt", "ab") as log:
+                running.append(
+                    subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
+                )
+        ended = [process.wait() for process in running]
+        wall, spent = time.perf_counter() - began, cpu() - cpu_before
+    for status, (command, folder) in zip(ended, commands, strict=True):
+        if status not in okay:
+            tail = (folder / "log.txt").read_text(errors="replace")[-2000:]
+            raise click.ClickException(f"{' '.join(command)} ended with {status}:\n{tail}")
+    return {"wall_s": wall, "cpu_s": spent, "rss_mib": watch.rss / 2**20, "own_mib": watch.pss / 2**20}
+
+
+def course_grade(folder: Path, *options: str) -> dict[str, Any]:
+    """`course grade` on folder/submitted, its gradebook too; what it cost, and its results."""
+    command = [sys.executable, "-m", "course_lib", "grade", "submitted", "--unit", UNIT, "--workers", str(WORKERS)]
+    command += ["--release", "release", "--out", "results", *options]
+    cost: dict[str, Any] = measured([(command, folder)], okay=(0, 1))
+    cost["results"] = [json.loads(path.read_bytes()) for path in sorted(folder.glob("results/**/*.json"))]
+    if not cost["results"]:
+        raise click.ClickException((folder / "log.txt").read_text(errors="replace")[-2000:])
+    return cost
+
+
+# --- notebooks ------------------------------------------------------------------------------------------------------
+
+
+class Material:
+    """The unit's released notebook, and the answers that submissions are made of."""
+
+    def __init__(self) -> None:
+        root = settings.root()
+        solved = release.solution_notebooks(UNIT, root=root)
+        (self.name,) = solved
+        with tempfile.TemporaryDirectory() as folder:
+            files = release.build_unit(UNIT, root=root, gradebook=Path(folder, "gradebook.db"))
+        self.blank = nbformat.reads(files[f"{self.name}.ipynb"].decode(), as_version=4)
+        self.right = {
+            cell.metadata.nbgrader.grade_id: cell.source
+            for cell in solved[self.name].cells
+            if release.kind_of(cell) == "answer"
+        }
+        exercises = {e.name: e for e in registry.exercises_of(UNIT)}
+        self.points = {name: float(exercises[name].points) for name in self.right}
+        self.wrong = {
+            name: [demo_class.as_answer(m.fn, name) for m in judge_of(exercises[name]).mistakes] for name in self.right
+        }
+
+    def notebook(self, answers: dict[str, str], *, only_graded: bool = False) -> bytes:
+        """A submission with these answers; `only_graded` leaves demo and train cells out."""
+        notebook = copy.deepcopy(self.blank)
+        for cell in notebook.cells:
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+            cell.source = answers.get(grade_id, cell.source)
+        if only_graded:
+            notebook.cells = [cell for cell in notebook.cells if release.kind_of(cell) not in ("demo", "train")]
+        return release.notebook_text(notebook).encode()
+
+    def answers(self, kind: str, index: int) -> dict[str, str]:
+        """The answers of the index-th student, who is of this kind."""
+        if kind == "right":
+            return dict(self.right)
+        if kind == "blank":
+            return {}
+        if kind == "partial":  # two in three right, the others known mistakes; the last ones perhaps not reached
+            reached = [*self.right][: 3 + index % (len(self.right) - 2)]
+            made = {}
+            for k, name in enumerate(reached):
+                wrong = self.wrong[name]
+                made[name] = wrong[index % len(wrong)] if (index + k) % 3 == 2 else self.right[name]
+            return made
+        if kind == "wrong":
+            return {name: wrong[index % len(wrong)] for name, wrong in self.wrong.items()}
+        answers = dict(self.right)  # a hostile answer stands beside right ones
+        answers[self.target(kind)] = demo_class.PREAMBLE + self.hostile(kind)
+        return answers
+
+    @staticmethod
+    def target(kind: str) -> str:
+        """The exercise that a hostile answer is put in."""
+        return "reconstruction_loss"
+
+    def hostile(self, kind: str) -> str:
+        return f"def {self.target(kind)}(*args, **options):\n    {HOSTILE[kind]}\n"
+
+    def put(self, folder: Path, student: str, data: bytes) -> None:
+        release.write_atomically(folder / "submitted" / student / UNIT / f"{self.name}.ipynb", data)
+
+    def release_into(self, folder: Path) -> None:
+        """A course folder: the released notebook, nbgrader's settings and its gradebook."""
+        folder.mkdir(parents=True)
+        root = settings.root()
+        files = release.build_unit(UNIT, root=root, gradebook=folder / "gradebook.db")
+        for name, data in files.items():
+            release.write_atomically(folder / "release" / UNIT / name, data)
+        (folder / "nbgrader_config.py").write_text(demo_class._CONFIG.format(root=str(root)), encoding="utf-8")
+
+
+# --- the two parts --------------------------------------------------------------------------------------------------
+
+_CELLS = """
+import json, sys, time
+given = json.load(open(sys.argv[1]))
+from IPython.core.interactiveshell import InteractiveShell
+from course_lib import exercises
+from course_lib.exercises.observing import observe_all
+shell = InteractiveShell.instance()
+chosen = [(e, list(e.cases(1 << 31))) for e in exercises.exercises_of(given["unit"])]
+total = 0.0
+for sources in given["notebooks"]:
+    times = []
+    for turn in range(3):
+        start = time.process_time()
+        for source in sources:
+            shell.run_cell(source, silent=True)
+        for exercise, cases in chosen:
+            if callable(shell.user_ns.get(exercise.name)):
+                observe_all(exercise, shell.user_ns[exercise.name], cases)
+        times.append(time.process_time() - start)
+    total += min(times[1:]) / len(given["notebooks"])
+print("COMPUTE", total)
+"""
+
+
+def compute_of(notebooks: Sequence[bytes], folder: Path) -> float:
+    """Mean CPU seconds of a notebook's setup and answer cells and of one look at each answer, where all is warm."""
+    folder.mkdir()
+    sources = [
+        [
+            c.source
+            for c in nbformat.reads(data.decode(), as_version=4).cells
+            if release.kind_of(c) in ("setup", "answer")
+        ]
+        for data in notebooks
+    ]
+    (folder / "cells.json").write_text(json.dumps({"unit": UNIT, "notebooks": sources}), encoding="utf-8")
+    measured([([sys.executable, "-c", _CELLS, "cells.json"], folder)])
+    said = (folder / "log.txt").read_text(errors="replace").split("COMPUTE ")[-1]
+    return float(said.split()[0])
+
+
+def beside_nbgrader(material: Material, folder: Path, *, each: int, copies: int) -> dict[str, Any]:
+    """Costs a submission on both sides: `each` submissions a worker through nbgrader, `copies` times those by us."""
+    kinds = ["right", "partial", "right", "wrong"]
+    notebooks = [
+        material.notebook(material.answers(kinds[i % len(kinds)], i), only_graded=True) for i in range(WORKERS * each)
+    ]
+    compute = compute_of(notebooks, folder / "cells")
+
+    def ours(name: str) -> dict[str, Any]:
+        place = folder / name
+        material.release_into(place)
+        for i in range(copies * len(notebooks)):
+            material.put(place, f"s{i:05d}", notebooks[i % len(notebooks)])
+        return course_grade(place)
+
+    first = ours("before")
+    places = [folder / f"nbgrader{k}" for k in range(WORKERS)]
+    for k, place in enumerate(places):
+        material.release_into(place)
+        for i in range(k, len(notebooks), WORKERS):
+            material.put(place, f"s{i:05d}", notebooks[i])
+    command = [sys.executable, "-m", "nbgrader", "autograde", UNIT]
+    whole = measured([(command, place) for place in places])
+    start = measured([(command, place) for place in places])
+    graded = sum(1 for place in places for _ in place.glob(f"autograded/*/{UNIT}/*.ipynb"))
+    if graded != len(notebooks):
+        raise click.ClickException(f"nbgrader graded {graded} of {len(notebooks)} submissions; see {folder}")
+    second = ours("after")
+    count = copies * len(notebooks)
+    rows = {}
+    for unit in ("cpu_s", "wall_s"):
+        us = (first[unit] + second[unit]) / 2 / count
+        them = (whole[unit] - start[unit]) / len(notebooks)
+        aside = compute if unit == "cpu_s" else compute / WORKERS
+        rows[unit] = {
+            "course_grade": round(us, 4),
+            "nbgrader": round(them, 4),
+            "nbgrader_start": round(start[unit], 2),
+            "ratio": round(them / us, 1),
+            "compute": round(aside, 4),
+            "ratio_without_compute": round((them - aside) / (us - aside), 1) if us > aside else None,
+        }
+    return {
+        "submissions": {"nbgrader": len(notebooks), "course_grade": count},
+        "workers": WORKERS,
+        "a_submission": rows,
+        "scores": sorted({r["score"] for r in second["results"]}),
+    }
+
+
+def whole_class(material: Material, folder: Path, size: int) -> dict[str, Any]:
+    """Grades a generated class; what it cost, and whether each kind came out as it must."""
+    kinds = [kind for kind, share in SHARES for _ in range(share)]
+    place = folder / f"class{size}"
+    material.release_into(place)
+    who = {}
+    for i in range(size):
+        who[f"s{i:05d}"] = kind = kinds[i * 37 % 100]  # 37 and 100 have no common factor: every kind, well mixed
+        material.put(place, f"s{i:05d}", material.notebook(material.answers(kind, i % 100)))
+    cost = course_grade(place, "--cpu-seconds", str(SECONDS))
+    results = {result["student"]: result for result in cost.pop("results")}
+    total = sum(material.points.values())
+    marked_down, undeserved = 0, 0
+    for student, kind in who.items():
+        score = results[student]["score"] if student in results else -1.0
+        due = total - (material.points[material.target(kind)] if kind in HOSTILE else 0.0)
+        if kind == "right" or kind in HOSTILE:
+            marked_down += score < due
+            undeserved += kind in HOSTILE and score > due
+        elif kind == "blank":
+            undeserved += score > 0
+    return {
+        "size": size,
+        **{name: round(value, 2) for name, value in cost.items()},
+        "verdicts": dict(sorted(Counter(result["verdict"] for result in results.values()).items())),
+        "ungraded": size - len(results),
+        "right_work_marked_down": marked_down,
+        "undeserved": undeserved,
+    }
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="grading-speed-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def save(file: Path, part: dict[str, Any]) -> None:
+    """Adds a part to the record; another part's figures, from another run, stay with their own environment."""
+    held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    held.update(part)
+    release.write_atomically(file, (json.dumps(held, indent=1, sort_keys=True) + "\n").encode())
+
+
+@click.command()
+@click.option("--part", "parts", type=click.Choice(["nbgrader", "class"]), multiple=True, help="Default: both.")
+@click.option("--each", default=2, show_default=True, help="Submissions through each of nbgrader's two processes.")
+@click.option("--copies", default=25, show_default=True, help="How often we grade each of those.")
+@click.option("--sizes", default=("100 1000",), multiple=True, show_default=True, help="Sizes of the class.")
+@click.option("--out", type=click.Path(path_type=Path), help="The record; default: results/benchmarks/.")
+def main(parts: tuple[str, ...], each: int, copies: int, sizes: tuple[str, ...], out: Path | None) -> None:
+    """Measures `course grade` beside nbgrader and on a large class; writes a record and prints a table."""
+    file = out or settings.root() / "results" / "benchmarks" / "grading_speed.json"
+    missed: list[str] = []
+    rows: list[dict[str, Any]] = []
+    material = Material()
+    with scratch() as folder:
+        if not parts or "nbgrader" in parts:
+            row = {"environment": environment(), **beside_nbgrader(material, folder, each=each, copies=copies)}
+            save(file, {"beside_nbgrader": {**row, "goal": GOAL_RATIO, "aim": AIM_RATIO}})
+            counts = row["submissions"]
+            click.echo(
+                f"{counts['nbgrader']} submissions by nbgrader, {counts['course_grade']} by course grade, 2 workers"
+            )
+            click.echo(f"{'a submission':14} {'nbgrader':>10} {'course':>10} {'ratio':>8} {'compute':>9} {'aside':>8}")
+            for name, values in row["a_submission"].items():
+                aside = values["ratio_without_compute"]
+                click.echo(
+                    f"{name:14} {values['nbgrader']:10.3f} {values['course_grade']:10.4f} {values['ratio']:7.1f}x "
+                    f"{values['compute']:9.4f} {f'{aside:7.1f}x' if aside else '-':>8}"
+                )
+            ratio = row["a_submission"]["cpu_s"]["ratio_without_compute"]
+            if ratio is None or ratio < GOAL_RATIO:
+                missed.append(f"ratio {ratio} of {GOAL_RATIO}")
+        if not parts or "class" in parts:
+            chosen = [int(text) for group in sizes for text in group.split()]
+            click.echo(f"\n{'class':>6} {'wall s':>8} {'CPU s':>8} {'RSS MiB':>8} {'own MiB':>8}  verdicts")
+            for size in chosen:
+                row = whole_class(material, folder, size)
+                rows.append(row)
+                record: dict[str, Any] = {
+                    "environment": environment(), "workers": WORKERS, "rows": rows, "shares": dict(SHARES),
+                    "cpu_seconds_of_an_exercise": SECONDS, "goal": GOAL_GROWTH,
+                }  # fmt: skip
+                if len(rows) > 1:
+                    for unit in ("wall_s", "cpu_s"):
+                        record[f"growth_{unit}"] = round(rows[-1][unit] / rows[0][unit], 2)
+                    record["growth_of_size"] = rows[-1]["size"] / rows[0]["size"]
+                else:
+                    record["growth"] = "not measured: one size only"
+                save(file, {"class": record})
+                click.echo(
+                    f"{size:6} {row['wall_s']:8.1f} {row['cpu_s']:8.1f} {row['rss_mib']:8.0f} {row['own_mib']:8.0f}  "
+                    f"{row['verdicts']}"
+                )
+                for what in ("ungraded", "right_work_marked_down", "undeserved"):
+                    if row[what]:
+                        missed.append(f"{what}: {row[what]} of {size}")
+            if len(rows) > 1:
+                growth, allowed = record["growth_wall_s"], GOAL_GROWTH / 10 * record["growth_of_size"]
+                click.echo(f"time({chosen[-1]}) / time({chosen[0]}): {growth} (CPU: {record['growth_cpu_s']})")
+                if growth > allowed:
+                    missed.append(f"growth {growth} of {allowed}")
+    if not missed and len(rows) < 2:
+        click.echo("the growth with the class was not measured: it takes two sizes")
+    click.echo(f"\ngoals: {'missed: ' + '; '.join(missed) if missed else 'met'}\nwritten to {file}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()

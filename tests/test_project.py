@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -111,7 +112,9 @@ def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, 
 
 
 def test_everything_imported_is_declared_with_a_loose_bound():
-    declared = {re.split(r"[><=!~ ]", line)[0].lower(): line for line in PROJECT["project"]["dependencies"]}
+    project = PROJECT["project"]
+    lines = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[><=!~ ]", line)[0].lower(): line for line in lines}
     assert all(re.fullmatch(r"[\w-]+>=[\d.]+", line) for line in declared.values())
     as_imported = {"sklearn": "scikit-learn", "PIL": "pillow", "jinja2": "jinja2", "jupyter_client": "ipykernel"}
     as_imported |= {"IPython": "ipykernel", "traitlets": "ipykernel"}

@@ -41,7 +41,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Looks at the interpreter, packages, device, data, isolation and folders; never raises."""
     findings: list[Finding] = []
-    for look in (_python, _packages, _torch, _switches, _kernel, _data, _isolation, _folders, _disk):
+    for look in (_python, _packages, _torch, _switches, _kernel, _data, _isolation, _grading, _folders, _disk):
         try:
             findings += list(look())
         except Exception as error:
@@ -161,6 +161,25 @@ def _isolation() -> Iterator[Finding]:
             "Ubuntu 24.04: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container: start it with "
             "--security-opt seccomp=unconfined. Only grading needs it",
         )  # fmt: skip
+
+
+def _grading() -> Iterator[Finding]:
+    """The isolation that `course grade` gets here, found by starting what it starts."""
+    if sys.platform != "linux" or not (settings.root() / "solutions").is_dir():  # a student's copy grades nobody
+        return
+    from course_lib.grading import grade, sandbox
+
+    try:
+        with grade.Zygote(grade.Options()) as started:
+            level = started.level
+    except (sandbox.IsolationError, grade.GraderFault) as fault:
+        yield Finding("note", "grading", "course grade gets no isolation here, and refuses to grade", str(fault))
+        return
+    text = f"course grade gets isolation {level!r} here"
+    if level == sandbox.LEVELS[0]:
+        yield Finding("ok", "grading", text)
+    else:
+        yield Finding("note", "grading", f"{text}, the lower level", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
 
 
 def namespaces_refused() -> str:

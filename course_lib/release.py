@@ -39,8 +39,8 @@ MAX_TEXT_WORDS = 150
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Split, so that a search of a student's files for the markers finds none.
 BEGIN, END = "BEGIN " + "SOLUTION", "END " + "SOLUTION"
-# What a student's copy leaves out of the package: the parts that need solutions/ or that grade.
-NOT_FOR_STUDENTS = ("release.py", "authoring.py", "grading")
+# What a student's copy leaves out: the parts that need solutions/ or that grade, and what was measured of those.
+NOT_FOR_STUDENTS = ("course_lib/release.py", "course_lib/authoring.py", "course_lib/grading", "results/benchmarks")
 NOT_COPIED = {".py", ".pyc", ".md", ".ipynb"}
 
 
@@ -739,7 +739,7 @@ def student_bundle(path: Path, *, root: Path | None = None) -> list[str]:
             hidden = any(part.startswith(".") or part == "__pycache__" for part in inner.parts)
             if not file.is_file() or hidden or file.suffix == ".pyc":
                 continue
-            if folder == "course_lib" and inner.parts[0] in NOT_FOR_STUDENTS:
+            if f"{folder}/{inner.parts[0]}" in NOT_FOR_STUDENTS:
                 continue
             files[f"{folder}/{inner.as_posix()}"] = file.read_bytes()
     for name in [name for name in files if re.fullmatch(r"course_lib/exercises/judges/(?!__init__).*\.py", name)]:

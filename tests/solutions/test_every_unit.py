@@ -15,6 +15,8 @@ pytestmark = pytest.mark.slow
 # A unit whose experiments are recorded is finished; before that, a skeleton may be as short as it likes.
 UNITS = [unit for unit in units() if (settings.root() / "results" / unit).is_dir()]
 
+PICTURES = {"01_autoencoders": 9}  # at least so many in a unit; 6 where nothing is said
+
 
 @pytest.fixture(scope="module", params=[(u, d) for u in UNITS for d in ("glyphs", "mnist")], ids="-".join)
 def executed(request, tmp_path_factory):
@@ -42,7 +44,7 @@ def test_every_check_gives_full_points(executed):
 
 
 def test_every_picture_has_alt_text(executed):
-    _, notebook = executed
+    unit, notebook = executed
     pictures = [
         output
         for cell in notebook.cells
@@ -50,7 +52,7 @@ def test_every_picture_has_alt_text(executed):
         for output in cell.outputs
         if "image/png" in output.get("data", {})
     ]
-    assert len(pictures) >= 6
+    assert len(pictures) >= PICTURES.get(unit, 6)
     for output in pictures:
         assert len(output.data["text/plain"]) > 30
         assert ' alt="' in output.data["text/html"]

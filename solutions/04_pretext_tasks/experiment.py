@@ -1,0 +1,216 @@
+"""The recorded experiments of unit 04: what its notebook quotes, for several seeds.
+
+`course results 04_pretext_tasks --seeds 3` runs them all; a pretrained encoder is trained once a seed and shared among
+them. Everything that is trained has the same blocks (16, 32, 64 channels) and the same first weights. Only what it is
+asked differs. Accuracies are shares of test images.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib import settings
+from course_lib.data import Batches, ImageData, augment, few_label_split, load
+from course_lib.evaluation import evaluate, extract_features, linear_probe, predict
+from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
+from course_lib.training import fit
+
+BUDGETS = (1, 2, 5, 10, 50)  # and all that are left when validation is set aside
+VALIDATION = 20  # labeled images a class, outside the pool: they choose the block that is probed
+WIDTHS = (16, 32, 64)
+PATCH, RATIO = 4, 0.5
+
+# Method -> key prefix in "label_curve", for the course's table of results.
+TABLE_ROWS = {
+    "Random encoder, frozen, best block": "random_frozen",
+    "Rotation, frozen, best block": "rotation_frozen",
+    "Autoencoder, fine-tuned": "autoencoder_finetuned",
+    "Variational autoencoder, fine-tuned": "vae_finetuned",
+    "Masked reconstruction, fine-tuned": "masked_finetuned",
+    "Rotation, fine-tuned": "rotation_finetuned",
+    "The same encoder, from scratch": "scratch",
+}
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _sets(dataset: str, seed: int) -> tuple[ImageData, ImageData]:
+    train_size = settings.by_profile(smoke=600, laptop=8000, full=8000)
+    test_size = settings.by_profile(smoke=200, laptop=2000, full=2000)
+    return load(dataset, split="train", n=train_size, seed=seed), load(dataset, split="test", n=test_size, seed=seed)
+
+
+@functools.cache
+def _pool(dataset: str, seed: int) -> Tensor:
+    """All training images but the validation images, as uint8."""
+    train = _sets(dataset, seed)[0]
+    rest = torch.ones(len(train), dtype=torch.bool)
+    rest[_split(dataset, seed, 1).validation] = False
+    return train.images[rest]
+
+
+def _split(dataset: str, seed: int, per_class: int):
+    labels = _sets(dataset, seed)[0].labels
+    generator = torch.Generator().manual_seed(seed)
+    return few_label_split(labels, per_class=per_class, validation_per_class=VALIDATION, generator=generator)
+
+
+def _all_labels(dataset: str, seed: int) -> int:
+    """Labels a class when every image outside the validation set has one."""
+    return int(_sets(dataset, seed)[0].labels.bincount().min()) - VALIDATION
+
+
+# --- pretext tasks --------------------------------------------------------------------------------------------------
+
+
+def _first_weights(channels: int, seed: int, widths: tuple[int, ...] = WIDTHS, grid: int = 1) -> ConvEncoder:
+    return ConvEncoder(channels, widths, grid=grid, generator=torch.Generator().manual_seed(seed))
+
+
+def _turned(images: Tensor) -> tuple[Tensor, Tensor]:
+    """All four turns of each image, (N, C, H, W) -> (4N, C, H, W), and the quarter turns of each, (4N,)."""
+    turns = torch.arange(4, device=images.device).repeat_interleave(len(images))
+    return torch.cat([torch.rot90(images, k, (2, 3)) for k in range(4)]), turns
+
+
+def _flipped(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Each image mirrored left to right (label 0) or upside down (label 1), as a coin says."""
+    labels = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)
+    return torch.where(labels[:, None, None, None] == 1, images.flip(2), images.flip(3)), labels
+
+
+def _mask(images: Tensor, generator: torch.Generator) -> Tensor:
+    """(N, 1, H, W) bool: True on the hidden patches, a share RATIO of each image's."""
+    rows, columns = images.shape[2] // PATCH, images.shape[3] // PATCH
+    rank = torch.rand(len(images), rows * columns, generator=generator).argsort(dim=1).argsort(dim=1)
+    hidden = (rank < round(RATIO * rows * columns)).reshape(-1, 1, rows, columns).to(images.device)
+    return hidden.repeat_interleave(PATCH, dim=2).repeat_interleave(PATCH, dim=3)
+
+
+Pretext = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+def _four_turns(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    return _turned(images)
+
+
+def _pretext_classifier(
+    pool: Tensor, pretext: Pretext, num_classes: int, *, seed: int, widths: tuple[int, ...] = WIDTHS, steps: int
+) -> Classifier:
+    """An encoder and a head, trained to answer a pretext task on 64 small-shifted images a step."""
+    generator = torch.Generator().manual_seed(seed)
+    model = Classifier(_first_weights(pool.shape[1], seed, widths), num_classes, generator=generator)
+    batches = Batches(
+        pool, batch_size=min(64, len(pool)), shuffle=True, generator=generator, augment=augment.random_shift
+    )
+
+    def loss(model: nn.Module, images: Tensor) -> Tensor:
+        asked, answers = pretext(images, generator)
+        return F.cross_entropy(model(asked), answers)
+
+    fit(model, batches, loss, steps=steps, lr=3e-3, progress=False)
+    return model
+
+
+@functools.cache
+def _rotation(dataset: str, seed: int, images: int | None = None, widths: tuple[int, ...] = WIDTHS) -> Classifier:
+    steps = settings.by_profile(smoke=3, laptop=1000, full=4000)
+    return _pretext_classifier(_pool(dataset, seed)[:images], _four_turns, 4, seed=seed, widths=widths, steps=steps)
+
+
+class _Vae(nn.Module):
+    """The encoder with a Gaussian code of 32 numbers behind it, and the course's decoder."""
+
+    def __init__(self, encoder: ConvEncoder, shape: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = encoder
+        with seeded(generator):
+            self.code = nn.Linear(encoder.feature_dim, 2 * 32)
+        self.decoder = ConvDecoder(32, shape, generator=generator)
+
+
+@functools.cache
+def _reconstruction(kind: str, dataset: str, seed: int) -> ConvEncoder:
+    """The blocks of an encoder pretrained to reconstruct ("autoencoder", "vae") or to fill in ("masked")."""
+    pool = _pool(dataset, seed)
+    generator = torch.Generator().manual_seed(seed)
+    shape = tuple(pool.shape[1:])
+    # A reconstruction needs to know where things are: the last map is averaged over 2 x 2 cells, as in unit 01.
+    encoder = _first_weights(shape[0], seed, grid=2)
+    if kind == "vae":
+        model: nn.Module = _Vae(encoder, shape, generator)
+    else:
+        decoder = ConvDecoder(encoder.feature_dim, shape, output="sigmoid", generator=generator)
+        model = nn.Sequential(encoder, decoder)
+
+    def loss(model: nn.Module, images: Tensor) -> Tensor:
+        if kind == "autoencoder":
+            return (model(images) - images).pow(2).flatten(1).sum(dim=1).mean()
+        if kind == "masked":
+            hidden = _mask(images, generator)
+            return ((model(images.masked_fill(hidden, 0.0)) - images).pow(2) * hidden).flatten(1).sum(dim=1).mean()
+        mu, logvar = model.code(model.encoder(images)).float().chunk(2, dim=1)
+        epsilon = torch.randn(mu.shape, generator=generator).to(mu)
+        logits = model.decoder(mu + (0.5 * logvar).exp() * epsilon).float()
+        pixels = F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(dim=1)
+        kl = 0.5 * (mu.pow(2) + logvar.exp() - 1 - logvar).sum(dim=1)
+        return (pixels + kl).mean()
+
+    batches = Batches(pool, batch_size=min(64, len(pool)), shuffle=True, generator=generator)
+    steps = settings.by_profile(smoke=3, laptop=600, full=6000)
+    fit(model, batches, loss, steps=steps, lr=2e-3, progress=False)
+    return encoder
+
+
+# --- what the features are worth ------------------------------------------------------------------------------------
+
+
+def _finetuned(start: nn.Module, train: ImageData, chosen: Tensor, *, seed: int) -> Classifier:
+    """A copy of the encoder's blocks with a new head, all of it trained on the chosen images; one recipe for all."""
+    generator = torch.Generator().manual_seed(seed)
+    encoder = ConvEncoder(train.images.shape[1], start.widths, generator=generator)  # type: ignore[arg-type]
+    encoder.blocks.load_state_dict(start.blocks.state_dict())  # type: ignore[union-attr]
+    classifier = Classifier(encoder, len(train.class_names), generator=generator)
+    batches = Batches(
+        train.images[chosen], train.labels[chosen], batch_size=min(64, len(chosen)), shuffle=True,
+        generator=generator, augment=augment.random_shift,
+    )  # fmt: skip
+    passes = math.ceil(5 * len(chosen) / 64)  # with all labels 300 steps would not go through the images often enough
+    steps = settings.by_profile(smoke=2, laptop=max(300, passes), full=max(2000, 4 * passes))
+    fit(classifier, batches, steps=steps, lr=3e-3, progress=False)
+    return classifier
+
+
+def _accuracy(start: nn.Module, dataset: str, seed: int, per_class: int) -> float:
+    train, test = _sets(dataset, seed)
+    classifier = _finetuned(start, train, _split(dataset, seed, per_class).labeled, seed=seed)
+    return evaluate(classifier, test.images, test.labels)["accuracy"]
+
+
+def _probes(encoder: nn.Module, dataset: str, seed: int, budgets: tuple[int, ...]) -> dict[str, float]:
+    """Accuracy of a linear probe on each block, `block1@k`, and on the block that validation chooses, `frozen@k`."""
+    train, test = _sets(dataset, seed)
+    figures: dict[str, float] = {}
+    on_validation: dict[int, list[float]] = {k: [] for k in budgets}
+    for block in range(len(encoder.blocks)):  # type: ignore[arg-type]
+        train_x = extract_features(encoder, train.images, block=block)
+        test_x = extract_features(encoder, test.images, block=block)
+        for k in budgets:
+            split = _split(dataset, seed, k)
+            known = train_x[split.labeled], train.labels[split.labeled]
+            figures[f"block{block + 1}@{k}"] = linear_probe(*known, test_x, test.labels)
+            validation = train_x[split.validation], train.labels[split.validation]
+            on_validation[k].append(linear_probe(*known, *validation))
+    for k in budgets:
+        best = max(range(len(on_validation[k])), key=on_validation[k].__getitem__)
+        figures[f"frozen@{k}"] = figures[f"block{best + 1}@{k}"]
+    return figures

@@ -829,6 +829,7 @@ def bar_with_seeds(
     baseline: float | None = None,
     baseline_label: str = "chance",
     labels: Mapping[str, str] | None = None,
+    styled_as: str | None = None,
     title: str | None = None,
     alt: str | None = None,
 ) -> Figure:
@@ -840,6 +841,7 @@ def bar_with_seeds(
         percent: write the axis in percent.
         baseline: a dashed line to compare with.
         labels: names to write instead of the methods' own.
+        styled_as: draw all bars in this method's style: the bars are then something else than methods.
 
     Raises:
         ValueError: nothing to draw.
@@ -855,8 +857,8 @@ def bar_with_seeds(
     parts = []
     largest = max(float(v.max()) for v in seeds.values())
     for row, (method, found) in enumerate(seeds.items()):
-        style, mean = method_style(method), float(found.mean())
-        name = (labels or {}).get(method, style.label)
+        style, mean = method_style(styled_as or method), float(found.mean())
+        name = (labels or {}).get(method, method if styled_as else style.label)
         face, hatch = ("white", "///") if style.hollow else (style.color, None)
         ax.barh(row, mean, height=0.62, color=face, edgecolor=style.color, linewidth=1.5, hatch=hatch, label=name)
         offsets = np.linspace(-0.16, 0.16, len(found)) if len(found) > 1 else np.zeros(1)
@@ -864,7 +866,7 @@ def bar_with_seeds(
         text = f"{100 * mean:.0f} %" if percent else f"{mean:.2f}" if abs(mean) < 10 else f"{mean:.3g}"
         ax.text(max(mean, float(found.max())) + 0.02 * largest, row, text, va="center", ha="left")
         parts.append(f"{name} {text}.")
-    ax.set_yticks(range(len(seeds)), [(labels or {}).get(m, method_style(m).label) for m in seeds])
+    ax.set_yticks(range(len(seeds)), [(labels or {}).get(m, m if styled_as else method_style(m).label) for m in seeds])
     ax.invert_yaxis()
     ax.set_xlim(min(0.0, *(float(v.min()) for v in seeds.values())), largest * 1.14 if largest > 0 else None)
     if percent:

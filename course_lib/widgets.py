@@ -353,3 +353,80 @@ def _reconstruction_view(clean: Any, corrupted: Any, output: Any, index: int, le
         f"corrupted {before:.4f}, reconstructed {after:.4f}."
     )
     return plots.finished(figure, automatic, None)
+
+
+# ------------------------------------------------------------------------------------------------- turning an image
+
+TURNS = ("upright", "one quarter", "two quarters", "three quarters")
+
+
+def turn_explorer(
+    images: Any, probabilities: Callable[[Any], Any], *, start: float = 0.0, title: str | None = None
+) -> View:
+    """Choose an image and turn it by any angle; see how probable a network finds each of the four quarter turns.
+
+    Args:
+        images: (N, C, H, W) with H = W, uint8 or float in [0, 1]. Border pixels are repeated into the corners.
+        probabilities: float images (1, C, H, W) on the CPU -> (1, 4): of none, one, two and three counterclockwise
+            quarter turns. It is called without gradients.
+        start: the angle at first, in degrees counterclockwise.
+
+    Raises:
+        ValueError: no images, images that are not square, or something else than four numbers.
+    """
+    import torch
+
+    batch = torch.as_tensor(images).detach().cpu()
+    if batch.ndim != 4 or len(batch) == 0 or batch.shape[2] != batch.shape[3]:
+        raise ValueError(f"images has shape {tuple(batch.shape)}; expected (N, C, H, H) with at least one image.")
+    batch = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+
+    def draw(image: int, angle: float) -> Figure:
+        c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+        # Where a pixel of the turned image comes from; rows count downwards.
+        theta = torch.tensor([[[c, -s, 0.0], [s, c, 0.0]]], dtype=torch.float32)
+        one = batch[image : image + 1]
+        grid = torch.nn.functional.affine_grid(theta, list(one.shape), align_corners=False)
+        turned = torch.nn.functional.grid_sample(one, grid, padding_mode="border", align_corners=False)
+        with torch.no_grad():
+            found = np.asarray(torch.as_tensor(probabilities(turned)).float().cpu())
+        if found.shape != (1, len(TURNS)):
+            raise ValueError(f"probabilities returned shape {found.shape}; expected (1, {len(TURNS)}).")
+        return _turn_view(turned.clamp(0, 1), found[0], image, angle, title)
+
+    image = ipywidgets.IntSlider(
+        value=0,
+        min=0,
+        max=len(batch) - 1,
+        description="image",
+        continuous_update=False,
+        style={"description_width": "12em"},
+        layout={"width": "32em"},
+    )
+    angle = _slider("degrees, counterclockwise", 0.0, 360.0, start, step=5.0)
+    return View(draw, {"image": image, "angle": angle}, hint="Turn the image. When does the network change its mind?")
+
+
+@plots.styled
+def _turn_view(turned: Any, found: np.ndarray, index: int, angle: float, title: str | None) -> Figure:
+    style = plots.method_style("rotation")
+    figure = plots.new_figure(8.0, 2.8 + 0.3 * bool(title))
+    left, right = figure.subplots(1, 2, width_ratios=[1.0, 2.2])
+    plots.draw_picture(left, plots.as_pictures(turned)[0])
+    left.set_title(f"turned by {angle:.0f} degrees", fontsize=11, loc="center")
+    best = int(found.argmax())
+    faces = [style.color if row == best else "white" for row in range(len(TURNS))]
+    right.barh(range(len(TURNS)), found, height=0.62, color=faces, edgecolor=style.color, linewidth=1.5)
+    for row, value in enumerate(found):
+        right.text(min(float(value), 1.0) + 0.02, row, f"{100 * value:.0f} %", va="center")
+    right.set_yticks(range(len(TURNS)), TURNS)
+    right.invert_yaxis()
+    right.set_xlim(0, 1.15)
+    right.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+    right.tick_params(axis="y", length=0)
+    right.set_xlabel("probability that the network gives to each turn")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    shares = ", ".join(f"{name} {100 * value:.0f} %" for name, value in zip(TURNS, found))
+    automatic = f"{title or 'Turned image'}: image {index}, turned by {angle:.0f} degrees. The network says: {shares}."
+    return plots.finished(figure, automatic, None)

@@ -7,7 +7,6 @@ asked differs. Accuracies are shares of test images.
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Callable
@@ -45,6 +44,8 @@ TABLE_ROWS = {
 @functools.cache
 def _sets(dataset: str, seed: int) -> tuple[ImageData, ImageData]:
     train_size = settings.by_profile(smoke=600, laptop=8000, full=8000)
+    if dataset == "folder":
+        train_size = settings.by_profile(smoke=600, laptop=4000, full=40_000)
     test_size = settings.by_profile(smoke=200, laptop=2000, full=2000)
     return load(dataset, split="train", n=train_size, seed=seed), load(dataset, split="test", n=test_size, seed=seed)
 
@@ -122,9 +123,14 @@ def _pretext_classifier(
 
 
 @functools.cache
-def _rotation(dataset: str, seed: int, images: int | None = None, widths: tuple[int, ...] = WIDTHS) -> Classifier:
+def _rotation_of(dataset: str, seed: int, images: int | None, widths: tuple[int, ...]) -> Classifier:
     steps = settings.by_profile(smoke=3, laptop=1000, full=4000)
     return _pretext_classifier(_pool(dataset, seed)[:images], _four_turns, 4, seed=seed, widths=widths, steps=steps)
+
+
+def _rotation(dataset: str, seed: int, images: int | None = None, widths: tuple[int, ...] = WIDTHS) -> Classifier:
+    """The network that was pretrained on rotations of the pool, or of its first `images`; in eval mode."""
+    return _rotation_of(dataset, seed, images, widths).eval()
 
 
 class _Vae(nn.Module):
@@ -166,7 +172,7 @@ def _reconstruction(kind: str, dataset: str, seed: int) -> ConvEncoder:
         return (pixels + kl).mean()
 
     batches = Batches(pool, batch_size=min(64, len(pool)), shuffle=True, generator=generator)
-    steps = settings.by_profile(smoke=3, laptop=600, full=6000)
+    steps = settings.by_profile(smoke=3, laptop=500, full=6000)
     fit(model, batches, loss, steps=steps, lr=2e-3, progress=False)
     return encoder
 
@@ -174,43 +180,171 @@ def _reconstruction(kind: str, dataset: str, seed: int) -> ConvEncoder:
 # --- what the features are worth ------------------------------------------------------------------------------------
 
 
-def _finetuned(start: nn.Module, train: ImageData, chosen: Tensor, *, seed: int) -> Classifier:
+def _finetuned(start: ConvEncoder, train: ImageData, chosen: Tensor, *, seed: int) -> Classifier:
     """A copy of the encoder's blocks with a new head, all of it trained on the chosen images; one recipe for all."""
     generator = torch.Generator().manual_seed(seed)
-    encoder = ConvEncoder(train.images.shape[1], start.widths, generator=generator)  # type: ignore[arg-type]
-    encoder.blocks.load_state_dict(start.blocks.state_dict())  # type: ignore[union-attr]
+    encoder = ConvEncoder(train.images.shape[1], start.widths, generator=generator)
+    encoder.blocks.load_state_dict(start.blocks.state_dict())
     classifier = Classifier(encoder, len(train.class_names), generator=generator)
     batches = Batches(
         train.images[chosen], train.labels[chosen], batch_size=min(64, len(chosen)), shuffle=True,
         generator=generator, augment=augment.random_shift,
     )  # fmt: skip
-    passes = math.ceil(5 * len(chosen) / 64)  # with all labels 300 steps would not go through the images often enough
+    passes = math.ceil(4 * len(chosen) / 64)  # with all labels 300 steps would not see every image often enough
     steps = settings.by_profile(smoke=2, laptop=max(300, passes), full=max(2000, 4 * passes))
     fit(classifier, batches, steps=steps, lr=3e-3, progress=False)
     return classifier
 
 
-def _accuracy(start: nn.Module, dataset: str, seed: int, per_class: int) -> float:
+def _accuracy(start: ConvEncoder, dataset: str, seed: int, per_class: int) -> float:
     train, test = _sets(dataset, seed)
     classifier = _finetuned(start, train, _split(dataset, seed, per_class).labeled, seed=seed)
     return evaluate(classifier, test.images, test.labels)["accuracy"]
 
 
-def _probes(encoder: nn.Module, dataset: str, seed: int, budgets: tuple[int, ...]) -> dict[str, float]:
+def _probes(encoder: ConvEncoder, dataset: str, seed: int, budgets: tuple[int, ...]) -> dict[str, float]:
     """Accuracy of a linear probe on each block, `block1@k`, and on the block that validation chooses, `frozen@k`."""
     train, test = _sets(dataset, seed)
     figures: dict[str, float] = {}
     on_validation: dict[int, list[float]] = {k: [] for k in budgets}
-    for block in range(len(encoder.blocks)):  # type: ignore[arg-type]
-        train_x = extract_features(encoder, train.images, block=block)
+    for block in range(len(encoder.blocks)):
         test_x = extract_features(encoder, test.images, block=block)
         for k in budgets:
             split = _split(dataset, seed, k)
-            known = train_x[split.labeled], train.labels[split.labeled]
+            known = extract_features(encoder, train.images[split.labeled], block=block), train.labels[split.labeled]
             figures[f"block{block + 1}@{k}"] = linear_probe(*known, test_x, test.labels)
-            validation = train_x[split.validation], train.labels[split.validation]
-            on_validation[k].append(linear_probe(*known, *validation))
+            unseen = extract_features(encoder, train.images[split.validation], block=block)
+            on_validation[k].append(linear_probe(*known, unseen, train.labels[split.validation]))
     for k in budgets:
-        best = max(range(len(on_validation[k])), key=on_validation[k].__getitem__)
+        best = max(range(len(encoder.blocks)), key=on_validation[k].__getitem__)
         figures[f"frozen@{k}"] = figures[f"block{best + 1}@{k}"]
     return figures
+
+
+def _pretext_accuracy(model: Classifier, images: Tensor, pretext: Pretext, seed: int) -> float:
+    asked, answers = pretext(images, torch.Generator().manual_seed(seed))
+    return float((predict(model, asked).argmax(dim=1) == answers).float().mean())
+
+
+# --- experiments ----------------------------------------------------------------------------------------------------
+
+
+def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """One encoder, from scratch and after five kinds of pretraining: fine-tuned, and probed block by block.
+
+    The pretraining sees all training images outside the validation set, and no label. Fine-tuning has the same steps
+    and learning rate for all, fixed in advance. `x_frozen@k` is the block that the validation images choose.
+    """
+    channels = _pool(dataset, seed).shape[1]
+    encoders = {"random": _first_weights(channels, seed), "rotation": _rotation(dataset, seed).encoder}
+    encoders |= {kind: _reconstruction(kind, dataset, seed) for kind in ("autoencoder", "vae", "masked")}
+    budgets = (*BUDGETS, _all_labels(dataset, seed))
+    if profile == "smoke" or dataset == "folder":
+        budgets = BUDGETS[:3] if profile == "smoke" else (10,)
+    figures: dict[str, float | list[float]] = {}
+    for name, encoder in encoders.items():
+        for k in budgets:
+            method = "scratch" if name == "random" else f"{name}_finetuned"
+            figures[f"{method}@{k}"] = _accuracy(encoder, dataset, seed, k)
+        probes = _probes(encoder, dataset, seed, tuple(k for k in budgets if k in BUDGETS))
+        figures |= {f"{name}_{key}": value for key, value in probes.items()}
+    return figures
+
+
+def rotation_classes(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """How often the quarter turns of test images are told, class by class; on glyphs also of ring and cross."""
+    test = _sets(dataset, seed)[1]
+    if dataset == "glyphs":
+        test = load(dataset, split="test", n=len(test), seed=seed, anomalies=0.2)
+    asked, turns = _turned(test.images)
+    right = (predict(_rotation(dataset, seed), asked).argmax(dim=1) == turns).double()
+    labels = test.labels.repeat(4)
+    figures: dict[str, float | list[float]] = {
+        name: float(right[labels == number].mean()) for number, name in enumerate(test.class_names)
+    }
+    return {**figures, "all": float(right[labels < 10].mean())}
+
+
+def unlabeled(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Accuracy with ten labels a class against the number of unlabeled images that the rotation pretext has seen.
+
+    The number of steps is the same for all; so fewer images are seen more often.
+    """
+    pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
+    figures: dict[str, float | list[float]] = {}
+    for count in (200, 1000, len(pool)) if profile != "smoke" else (100, len(pool)):
+        encoder = _rotation(dataset, seed, None if count == len(pool) else count).encoder
+        figures[f"rotation_finetuned@{count}"] = _accuracy(encoder, dataset, seed, per_class)
+        figures[f"rotation_frozen@{count}"] = _probes(encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
+    return figures
+
+
+def _flipped_at_random(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """All four turns; but half of the images were turned upside down beforehand, as an augmentation."""
+    upside_down = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    return _turned(torch.where(upside_down[:, None, None, None], images.flip(2), images))
+
+
+def _straight_or_tilted(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Each image as it is, and turned by 45 degrees about its center: what comes from outside is black."""
+    c = math.sqrt(0.5)
+    theta = torch.tensor([[c, -c, 0.0], [c, c, 0.0]], dtype=images.dtype, device=images.device)
+    grid = F.affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=False)
+    tilted = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    return torch.cat([images, tilted]), torch.arange(2, device=images.device).repeat_interleave(len(images))
+
+
+def artefacts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Pretext tasks that go wrong, beside four turns with as many steps: what they score, what they are worth.
+
+    "corners": is the image turned by 45 degrees? Black corners say so. "vflip": four turns after random vertical
+    flips. `x_pretext` is the accuracy on the task itself, on test images.
+    """
+    pool, test = _pool(dataset, seed), _sets(dataset, seed)[1]
+    per_class = settings.by_profile(smoke=2, laptop=10, full=10)
+    steps = settings.by_profile(smoke=3, laptop=500, full=4000)
+    figures: dict[str, float | list[float]] = {}
+    for name, pretext, count in (("turns", _four_turns, 4), ("corners", _straight_or_tilted, 2),
+                                 ("vflip", _flipped_at_random, 4)):  # fmt: skip
+        model = _pretext_classifier(pool, pretext, count, seed=seed, steps=steps)
+        figures[f"{name}_pretext"] = _pretext_accuracy(model, test.images.float() / 255, pretext, seed)
+        figures[f"{name}_finetuned"] = _accuracy(model.encoder, dataset, seed, per_class)
+        figures[f"{name}_frozen"] = _probes(model.encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
+    return figures
+
+
+def pretexts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Two tasks to choose from, turns and flips: the accuracy on the task itself, and what it is worth."""
+    pool, test = _pool(dataset, seed), _sets(dataset, seed)[1]
+    per_class = settings.by_profile(smoke=2, laptop=10, full=10)
+    steps = settings.by_profile(smoke=3, laptop=1000, full=4000)
+    flip = _pretext_classifier(pool, _flipped, 2, seed=seed, steps=steps)
+    figures: dict[str, float | list[float]] = {}
+    for name, model, pretext in (("rotation", _rotation(dataset, seed), _four_turns), ("flip", flip, _flipped)):
+        figures[f"{name}_pretext"] = _pretext_accuracy(model, test.images.float() / 255, pretext, seed)
+        figures[f"{name}_finetuned"] = _accuracy(model.encoder, dataset, seed, per_class)
+        figures[f"{name}_frozen"] = _probes(model.encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
+    return figures
+
+
+def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Depth and width: the same recipe for encoders of two to four blocks, and half as wide; ten labels a class."""
+    channels, per_class = _pool(dataset, seed).shape[1], settings.by_profile(smoke=2, laptop=10, full=10)
+    figures: dict[str, float | list[float]] = {}
+    for widths in ((16, 32), WIDTHS, (16, 32, 64, 64), (8, 16, 32)):
+        name = "-".join(map(str, widths))
+        encoder = _rotation(dataset, seed, None, widths).encoder
+        figures[f"{name}_finetuned"] = _accuracy(encoder, dataset, seed, per_class)
+        figures[f"{name}_scratch"] = _accuracy(_first_weights(channels, seed, widths), dataset, seed, per_class)
+        figures[f"{name}_frozen"] = _probes(encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
+    return figures
+
+
+EXPERIMENTS = {
+    "label_curve": label_curve,
+    "rotation_classes": rotation_classes,
+    "unlabeled": unlabeled,
+    "artefacts": artefacts,
+    "pretexts": pretexts,
+    "ablation": ablation,
+}

@@ -1,0 +1,599 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Pretext tasks: questions that label themselves
+#
+# *Turn an image and ask which way it was turned. Nobody has to label anything, and whoever answers must know what a
+# house looks like: with ten labels a class this is worth more than any reconstruction.*
+#
+# **You will** turn, flip and mask batches of images, write a loss that ignores what can be seen, and build the linear
+# probe. **You will measure** what each task is worth at every number of labels, and see two that cheat.
+#
+# **You need** PyTorch modules and a training loop (unit 00). Unit 01 helps, but is not needed.
+# **Time**: 90 minutes of reading and writing, of which 4 minutes of computing.
+
+# %% tags=["setup"]
+import copy
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from course_lib import evaluation, plots, records, settings, widgets
+from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.exercises import checks_for
+from course_lib.models import Classifier, ConvDecoder, ConvEncoder
+from course_lib.training import fit
+
+# %% tags=["setup"]
+check = checks_for("04_pretext_tasks")
+data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
+test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
+device, channels, num_classes = settings.device(), data.images.shape[1], len(data.class_names)
+test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
+split = few_label_split(data.labels, per_class=10, generator=torch.Generator().manual_seed(0))
+few, pool = data.subset(split.labeled), data.images[torch.cat([split.labeled, split.unlabeled])]
+print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images without")
+
+# %% [markdown]
+# ## 1. Ten labels a class
+#
+# This is the baseline of the unit: the course's small encoder, three blocks of convolutions, trained from random weights
+# on ten labeled images a class. **Predict** how many of the test images it gets right.
+#
+# The second function is for later. It trains the same encoder, from the same first weights, on a task of *your* making.
+
+# %% tags=["train"]
+def first_weights(grid=1):
+    return ConvEncoder(channels, grid=grid, generator=torch.Generator().manual_seed(0))
+
+
+def finetune(encoder, title):
+    generator = torch.Generator().manual_seed(0)
+    classifier = Classifier(copy.deepcopy(encoder), num_classes, generator=generator)
+    options = {"batch_size": min(64, len(few)), "shuffle": True, "generator": generator}
+    batches = Batches(few.images, few.labels, augment=augment.random_shift, **options)
+    fit(classifier, batches, steps=settings.by_profile(smoke=2, laptop=300, full=2_000), lr=3e-3, label=title)
+    return evaluation.evaluate(classifier, test.images, test.labels)["accuracy"]
+
+
+def pretrain(model, loss_fn, title, *, steps, baseline=None):
+    batches = Batches(pool, batch_size=64, shuffle=True, augment=augment.random_shift)
+    line = {} if baseline is None else {"baseline": baseline, "baseline_label": "guessing"}
+    curve = plots.live_curve(steps, title=title, **line)
+    fit(model, batches, loss_fn, steps=steps, lr=3e-3, label=title, on_step=curve)
+    return model
+
+
+accuracy = {"scratch": finetune(first_weights(), "from scratch")}
+print(f"test accuracy with ten labels a class: {accuracy['scratch']:.0%} (guessing: {1 / num_classes:.0%})")
+
+# %% [markdown]
+# Far from useless, far from good: recorded over {{ result("label_curve", "scratch@10").n }} seeds,
+# {{ result("label_curve", "scratch@10") | pm(percent=true) }}. With all labels it would be
+# {{ result("label_curve", "scratch@780").mean | pct }}: the network is not too small, the labels are too few.
+#
+# ## 2. Which way is up?
+#
+# A *pretext task* asks something that we know without labels, because we did it ourselves. Gidaris et al. (2018) turn
+# each image $x$ by $k$ quarter turns and ask for $k$:
+#
+# $$L = -\frac{1}{4N} \sum_{n=1}^{N} \sum_{k=0}^{3} \log p\,(k \mid R^k x_n), \qquad R = \text{a quarter turn}$$
+#
+# Brightness, place and clutter do not answer that. The shape does.
+#
+# ### Exercise 4.1: rotate_batch (8 minutes)
+#
+# Counterclockwise, as mathematicians turn. Mind the dimensions.
+
+# %% nbgrader={"grade_id": "rotate_batch", "solution": true}
+def rotate_batch(images, k):
+    """All images of a batch, turned by k quarter turns counterclockwise.
+
+    Args:
+        images: (N, C, H, W) float tensor; it is not changed.
+        k: any whole number; -1 is a quarter turn clockwise, and 5 is the same as 1.
+
+    Returns:
+        (N, C, H, W) tensor, or (N, C, W, H) after an odd number of quarter turns.
+    """
+    ### BEGIN SOLUTION
+    return torch.rot90(images, k, dims=(2, 3))
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_rotate_batch", "grade": true}
+check.rotate_batch(rotate_batch)
+
+# %% [markdown]
+# Try the task yourself before a network does. **Predict**: which images have no answer?
+
+# %% tags=["demo"]
+check.needs("rotate_batch")
+secret = torch.randint(0, 4, (16,), generator=torch.Generator().manual_seed(3)).tolist()
+puzzle = torch.cat([rotate_batch(test_images[i : i + 1], k) for i, k in enumerate(secret)])
+answers = [f"{k} turned" if k else "upright" for k in secret]
+plots.show(plots.image_grid(puzzle, captions=answers, columns=8, title="By how many quarter turns?"))
+
+# %% [markdown]
+# You can tell most of them, because you know houses, trees and cups. That knowledge is what we want the network to
+# acquire.
+#
+# ### Exercise 4.2: rotation_pretext (10 minutes)
+#
+# All four turns of every image in one batch, with their answers. Every class then occurs equally often, and the network
+# compares the four on the spot. Images are square here.
+#
+# Shapes: `images` `(N, C, H, H)`; `x` `(4N, C, H, H)`; `labels` `(4N,)`. Row $kN + i$ is image $i$, turned $k$ times.
+
+# %% nbgrader={"grade_id": "rotation_pretext", "solution": true}
+def rotation_pretext(images):
+    """Four copies of a batch: upright, and turned by one, two and three quarter turns counterclockwise.
+
+    Args:
+        images: (N, C, H, H) float tensor; it is not changed.
+
+    Returns:
+        x: (4N, C, H, H), copy after copy: row k * N + i is image i turned k times.
+        labels: (4N,) int64 tensor on the device of the images: k for each row.
+    """
+    ### BEGIN SOLUTION
+    x = torch.cat([rotate_batch(images, k) for k in range(4)])  # (N, C, H, H) -> (4N, C, H, H)
+    labels = torch.arange(4, device=images.device).repeat_interleave(len(images))  # (4N,)
+    return x, labels
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_rotation_pretext", "grade": true}
+check.rotation_pretext(rotation_pretext)
+
+# %% [markdown]
+# Train it, on thousands of images and no label. The dashed line is what guessing costs, $\log 4$. **Predict**: how many
+# turns will it tell in the end? And which class will be hardest?
+
+# %% tags=["train"]
+check.needs("rotate_batch", "rotation_pretext")
+
+
+def which_turn(model, images):
+    x, labels = rotation_pretext(images)
+    return F.cross_entropy(model(x), labels)
+
+
+turn_steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
+rotation = Classifier(first_weights(), 4, generator=torch.Generator().manual_seed(0))
+pretrain(rotation, which_turn, "Which way is up?", steps=turn_steps, baseline=math.log(4))
+seen = load(split="test", n=len(test), anomalies=0.2) if data.name == "glyphs" else test  # ring and cross among them
+x, labels = rotation_pretext(as_float(seen.images).to(device))
+right = (evaluation.predict(rotation, x).argmax(dim=1) == labels.cpu()).float()  # (4N,)
+by_class = {name: float(right[seen.labels.repeat(4) == c].mean()) for c, name in enumerate(seen.class_names)}
+plots.show(plots.bar_with_seeds(
+    by_class, styled_as="rotation", baseline=0.25, baseline_label="guessing", x_label="turns told",
+    title="Whose turns can be told?",
+))  # fmt: skip
+
+# %% [markdown]
+# Recorded, {{ result("rotation_classes", "all").mean | pct }} of all turns are told. The star, at
+# {{ result("rotation_classes", "star").mean | pct }}, looks nearly the same in all four: its answer is mostly noise. The
+# ring ({{ result("rotation_classes", "ring").mean | pct }}) and the cross
+# ({{ result("rotation_classes", "cross").mean | pct }}), which training never showed, are exactly symmetric: no network can
+# do better than guess, and every step spent on such images teaches nothing.
+#
+# On digits the symmetric ones are just as plain: 0 {{ result("rotation_classes", "0", dataset="mnist").mean | pct }},
+# 8 {{ result("rotation_classes", "8", dataset="mnist").mean | pct }}, but
+# 4 {{ result("rotation_classes", "4", dataset="mnist").mean | pct }}.
+#
+# Between two quarter turns the network was never asked. Turn an image slowly: where does it change its mind, and how
+# abruptly?
+
+# %% tags=["demo"]
+check.needs("rotate_batch", "rotation_pretext")
+
+
+def turn_probabilities(images):
+    return evaluation.predict(rotation, images).softmax(dim=1)
+
+
+widgets.turn_explorer(test.images[:40], turn_probabilities, start=30, title="How far was it turned?")
+
+# %% [markdown]
+# Near the quarter turns it is sure, and in between it changes from one answer to the next: it has learned what is on top,
+# not four pictures by heart.
+#
+# ## 3. Another question: mirrored or upside down?
+#
+# Any change with a known answer will do. Take the direction of a flip: a fair coin $c_n$ for each image says whether it is
+# mirrored left to right ($c_n = 0$) or stands upside down ($c_n = 1$). All images are flipped, so nothing but the
+# direction can be told.
+#
+# ### Exercise 4.3: flip_pretext (12 minutes)
+#
+# Chance enters, and with it the most expensive error of this unit: the label must come from the very coin that flipped
+# its image.
+
+# %% nbgrader={"grade_id": "flip_pretext", "solution": true}
+def flip_pretext(images, *, generator):
+    """Each image flipped one of two ways, and which.
+
+    Args:
+        images: (N, C, H, W) float tensor; it is not changed.
+        generator: CPU torch.Generator that the coins come from.
+
+    Returns:
+        flipped: (N, C, H, W), each image mirrored left to right (label 0) or upside down (label 1).
+        labels: (N,) int64 tensor on the device of the images, a fair coin for each image.
+    """
+    ### BEGIN SOLUTION
+    labels = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)  # (N,)
+    upside_down = labels[:, None, None, None] == 1  # (N,) -> (N, 1, 1, 1)
+    return torch.where(upside_down, images.flip(2), images.flip(3)), labels
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_flip_pretext", "grade": true}
+check.flip_pretext(flip_pretext)
+
+# %% [markdown]
+# Here is your batch. **Predict**: which of the two tasks, turns or flips, teaches more? And can you choose by how well
+# the network solves the task itself?
+
+# %% tags=["demo"]
+check.needs("flip_pretext")
+flipped, coins = flip_pretext(test_images[8:16], generator=torch.Generator().manual_seed(2))
+told = ["upside down" if coin else "mirrored" for coin in coins.tolist()]
+plots.show(plots.image_grid(flipped, captions=told, columns=8, title="Flips and their labels"))
+
+# %% [markdown]
+# Recorded, with as many steps: turns are told in {{ result("pretexts", "rotation_pretext").mean | pct }} of cases, flips
+# in {{ result("pretexts", "flip_pretext").mean | pct }}. Fine-tuned with ten labels a class, turns give
+# {{ result("pretexts", "rotation_finetuned") | pm(percent=true) }}, flips
+# {{ result("pretexts", "flip_finetuned") | pm(percent=true) }}. So the score on a task does not say what the task is worth:
+# the easier one is solved better and teaches less. Choose by a probe on a few validation labels, or by thinking about
+# which knowledge the answer needs.
+#
+# ## 4. Fill in the holes
+#
+# A third task hides part of the image and asks for it. Cut the image into square patches, hide a share of them, and
+# reconstruct (Pathak et al. 2016; He et al. 2022).
+#
+# ### Exercise 4.4: mask_patches (15 minutes)
+#
+# Shapes: with patches of $p$ pixels a side there are $H/p$ rows and $W/p$ columns of them; `mask` is `(N, 1, H, W)`.
+
+# %% nbgrader={"grade_id": "mask_patches", "solution": true}
+def mask_patches(images, patch_size, ratio, *, generator):
+    """Hides the same number of random patches in each image.
+
+    Args:
+        images: (N, C, H, W) float tensor; H and W are multiples of patch_size. It is not changed.
+        patch_size: pixels a side of a patch; the patches lie side by side on a grid.
+        ratio: share of the patches that is hidden, round(ratio * patches) in every image.
+        generator: CPU torch.Generator that all random numbers come from.
+
+    Returns:
+        masked: (N, C, H, W), the images with hidden pixels at 0.
+        mask: (N, 1, H, W) bool tensor, True where a pixel is hidden.
+    """
+    ### BEGIN SOLUTION
+    rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
+    rank = torch.rand(len(images), rows * columns, generator=generator).argsort(dim=1).argsort(dim=1)
+    hidden = (rank < round(ratio * rows * columns)).reshape(-1, 1, rows, columns).to(images.device)
+    mask = hidden.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)  # (N, 1, H, W)
+    return images.masked_fill(mask, 0.0), mask
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_mask_patches", "grade": true}
+check.mask_patches(mask_patches)
+
+# %% [markdown]
+# The loss looks at hidden pixels only. With $m_{np} = 1$ where pixel $p$ of image $n$ is hidden, and 0 elsewhere:
+#
+# $$L = \frac{\sum_{n,p} m_{np} (\hat x_{np} - x_{np})^2}{\sum_{n,p} m_{np}}, \qquad
+# \frac{\partial L}{\partial \hat x_{np}} = 0 \;\text{ wherever }\; m_{np} = 0$$
+#
+# Otherwise most of the loss would be about copying what is in plain view. A color pixel counts once for each channel.
+#
+# ### Exercise 4.5: masked_loss (10 minutes)
+
+# %% nbgrader={"grade_id": "masked_loss", "solution": true}
+def masked_loss(x_hat, images, mask):
+    """Mean squared error over the hidden pixels of the whole batch, every channel counted.
+
+    Args:
+        x_hat: (N, C, H, W) float tensor, the reconstructions.
+        images: (N, C, H, W) float tensor, the whole images.
+        mask: (N, 1, H, W) bool tensor, True where a pixel was hidden.
+
+    Returns:
+        A tensor with a single number, 0 when nothing is hidden; no gradient reaches visible pixels of x_hat.
+    """
+    ### BEGIN SOLUTION
+    hidden = mask.expand_as(images)  # (N, 1, H, W) -> (N, C, H, W)
+    squared = (x_hat - images) ** 2 * hidden
+    return squared.sum() / hidden.sum().clamp(min=1)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_masked_loss", "grade": true}
+check.masked_loss(masked_loss)
+
+# %% [markdown]
+# Half of each image is hidden. **Predict**: what will the network draw into a hole that covers the door of a house?
+
+# %% tags=["train"]
+check.needs("mask_patches", "masked_loss")
+generator = torch.Generator().manual_seed(0)
+encoder = first_weights(grid=2)  # a picture must know where things are: features of 2 x 2 cells
+decoder = ConvDecoder(encoder.feature_dim, tuple(data.images.shape[1:]), output="sigmoid", generator=generator)
+filler = nn.Sequential(encoder, decoder)
+
+
+def fill_in(model, images):
+    masked, mask = mask_patches(images, 4, 0.5, generator=generator)
+    return masked_loss(model(masked), images, mask)
+
+
+fill_steps = settings.by_profile(smoke=4, laptop=500, full=6_000)
+pretrain(filler, fill_in, "Fill in the holes", steps=fill_steps)
+masked, mask = mask_patches(test_images[:8], 4, 0.5, generator=torch.Generator().manual_seed(1))
+x_hat = evaluation.predict(filler, masked).to(device)
+shown = torch.where(mask, x_hat, test_images[:8])  # what was visible, and the network's guesses in the holes
+plots.show(plots.reconstructions(masked, shown, clean=test_images[:8], title="Half of the image is enough to guess"))
+
+# %% [markdown]
+# Background and large forms are continued plausibly; corners and doors are smoothed over. Guessing a gray level is
+# possible without knowing the class: keep that in mind for the comparison.
+#
+# ## 5. Look inside: the linear probe
+#
+# What has each network learned? The usual instrument is a *linear probe*: freeze the encoder, train one linear layer on
+# its features with the few labels, and read the test accuracy. It measures how plainly the classes are laid out.
+#
+# ### Exercise 4.6: linear_probe (15 minutes)
+#
+# `evaluation.extract_features(encoder, images)` gives the features at rest. Standardize with the *training* features'
+# mean and deviation. One linear layer; any optimizer, or scikit-learn.
+
+# %% nbgrader={"grade_id": "linear_probe", "solution": true}
+def linear_probe(encoder, images, labels, test_images, test_labels):
+    """Test accuracy of a linear classifier on an encoder's frozen features.
+
+    Args:
+        encoder: maps (n, C, H, W) to features (n, d). It works at rest; afterwards it is as it was, mode included.
+        images, labels: (N, C, H, W) float and (N,) int64, to train the linear layer on.
+        test_images, test_labels: (M, C, H, W) and (M,), to measure on.
+
+    Returns:
+        The share of test images that are right, a float from 0 to 1.
+    """
+    ### BEGIN SOLUTION
+    train_x, test_x = (evaluation.extract_features(encoder, x) for x in (images, test_images))  # (N, d), (M, d)
+    labels, test_labels = labels.cpu(), test_labels.cpu()
+    mean, std = train_x.mean(dim=0), train_x.std(dim=0) + 1e-6  # of the training features, for both
+    head = nn.Linear(train_x.shape[1], int(labels.max()) + 1)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.05, weight_decay=1e-3)
+    for _ in range(200):
+        loss = F.cross_entropy(head((train_x - mean) / std), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return (head((test_x - mean) / std).argmax(dim=1) == test_labels).float().mean().item()
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_linear_probe", "grade": true}
+check.linear_probe(linear_probe)
+
+# %% [markdown]
+# Now probe block by block: the encoder has three, and the honest control is the same encoder with its random first
+# weights. **Predict**: in which block are the classes plainest? In the random encoder too?
+
+# %% tags=["demo"]
+check.needs("rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe")
+
+
+class Block(nn.Module):
+    """The first blocks of an encoder, averaged over the image: (N, C, H, W) -> (N, width of the block)."""
+
+    def __init__(self, encoder, number):
+        super().__init__()
+        self.encoder, self.number = encoder, number
+
+    def forward(self, images):
+        return self.encoder.block_features(images)[self.number - 1]
+
+
+few_images, curves = as_float(few.images).to(device), {}
+for name, source in (("rotation", rotation.encoder), ("masked", filler[0]), ("random", first_weights().to(device))):
+    curves[f"{name}_frozen"] = {
+        number: [linear_probe(Block(source, number), few_images, few.labels, test_images, test.labels)]
+        for number in (1, 2, 3)
+    }
+plots.show(plots.label_curve(curves, x_label="block", title="What a linear layer can read (ten labels a class)"))
+
+# %% [markdown]
+# Recorded, blocks one to three: after rotation {{ result("label_curve", "rotation_block1@10").mean | pct }},
+# {{ result("label_curve", "rotation_block2@10").mean | pct }},
+# {{ result("label_curve", "rotation_block3@10").mean | pct }}; random
+# {{ result("label_curve", "random_block1@10").mean | pct }},
+# {{ result("label_curve", "random_block2@10").mean | pct }},
+# {{ result("label_curve", "random_block3@10").mean | pct }}; masked, last block
+# {{ result("label_curve", "masked_block3@10").mean | pct }}. In deep networks the best block is often an inner one, since
+# the last ones specialize in the pretext. Here there are too few for that.
+
+# %% [markdown]
+# ## 6. The question of the course: does it help with few labels?
+#
+# Fine-tune: a new head, all weights trained on the ten labels a class, steps and learning rate as from scratch. **Predict**
+# the order of the three.
+
+# %% tags=["train"]
+check.needs("rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe")
+blocks_of_filler = first_weights()
+blocks_of_filler.blocks.load_state_dict(filler[0].blocks.state_dict())  # the same blocks, averaged over the image
+accuracy["rotation_finetuned"] = finetune(rotation.encoder, "after rotation")
+accuracy["masked_finetuned"] = finetune(blocks_of_filler, "after filling in")
+accuracy["rotation_frozen"] = curves["rotation_frozen"][3][0]
+accuracy["random_frozen"] = curves["random_frozen"][3][0]
+plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Ten labels a class, one seed"))
+
+# %% [markdown]
+# One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets, with an
+# autoencoder (unit 01) and a variational one for comparison; each had thousands of images to learn from, and the last
+# budget labels all of them.
+
+# %% tags=["demo"]
+unit, name = "04_pretext_tasks", data.name
+if not records.record_path(unit, "label_curve", dataset=name, profile="laptop").is_file():
+    name = "glyphs"  # nothing is recorded on this data set
+recorded = records.curves(unit, dataset=name)
+order = ["rotation_finetuned", "masked_finetuned", "vae_finetuned", "autoencoder_finetuned", "scratch"]
+order += ["rotation_frozen", "random_frozen"]
+plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pretext tasks (recorded on {name})"))
+
+# %% [markdown]
+# With ten labels a class, rotation then fine-tuned reaches
+# {{ result("label_curve", "rotation_finetuned@10") | pm(percent=true) }}, from scratch
+# {{ result("label_curve", "scratch@10") | pm(percent=true) }}; its frozen features
+# {{ result("label_curve", "rotation_frozen@10") | pm(percent=true) }}, random ones
+# {{ result("label_curve", "random_frozen@10") | pm(percent=true) }}. The reconstructions stay near scratch: autoencoder
+# {{ result("label_curve", "autoencoder_finetuned@10").mean | pct }}, variational
+# {{ result("label_curve", "vae_finetuned@10").mean | pct }}, masked
+# {{ result("label_curve", "masked_finetuned@10").mean | pct }}.
+#
+# **The crossover**: at fifty labels a class rotation has {{ result("label_curve", "rotation_finetuned@50").mean | pct }},
+# scratch {{ result("label_curve", "scratch@50").mean | pct }}; with all labels
+# {{ result("label_curve", "rotation_finetuned@780").mean | pct }} and
+# {{ result("label_curve", "scratch@780").mean | pct }}. Pretraining buys labels you do not have.
+
+# %% [markdown]
+# The data may look different. On MNIST with ten labels a class:
+# rotation {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }}, scratch
+# {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }}. On small color photographs (CIFAR-10 as
+# JPEG files): rotation {{ result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg") | pm(percent=true) }},
+# scratch {{ result("label_curve", "scratch@10", dataset="cifar10-jpeg") | pm(percent=true) }}: a network this small, and
+# minutes of training, do not reach what published ones reach in days.
+#
+# The other axis is *unlabeled* images. **Predict**: how many does the pretext need?
+
+# %% tags=["demo"]
+amount = records.curves(unit, "unlabeled", dataset="glyphs")
+plots.show(plots.label_curve(amount, x_label="unlabeled images", title="Ten labels a class (recorded on glyphs)"))
+
+# %% [markdown]
+# Equal numbers of steps: with {{ result("unlabeled", "rotation_finetuned@200").mean | pct }} at two hundred images,
+# {{ result("unlabeled", "rotation_finetuned@1000").mean | pct }} at a thousand and
+# {{ result("unlabeled", "rotation_finetuned@7800").mean | pct }} with all of them, images matter, not only steps. The
+# course's table grows:
+
+# %% tags=["demo"]
+from IPython.display import Markdown
+
+Markdown(records.results_table(up_to=unit))
+
+# %% [markdown]
+# ## 7. When it fails: a network that cheats
+#
+# Why only quarter turns? Ask for a turn by 45 degrees, and the corners of the turned image come from nowhere: they are
+# black. **Predict** the accuracy of this task after a few steps, and what the features will be worth.
+
+# %% tags=["train"]
+def straight_or_tilted(images):
+    turn = torch.tensor([[0.7071, -0.7071, 0.0], [0.7071, 0.7071, 0.0]], device=images.device)
+    grid = F.affine_grid(turn.expand(len(images), 2, 3), images.shape, align_corners=False)
+    tilted = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)  # black from outside
+    return torch.cat([images, tilted]), torch.arange(2, device=images.device).repeat_interleave(len(images))
+
+
+def is_tilted(model, images):
+    x, labels = straight_or_tilted(images)
+    return F.cross_entropy(model(x), labels)
+
+
+cheat = Classifier(first_weights(), 2, generator=torch.Generator().manual_seed(0))
+tilt_steps = settings.by_profile(smoke=4, laptop=250, full=1_000)
+pretrain(cheat, is_tilted, "Tilted by 45 degrees?", steps=tilt_steps, baseline=math.log(2))
+corners = straight_or_tilted(torch.ones_like(test_images))[0][len(test_images) :] < 0.5  # where nothing is
+painted = test_images.masked_fill(corners, 0.0)  # upright images with their corners painted black
+for name, pictures in (("upright", test_images), ("upright, corners painted black", painted)):
+    called = (evaluation.predict(cheat, pictures).argmax(dim=1) == 1).float().mean()
+    print(f"{name:31} called tilted: {called:.0%}")
+plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black corners: the network says tilted"))
+
+# %% [markdown]
+# The pretext is solved almost perfectly (recorded {{ result("artefacts", "corners_pretext").mean | pct }}), and the network
+# looked at four triangles: painting them black turns its answer round. Fine-tuned, these features give
+# {{ result("artefacts", "corners_finetuned") | pm(percent=true) }}, four turns with as many steps
+# {{ result("artefacts", "turns_finetuned") | pm(percent=true) }}.
+#
+# The opposite error asks for what nobody can know. Flip images upside down at random *before* turning them, as an
+# innocent augmentation: half a turn and an upside-down flip differ by a mirror only. The accuracy on the task falls from
+# {{ result("artefacts", "turns_pretext").mean | pct }} to {{ result("artefacts", "vflip_pretext").mean | pct }}, the probe from
+# {{ result("artefacts", "turns_frozen").mean | pct }} to {{ result("artefacts", "vflip_frozen").mean | pct }}.
+
+# %% [markdown] nbgrader={"grade_id": "pretext_for_microscopy", "grade": true, "solution": true, "points": 3}
+# **Written answer (3 points).** A colleague has thousands of microscope images of cells and a handful of labels. He
+# pretrains with the rotation task; it reaches almost full accuracy within minutes, and fine-tuning gains nothing. In four
+# to six sentences: (a) explain how the pretext can be solved although cells have no up, and why that teaches nothing;
+# (b) say how he could have found out without more labels; (c) propose another pretext task for these images and say
+# which knowledge its answer needs.
+#
+# ### BEGIN SOLUTION
+# *Sample answer (3).* Cells have no way up, so their shape cannot give the turn away; something else must, for example
+# a stamp, uneven light from one side, or the scanner's black border, which turn with the image. The encoder only needs to
+# find that one trace, and need not describe a single cell. He could cover borders or flatten the light and see whether the
+# accuracy falls to one in four, or look at which pixels change the answer. I would hide patches and have them
+# reconstructed, with large patches, or ask for the relative position of two of them: to continue a cell one must know how
+# cells are built.
+#
+# *Sample answer (2).* There is probably an artefact such as a border that shows the rotation, so the network does not need
+# the cells. He could cut the border off and look whether the accuracy stays. He should use masked reconstruction instead.
+#
+# *Sample answer (1).* Rotation does not work for cells because they look the same from all sides, so he should use
+# another method.
+#
+# *Rubric.* One point each: (a) names a possible shortcut AND says that it makes knowledge of cells unnecessary; (b) a
+# test that removes or isolates the shortcut, and what one would see (asking for more labels is no point); (c) a task that
+# is not rotation, with the knowledge that its answer needs (the task alone is no point).
+# ### END SOLUTION
+
+# %% [markdown]
+# ## 8. Quiz
+#
+# Ungraded. Answer first, then open.
+#
+# <details><summary>1. Your rotation loss stays at log 4 from the first step to the last. What do you check first?</summary>
+# Whether image and label belong together: print a few turned images with their labels.</details>
+#
+# <details><summary>2. Why is the head of the pretext thrown away?</summary>
+# It answers how far an image was turned; the classes are asked for by a new head.</details>
+#
+# <details><summary>3. Pretext A is solved to nearly 100 %, pretext B to 70 %. Which one is better?</summary>
+# One cannot know. Probe both.</details>
+#
+# <details><summary>4. The masked loss falls quickly when you count visible pixels too. Why is that no progress?</summary>
+# Visible pixels can be copied; they fill the loss with what needs no knowledge.</details>
+
+# %% [markdown]
+# ## Take away
+#
+# - A pretext task turns unlabeled images into a classification problem whose answers are free.
+# - It teaches what its answer needs: turns need shape, holes need gray levels, black corners need nothing.
+# - Image and label come from the same draw, in the same order.
+# - A probe: encoder at rest, one linear layer, training statistics, the random encoder beside it.
+# - The gain is large with few labels and gone with many. Its accuracy on the pretext is no measure of worth.
+#
+# **Where this is used.** Satellite and street images (turns), video (order of frames), text (missing words, unit 09),
+# speech (missing sounds), robots (which motor moved me).
+#
+# **Further reading.** Gidaris et al. (2018), *Unsupervised Representation Learning by Predicting Image Rotations*; Noroozi
+# and Favaro (2016), jigsaw puzzles; He et al. (2022), *Masked Autoencoders Are Scalable Vision Learners*.
+#
+# **Bonus.** (1) `COURSE_DATASET=mnist`: why do black corners not give a tilt away there, and what happens to the task?
+# (2) Leave star, ring and cross out of the pretext, or ask them only for what can be told: does the probe gain?

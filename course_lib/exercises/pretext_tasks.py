@@ -214,9 +214,7 @@ def _mask_cases(seed: int) -> list[Case]:
     _, draw = _drawing(seed)
 
     def case(name: str, images: Tensor, patch_size: int, ratio: float) -> Case:
-        return Case(
-            name, {"images": images, "patch_size": patch_size, "ratio": ratio, "seed": seed + len(name)}
-        )
+        return Case(name, {"images": images, "patch_size": patch_size, "ratio": ratio, "seed": seed + len(name)})
 
     def bright(*shape: int) -> Tensor:
         return 0.2 + 0.6 * draw(*shape)  # no pixel is 0 before it is hidden
@@ -243,9 +241,7 @@ def _observe_mask(fn: Callable[..., Any], case: Case) -> Values:
     global_after, images_after = torch.get_rng_state(), images.clone()
     second = _two(fn(before.clone(), patch_size, ratio, generator=generator), "masked", "mask")
     torch.manual_seed(seed + 1)
-    again = _two(
-        fn(before.clone(), patch_size, ratio, generator=torch.Generator().manual_seed(seed)), "masked", "mask"
-    )
+    again = _two(fn(before.clone(), patch_size, ratio, generator=torch.Generator().manual_seed(seed)), "masked", "mask")
     return {
         **first,
         "mask_dtype": _dtype(first["mask"]),

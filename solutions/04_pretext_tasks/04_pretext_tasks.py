@@ -49,8 +49,8 @@ print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images withou
 # %% [markdown]
 # ## 1. Ten labels a class
 #
-# This is the baseline of the unit: the course's small encoder, three blocks of convolutions, trained from random weights
-# on ten labeled images a class. **Predict** how many of the test images it gets right.
+# This is the baseline of the unit: the course's small encoder, three blocks of convolutions, trained from random
+# weights on ten labeled images a class. **Predict** how many of the test images it gets right.
 #
 # The second function is for later. It trains the same encoder, from the same first weights, on a task of *your* making.
 
@@ -183,10 +183,10 @@ plots.show(plots.bar_with_seeds(
 
 # %% [markdown]
 # Recorded, {{ result("rotation_classes", "all").mean | pct }} of all turns are told. The star, at
-# {{ result("rotation_classes", "star").mean | pct }}, looks nearly the same in all four: its answer is mostly noise. The
-# ring ({{ result("rotation_classes", "ring").mean | pct }}) and the cross
-# ({{ result("rotation_classes", "cross").mean | pct }}), which training never showed, are exactly symmetric: no network can
-# do better than guess, and every step spent on such images teaches nothing.
+# {{ result("rotation_classes", "star").mean | pct }}, looks nearly the same in all four: its answer is mostly noise.
+# The ring ({{ result("rotation_classes", "ring").mean | pct }}) and the cross
+# ({{ result("rotation_classes", "cross").mean | pct }}), which training never showed, are exactly symmetric: no network
+# can do better than guess, and every step spent on such images teaches nothing.
 #
 # On digits the symmetric ones are just as plain: 0 {{ result("rotation_classes", "0", dataset="mnist").mean | pct }},
 # 8 {{ result("rotation_classes", "8", dataset="mnist").mean | pct }}, but
@@ -206,13 +206,13 @@ def turn_probabilities(images):
 widgets.turn_explorer(test.images[:40], turn_probabilities, start=30, title="How far was it turned?")
 
 # %% [markdown]
-# Near the quarter turns it is sure, and in between it changes from one answer to the next: it has learned what is on top,
-# not four pictures by heart.
+# Near the quarter turns it is sure, and in between it changes from one answer to the next: it has learned what is on
+# top, not four pictures by heart.
 #
 # ## 3. Another question: mirrored or upside down?
 #
-# Any change with a known answer will do. Take the direction of a flip: a fair coin $c_n$ for each image says whether it is
-# mirrored left to right ($c_n = 0$) or stands upside down ($c_n = 1$). All images are flipped, so nothing but the
+# Any change with a known answer will do. Take the direction of a flip: a fair coin $c_n$ for each image says whether it
+# is mirrored left to right ($c_n = 0$) or stands upside down ($c_n = 1$). All images are flipped, so nothing but the
 # direction can be told.
 #
 # ### Exercise 4.3: flip_pretext (12 minutes)
@@ -252,12 +252,12 @@ told = ["upside down" if coin else "mirrored" for coin in coins.tolist()]
 plots.show(plots.image_grid(flipped, captions=told, columns=8, title="Flips and their labels"))
 
 # %% [markdown]
-# Recorded, with as many steps: turns are told in {{ result("pretexts", "rotation_pretext").mean | pct }} of cases, flips
-# in {{ result("pretexts", "flip_pretext").mean | pct }}. Fine-tuned with ten labels a class, turns give
+# Recorded, with as many steps: turns are told in {{ result("pretexts", "rotation_pretext").mean | pct }} of cases,
+# flips in {{ result("pretexts", "flip_pretext").mean | pct }}. Fine-tuned with ten labels a class, turns give
 # {{ result("pretexts", "rotation_finetuned") | pm(percent=true) }}, flips
-# {{ result("pretexts", "flip_finetuned") | pm(percent=true) }}. So the score on a task does not say what the task is worth:
-# the easier one is solved better and teaches less. Choose by a probe on a few validation labels, or by thinking about
-# which knowledge the answer needs.
+# {{ result("pretexts", "flip_finetuned") | pm(percent=true) }}. So the score on a task does not say what the task is
+# worth: the easier one is solved better and teaches less. Choose by a probe on a few validation labels, or by thinking
+# about which knowledge the answer needs.
 #
 # ## 4. Fill in the holes
 #
@@ -424,14 +424,14 @@ plots.show(plots.label_curve(curves, x_label="block", title="What a linear layer
 # {{ result("label_curve", "random_block1@10").mean | pct }},
 # {{ result("label_curve", "random_block2@10").mean | pct }},
 # {{ result("label_curve", "random_block3@10").mean | pct }}; masked, last block
-# {{ result("label_curve", "masked_block3@10").mean | pct }}. In deep networks the best block is often an inner one, since
-# the last ones specialize in the pretext. Here there are too few for that.
+# {{ result("label_curve", "masked_block3@10").mean | pct }}. In deep networks the best block is often an inner one,
+# since the last ones specialize in the pretext. Here there are too few for that.
 
 # %% [markdown]
 # ## 6. The question of the course: does it help with few labels?
 #
-# Fine-tune: a new head, all weights trained on the ten labels a class, steps and learning rate as from scratch. **Predict**
-# the order of the three.
+# Fine-tune: a new head, all weights trained on the ten labels a class, steps and learning rate as from scratch.
+# **Predict** the order of the three.
 
 # %% tags=["train"]
 check.needs("rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe")
@@ -444,9 +444,9 @@ accuracy["random_frozen"] = curves["random_frozen"][3][0]
 plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Ten labels a class, one seed"))
 
 # %% [markdown]
-# One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets, with an
-# autoencoder (unit 01) and a variational one for comparison; each had thousands of images to learn from, and the last
-# budget labels all of them.
+# One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets,
+# with an autoencoder (unit 01) and a variational one for comparison; each had thousands of images to learn from, and
+# the last budget labels all of them.
 
 # %% tags=["demo"]
 unit, name = "04_pretext_tasks", data.name
@@ -467,18 +467,19 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pret
 # {{ result("label_curve", "vae_finetuned@10").mean | pct }}, masked
 # {{ result("label_curve", "masked_finetuned@10").mean | pct }}.
 #
-# **The crossover**: at fifty labels a class rotation has {{ result("label_curve", "rotation_finetuned@50").mean | pct }},
-# scratch {{ result("label_curve", "scratch@50").mean | pct }}; with all labels
+# **The crossover**: at fifty labels a class rotation has
+# {{ result("label_curve", "rotation_finetuned@50").mean | pct }}, scratch
+# {{ result("label_curve", "scratch@50").mean | pct }}; with all labels
 # {{ result("label_curve", "rotation_finetuned@780").mean | pct }} and
 # {{ result("label_curve", "scratch@780").mean | pct }}. Pretraining buys labels you do not have.
 
 # %% [markdown]
-# The data may look different. On MNIST with ten labels a class:
-# rotation {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }}, scratch
+# The data may look different. On MNIST with ten labels a class: rotation
+# {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }}, scratch
 # {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }}. On small color photographs (CIFAR-10 as
 # JPEG files): rotation {{ result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg") | pm(percent=true) }},
-# scratch {{ result("label_curve", "scratch@10", dataset="cifar10-jpeg") | pm(percent=true) }}: a network this small, and
-# minutes of training, do not reach what published ones reach in days.
+# scratch {{ result("label_curve", "scratch@10", dataset="cifar10-jpeg") | pm(percent=true) }}: a network this small,
+# and minutes of training, do not reach what published ones reach in days.
 #
 # The other axis is *unlabeled* images. **Predict**: how many does the pretext need?
 
@@ -527,40 +528,42 @@ for name, pictures in (("upright", test_images), ("upright, corners painted blac
 plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black corners: the network says tilted"))
 
 # %% [markdown]
-# The pretext is solved almost perfectly (recorded {{ result("artefacts", "corners_pretext").mean | pct }}), and the network
-# looked at four triangles: painting them black turns its answer round. Fine-tuned, these features give
+# The pretext is solved almost perfectly (recorded {{ result("artefacts", "corners_pretext").mean | pct }}), and the
+# network looked at four triangles: painting them black turns its answer round. Fine-tuned, these features give
 # {{ result("artefacts", "corners_finetuned") | pm(percent=true) }}, four turns with as many steps
 # {{ result("artefacts", "turns_finetuned") | pm(percent=true) }}.
 #
 # The opposite error asks for what nobody can know. Flip images upside down at random *before* turning them, as an
-# innocent augmentation: half a turn and an upside-down flip differ by a mirror only. The accuracy on the task falls from
-# {{ result("artefacts", "turns_pretext").mean | pct }} to {{ result("artefacts", "vflip_pretext").mean | pct }}, the probe from
-# {{ result("artefacts", "turns_frozen").mean | pct }} to {{ result("artefacts", "vflip_frozen").mean | pct }}.
+# innocent augmentation: half a turn and an upside-down flip differ by a mirror only. The accuracy on the task falls
+# from {{ result("artefacts", "turns_pretext").mean | pct }} to {{ result("artefacts", "vflip_pretext").mean | pct }},
+# the probe from {{ result("artefacts", "turns_frozen").mean | pct }} to
+# {{ result("artefacts", "vflip_frozen").mean | pct }}.
 
 # %% [markdown] nbgrader={"grade_id": "pretext_for_microscopy", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague has thousands of microscope images of cells and a handful of labels. He
-# pretrains with the rotation task; it reaches almost full accuracy within minutes, and fine-tuning gains nothing. In four
-# to six sentences: (a) explain how the pretext can be solved although cells have no up, and why that teaches nothing;
-# (b) say how he could have found out without more labels; (c) propose another pretext task for these images and say
-# which knowledge its answer needs.
+# pretrains with the rotation task; it reaches almost full accuracy within minutes, and fine-tuning gains nothing. In
+# four to six sentences: (a) explain how the pretext can be solved although cells have no up, and why that teaches
+# nothing; (b) say how he could have found out without more labels; (c) propose another pretext task for these images
+# and say which knowledge its answer needs.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* Cells have no way up, so their shape cannot give the turn away; something else must, for example
-# a stamp, uneven light from one side, or the scanner's black border, which turn with the image. The encoder only needs to
-# find that one trace, and need not describe a single cell. He could cover borders or flatten the light and see whether the
-# accuracy falls to one in four, or look at which pixels change the answer. I would hide patches and have them
-# reconstructed, with large patches, or ask for the relative position of two of them: to continue a cell one must know how
-# cells are built.
+# a stamp, uneven light from one side, or the scanner's black border, which turn with the image. The encoder only needs
+# to find that one trace, and need not describe a single cell. He could cover borders or flatten the light and see
+# whether the accuracy falls to one in four, or look at which pixels change the answer. I would hide patches and have
+# them reconstructed, with large patches, or ask for the relative position of two of them: to continue a cell one must
+# know how cells are built.
 #
-# *Sample answer (2).* There is probably an artefact such as a border that shows the rotation, so the network does not need
-# the cells. He could cut the border off and look whether the accuracy stays. He should use masked reconstruction instead.
+# *Sample answer (2).* There is probably an artefact such as a border that shows the rotation, so the network does not
+# need the cells. He could cut the border off and look whether the accuracy stays. He should use masked reconstruction
+# instead.
 #
 # *Sample answer (1).* Rotation does not work for cells because they look the same from all sides, so he should use
 # another method.
 #
 # *Rubric.* One point each: (a) names a possible shortcut AND says that it makes knowledge of cells unnecessary; (b) a
-# test that removes or isolates the shortcut, and what one would see (asking for more labels is no point); (c) a task that
-# is not rotation, with the knowledge that its answer needs (the task alone is no point).
+# test that removes or isolates the shortcut, and what one would see (asking for more labels is no point); (c) a task
+# that is not rotation, with the knowledge that its answer needs (the task alone is no point).
 # ### END SOLUTION
 
 # %% [markdown]
@@ -568,7 +571,7 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 #
 # Ungraded. Answer first, then open.
 #
-# <details><summary>1. Your rotation loss stays at log 4 from the first step to the last. What do you check first?</summary>
+# <details><summary>1. Your rotation loss stays at log 4 from beginning to end. What do you check first?</summary>
 # Whether image and label belong together: print a few turned images with their labels.</details>
 #
 # <details><summary>2. Why is the head of the pretext thrown away?</summary>
@@ -577,7 +580,7 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 # <details><summary>3. Pretext A is solved to nearly 100 %, pretext B to 70 %. Which one is better?</summary>
 # One cannot know. Probe both.</details>
 #
-# <details><summary>4. The masked loss falls quickly when you count visible pixels too. Why is that no progress?</summary>
+# <details><summary>4. The masked loss falls quickly when visible pixels count too. Why is that no progress?</summary>
 # Visible pixels can be copied; they fill the loss with what needs no knowledge.</details>
 
 # %% [markdown]
@@ -592,8 +595,8 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 # **Where this is used.** Satellite and street images (turns), video (order of frames), text (missing words, unit 09),
 # speech (missing sounds), robots (which motor moved me).
 #
-# **Further reading.** Gidaris et al. (2018), *Unsupervised Representation Learning by Predicting Image Rotations*; Noroozi
-# and Favaro (2016), jigsaw puzzles; He et al. (2022), *Masked Autoencoders Are Scalable Vision Learners*.
+# **Further reading.** Gidaris et al. (2018), *Unsupervised Representation Learning by Predicting Image Rotations*;
+# Noroozi and Favaro (2016), jigsaw puzzles; He et al. (2022), *Masked Autoencoders Are Scalable Vision Learners*.
 #
 # **Bonus.** (1) `COURSE_DATASET=mnist`: why do black corners not give a tilt away there, and what happens to the task?
 # (2) Leave star, ring and cross out of the pretext, or ask them only for what can be told: does the probe gain?

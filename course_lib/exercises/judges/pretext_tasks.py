@@ -741,7 +741,9 @@ flip_pretext = Judge(
             "both_flips_of_each", both_flips_of_each,
             "You give back both flips of each image, 2N rows. Here a coin chooses one for each: `flipped` has the "
             "shape of `images`.",
-            behaves=lambda trials: _in_all(trials, lambda t: len(t.seen["flipped"]) == 2 * len(t.case.inputs["images"])),
+            behaves=lambda trials: _in_all(
+                trials, lambda t: len(t.seen["flipped"]) == 2 * len(t.case.inputs["images"])
+            ),
         ),
         Mistake(
             "labels_as_a_column", labels_as_a_column,
@@ -1173,7 +1175,9 @@ mask_patches = Judge(
             "nothing_is_hidden", nothing_is_hidden,
             "The images come back as they were: the mask is made but not used. What the network must not see has to "
             "be 0.",
-            behaves=lambda trials: _for_chance(trials, lambda t: torch.equal(t.seen["masked"], t.case.inputs["images"])),
+            behaves=lambda trials: _for_chance(
+                trials, lambda t: torch.equal(t.seen["masked"], t.case.inputs["images"])
+            ),
         ),
         Mistake(
             "filled_with_gray", filled_with_gray,
@@ -1811,7 +1815,7 @@ linear_probe = Judge(
             "accuracy_in_percent", accuracy_in_percent,
             "Your accuracy is in percent. Accuracies of this course are shares, from 0 to 1.",
             behaves=lambda trials: all(
-                1.5 < _number(t.seen["accuracy"]) and abs(t.seen["accuracy"] / 100 - t.expected["accuracy"])
+                _number(t.seen["accuracy"]) > 1.5 and abs(t.seen["accuracy"] / 100 - t.expected["accuracy"])
                 < _TOLERANCE for t in _named(trials, *_ORDINARY)
             ),
         ),

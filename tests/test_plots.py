@@ -248,6 +248,9 @@ def test_a_method_has_one_color_in_every_figure():
     assert line(curve, "Autoencoder").get_color() == color
     assert [found.get_color() for found in roc.lines if found.get_label().startswith("Autoencoder")] == [color]
     assert to_hex(bars.patches[0].get_facecolor()).upper() == color
+    classes = plots.bar_with_seeds({"house": [0.5], "star": [0.4]}, styled_as="autoencoder").axes[0]
+    assert {to_hex(bar.get_facecolor()).upper() for bar in classes.patches} == {color}
+    assert [tick.get_text() for tick in classes.get_yticklabels()] == ["house", "star"]
 
 
 # ------------------------------------------------------------------------------------------------- in a notebook

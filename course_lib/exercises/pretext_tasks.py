@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -412,7 +413,7 @@ def _probe_cases(seed: int) -> list[Case]:
     return [
         case("plain", 3, (1, 6, 5)),
         case("already_in_eval_mode", 4, (1, 5, 6), "eval"),
-        case("far_from_zero", 3, (3, 4, 4), scale=0.02, offset=10.0),
+        case("far_from_zero", 3, (3, 4, 4), scale=0.001, offset=30.0),
         case("one_class_in_the_test_set", 3, (1, 6, 6), only_class=1),
     ]
 
@@ -426,7 +427,7 @@ def _observe_probe(fn: Callable[..., Any], case: Case) -> Values:
         accuracy = fn(encoder, images, case.inputs["labels"], case.inputs["test_images"], case.inputs["test_labels"])
         grad_mode_after = int(torch.is_grad_enabled())
     return {
-        "accuracy": accuracy,
+        "accuracy": float(accuracy) if isinstance(accuracy, np.floating) else accuracy,  # scikit-learn's scores
         "modes": sorted(set(encoder.modes)),
         "mode_after": "train" if encoder.training else "eval",
         "weights_before": before,

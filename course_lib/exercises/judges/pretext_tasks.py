@@ -198,8 +198,11 @@ rotate_batch = Judge(
         ),
         Mistake(
             "half_turns", half_turns,
-            "Your images turn by half turns: each step is twice too far. A quarter turn is 90 degrees.",
-            behaves=lambda trials: _turns_as(trials, half_turns),
+            "Your images turn by half turns: one step is twice too far. A quarter turn is 90 degrees.",
+            behaves=lambda trials: _any(
+                trials, lambda t: t.case.name == "quarter_turn"
+                and close(t.seen["rotated"], t.case.inputs["images"].flip(2, 3)),
+            ),
         ),
         Mistake(
             "transposed_only", transposed_only,
@@ -215,7 +218,7 @@ rotate_batch = Judge(
             "A flip is no turn: a letter R that is flipped reads wrongly from every side. Turn the images.",
             behaves=lambda trials: _any(
                 trials, lambda t: t.case.name == "quarter_turn"
-                and any(close(t.seen["rotated"], t.case.inputs["images"].flip(d)) for d in ((2,), (3,), (2, 3))),
+                and any(close(t.seen["rotated"], t.case.inputs["images"].flip(d)) for d in (2, 3)),
             ),
         ),
         Mistake(
@@ -355,6 +358,16 @@ def copies_stacked(images):
     return x, torch.arange(4, device=images.device).repeat_interleave(len(images))
 
 
+def labels_shifted(images):
+    x = torch.cat([torch.rot90(images, k, (2, 3)) for k in (1, 2, 3, 4)])
+    return x, torch.arange(4, device=images.device).repeat_interleave(len(images))
+
+
+def labels_first(images):
+    x = torch.cat([torch.rot90(images, k, (2, 3)) for k in range(4)])
+    return torch.arange(4, device=images.device).repeat_interleave(len(images)), x
+
+
 def never_turned_copies(images):
     labels = torch.arange(4, device=images.device).repeat_interleave(len(images))
     return torch.cat([images for k in range(4)]), labels
@@ -434,6 +447,13 @@ rotation_pretext = Judge(
         ),
     ),
     mistakes=(
+        Mistake(
+            "labels_first", labels_first,
+            "Images and labels are exchanged: `x` comes first, then `labels`.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: isinstance(t.seen["labels"], Tensor) and t.seen["labels"].ndim == 4
+            ),
+        ),
         Mistake(
             "labels_in_a_list", labels_in_a_list,
             "Your labels are a Python list. A loss needs a tensor of whole numbers, `(4N,)`.",
@@ -540,6 +560,17 @@ rotation_pretext = Judge(
             "Each label fits its image, so a network would learn. But the order asked for is copy after copy: row "
             "k * N + i is image i, turned k times.",
             behaves=lambda trials: _in_all(trials, lambda t: _all_four(*t[:3]) and _labels_tell_the_turn(*t[:3])),
+        ),
+        Mistake(
+            "labels_shifted", labels_shifted,
+            "Label and turn are shifted against each other: label 0 belongs to the upright copy, label 1 to one "
+            "quarter turn.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: _labels_fine(*t[:3]) and len(
+                    {row and (int(label) - row[1]) % 4 for row, label in zip(_turn_of_rows(t.case, t.seen),
+                                                                             t.seen["labels"])} - {None}
+                ) == 1,
+            ),
         ),
         Mistake(
             "shuffled_apart", shuffled_apart,
@@ -654,6 +685,11 @@ def labels_not_whole(images, *, generator):
     return torch.where(labels[:, None, None, None] == 1, images.flip(2), images.flip(3)), labels
 
 
+def coins_first(images, *, generator):
+    labels = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)
+    return labels, torch.where(labels[:, None, None, None] == 1, images.flip(2), images.flip(3))
+
+
 def labels_as_a_column(images, *, generator):
     labels = torch.randint(0, 2, (len(images), 1), generator=generator).to(images.device)
     return torch.where(labels[:, :, None, None] == 1, images.flip(2), images.flip(3)), labels
@@ -729,6 +765,11 @@ flip_pretext = Judge(
         ),
     ),
     mistakes=(
+        Mistake(
+            "coins_first", coins_first,
+            "Images and labels are exchanged: `flipped` comes first, then `labels`.",
+            behaves=lambda trials: _in_all(trials, lambda t: t.seen["labels"].shape == t.case.inputs["images"].shape),
+        ),
         Mistake(
             "flipped_in_place", flipped_in_place,
             "You change the images that were given to you. Build a new tensor: whoever called you still needs them "
@@ -1020,6 +1061,14 @@ def rows_and_columns_exchanged(images, patch_size, ratio, *, generator):
     return images.masked_fill(mask, 0.0), mask
 
 
+def mask_first(images, patch_size, ratio, *, generator):
+    rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
+    rank = torch.rand(len(images), rows * columns, generator=generator).argsort(dim=1).argsort(dim=1)
+    hidden = (rank < round(ratio * rows * columns)).reshape(-1, 1, rows, columns).to(images.device)
+    mask = hidden.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)
+    return mask, images.masked_fill(mask, 0.0)
+
+
 def ratio_as_a_count(images, patch_size, ratio, *, generator):
     rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
     rank = torch.rand(len(images), rows * columns, generator=generator).argsort(dim=1)
@@ -1120,6 +1169,11 @@ mask_patches = Judge(
         ),
     ),
     mistakes=(
+        Mistake(
+            "mask_first", mask_first,
+            "Images and mask are exchanged: `masked` comes first, then `mask`.",
+            behaves=lambda trials: _in_all(trials, lambda t: t.seen["masked"].dtype == torch.bool),
+        ),
         Mistake(
             "masked_in_place", masked_in_place,
             "You blacken the images that were given to you, and they are needed as the target later. Make a new "
@@ -1240,8 +1294,8 @@ mask_patches = Judge(
         ),
         Mistake(
             "coin_for_each_patch", coin_for_each_patch,
-            "Each patch has a coin of its own, so one image loses more and another less. Hide the same number in all: "
-            "take the lowest of random ranks.",
+            "One image loses more patches than another, as with a coin for each patch, or when one is drawn twice. "
+            "Hide the same number in all: take the lowest of random ranks.",
             behaves=lambda trials: _any(trials, lambda t: len(set(_share(t.case, t.seen["mask"]))) > 1),
         ),
     ),
@@ -1826,8 +1880,8 @@ linear_probe = Judge(
         ),
         Mistake(
             "accuracy_on_training_images", accuracy_on_training_images,
-            "This is the accuracy on the training images, which the linear layer knows by heart. Measure it on the "
-            "test images.",
+            "Every image is right, which no honest probe can reach here. Either this is the accuracy on the training "
+            "images, or the test labels have taught the linear layer: they are for measuring alone.",
             behaves=lambda trials: _in_all(trials, lambda t: _number(t.seen["accuracy"]) > 0.99),
         ),
         Mistake(

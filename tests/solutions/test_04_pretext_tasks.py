@@ -1,0 +1,91 @@
+"""Unit 04: the experiments behind its numbers run, and still say what the text says."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from course_lib import records, release
+
+UNIT = "04_pretext_tasks"
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "ablation"])
+def test_an_experiment_runs_and_gives_the_same_figures_again(name):
+    def run():
+        module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
+        return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_PROFILE", "smoke")
+        module, figures = run()
+        if name != "label_curve":  # the longest
+            assert figures == run()[1]
+    assert figures and all(math.isfinite(number) and 0 <= number <= 1 for number in figures.values())
+    if name == "label_curve":
+        for prefix in module.TABLE_ROWS.values():
+            assert {f"{prefix}@{budget}" for budget in (1, 2, 5)} <= figures.keys()
+
+
+def figure(experiment, key, **where):
+    return records.figure(UNIT, experiment, key, **where)
+
+
+def mean(experiment, key, **where):
+    return figure(experiment, key, **where).mean
+
+
+def test_the_claim_of_the_unit_holds_on_every_seed():
+    """At ten labels a class: fine-tuned 10 points over scratch, the best block's probe 15 over random and frozen."""
+
+    def gaps(better, worse):
+        pairs = zip(figure("label_curve", better).values, figure("label_curve", worse).values, strict=True)
+        return [a - b for a, b in pairs]
+
+    assert figure("label_curve", "scratch@10").n >= 3
+    assert min(gaps("rotation_finetuned@10", "scratch@10")) >= 0.10
+    assert min(gaps("rotation_frozen@10", "random_frozen@10")) >= 0.15
+
+
+def test_the_recorded_numbers_say_what_the_text_says():
+    """The prose claims directions; a record that turns one round must fail here and be read again."""
+    assert all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
+    scratch = mean("label_curve", "scratch@10")
+    # with all labels the same network is good, and pretraining has no more to give
+    assert mean("label_curve", "scratch@780") > scratch + 0.15
+    assert abs(mean("label_curve", "rotation_finetuned@780") - mean("label_curve", "scratch@780")) < 0.015
+    # reconstructions stay near scratch, rotation does not
+    for method in ("autoencoder", "vae", "masked"):
+        assert abs(mean("label_curve", f"{method}_finetuned@10") - scratch) < 0.06
+        assert mean("label_curve", f"{method}_finetuned@10") < mean("label_curve", "rotation_finetuned@10") - 0.05
+    # block by block
+    blocks = [mean("label_curve", f"rotation_block{block}@10") for block in (1, 2, 3)]
+    assert blocks == sorted(blocks) and blocks[2] > mean("label_curve", "random_block3@10") + 0.15
+    assert blocks[2] > mean("label_curve", "masked_block3@10") + 0.1
+    # symmetric shapes
+    for shape in ("ring", "cross"):
+        assert mean("rotation_classes", shape) < 0.35
+    others = ("house", "tree", "boat", "cup", "key", "umbrella", "mushroom", "fish", "lamp")
+    assert mean("rotation_classes", "star") < min(mean("rotation_classes", name) for name in others) - 0.2
+    # flips: told about as well, worth less
+    assert mean("pretexts", "flip_finetuned") < mean("pretexts", "rotation_finetuned") - 0.02
+    # more unlabeled images, more accuracy
+    amount = records.curve(UNIT, "unlabeled", "rotation_finetuned").mean
+    assert list(amount) == sorted(amount)
+    # artefacts
+    assert mean("artefacts", "corners_pretext") > 0.98
+    assert mean("artefacts", "corners_finetuned") < mean("artefacts", "turns_finetuned") - 0.05
+    assert mean("artefacts", "vflip_pretext") < mean("artefacts", "turns_pretext") - 0.2
+    assert mean("artefacts", "vflip_frozen") < mean("artefacts", "turns_frozen")
+
+
+_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
+_PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@]+)"(?:,\s+dataset="([\w-]+)")?\)')
+QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
+
+
+def test_the_text_quotes_every_experiment():
+    assert {name for name, *_ in QUOTED} == set(records.load_experiments(UNIT).EXPERIMENTS)

@@ -123,14 +123,10 @@ def _pretext_classifier(
 
 
 @functools.cache
-def _rotation_of(dataset: str, seed: int, images: int | None, widths: tuple[int, ...]) -> Classifier:
+def _rotation(dataset: str, seed: int, images: int | None = None) -> Classifier:
+    """The network that was pretrained on rotations of the pool, or of its first `images`."""
     steps = settings.by_profile(smoke=3, laptop=1000, full=4000)
-    return _pretext_classifier(_pool(dataset, seed)[:images], _four_turns, 4, seed=seed, widths=widths, steps=steps)
-
-
-def _rotation(dataset: str, seed: int, images: int | None = None, widths: tuple[int, ...] = WIDTHS) -> Classifier:
-    """The network that was pretrained on rotations of the pool, or of its first `images`; in eval mode."""
-    return _rotation_of(dataset, seed, images, widths).eval()
+    return _pretext_classifier(_pool(dataset, seed)[:images], _four_turns, 4, seed=seed, steps=steps)
 
 
 class _Vae(nn.Module):
@@ -272,7 +268,7 @@ def unlabeled(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
     """
     pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
     figures: dict[str, float | list[float]] = {}
-    for count in (200, 1000, len(pool)) if profile != "smoke" else (100, len(pool)):
+    for count in (300, len(pool)) if profile != "smoke" else (100, len(pool)):
         encoder = _rotation(dataset, seed, None if count == len(pool) else count).encoder
         figures[f"rotation_finetuned@{count}"] = _accuracy(encoder, dataset, seed, per_class)
         figures[f"rotation_frozen@{count}"] = _probes(encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
@@ -328,15 +324,16 @@ def pretexts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
 
 
 def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Depth and width: the same recipe for encoders of two blocks, and of half the width; ten labels a class."""
-    channels, per_class = _pool(dataset, seed).shape[1], settings.by_profile(smoke=2, laptop=10, full=10)
+    """Depth and width: fewer steps than elsewhere, the same for encoders of two blocks and of half the width."""
+    pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
+    steps = settings.by_profile(smoke=3, laptop=400, full=4000)
     figures: dict[str, float | list[float]] = {}
     for widths in ((16, 32), (8, 16, 32), WIDTHS):
         name = "-".join(map(str, widths))
-        encoder = _rotation(dataset, seed, None, widths).encoder
-        figures[f"{name}_finetuned"] = _accuracy(encoder, dataset, seed, per_class)
-        figures[f"{name}_scratch"] = _accuracy(_first_weights(channels, seed, widths), dataset, seed, per_class)
-        figures[f"{name}_frozen"] = _probes(encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
+        model = _pretext_classifier(pool, _four_turns, 4, seed=seed, widths=widths, steps=steps)
+        figures[f"{name}_finetuned"] = _accuracy(model.encoder, dataset, seed, per_class)
+        figures[f"{name}_scratch"] = _accuracy(_first_weights(pool.shape[1], seed, widths), dataset, seed, per_class)
+        figures[f"{name}_frozen"] = _probes(model.encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
     return figures
 
 

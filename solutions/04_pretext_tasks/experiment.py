@@ -7,6 +7,7 @@ asked differs. Accuracies are shares of test images.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable
@@ -337,11 +338,35 @@ def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     return figures
 
 
+def longer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Is the gain only that of a short training? Ten labels a class with four times as many images: twice the steps,
+    twice the batch, for the same two starts."""
+    train, test = _sets(dataset, seed)
+    chosen = _split(dataset, seed, settings.by_profile(smoke=2, laptop=10, full=10)).labeled
+    starts = {
+        "scratch": _first_weights(train.images.shape[1], seed),
+        "rotation_finetuned": _rotation(dataset, seed).encoder,
+    }
+    figures: dict[str, float | list[float]] = {}
+    for name, start in starts.items():
+        generator = torch.Generator().manual_seed(seed)
+        classifier = Classifier(copy.deepcopy(start), len(train.class_names), generator=generator)
+        batches = Batches(
+            train.images[chosen], train.labels[chosen], batch_size=min(64, len(chosen)), shuffle=True,
+            generator=generator, augment=augment.random_shift,
+        )  # fmt: skip
+        steps = settings.by_profile(smoke=2, laptop=600, full=4000)
+        fit(classifier, batches, steps=steps, lr=3e-3, progress=False)
+        figures[name] = evaluate(classifier, test.images, test.labels)["accuracy"]
+    return figures
+
+
 EXPERIMENTS = {
     "label_curve": label_curve,
     "rotation_classes": rotation_classes,
     "pretexts": pretexts,
     "artefacts": artefacts,
     "unlabeled": unlabeled,
+    "longer": longer,
     "ablation": ablation,
 }

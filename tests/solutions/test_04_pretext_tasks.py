@@ -13,7 +13,9 @@ UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "ablation"])
+@pytest.mark.parametrize(
+    "name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "longer", "ablation"]
+)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
         module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
@@ -42,12 +44,13 @@ def test_the_claim_of_the_unit_holds_on_every_seed():
     """At ten labels a class: fine-tuned 10 points over scratch, the best block's probe 15 over random and frozen."""
 
     def gaps(better, worse):
-        pairs = zip(figure("label_curve", better).values, figure("label_curve", worse).values, strict=True)
-        return [a - b for a, b in pairs]
+        found = [figure(*key.split(":")).values for key in (better, worse)]
+        return [a - b for a, b in zip(*found, strict=True)]
 
     assert figure("label_curve", "scratch@10").n >= 3
-    assert min(gaps("rotation_finetuned@10", "scratch@10")) >= 0.10
-    assert min(gaps("rotation_frozen@10", "random_frozen@10")) >= 0.15
+    assert min(gaps("label_curve:rotation_finetuned@10", "label_curve:scratch@10")) >= 0.10
+    assert min(gaps("label_curve:rotation_frozen@10", "label_curve:random_frozen@10")) >= 0.15
+    assert min(gaps("longer:rotation_finetuned", "longer:scratch")) >= 0.08, "it is not only a matter of patience"
 
 
 def test_the_recorded_numbers_say_what_the_text_says():
@@ -57,10 +60,10 @@ def test_the_recorded_numbers_say_what_the_text_says():
     # with all labels the same network is good, and pretraining has no more to give
     assert mean("label_curve", "scratch@780") > scratch + 0.15
     assert abs(mean("label_curve", "rotation_finetuned@780") - mean("label_curve", "scratch@780")) < 0.015
-    # reconstructions stay near scratch, rotation does not
+    # reconstructions do not help; with a single label the frozen probe is best
     for method in ("autoencoder", "vae", "masked"):
-        assert abs(mean("label_curve", f"{method}_finetuned@10") - scratch) < 0.06
-        assert mean("label_curve", f"{method}_finetuned@10") < mean("label_curve", "rotation_finetuned@10") - 0.05
+        assert mean("label_curve", f"{method}_finetuned@10") < scratch + 0.02
+    assert mean("label_curve", "rotation_frozen@1") > mean("label_curve", "rotation_finetuned@1") + 0.05
     # block by block
     blocks = [mean("label_curve", f"rotation_block{block}@10") for block in (1, 2, 3)]
     assert blocks == sorted(blocks) and blocks[2] > mean("label_curve", "random_block3@10") + 0.15

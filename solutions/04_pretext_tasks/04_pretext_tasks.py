@@ -183,14 +183,10 @@ plots.show(plots.bar_with_seeds(
 
 # %% [markdown]
 # Recorded, {{ result("rotation_classes", "all").mean | pct }} of all turns are told. The star, at
-# {{ result("rotation_classes", "star").mean | pct }}, looks nearly the same in all four: its answer is mostly noise.
-# The ring ({{ result("rotation_classes", "ring").mean | pct }}) and the cross
+# {{ result("rotation_classes", "star").mean | pct }}, looks much the same in all four. The ring
+# ({{ result("rotation_classes", "ring").mean | pct }}) and the cross
 # ({{ result("rotation_classes", "cross").mean | pct }}), which training never showed, are exactly symmetric: no network
 # can do better than guess, and every step spent on such images teaches nothing.
-#
-# On digits the symmetric ones are just as plain: 0 {{ result("rotation_classes", "0", dataset="mnist").mean | pct }},
-# 8 {{ result("rotation_classes", "8", dataset="mnist").mean | pct }}, but
-# 4 {{ result("rotation_classes", "4", dataset="mnist").mean | pct }}.
 #
 # Between two quarter turns the network was never asked. Turn an image slowly: where does it change its mind, and how
 # abruptly?

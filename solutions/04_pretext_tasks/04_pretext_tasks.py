@@ -473,13 +473,6 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pret
 # {{ result("longer", "rotation_finetuned") | pm(percent=true) }}.
 
 # %% [markdown]
-# Other data, ten labels a class. MNIST: rotation
-# {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }}, scratch
-# {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }}. On small color photographs (CIFAR-10 as
-# JPEG files): rotation {{ result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg") | pm(percent=true) }},
-# scratch {{ result("label_curve", "scratch@10", dataset="cifar10-jpeg") | pm(percent=true) }}: a network this small,
-# and minutes of training, do not reach what published ones reach in days.
-#
 # The other axis is *unlabeled* images. **Predict**: how many does the pretext need?
 
 # %% tags=["demo"]
@@ -491,13 +484,8 @@ Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # Equal numbers of steps: {{ result("unlabeled", "rotation_finetuned@300").mean | pct }} with three hundred unlabeled
-# images, {{ result("unlabeled", "rotation_finetuned@7800").mean | pct }} with all: images matter, not only steps. So
-# does the encoder. Pretrained for fewer steps, one of two blocks goes from
-# {{ result("ablation", "16-32_scratch").mean | pct }} to {{ result("ablation", "16-32_finetuned").mean | pct }}, one of
-# half the width from {{ result("ablation", "8-16-32_scratch").mean | pct }} to
-# {{ result("ablation", "8-16-32_finetuned").mean | pct }}, ours from
-# {{ result("ablation", "16-32-64_scratch").mean | pct }} to {{ result("ablation", "16-32-64_finetuned").mean | pct }}.
-# The table is the course's, and has grown.
+# images, {{ result("unlabeled", "rotation_finetuned@7800").mean | pct }} with all: images matter, not only steps. The
+# table is the course's, and has grown.
 #
 # ## 7. When it fails: a network that cheats
 #
@@ -592,8 +580,8 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 # - A probe: encoder at rest, one linear layer, training statistics, the random encoder beside it.
 # - The gain is large with few labels and gone with many; accuracy on the pretext does not measure it.
 #
-# **Where this is used.** Satellite images (turns), video (order of frames), text (missing words, unit 09), speech
-# (missing sounds), robots (which motor moved me).
+# **Where this is used.** Satellite images (turns), video (order of frames), text (missing words), speech
+# (missing sounds), robots (what moved me).
 #
 # **Further reading.** Gidaris et al. (2018), *Unsupervised Representation Learning by Predicting Image Rotations*; He
 # et al. (2022), *Masked Autoencoders Are Scalable Vision Learners*.

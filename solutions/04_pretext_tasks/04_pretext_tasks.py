@@ -468,9 +468,7 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pret
 # {{ result("label_curve", "rotation_finetuned@50").mean | pct }}, scratch
 # {{ result("label_curve", "scratch@50").mean | pct }}; only with all labels do they nearly meet,
 # {{ result("label_curve", "rotation_finetuned@780").mean | pct(1) }} and
-# {{ result("label_curve", "scratch@780").mean | pct(1) }}. Would longer training do instead? Fine-tuned on four times
-# as many images, scratch reaches {{ result("longer", "scratch") | pm(percent=true) }}, rotation
-# {{ result("longer", "rotation_finetuned") | pm(percent=true) }}.
+# {{ result("label_curve", "scratch@780").mean | pct(1) }}.
 
 # %% [markdown]
 # The other axis is *unlabeled* images. **Predict**: how many does the pretext need?

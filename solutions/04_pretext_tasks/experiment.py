@@ -324,20 +324,6 @@ def pretexts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     return figures
 
 
-def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Depth and width: fewer steps than elsewhere, the same for encoders of two blocks and of half the width."""
-    pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
-    steps = settings.by_profile(smoke=3, laptop=400, full=4000)
-    figures: dict[str, float | list[float]] = {}
-    for widths in ((16, 32), (8, 16, 32), WIDTHS):
-        name = "-".join(map(str, widths))
-        model = _pretext_classifier(pool, _four_turns, 4, seed=seed, widths=widths, steps=steps)
-        figures[f"{name}_finetuned"] = _accuracy(model.encoder, dataset, seed, per_class)
-        figures[f"{name}_scratch"] = _accuracy(_first_weights(pool.shape[1], seed, widths), dataset, seed, per_class)
-        figures[f"{name}_frozen"] = _probes(model.encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
-    return figures
-
-
 def longer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """Is the gain only that of a short training? Ten labels a class with four times as many images: twice the steps,
     twice the batch, for the same two starts."""
@@ -368,5 +354,4 @@ EXPERIMENTS = {
     "artefacts": artefacts,
     "unlabeled": unlabeled,
     "longer": longer,
-    "ablation": ablation,
 }

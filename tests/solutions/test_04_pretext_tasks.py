@@ -13,9 +13,7 @@ UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "longer", "ablation"]
-)
+@pytest.mark.parametrize("name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "longer"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
         module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
@@ -75,11 +73,15 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("rotation_classes", "star") < min(mean("rotation_classes", name) for name in others) - 0.2
     # flips: told about as well, worth less
     assert mean("pretexts", "flip_finetuned") < mean("pretexts", "rotation_finetuned") - 0.02
-    # more unlabeled images, more accuracy
+    # few unlabeled images are enough for most of the gain, frozen features need more
     amount = records.curve(UNIT, "unlabeled", "rotation_finetuned").mean
-    assert list(amount) == sorted(amount)
+    assert scratch + 0.1 < amount[0] < amount[1] < amount[0] + 0.05
+    frozen = records.curve(UNIT, "unlabeled", "rotation_frozen").mean
+    assert frozen[1] > frozen[0] + 0.08
     # artefacts
     assert mean("artefacts", "corners_pretext") > 0.98
+    assert mean("artefacts", "corners_frozen") < mean("label_curve", "random_frozen@10")
+    assert mean("artefacts", "corners_finetuned") < scratch
     assert mean("artefacts", "corners_finetuned") < mean("artefacts", "turns_finetuned") - 0.05
     assert mean("artefacts", "vflip_pretext") < mean("artefacts", "turns_pretext") - 0.2
     assert mean("artefacts", "vflip_frozen") < mean("artefacts", "turns_frozen")

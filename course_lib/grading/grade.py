@@ -284,6 +284,9 @@ class Session:
                     replies.append(self._receive(ours, deadline, self._channel.fileno()))
                     if replies[-1].get("observations") is None:
                         break
+                else:  # a reply too many: somebody else wrote them too, and when decides who is heard
+                    self._receive(ours, deadline, self._channel.fileno())
+                    raise transport.TransportError("more than was asked for")
             except transport.Closed:
                 pass
             except transport.Late:

@@ -5,7 +5,7 @@
     python -m tests.benchmarks.grading_corpus --again "fork bomb"
 
 Every case stands in a class with one honest neighbor. `course grade` gets all cases as one class, feedback pages
-included. nbgrader gets them one by one, with this course's nbgrader_config.py and a cell timeout of 20 seconds, inside
+included. nbgrader gets them one by one, with this course's nbgrader_config.py and a cell timeout of 30 seconds, inside
 a throw-away container (bubblewrap, limits): that containment protects the machine that measures, stock nbgrader has
 none. The demo and train cells, which nbgrader would run and `course grade` does not, are left out on both sides.
 
@@ -61,7 +61,7 @@ from corpus.attacks import Kind  # noqa: E402
 from corpus.handed_in import NAME, NEIGHBOR  # noqa: E402
 
 POINTS = {"double": 3.0, "scale": 2.0}
-CELL_SECONDS, RUN_SECONDS = 20, 180  # nbgrader's own timeout of a cell; what its whole run may take here
+CELL_SECONDS, RUN_SECONDS = 30, 180  # nbgrader's own timeout of a cell; what its whole run may take here
 MEMORY, FILE_SIZE, DISK, PROCESSES = 4 << 30, 512 << 20, 1 << 30, 120  # of the container
 OURS = ("--cpu-seconds", "2", "--memory", "300")
 USER = 54_321  # whom the container runs as where it is started by root: nobody else's processes count as theirs
@@ -305,7 +305,7 @@ def by_course_grade_zips(root: Path) -> dict[str, dict[str, Any]]:
 INSIDE = rf"""
 cp -r /template/. /course && cd /course || exit 9
 timeout -k 5 {RUN_SECONDS} {{python}} -m nbgrader autograde {UNIT} --Execute.timeout={CELL_SECONDS} \
-    >log.txt 2>&1 </dev/null
+    --Execute.iopub_timeout={CELL_SECONDS} >log.txt 2>&1 </dev/null
 echo $? >status.txt
 if [ -n "$FEEDBACK" ]; then
     timeout -k 5 60 {{python}} -m nbgrader generate_feedback {UNIT} >>log.txt 2>&1 </dev/null
@@ -402,9 +402,13 @@ def by_nbgrader(kind: Kind, course: Path, folder: Path) -> dict[str, Any]:
 
 
 def alone(kind: Kind, template: Path) -> dict[str, Any]:
-    """`by_nbgrader` in a folder of its own."""
-    with scratch() as folder:
-        return by_nbgrader(kind, template, folder)
+    """`by_nbgrader` in a folder of its own; again when honest work was out of time, which is the machine's fault."""
+    for _ in range(3):
+        with scratch() as folder:
+            said = by_nbgrader(kind, template, folder)
+        if said["neighbor"] == POINTS or "CellTimeoutError" not in said["said"]:
+            break
+    return said
 
 
 def _plain(value: float | None) -> float | str | None:

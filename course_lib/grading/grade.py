@@ -168,6 +168,7 @@ class Zygote:
             "OPENBLAS_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "PYTHONHASHSEED": "0",
+            "PYTHONBREAKPOINT": "0",  # one forgotten in an answer waits for nobody
             "MPLBACKEND": "agg",
             "COURSE_PROFILE": self.options.profile,
             "COURSE_DEVICE": "cpu",

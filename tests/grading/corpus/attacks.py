@@ -123,7 +123,7 @@ ENDINGS = [
         ("crashed", 0.0),
         disputed=True,
     ),
-    Kind("breakpoint", answered(_body("breakpoint()", "return 2 * x")), ("error", 0.0)),
+    Kind("breakpoint", answered(_body("breakpoint()", "return 2 * x")), RIGHT),
     Kind("an error of 5 MB", answered(_body("raise ValueError('E' * 5_000_000)")), ("error", 0.0)),
     Kind(
         "a tensor whose memory is gone",

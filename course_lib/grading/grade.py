@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,17 @@ _START = (
 class Zygote:
     """A sandboxed process with everything loaded, from which submissions are forked. Use as a context manager.
 
+    Args:
+        meanwhile: called while the process loads.
+
     Raises:
         IsolationError: the isolation asked for is not to be had; the text says how to get it.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.options = options
         self.level = ""
+        self._meanwhile = meanwhile
         self._units: dict[str, socket.socket] = {}
         self._folder = sandbox.stage_folder()
         try:
@@ -151,6 +155,7 @@ class Zygote:
                 start_new_session=True,
             )
         self._control = ours
+        self._meanwhile()
         try:
             ready = transport.receive(ours, deadline=time.monotonic() + 300)
         except transport.TransportError:
@@ -183,7 +188,7 @@ class Zygote:
         if released.digest not in self._units:
             ours, theirs = socket.socketpair()
             with theirs:
-                transport.send(self._control, {"op": "unit", "setup": released.setup}, [theirs.fileno()])
+                self._fork_unit(released, theirs.fileno())
             try:
                 answer = transport.receive(ours, deadline=time.monotonic() + 300)
             except transport.TransportError as fault:
@@ -194,6 +199,9 @@ class Zygote:
                 )
             self._units[released.digest] = ours
         return self._units[released.digest]
+
+    def _fork_unit(self, released: Released, channel: int) -> None:
+        transport.send(self._control, {"op": "unit", "setup": released.setup}, [channel])
 
     def close(self) -> None:
         """Ends every process and removes the files made for them."""
@@ -213,6 +221,32 @@ class Zygote:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Twin(Zygote):
+    """Units of its own, forked from those of a zygote; for a process that was forked from the zygote's owner.
+
+    Args:
+        zygote: its units must be there.
+        lock: held by whichever of the processes asks.
+    """
+
+    def __init__(self, zygote: Zygote, lock: contextlib.AbstractContextManager[Any]) -> None:
+        self.options, self.level = zygote.options, zygote.level
+        self._originals, self._lock = zygote._units, lock
+        self._units = {}
+
+    def _fork_unit(self, released: Released, channel: int) -> None:
+        try:
+            with self._lock:
+                transport.send(self._originals[released.digest], {"op": "unit", "setup": []}, [channel])
+        except transport.Closed:
+            raise GraderFault("the sandboxed process has ended") from None
+
+    def close(self) -> None:
+        """Ends its own units; the zygote and its files are somebody else's."""
+        for channel in self._units.values():
+            channel.close()
 
 
 @dataclass
@@ -263,19 +297,23 @@ class Session:
             self.alive = False
             return done, running, self._how_it_ended(fault, self.limits.cells_seconds)
 
-    def observe(self, exercise: str, cases: Sequence[Case], times: int) -> tuple[list[dict[str, Any]], Ended | None]:
-        """What an answer did on some cases, each time anew; and how its process ended, if before its time."""
+    def observe(self, place: Bench, times: int) -> tuple[list[dict[str, Any]], Ended | None]:
+        """What an answer did on the hidden cases, each time anew; and how its process ended, if before its time.
+
+        A reply that is the same as the first, byte for byte, is the very object.
+        """
         deadline = time.monotonic() + self.limits.wall_seconds + 10
+        frames: list[transport.Frame] = []
         replies: list[dict[str, Any]] = []
         ours, theirs = socket.socketpair()
         with ours:
             try:
                 with theirs:
-                    given = [{"name": case.name, "inputs": case.inputs} for case in cases]
-                    request = {"exercise": exercise, "cases": given, "times": times}
-                    transport.send(self._channel, request, [theirs.fileno()], deadline=deadline)
+                    request = place.request(times)
+                    transport.send_packed(self._channel, request, [theirs.fileno()], deadline=deadline)
                 while len(replies) < times:
-                    replies.append(self._receive(ours, deadline, self._channel.fileno()))
+                    frames.append(transport.receive_frame(ours, deadline=deadline, watch=self._channel.fileno()))
+                    replies.append(replies[0] if frames[-1] == frames[0] and replies else _spoken(frames[-1]))
                     if replies[-1].get("observations") is None:
                         break
             except transport.Closed:
@@ -296,10 +334,7 @@ class Session:
             return replies, self._ended("crashed")
 
     def _receive(self, channel: socket.socket, deadline: float, watch: int) -> dict[str, Any]:
-        said = transport.receive(channel, deadline=deadline, watch=watch)
-        if not isinstance(said, dict):
-            raise transport.TransportError("not what was asked for")
-        return said
+        return _spoken(transport.receive_frame(channel, deadline=deadline, watch=watch))
 
     def _how_it_ended(self, fault: transport.TransportError, cpu_limit: int) -> Ended:
         if isinstance(fault, transport.Late):
@@ -340,6 +375,13 @@ class Session:
         self._watch.close()
 
 
+def _spoken(frame: transport.Frame) -> dict[str, Any]:
+    said = frame.message()
+    if not isinstance(said, dict):
+        raise transport.TransportError("not what was asked for")
+    return said
+
+
 def _cell_record(said: dict[str, Any]) -> dict[str, Any]:
     error = said.get("error")
     if isinstance(error, dict):
@@ -370,6 +412,21 @@ class Bench:
     judge: Judge
     cases: tuple[Case, ...]
     known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
+
+    packed: dict[int, list[bytes]] = field(default_factory=dict)
+
+    def request(self, times: int) -> list[bytes]:
+        """What a student's process is asked, ready to be sent; it is the same for everyone."""
+        if times not in self.packed:
+            given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
+            self.packed[times] = transport.pack({"exercise": self.exercise.name, "cases": given, "times": times})
+        return self.packed[times]
+
+    def learn(self) -> None:
+        """Runs the reference and the known mistakes now, which a class needs sooner or later."""
+        with self.remembering():
+            for fn in (self.judge.reference, *(mistake.fn for mistake in self.judge.mistakes)):
+                judging.observe_all(self.exercise, fn, self.cases)
 
     @contextlib.contextmanager
     def remembering(self) -> Iterator[None]:
@@ -430,7 +487,7 @@ def judge_reply(place: Bench, replies: Sequence[dict[str, Any]], limits: Limits)
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return transport.pack(one) == transport.pack(other)
+    return one is other or transport.pack(one) == transport.pack(other)
 
 
 def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dict[str, Any]:
@@ -579,7 +636,7 @@ class _Grading:
         if session is None:
             assert self.given_up is not None
             return _blank(place, self.given_up.verdict, self.given_up.message)
-        replies, ended = session.observe(name, place.cases, times=2)
+        replies, ended = session.observe(place, times=2)
         if ended is not None:
             session.alive = False  # what it left behind must not disturb the next exercise
         if replies and replies[0].get("defined") is False:

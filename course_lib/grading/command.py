@@ -88,7 +88,7 @@ def grade_command(
     else:
         click.echo(summary(report))
     for name, reason in sorted(report.failed.items()):
-        click.echo(f"failed: {_shown(name)}: {_shown(reason)}", err=True)
+        click.echo(f"failed: {_shown(name)}: {_shown(reason, 1000)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
     faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
     sys.exit(1 if report.failed or unread or faulty else 0)
@@ -188,8 +188,13 @@ def summary(report: Any) -> str:
 
     counts = Counter(result["verdict"] for result in report.results)
     lines = [f"{len(report.results)} graded ({report.kept} of them before)"]
-    if report.isolation:
-        lines[0] += f", isolation: {report.isolation}"
+    levels = Counter(result["isolation"] for result in report.results)
+    if levels:
+        several = [f"{level} ({count})" for level, count in sorted(levels.items())]
+        lines[0] += f", isolation: {', '.join(several if len(several) > 1 else levels)}"
+    lines += [
+        f"  not watched: {_shown(text)}" for text in sorted({r.get("unwatched", "") for r in report.results} - {""})
+    ]
     for verdict in VERDICTS:
         if counts[verdict]:
             scores = [result["score"] for result in report.results if result["verdict"] == verdict]
@@ -204,6 +209,6 @@ def summary(report: Any) -> str:
     return "\n".join(lines)
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, most: int = 200) -> str:
     """Somebody else's text, safe for a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+    return "".join(c if c.isprintable() else "?" for c in text)[:most]

@@ -32,7 +32,7 @@ from course_lib.exercises.contract import Case, Exercise, Judge
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, register
 from course_lib.exercises.observing import Failure, Observation, observe_all
-from course_lib.grading import results, sandbox, transport
+from course_lib.grading import memory, results, sandbox, transport
 from course_lib.grading.sandbox import IsolationError, Limits
 from course_lib.grading.submission import Malformed, Parsed, Released, Submission, parse
 
@@ -64,7 +64,7 @@ class Options:
     isolation: str = "auto"
     limits: Limits = field(default_factory=Limits)
     profile: str = "smoke"
-    secret: bytes = b""
+    secret: bytes = field(default=b"", repr=False)  # never in a log
     exercise_folders: tuple[str, ...] = ()  # further modules of exercises, with their judges/ beside them
     protected: tuple[str, ...] = ()  # folders that no student's process may be able to read
 
@@ -107,6 +107,7 @@ class Zygote:
         self.level = ""
         self._meanwhile = meanwhile
         self._units: dict[str, socket.socket] = {}
+        self._unit_pids: dict[str, int] = {}
         self._folder = sandbox.stage_folder()
         try:
             self._start()
@@ -198,10 +199,21 @@ class Zygote:
                     f"the setup cells of {released.unit} do not run where answers are graded: {answer['problem']}"
                 )
             self._units[released.digest] = ours
+            self._unit_pids[released.digest] = int(answer["pid"])
         return self._units[released.digest]
 
     def _fork_unit(self, released: Released, channel: int) -> None:
         transport.send(self._control, {"op": "unit", "setup": released.setup}, [channel])
+
+    @property
+    def pid(self) -> int:
+        """The process that all others of this zygote descend from."""
+        return self._process.pid
+
+    def unit_pid(self, released: Released) -> int:
+        """The process of a unit, whose children are the first processes of submissions."""
+        self.unit(released)
+        return self._unit_pids[released.digest]
 
     def close(self) -> None:
         """Ends every process and removes the files made for them."""
@@ -234,7 +246,7 @@ class Twin(Zygote):
     def __init__(self, zygote: Zygote, lock: contextlib.AbstractContextManager[Any]) -> None:
         self.options, self.level = zygote.options, zygote.level
         self._originals, self._lock = zygote._units, lock
-        self._units = {}
+        self._units, self._unit_pids = {}, {}
 
     def _fork_unit(self, released: Released, channel: int) -> None:
         try:
@@ -274,6 +286,7 @@ class Session:
                 )
             except transport.Closed:
                 raise GraderFault("the sandboxed process has ended") from None
+        self._memory = memory.Watch(zygote.unit_pid(released), self.limits.memory_bytes)
 
     def load(self, cells: Sequence[tuple[str, str]]) -> tuple[dict[str, dict[str, Any]], str | None, Ended | None]:
         """Runs the cells: what each did, and the one that ended the process, with how."""
@@ -361,11 +374,20 @@ class Session:
         return self._ended("crashed") if number or ended.get("status") else None
 
     def _ended(self, verdict: str, seconds: float = 0) -> Ended:
+        if self._memory.exceeded:  # then it was us who ended it
+            fields: dict[str, Any] = {"megabytes": self.limits.memory_bytes >> 20}
+            return Ended("memory", Message("grading.memory", fields))
         fields = {"seconds": f"{seconds:g}"} if verdict == "timeout" else {}
         return Ended(verdict, Message(f"grading.{verdict}", fields))
 
+    @property
+    def blind(self) -> str:
+        """Why the memory of all its processes together could not be seen; empty when it could."""
+        return self._memory.blind
+
     def close(self) -> None:
         """Ends every process of the submission; returns once they are gone, so that their memory is free again."""
+        self._memory.close()
         self._channel.close()
         with contextlib.suppress(OSError):
             self._watch.shutdown(socket.SHUT_WR)
@@ -566,7 +588,10 @@ def grade_submission(zygote: Zygote, released: Released, submission: Submission,
         records = [_blank(place, "malformed", message) for place in benches]
         return _finished(record, records, "malformed")
     record["tampered"] += parsed.tampered
-    records, record["cells"] = _Grading(zygote, released, parsed).run(benches)
+    grading = _Grading(zygote, released, parsed)
+    records, record["cells"] = grading.run(benches)
+    if memory.why_not() or grading.blind:  # said only where it is so
+        record["unwatched"] = f"memory of all processes together: {memory.why_not() or grading.blind}"
     return _finished(record, records, "")
 
 
@@ -592,6 +617,7 @@ class _Grading:
         self.cells: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, Ended] = {}  # cells that ended the process, and how
         self.given_up: Ended | None = None
+        self.blind = ""  # why the memory of its processes could not be seen
 
     def run(self, benches: Sequence[Bench]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         session: Session | None = None
@@ -606,6 +632,7 @@ class _Grading:
         finally:
             if session is not None:
                 session.close()
+                self.blind = session.blind
         return records, _limited(self.cells)
 
     def _start(self) -> Session | None:

@@ -162,7 +162,10 @@ def _fork(body: Callable[[], None], channel: socket.socket) -> int:
 
 
 def _unit(request: dict[str, Any], descriptors: list[int], sandbox: Sandbox) -> None:
-    """Runs the release's setup cells once, then serves the submissions of this unit."""
+    """Runs the release's setup cells once, then serves the submissions of this unit.
+
+    A unit that is forked from a unit has no setup left to run: it is that of another worker.
+    """
     from course_lib.grading import transport
 
     channel = socket.socket(fileno=descriptors[0])
@@ -172,8 +175,9 @@ def _unit(request: dict[str, Any], descriptors: list[int], sandbox: Sandbox) -> 
         if error:
             problem = f"{error['type']}: {error['text']}"
             break
-    _tidy_memory()
-    transport.send(channel, {"problem": problem})
+    if request["setup"]:
+        _tidy_memory()
+    transport.send(channel, {"problem": problem, "pid": os.getpid()})
     with contextlib.suppress(transport.Closed):
         _serve(channel, sandbox)
     os._exit(0)

@@ -300,7 +300,6 @@ class Sandbox:
 
     def __init__(self, level: str, stage: str, readable: Sequence[str]) -> None:
         self.level, self.stage, self.readable = level, stage, list(readable)
-        self._others = 0  # threads of the same user that the limit on processes counts as well
         self.base = {name: _status_bytes(name) for name in ("VmData", "VmSize")}
 
     @property
@@ -326,7 +325,6 @@ class Sandbox:
                 raise OSError(f"no filter of system calls for {_MACHINE}")
         if os.geteuid() == 0:
             _become_nobody(still_reading=True)
-        self._others = 0 if self.level == "namespaces" else _threads_of(os.getuid())
         prctl(PR_SET_DUMPABLE, 0)
 
     def _enter_namespaces(self) -> None:
@@ -380,7 +378,9 @@ class Sandbox:
         tempfile.tempdir = scratch
         limit(resource.RLIMIT_DATA, self.base["VmData"] + limits.memory_bytes)
         limit(resource.RLIMIT_AS, self.base["VmSize"] + limits.memory_bytes + (1 << 30))  # shared mappings too
-        limit(resource.RLIMIT_NPROC, limits.processes + self._others)
+        # where there are no namespaces, the limit counts this user's other processes too, as many as there are just now
+        others = 0 if self.level == "namespaces" else _threads_of(os.getuid())
+        limit(resource.RLIMIT_NPROC, limits.processes + others)
         limit(resource.RLIMIT_FSIZE, limits.file_bytes)
         limit(resource.RLIMIT_NOFILE, 128)
         limit(resource.RLIMIT_CORE, 0)

@@ -155,14 +155,21 @@ class Zygote:
                 stderr=log,
                 start_new_session=True,
             )
-        self._control = ours
+        self._loader = ours
         self._meanwhile()
         try:
-            ready = transport.receive(ours, deadline=time.monotonic() + 300)
+            ready = self._enter()
         except transport.TransportError:
             tail = (self._folder / "log").read_text(errors="replace").strip().splitlines()[-1:]
             raise GraderFault(f"the sandboxed process did not start: {' '.join(tail)[:500]}") from None
         return "" if ready["ready"] else str(ready["reason"])
+
+    def _enter(self) -> dict[str, Any]:
+        """Has an isolated process forked from the loaded one; whether it is ready."""
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            transport.send(self._loader, {"op": "zygote"}, [theirs.fileno()])
+        return transport.receive(self._control, deadline=time.monotonic() + 300)
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in ("HOME", "LD_LIBRARY_PATH", "TZ")}
@@ -189,7 +196,7 @@ class Zygote:
         if released.digest not in self._units:
             ours, theirs = socket.socketpair()
             with theirs:
-                self._fork_unit(released, theirs.fileno())
+                transport.send(self._control, {"op": "unit", "setup": released.setup}, [theirs.fileno()])
             try:
                 answer = transport.receive(ours, deadline=time.monotonic() + 300)
             except transport.TransportError as fault:
@@ -201,9 +208,6 @@ class Zygote:
             self._units[released.digest] = ours
             self._unit_pids[released.digest] = int(answer["pid"])
         return self._units[released.digest]
-
-    def _fork_unit(self, released: Released, channel: int) -> None:
-        transport.send(self._control, {"op": "unit", "setup": released.setup}, [channel])
 
     @property
     def pid(self) -> int:
@@ -217,7 +221,7 @@ class Zygote:
 
     def close(self) -> None:
         """Ends every process and removes the files made for them."""
-        for channel in (*self._units.values(), getattr(self, "_control", None)):
+        for channel in (*self._units.values(), getattr(self, "_control", None), getattr(self, "_loader", None)):
             if channel is not None:
                 channel.close()
         process = getattr(self, "_process", None)
@@ -236,28 +240,31 @@ class Zygote:
 
 
 class Twin(Zygote):
-    """Units of its own, forked from those of a zygote; for a process that was forked from the zygote's owner.
+    """A zygote forked from the same loaded process, isolated from the first; for a fork of the first one's owner.
 
     Args:
-        zygote: its units must be there.
+        zygote: the first one.
         lock: held by whichever of the processes asks.
+
+    Raises:
+        GraderFault: there is none to be had any more.
     """
 
     def __init__(self, zygote: Zygote, lock: contextlib.AbstractContextManager[Any]) -> None:
         self.options, self.level = zygote.options, zygote.level
-        self._originals, self._lock = zygote._units, lock
+        self._process, self._loader = zygote._process, zygote._loader
         self._units, self._unit_pids = {}, {}
-
-    def _fork_unit(self, released: Released, channel: int) -> None:
         try:
-            with self._lock:
-                transport.send(self._originals[released.digest], {"op": "unit", "setup": []}, [channel])
-        except transport.Closed:
+            with lock:
+                ready = self._enter()
+        except transport.TransportError:
             raise GraderFault("the sandboxed process has ended") from None
+        if not ready["ready"]:
+            raise GraderFault(f"the sandboxed process could not be isolated: {ready['reason']}")
 
     def close(self) -> None:
-        """Ends its own units; the zygote and its files are somebody else's."""
-        for channel in self._units.values():
+        """Ends its own processes; the first zygote and its files are somebody else's."""
+        for channel in (*self._units.values(), self._control):
             channel.close()
 
 

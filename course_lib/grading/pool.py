@@ -206,8 +206,6 @@ def _started(
     notebooks = [released[which] for which in sorted({(one.unit, one.notebook) for one, _ in tasks})]
     learn = functools.partial(_learn, notebooks if len(tasks) >= LEARNT_BEFORE else [], options)
     with Zygote(options, meanwhile=learn) as zygote:
-        for notebook in notebooks:
-            zygote.unit(notebook)
         make_first = functools.partial(Twin, zygote, context.Lock())
         with executor(mp_context=context, initargs=(options, released, make_first)) as pool:
             yield pool
@@ -257,10 +255,10 @@ class _Worker:
 
     def grade(self, task: _Task) -> dict[str, Any]:
         one, key = task
-        if self._zygote is None:
-            self._zygote = self._make()
         self._graded += 1
         try:
+            if self._zygote is None:
+                self._zygote = self._make()
             result = grade_submission(self._zygote, self.released[one.unit, one.notebook], one, key=key)
         except BaseException:
             self.close()

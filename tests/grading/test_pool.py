@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -100,6 +101,7 @@ def test_killed_with_two_workers_and_resumed_to_the_same_bytes(
     ended = time.monotonic() + 200
     while not files_of(tmp_path / "killed") and child.poll() is None and time.monotonic() < ended:
         time.sleep(0.02)
+    assert len(_left_of(child.pid, tmp_path / "killed")) >= 4, "itself, two workers, the sandbox"
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL, "it had finished before it was killed"
     before = files_of(tmp_path / "killed")
@@ -107,9 +109,9 @@ def test_killed_with_two_workers_and_resumed_to_the_same_bytes(
     grade_class(tmp_path / "killed")
     grade_class(tmp_path / "whole")
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
-    while _left_of(child.pid) and time.monotonic() < ended:
+    while _left_of(child.pid, tmp_path / "killed") and time.monotonic() < ended:
         time.sleep(0.1)
-    assert not _left_of(child.pid)
+    assert not _left_of(child.pid, tmp_path / "killed")
 
 
 def test_workers_shards_and_five_kills_give_the_same_bytes(zygote, submitted, release_folder, tmp_path) -> None:
@@ -131,18 +133,14 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
-def _left_of(pid: int) -> list[str]:
-    """Processes of a grader, by the folder they were started with."""
+def _left_of(pid: int, out: Path) -> list[str]:
+    """Processes of a grader: its workers by the folder they write to, the sandbox's by the one they were started in."""
     left = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if (
-                b"spawn_main" in (path.parent / "cmdline").read_bytes()
-                and f"parent_pid={pid}".encode() in (path.parent / "cmdline").read_bytes()
-            ):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            said = path.read_bytes()
+            if f"course-grading-{pid}-".encode() in said or str(out).encode() in said:
                 left.append(path.parent.name)
-        except OSError:
-            continue
     return left
 
 

@@ -336,6 +336,9 @@ class Session:
                     replies.append(replies[0] if frames[-1] == frames[0] and replies else _spoken(frames[-1]))
                     if replies[-1].get("observations") is None:
                         break
+                else:  # a reply too many: somebody else wrote them too, and when decides who is heard
+                    self._receive(ours, deadline, self._channel.fileno())
+                    raise transport.TransportError("more than was asked for")
             except transport.Closed:
                 pass
             except transport.Late:

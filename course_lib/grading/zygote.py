@@ -364,8 +364,11 @@ def _observe(request: dict[str, Any], channel: socket.socket) -> None:
     if not callable(fn):
         transport.send(channel, {"defined": True, "callable": False, "given": type(fn).__name__})
         return
+    myself = os.getpid()
     for _ in range(request["times"]):
         seen = observe_all(exercise, fn, cases)
+        if os.getpid() != myself:  # a fork that the answer made and left behind
+            return
         room = [transport.CAPS.tensor_bytes, transport.CAPS.json_bytes // 2]
         reply = [
             {

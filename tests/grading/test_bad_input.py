@@ -27,7 +27,7 @@ def course_grade(zygote, unit_known, release_folder, submitted, tmp_path, monkey
     class Shared:
         """The zygote that is there already."""
 
-        unit, pid = grade.Zygote.unit, grade.Zygote.pid
+        unit, unit_pid = grade.Zygote.unit, grade.Zygote.unit_pid
 
         def __init__(self, options):
             self.__dict__.update(vars(zygote))

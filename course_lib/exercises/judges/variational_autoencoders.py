@@ -458,7 +458,7 @@ def averaged_over_latents(mu, logvar):
     return 0.5 * (mu**2 + torch.exp(logvar) - 1 - logvar).mean(dim=1)
 
 
-def summed_over_batch(mu, logvar):
+def kl_summed_over_batch(mu, logvar):
     return 0.5 * (mu**2 + torch.exp(logvar) - 1 - logvar).sum(dim=0)
 
 
@@ -539,7 +539,7 @@ kl_divergence = Judge(
             or _in_all(trials, lambda t: _kl_shape(t) == (len(t.case.inputs["mu"]), 1)),
         ),
         Mistake(
-            "summed_over_batch", summed_over_batch,
+            "kl_summed_over_batch", kl_summed_over_batch,
             "You sum or average over the images, so it can no longer be said which image costs what. Keep "
             "`(N, code_dim)`.",
             behaves=lambda trials: _kl_reduced(trials, lambda kl: kl.mean(dim=0)),

@@ -71,6 +71,16 @@ def root_of_logvar(mu, logvar, *, generator):
     return mu + logvar.sqrt() * epsilon
 
 
+def deviation_and_noise_added(mu, logvar, *, generator):
+    epsilon = torch.randn(mu.shape, generator=generator).to(mu)
+    return mu + torch.exp(0.5 * logvar) + epsilon
+
+
+def never_below_the_mean(mu, logvar, *, generator):
+    epsilon = torch.randn(mu.shape, generator=generator).abs().to(mu)
+    return mu + torch.exp(0.5 * logvar) * epsilon
+
+
 def inverse_deviation(mu, logvar, *, generator):
     epsilon = torch.randn(mu.shape, generator=generator).to(mu)
     return mu + torch.exp(-0.5 * logvar) * epsilon
@@ -269,9 +279,10 @@ reparameterize = Judge(
         ),
         Mistake(
             "root_of_logvar", root_of_logvar,
-            "Some codes are NaN: you take the square root of `logvar`, which may be negative. It is the LOGARITHM of "
-            "the variance: undo the logarithm first.",
-            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["z"].isnan().any())),
+            "You take the square root of `logvar`, which may be negative (then the code is NaN). It is the LOGARITHM "
+            "of the variance: undo the logarithm first.",
+            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["z"].isnan().any()))
+            or _is_noise_of(trials, lambda logvar: logvar.abs().sqrt()),
         ),
         Mistake(
             "sampled_without_gradient", sampled_without_gradient,
@@ -366,6 +377,30 @@ reparameterize = Judge(
             behaves=lambda trials: _is_noise_of(trials, torch.ones_like),
         ),
         Mistake(
+            "deviation_and_noise_added", deviation_and_noise_added,
+            "You add the standard deviation and the noise, one after the other. The noise is MULTIPLIED by the "
+            "standard deviation; only the mean is added.",
+            behaves=lambda trials: _in_all(
+                trials,
+                lambda t: _standard(
+                    t.seen["z"].double()
+                    - t.case.inputs["mu"].double()
+                    - torch.exp(0.5 * t.case.inputs["logvar"].double())
+                ),
+            ),
+        ),
+        Mistake(
+            "never_below_the_mean", never_below_the_mean,
+            "Your noise is never negative, so codes lie on one side of their mean. Leave the signs of the random "
+            "numbers as they are drawn.",
+            behaves=lambda trials: _in_all(
+                trials,
+                lambda t: bool((_noise(t.case, t.seen) > -1e-6).all())
+                and float(_noise(t.case, t.seen).max()) > 1.5
+                and float(_noise(t.case, t.seen).std()) > 0.1,
+            ),
+        ),
+        Mistake(
             "uniform_noise", uniform_noise,
             "Your noise is uniform: it never goes far out, and `rand` is never negative. Gaussian noise comes from "
             "`randn`.",
@@ -446,6 +481,10 @@ def deviation_for_variance(mu, logvar):
     return 0.5 * (mu**2 + torch.exp(0.5 * logvar) - 1 - logvar)
 
 
+def held_above_a_floor(mu, logvar):
+    return (0.5 * (mu**2 + torch.exp(logvar) - 1 - logvar)).clamp(min=0.1)
+
+
 def arguments_swapped(mu, logvar):
     return 0.5 * ((1 + mu**2) / torch.exp(logvar) - 1 + logvar)
 
@@ -478,8 +517,18 @@ def without_gradient(mu, logvar):
         return 0.5 * (mu**2 + torch.exp(logvar) - 1 - logvar)
 
 
-def _kl_shape(t: Trial) -> tuple[int, ...] | None:
-    return tuple(t.seen["kl"].shape) if isinstance(t.seen["kl"], Tensor) else None
+def _offset(trials: Sequence[Trial]) -> bool | Values:
+    """By how much the KL is off where it is off by the same amount everywhere, above 0."""
+    offsets = [(t.seen["kl"].double() - t.expected["kl"].double()).flatten() for t in _ok(trials)]
+    every = torch.cat(offsets) if offsets else torch.zeros(1)
+    constant = len(offsets) == len(trials) and float(every.min()) > 0.1 and close(every, every[:1].expand_as(every))
+    return {"value": f"{float(every[0]):.3g}"} if constant else False
+
+
+def _plain_mean(t: Trial) -> Tensor:
+    """The KL with |mu| where its square belongs."""
+    mu, logvar = t.case.inputs["mu"], t.case.inputs["logvar"]
+    return 0.5 * (mu.abs() + torch.exp(logvar) - 1 - logvar)
 
 
 def _kl_reduced(trials: Sequence[Trial], reduce: Callable[[Tensor], Tensor]) -> bool:
@@ -518,25 +567,21 @@ kl_divergence = Judge(
             "without_gradient", without_gradient,
             "The values are right, but no gradient reaches `mu` or `logvar`: leave out `no_grad`, `detach` and "
             "`.data`.",
-            behaves=lambda trials: _in_all(
-                trials,
-                lambda t: close(t.seen["kl"], t.expected["kl"])
-                and not t.seen["mu_gradient"].any()
-                and not t.seen["logvar_gradient"].any(),
-            ),
+            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["kl"], t.expected["kl"])),
         ),
         Mistake(
             "summed_over_latents", summed_over_latents,
             "You sum over the latents already. Keep them apart, `(N, code_dim)`: later we want to see which of them "
             "are in use, and the loss does the summing.",
-            behaves=lambda trials: _kl_reduced(trials, lambda kl: kl.sum(dim=1)),
+            behaves=lambda trials: _kl_reduced(trials, lambda kl: kl.sum(dim=1))
+            or _kl_reduced(trials, lambda kl: kl.sum(dim=1, keepdim=True)),
         ),
         Mistake(
             "averaged_over_latents", averaged_over_latents,
             "You average over the latents. Keep them apart, `(N, code_dim)`; and when they are put together, in the "
             "loss, they are summed, never averaged.",
             behaves=lambda trials: _kl_reduced(trials, lambda kl: kl.mean(dim=1))
-            or _in_all(trials, lambda t: _kl_shape(t) == (len(t.case.inputs["mu"]), 1)),
+            or _kl_reduced(trials, lambda kl: kl.mean(dim=1, keepdim=True)),
         ),
         Mistake(
             "kl_summed_over_batch", kl_summed_over_batch,
@@ -580,13 +625,14 @@ kl_divergence = Judge(
         ),
         Mistake(
             "one_forgotten", one_forgotten,
-            "Where the code is the prior itself, mean 0 and variance 1, the KL must be 0; yours is one half. "
-            "A `- 1` is missing.",
-            behaves=lambda trials: _kl_reduced(trials, lambda kl: kl + 0.5),
+            "Where the code is the prior itself, mean 0 and variance 1, the KL must be 0; yours is {value}. Look for "
+            "the `- 1` of the formula.",
+            behaves=_offset,
         ),
         Mistake(
             "mean_not_squared", mean_not_squared,
-            "The mean must be squared: a code far to the left costs as much as one far to the right.",
+            "The mean must be squared: left and right cost the same, and twice as far costs four times as much.",
+            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["kl"], _plain_mean(t))),
         ),
         Mistake(
             "mean_left_out", mean_left_out,
@@ -608,6 +654,16 @@ kl_divergence = Judge(
             "arguments_swapped", arguments_swapped,
             "This is the KL the other way round, of the prior from the posterior. It is not symmetric: the average "
             "runs over the posterior, $q(z|x)$.",
+        ),
+        Mistake(
+            "held_above_a_floor", held_above_a_floor,
+            "Your KL never falls below a certain value, so a latent that says nothing is charged all the same. Leave "
+            "out the `clamp` or `max`.",
+            behaves=lambda trials: _in_all(
+                trials,
+                lambda t: close(t.seen["kl"], t.expected["kl"].clamp(min=float(t.seen["kl"].min()))),
+            )
+            and _any(trials, lambda t: t.case.name == "prior" and bool((t.seen["kl"] > 1e-4).all())),
         ),
         Mistake(
             "one_sample_estimate", one_sample_estimate,
@@ -702,6 +758,16 @@ def beta_ignored(logits, images, kl, *, beta=1.0):
 def divided_by_beta(logits, images, kl, *, beta=1.0):
     per_pixel = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
     return (per_pixel.flatten(1).sum(dim=1) + kl.sum(dim=1) / beta).mean()
+
+
+def one_minus_beta(logits, images, kl, *, beta=1.0):
+    per_pixel = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+    return ((1 - beta) * per_pixel.flatten(1).sum(dim=1) + beta * kl.sum(dim=1)).mean()
+
+
+def channels_averaged(logits, images, kl, *, beta=1.0):
+    per_pixel = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+    return (per_pixel.mean(dim=1).sum(dim=(1, 2)) + beta * kl.sum(dim=1)).mean()
 
 
 def kl_subtracted(logits, images, kl, *, beta=1.0):
@@ -961,6 +1027,18 @@ negative_elbo = Judge(
             behaves=lambda trials: _weights(trials, lambda c: 1, lambda c: _beta(c) ** -2),
         ),
         Mistake(
+            "one_minus_beta", one_minus_beta,
+            "You weigh the cross-entropy by `1 - beta`; at `beta=1` the picture no longer counts at all. Its weight is "
+            "always 1.",
+            behaves=lambda trials: _weights(trials, lambda c: 1 - _beta(c), lambda c: 1),
+        ),
+        Mistake(
+            "channels_averaged", channels_averaged,
+            "You average over channels. Each channel's pixels belong to the image: flatten everything after the batch "
+            "dimension, then sum.",
+            behaves=lambda trials: _weights(trials, lambda c: 1 / c.inputs["images"].shape[1], lambda c: 1),
+        ),
+        Mistake(
             "kl_subtracted", kl_subtracted,
             "You subtract the KL, so the network is paid for every nat in the code. In the NEGATIVE bound it is added.",
             behaves=lambda trials: _weights(trials, lambda c: 1, lambda c: -1),
@@ -1146,6 +1224,22 @@ def _right_with_a_warmup(trials: Sequence[Trial]) -> bool:
     return _on_warm(trials, lambda t, w, s, b: close(w, _numbers(t.expected["weights"])))
 
 
+def _rises_in_a_curve(trials: Sequence[Trial]) -> bool:
+    """Whether the weight climbs from nearly 0 to nearly beta, with a step in the middle that is off the line."""
+
+    def climbs(t: Trial, w: Tensor, s: Tensor, b: float) -> bool:
+        ends = abs(float(w[0])) < 0.05 * b and abs(float(w[-1]) - b) < 0.05 * b
+        return t.case.name == "one_step" or (ends and bool((w.diff() >= 0).all()))
+
+    def bent(t: Trial) -> bool:
+        w, steps = _numbers(t.seen["weights"]), torch.tensor(t.case.inputs["steps"], dtype=torch.float64)
+        share = steps[1] / t.case.inputs["warmup_steps"]
+        return abs(float(w[1]) - t.case.inputs["beta"] * float(share)) > 0.3 * t.case.inputs["beta"] * float(share)
+
+    found = [t for t in _ok(trials) if t.case.name == "long"]
+    return bool(found) and all(map(bent, found)) and _on_warm(trials, climbs)
+
+
 def _no_warmup_values(trials: Sequence[Trial]) -> list[Tensor]:
     return [_numbers(t.seen["weights"]) for t in _ok(trials) if t.case.inputs["warmup_steps"] == 0]
 
@@ -1208,14 +1302,22 @@ kl_warmup = Judge(
             "never_reaches_beta", never_reaches_beta,
             "At step `warmup_steps` the weight must be `beta`; yours stays below it. Look at what you divide by.",
             behaves=lambda trials: _on_warm(
-                trials, lambda t, w, s, b: bool((w >= 0).all()) and bool((w < b * (1 - 1e-6)).all()) and bool(w.any())
-            ),
+                trials, lambda t, w, s, b: bool((w >= 0).all())
+                and bool((w < b * (1 - 1e-6)).all())
+                and (t.case.inputs["warmup_steps"] < 2 or float(w[-1]) > 0.5 * b),
+            )
+            and not _rises_in_a_curve(trials),
         ),
         Mistake(
             "one_step_early", one_step_early,
             "You are a step early: at step 0 the weight must be 0. Steps count from 0, so nothing is added to `step`.",
             behaves=lambda trials: _on_warm(
-                trials, lambda t, w, s, b: close(w, b * (s + 1 / t.case.inputs["warmup_steps"]).clamp(max=1))
+                trials,
+                lambda t, w, s, b: any(
+                    close(w, b * ((s * n + 1) / (n + more)).clamp(max=1))
+                    for n in (t.case.inputs["warmup_steps"],)
+                    for more in (0, 1)
+                ),
             ),
         ),
         Mistake(
@@ -1257,12 +1359,8 @@ kl_warmup = Judge(
         ),
         Mistake(
             "bent_line", bent_line,
-            "Both ends are right, but what lies between is no straight line.",
-            behaves=lambda trials: _on_warm(
-                trials,
-                lambda t, w, s, b: abs(float(w[0])) < 1e-6 and close(w[s >= 1], torch.full_like(w[s >= 1], b)),
-            )
-            and not _right_with_a_warmup(trials),
+            "The weight rises from about 0 to about `beta`, but not in a straight line.",
+            behaves=_rises_in_a_curve,
         ),
     ),
     alternatives=(by_cases, by_the_larger_one),
@@ -1330,6 +1428,12 @@ def rows_and_columns_swapped(code, dim, values):
     codes = code.repeat(len(values), 1)
     codes[:, dim] = values
     return codes.t()
+
+
+def row_instead_of_column(code, dim, values):
+    codes = code.repeat(len(values), 1)
+    codes[dim] = values
+    return codes
 
 
 def same_row_again(code, dim, values):
@@ -1428,6 +1532,16 @@ latent_traversal = Judge(
             "rows_and_columns_swapped", rows_and_columns_swapped,
             "Rows and columns are swapped: a row is a whole code, so the table is `(K, code_dim)`.",
             behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["codes"], t.expected["codes"].t())),
+        ),
+        Mistake(
+            "row_instead_of_column", row_instead_of_column,
+            "You write into ROW `dim` of the table, which is a whole code. Latent `dim` is a column: `[:, dim]`.",
+            behaves=lambda trials: _failed_with(trials, "expanded size of the tensor", "out of bounds for dimension 0")
+            and _any(
+                trials,
+                lambda t: t.case.name == "as_many_values_as_latents"
+                and close(t.seen["codes"][t.case.inputs["dim"]], t.case.inputs["values"]),
+            ),
         ),
         Mistake(
             "same_row_again", same_row_again,
@@ -1611,6 +1725,16 @@ def all_samples_in_one(log_px_given_z, log_pz, log_qz):
     return torch.logsumexp(log_w.flatten(), dim=0) - math.log(log_w.numel())
 
 
+def weights_upside_down(log_px_given_z, log_pz, log_qz):
+    log_w = log_qz - log_pz - log_px_given_z
+    return torch.logsumexp(log_w, dim=0) - math.log(len(log_w))
+
+
+def largest_not_added_back(log_px_given_z, log_pz, log_qz):
+    log_w = log_px_given_z + log_pz - log_qz
+    return (log_w - log_w.max(dim=0).values).exp().mean(dim=0).log()
+
+
 def weights_themselves(log_px_given_z, log_pz, log_qz):
     return torch.exp(log_px_given_z + log_pz - log_qz).mean(dim=0)
 
@@ -1762,6 +1886,18 @@ importance_weighted_bound = Judge(
             "turned_into_a_loss", turned_into_a_loss,
             "The sign is turned round. The bound itself is asked for: the higher, the better.",
             behaves=lambda trials: _bound_is(trials, lambda c: -_log_mean(_log_w(c))),
+        ),
+        Mistake(
+            "weights_upside_down", weights_upside_down,
+            "All three signs are turned round inside the sum: you average one over the weight. Likelihood and prior "
+            "are added, the posterior is subtracted.",
+            behaves=lambda trials: _bound_is(trials, lambda c: _log_mean(-_log_w(c))),
+        ),
+        Mistake(
+            "largest_not_added_back", largest_not_added_back,
+            "You take the largest weight away before the exponential, which is right, and never give it back: add it "
+            "again at the end. `torch.logsumexp` does both.",
+            behaves=lambda trials: _bound_is(trials, lambda c: _log_mean(_log_w(c)) - _log_w(c).max(dim=0).values),
         ),
         Mistake(
             "one_number_for_the_batch_of_images", one_number_for_the_batch_of_images,

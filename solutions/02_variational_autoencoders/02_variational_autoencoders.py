@@ -494,7 +494,8 @@ plots.show(plots.share_table(shares, rows, list(factors), title="How much of eac
 
 # %% tags=["demo"]
 print("code         nats  in use   all latents   best single    gap (MIG)")
-for name, end in (("beta = 1", "@1"), ("beta = 4", "@4"), ("beta = 10", "@10"), ("PCA", "_pca"), ("untrained", "_random")):
+codes = {"beta = 1": "@1", "beta = 4": "@4", "beta = 10": "@10", "PCA": "_pca", "untrained": "_random"}
+for name, end in codes.items():
     keys = ["negative_elbo", "in_use", "all", "single", "mig"] if "@" in end else ["all", "single", "mig"]
     row = {key: records.figure("02_variational_autoencoders", "disentanglement", key + end) for key in keys}
     known = "   ".join(f"{row[key].mean:.2f} ± {row[key].std:.2f}" for key in ("all", "single", "mig"))

@@ -504,6 +504,14 @@ for name, end in codes.items():
 
 # %% [markdown]
 # TODO
+#
+# And the course's question? The encoder of a VAE, trained on all glyphs as they are, frozen, with ten labels a class:
+# {{ result("label_curve", "vae_frozen@10") | pm(percent=true) }}. The same encoder as a plain autoencoder gave
+# {{ result("label_curve", "autoencoder_frozen@10", unit="01_autoencoders") | pm(percent=true) }}, random
+# {{ result("label_curve", "random_frozen@10", unit="01_autoencoders") | pm(percent=true) }}, training from scratch
+# {{ result("label_curve", "scratch@10", unit="01_autoencoders") | pm(percent=true) }}.
+#
+# {{ results_table() }}
 
 # %% [markdown]
 # ## 8. When it fails: the code dies
@@ -587,12 +595,12 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 # - Several samples tighten the bound, not the model.
 # - Known is not disentangled; compare with PCA and with an untrained encoder.
 #
-# **Where this is used.** Molecules and materials proposed from a smooth space, single cells in biology, compression,
-# anomalies by bound, the first stage of image generators.
+# **Where this is used.** Molecules proposed from a smooth space, single cells in biology, compression, anomalies by
+# bound, the first stage of image generators.
 #
 # **Further reading.** Kingma and Welling (2014), *Auto-Encoding Variational Bayes*; Burda et al. (2016), *Importance
 # Weighted Autoencoders*; Locatello et al. (2019), *Challenging Common Assumptions in the Unsupervised Learning of
 # Disentangled Representations*.
 #
-# **Bonus.** (1) `COURSE_DATASET=mnist`: which digits lie between which on the map? (2) Train on the importance-weighted
-# bound instead of the ELBO. (3) Score the ring and the cross by the bound: is it better than unit 01's error?
+# **Bonus.** (1) `COURSE_DATASET=mnist`: which digits are neighbors on the map? (2) Train on the importance-weighted
+# bound. (3) Score the ring and the cross by the bound.

@@ -167,7 +167,7 @@ def _grading() -> Iterator[Finding]:
     """The isolation that `course grade` gets here, found by starting what it starts."""
     if sys.platform != "linux" or not (settings.root() / "solutions").is_dir():  # a student's copy grades nobody
         return
-    from course_lib.grading import grade, sandbox
+    from course_lib.grading import grade, memory, sandbox
 
     try:
         with grade.Zygote(grade.Options()) as started:
@@ -179,7 +179,11 @@ def _grading() -> Iterator[Finding]:
     if level == sandbox.LEVELS[0]:
         yield Finding("ok", "grading", text)
     else:
-        yield Finding("note", "grading", f"{text}, the lower level", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
+        gaps = f"the lower level: {sandbox.landlock_gaps()}"
+        yield Finding("note", "grading", f"{text}, {gaps}", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
+    if memory.why_not():
+        text = f"memory is limited for each process of a submission, not for all together: {memory.why_not()}"
+        yield Finding("note", "grading", text, "mount /proc, on Linux 4.14 or later")
 
 
 def namespaces_refused() -> str:

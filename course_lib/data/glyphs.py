@@ -33,9 +33,9 @@ BLOBS = 3  # and clutter dots
 SHIFT = 0.2  # of half a side
 SCALE = (0.55, 0.85)
 TILT = 0.3  # radians
-CLUTTER = 0.45  # chance that each stray thing is there
+CLUTTER = 0.55  # chance that each stray thing is there
 MIDDLE = 0.25  # the gray that the contrast switch leaves as it is, about the mean of a picture
-NOISE = 0.07  # largest standard deviation, of the gray range
+NOISE = 0.09  # largest standard deviation, of the gray range
 
 
 # --- signed distances. p = (u, v): canonical coordinates (M, SIDE, SIDE), v upwards, shapes within [-1, 1] ----------

@@ -6,11 +6,13 @@ readable there unless the address begins with tls://.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-SECONDS_TO_ANSWER = 20
+SECONDS_TO_ANSWER = 10
 
 
 class ClusterError(RuntimeError):
@@ -33,9 +35,13 @@ class Cluster:
                 "worker: pip install -e '.[dask]'. Without a cluster, use --workers or --shard."
             ) from None
         self.address = address
+        # what it would say of a scheduler that went away is pages long; `run` says it in a sentence
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
+            # first by a bare connection: a client that finds no scheduler takes another 40 seconds to give itself up
+            asyncio.run(_greet(address, seconds))
             self._client = distributed.Client(address, timeout=seconds, set_as_default=False)
-        except (OSError, ValueError, TypeError) as fault:
+        except Exception as fault:  # whatever answers there may say anything, and an address may be any text
             raise ClusterError(
                 f"no Dask scheduler answers at {address!r} ({str(fault) or type(fault).__name__}). Start one with "
                 "`dask scheduler`, workers with `dask worker ADDRESS --nthreads 1`, and give the address that it "
@@ -88,6 +94,16 @@ class Cluster:
     def close(self) -> None:
         """Leaves the cluster, which goes on; tasks of ours that still wait there are dropped."""
         self._client.close()
+
+
+async def _greet(address: str, seconds: float) -> None:
+    """Connects as a client would, and hangs up."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async with asyncio.timeout(seconds + 1):  # its own does not cover one who takes a connection and says nothing
+        connection = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
+    await connection.close()
 
 
 def _itself(value: Any) -> Any:

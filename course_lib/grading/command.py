@@ -29,9 +29,16 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--unit", "units", multiple=True, help="A unit to grade, by its folder's name; default: all released.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: one a CPU core.")
 @click.option(
-    "--shard", callback=_shard, metavar="K/N", help="Grade the K-th of N parts, on machines that share --out."
+    "--shard",
+    callback=_shard,
+    metavar="K/N",
+    help="Grade the K-th of N parts, on machines that share --out; --shard 2/3 is the second of three.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask scheduler; needs the extra dask.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Grade on the workers of a Dask scheduler, such as tcp://10.0.0.5:8786; needs the extra dask.",
+)
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "namespaces", "landlock", "none"]),
@@ -75,8 +82,25 @@ def grade_command(
     """Grade SUBMISSIONS, a folder student/unit/notebook.ipynb or a zip of one, in a sandbox.
 
     A score can come only from code that gives the right values on inputs it has never seen; whose code it is, the
-    grader cannot tell. What is graded already is not graded again. Ends with 0 when everything was graded, with 1 when
-    some notebook could not be read or graded, with 2 when nothing was done.
+    grader cannot tell. What is graded already is not graded again, so a run that was stopped goes on where it was.
+
+    \b
+    Examples:
+      course grade class/submitted
+      course grade class.zip --unit 01_autoencoders --workers 4
+      course grade class/submitted --shard 2/3 --no-gradebook
+          on the second of three machines with the same COURSE_SECRET; in the
+          end without --shard, which grades nothing again and writes the grades
+      course grade class/submitted --scheduler tcp://10.0.0.5:8786
+          after `dask scheduler` there and `dask worker ADDRESS --nthreads 1`
+
+    \b
+    Ends with
+      0  everything was graded, whatever the scores;
+      1  some notebook could not be read, or something could not be graded or
+         written to the gradebook: the last lines say what;
+      2  the run was refused or stopped: the message says why and what to do,
+         and what was graded before is kept.
     """
     report = run(
         submissions, units=units, workers=workers, shard=shard, scheduler=scheduler, isolation=isolation, out=out,
@@ -88,7 +112,7 @@ def grade_command(
     else:
         click.echo(summary(report))
     for name, reason in sorted(report.failed.items()):
-        click.echo(f"failed: {_shown(name)}: {_shown(reason)}", err=True)
+        click.echo(f"failed: {_shown(name)}: {_shown(reason, 1000)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
     faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
     sys.exit(1 if report.failed or unread or faulty else 0)
@@ -185,8 +209,13 @@ def summary(report: Any) -> str:
 
     counts = Counter(result["verdict"] for result in report.results)
     lines = [f"{len(report.results)} graded ({report.kept} of them before)"]
-    if report.isolation:
-        lines[0] += f", isolation: {report.isolation}"
+    levels = Counter(result["isolation"] for result in report.results)
+    if levels:
+        several = [f"{level} ({count})" for level, count in sorted(levels.items())]
+        lines[0] += f", isolation: {', '.join(several if len(several) > 1 else levels)}"
+    lines += [
+        f"  not watched: {_shown(text)}" for text in sorted({r.get("unwatched", "") for r in report.results} - {""})
+    ]
     for verdict in VERDICTS:
         if counts[verdict]:
             scores = [result["score"] for result in report.results if result["verdict"] == verdict]
@@ -201,6 +230,6 @@ def summary(report: Any) -> str:
     return "\n".join(lines)
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, most: int = 200) -> str:
     """Somebody else's text, safe for a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+    return "".join(c if c.isprintable() else "?" for c in text)[:most]

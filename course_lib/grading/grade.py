@@ -32,7 +32,7 @@ from course_lib.exercises.contract import Case, Exercise, Judge
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, register
 from course_lib.exercises.observing import Failure, Observation, observe_all
-from course_lib.grading import results, sandbox, transport
+from course_lib.grading import memory, results, sandbox, transport
 from course_lib.grading.sandbox import IsolationError, Limits
 from course_lib.grading.submission import Malformed, Parsed, Released, Submission, parse
 
@@ -64,7 +64,7 @@ class Options:
     isolation: str = "auto"
     limits: Limits = field(default_factory=Limits)
     profile: str = "smoke"
-    secret: bytes = b""
+    secret: bytes = field(default=b"", repr=False)  # never in a log
     exercise_folders: tuple[str, ...] = ()  # further modules of exercises, with their judges/ beside them
     protected: tuple[str, ...] = ()  # folders that no student's process may be able to read
 
@@ -195,6 +195,11 @@ class Zygote:
             self._units[released.digest] = ours
         return self._units[released.digest]
 
+    @property
+    def pid(self) -> int:
+        """The process that all others of this zygote descend from."""
+        return self._process.pid
+
     def close(self) -> None:
         """Ends every process and removes the files made for them."""
         for channel in (*self._units.values(), getattr(self, "_control", None)):
@@ -240,6 +245,7 @@ class Session:
                 )
             except transport.Closed:
                 raise GraderFault("the sandboxed process has ended") from None
+        self._memory = memory.Watch(zygote.pid, self.limits.memory_bytes)
 
     def load(self, cells: Sequence[tuple[str, str]]) -> tuple[dict[str, dict[str, Any]], str | None, Ended | None]:
         """Runs the cells: what each did, and the one that ended the process, with how."""
@@ -326,11 +332,20 @@ class Session:
         return self._ended("crashed") if number or ended.get("status") else None
 
     def _ended(self, verdict: str, seconds: float = 0) -> Ended:
+        if self._memory.exceeded:  # then it was us who ended it
+            fields: dict[str, Any] = {"megabytes": self.limits.memory_bytes >> 20}
+            return Ended("memory", Message("grading.memory", fields))
         fields = {"seconds": f"{seconds:g}"} if verdict == "timeout" else {}
         return Ended(verdict, Message(f"grading.{verdict}", fields))
 
+    @property
+    def blind(self) -> str:
+        """Why the memory of all its processes together could not be seen; empty when it could."""
+        return self._memory.blind
+
     def close(self) -> None:
         """Ends every process of the submission; returns once they are gone, so that their memory is free again."""
+        self._memory.close()
         self._channel.close()
         with contextlib.suppress(OSError):
             self._watch.shutdown(socket.SHUT_WR)
@@ -509,7 +524,10 @@ def grade_submission(zygote: Zygote, released: Released, submission: Submission,
         records = [_blank(place, "malformed", message) for place in benches]
         return _finished(record, records, "malformed")
     record["tampered"] += parsed.tampered
-    records, record["cells"] = _Grading(zygote, released, parsed).run(benches)
+    grading = _Grading(zygote, released, parsed)
+    records, record["cells"] = grading.run(benches)
+    if memory.why_not() or grading.blind:  # said only where it is so
+        record["unwatched"] = f"memory of all processes together: {memory.why_not() or grading.blind}"
     return _finished(record, records, "")
 
 
@@ -535,6 +553,7 @@ class _Grading:
         self.cells: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, Ended] = {}  # cells that ended the process, and how
         self.given_up: Ended | None = None
+        self.blind = ""  # why the memory of its processes could not be seen
 
     def run(self, benches: Sequence[Bench]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         session: Session | None = None
@@ -549,6 +568,7 @@ class _Grading:
         finally:
             if session is not None:
                 session.close()
+                self.blind = session.blind
         return records, _limited(self.cells)
 
     def _start(self) -> Session | None:

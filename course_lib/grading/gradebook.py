@@ -207,22 +207,25 @@ def writer_lock(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
                         "kept: run the same command again when it is done."
                     ) from error
                 time.sleep(0.1)
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%H:%M:%S')}")
-        handle.flush()
+        holder = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%H:%M:%S')}"
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, and only the name is missing
+            os.ftruncate(handle.fileno(), 0)
+            os.write(handle.fileno(), holder.encode())
         try:
             yield
         finally:
-            handle.truncate(0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle.fileno(), 0)
             fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager
 def explained(gradebook: Path | str) -> Iterator[None]:
     """Turns what a data base or a disk says into a sentence that says what to do."""
-    from nbgrader.api import InvalidEntry
+    from nbgrader.api import InvalidEntry, app_log
     from sqlalchemy.exc import DBAPIError
 
+    silent, app_log.disabled = app_log.disabled, True  # nbgrader prints pages of traceback before it raises
     kept = "What was written before is whole and the results are kept: run the same command again afterwards."
     try:
         yield
@@ -244,6 +247,8 @@ def explained(gradebook: Path | str) -> Iterator[None]:
             raise  # a released notebook that is missing: already a sentence
         where = error.filename or gradebook
         raise GradebookError(f"{where} cannot be written: {error.strerror or error}. {kept}") from error
+    finally:
+        app_log.disabled = silent
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from course_lib.evaluation import auroc, evaluate, extract_features, knn_accurac
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded
 from course_lib.training import fit
 
-BUDGETS = (1, 2, 5, 10, 50)
+BUDGETS = (1, 2, 5, 10, 20, 50)
 CODE_DIM = 32
 LINEAR_DIM = 6
 NOISE = 0.5

@@ -41,7 +41,7 @@ def main(submissions: str, release: str, base: str) -> None:
     mine, workers_so_far = [0], multiprocessing.Value("i", 0)
 
     class Shared:
-        level = zygote.level
+        level, pid = zygote.level, zygote.pid
 
         def __init__(self, options: grade.Options) -> None:
             self.options = options

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import class_notebooks as notebooks
@@ -11,7 +15,7 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading import command, pool
+from course_lib.grading import cluster, command, pool
 from course_lib.grading.submission import Submission
 
 ROOT = Path(__file__).parent.parent.parent
@@ -45,9 +49,9 @@ def test_two_workers_of_a_cluster_give_the_same_bytes(
     here = pool.grade_all(class_of_four, released, options, out=tmp_path / "here")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
-    ) as cluster:
+    ) as local:
         there = pool.grade_all(
-            class_of_four, released, options, out=tmp_path / "there", scheduler=cluster.scheduler_address
+            class_of_four, released, options, out=tmp_path / "there", scheduler=local.scheduler_address
         )
     assert not there.failed
     assert there.results == here.results and len(here.results) == 4
@@ -79,10 +83,60 @@ def test_without_dask_the_extra_is_named(course_grade, monkeypatch) -> None:
 
 def test_a_scheduler_that_does_not_answer(course_grade, monkeypatch) -> None:
     pytest.importorskip("distributed")
-    from course_lib.grading import cluster
-
     monkeypatch.setattr(cluster.Cluster.__init__, "__kwdefaults__", {"seconds": 1})
-    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+    with socket.create_server(("127.0.0.1", 0)) as other:  # takes a connection, and is no scheduler
+        silent = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        for address in ("tcp://127.0.0.1:1", silent, "nonsense://x", "no port", ""):
+            began = time.monotonic()
+            done = course_grade("--scheduler", address)
+            assert done.exit_code == 2, done.output
+            assert f"no Dask scheduler answers at {address!r}" in done.output and ".[dask]" in done.output
+            assert time.monotonic() - began < 20
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """Starts `dask ARGUMENTS` as a process and waits until it says what was asked for, if anything."""
+    pytest.importorskip("distributed")
+    running = []
+
+    def start(*arguments: str, until: str = "") -> tuple[subprocess.Popen, str]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+        log = open(tmp_path / f"dask-{len(running)}.log", "w+")  # noqa: SIM115
+        line = [sys.executable, "-c", "from dask.__main__ import main; main()", *arguments]
+        running.append((subprocess.Popen(line, stdout=log, stderr=log, env=environment, cwd=tmp_path), log))
+        ended = time.monotonic() + 60
+        while True:
+            said = Path(log.name).read_text()
+            if re.search(until, said):
+                return running[-1][0], said
+            assert time.monotonic() < ended and running[-1][0].poll() is None, said
+            time.sleep(0.1)
+
+    yield start
+    for process, log in running:
+        process.terminate()
+        process.wait()
+        log.close()
+
+
+def test_a_scheduler_without_workers_and_one_that_is_lost(
+    dask, course_grade, zygote, options, release, class_of_four, tmp_path, monkeypatch
+) -> None:
+    scheduler, said = dask("scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard", until=r"at:\s+tcp://")
+    address = re.search(r"tcp://127\.0\.0\.1:\d+", said)[0]
+    with monkeypatch.context() as impatient:
+        impatient.setattr(cluster.Cluster.__init__, "__kwdefaults__", {"seconds": 2})
         done = course_grade("--scheduler", address)
-        assert done.exit_code == 2, done.output
-        assert f"no Dask scheduler answers at {address!r}" in done.output and ".[dask]" in done.output
+    assert done.exit_code == 2 and f"the Dask scheduler at {address!r} has no workers" in done.output
+    dask("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny", until="Registered to")
+    released = {(UNIT, UNIT): release}
+    many = [Submission(f"s{n}", UNIT, UNIT, class_of_four[n % 4].data) for n in range(40)]
+    with pytest.raises(pool.ClusterError, match=r"went away\. What was graded is kept"):
+        pool.grade_all(
+            many, released, options, out=tmp_path / "out", scheduler=address, progress=lambda result: scheduler.kill()
+        )
+    kept = len(bytes_of(tmp_path / "out"))
+    assert 0 < kept < len(many)
+    resumed = pool.grade_all(many, released, options, out=tmp_path / "out")
+    assert resumed.kept == kept and len(resumed.results) == len(many)

@@ -81,7 +81,10 @@ attempt('read', lambda: open({secret!r}).read())
 attempt('list', lambda: os.listdir({folder!r}))
 attempt('write', lambda: open({folder!r} + '/written', 'w'))
 attempt('net', lambda: socket.create_connection(('127.0.0.1', {port}), 2))
+attempt('udp', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port})))
+attempt('service', lambda: socket.socket(socket.AF_UNIX).connect({service!r}))
 attempt('kill', lambda: os.kill({pid}, 0))
+one, other = socket.socketpair()
 open('mine', 'w').write('x')
 """
 
@@ -102,21 +105,62 @@ def nosy(tmp_path):
 
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    service = str(tmp_path / "service")
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(service, family=socket.AF_UNIX):
+        os.chmod(service, 0o777)
         port = server.getsockname()[1]
-        source = NOSY.format(secret=str(secret), folder=str(tmp_path), port=port, pid=os.getpid())
+        source = NOSY.format(secret=str(secret), folder=str(tmp_path), port=port, service=service, pid=os.getpid())
         path = tmp_path / "nosy.ipynb"
         path.write_bytes(notebooks.as_bytes(answered(extra=source)))
         yield path
 
 
 def test_landlock_holds_where_namespaces_are_forbidden(release_folder, nosy) -> None:
-    if sandbox.landlock_version() < 4:
-        pytest.skip("needs a kernel with Landlock for TCP (Linux 6.7)")
+    if sandbox.landlock_version() < 6:
+        pytest.skip("needs a kernel with Landlock for signals (Linux 6.12)")
     (result,) = graded_elsewhere([], "auto", release_folder, nosy, COURSE_FORBID_ISOLATION="namespaces")
     assert result["isolation"] == "landlock"
     assert result["cells"]["3f2a1b"] == {"printed": "", "error": None}
     assert (result["verdict"], result["score"]) == ("right", 5)
+
+
+REFUSED = """
+import ctypes, os, socket, sys
+sys.path.insert(0, {root!r})
+from course_lib.grading import sandbox
+one, other = socket.socketpair()
+sandbox.prctl(sandbox.PR_SET_NO_NEW_PRIVS, 1)
+sandbox.refuse_calls()
+libc = ctypes.CDLL(None, use_errno=True)
+for number in (*sandbox._REFUSED, 1 << 30 | 39):
+    ctypes.set_errno(0)
+    assert (libc.syscall(ctypes.c_long(number), 0, 0, 0), ctypes.get_errno()) == (-1, 13), number
+one.send(b"x")
+assert other.recv(1) == b"x" and socket.socketpair() and open("/dev/null") and os.fork() >= 0
+"""
+
+
+def test_calls_that_landlock_leaves_open_are_refused_and_no_others() -> None:
+    if not sandbox._AUDIT:
+        pytest.skip("no filter of system calls for this processor")
+    program = REFUSED.format(root=str(HERE.parent.parent))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_doctor_says_what_the_lower_level_leaves_open(monkeypatch) -> None:
+    from course_lib import doctor
+
+    monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces")
+    monkeypatch.setattr(grade.Zygote, "__init__", lambda self, options: setattr(self, "level", "landlock"))
+    monkeypatch.setattr(grade.Zygote, "close", lambda self: None)
+    (finding,) = doctor._grading()
+    assert finding.mark == "note"
+    assert "isolation 'landlock' here, the lower level: there students' code can fill the disk" in finding.text
+    monkeypatch.setattr(sandbox, "landlock_version", lambda: 4)
+    assert "send signals to other processes of this user" in sandbox.landlock_gaps()
+    monkeypatch.setattr(sandbox, "landlock_version", lambda: 6)
+    assert "signals" not in sandbox.landlock_gaps()
 
 
 def test_a_plain_user_can_grade(release_folder, nosy) -> None:

@@ -24,7 +24,7 @@ from course_lib.evaluation import extract_features, linear_probe
 from course_lib.models import ConvDecoder, ConvEncoder, seeded
 from course_lib.training import fit
 
-BUDGETS = (1, 2, 5, 10, 50)
+BUDGETS = (1, 2, 5, 10, 20, 50)
 CODE_DIM = {"glyphs": 10}  # on other data sets LARGE_CODE
 LARGE_CODE = 20
 IN_USE = 0.05  # nats an image that a latent must cost to count as in use

@@ -341,19 +341,19 @@ def latent_traversal(code, dim, values):
 check.latent_traversal(latent_traversal)
 
 # %% [markdown]
-# A row for each latent, the dearest first, from $-2$ to $2$. **Predict**: what will the last rows look like, which cost
-# next to nothing?
+# A row for each latent, from $-2$ to $2$: the three that cost most, then the two that cost least. **Predict**: what will
+# the last rows look like?
 
 # %% tags=["demo"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup", "latent_traversal")
 order = found["costs"].argsort(descending=True)  # (code_dim,)
-values = torch.linspace(-2, 2, 9)
-table = torch.cat([latent_traversal(found["mu"][0], int(dim), values) for dim in order])  # (code_dim * 9, code_dim)
+shown, values = [*order[:3], *order[-2:]], torch.linspace(-2, 2, 11)
+table = torch.cat([latent_traversal(found["mu"][0], int(dim), values) for dim in shown])  # (5 * 11, code_dim)
 with torch.no_grad():
     pictures = vae.decoder(table.to(device)).sigmoid()
-costs = [text for dim in order for text in [f"{found['costs'][dim]:.2f} nats", *[""] * 8]]
-alt = f"A row for each of {code_dim} latents: in the upper rows the shape changes from left to right, in the last not."
-plots.show(plots.image_grid(pictures, columns=9, captions=costs, title="Each row: one latent", alt=alt))
+costs = [text for dim in shown for text in [f"{found['costs'][dim]:.2f} nats", *[""] * (len(values) - 1)]]
+alt = "Five rows, a latent each: in the upper three the shape changes from left to right, in the last two it does not."
+plots.show(plots.image_grid(pictures, columns=len(values), captions=costs, title="Each row: one latent", alt=alt))
 
 # %% [markdown]
 # Dear latents change the picture, cheap ones do nothing: the decoder does not look at them. Few change one thing only;

@@ -341,8 +341,8 @@ def latent_traversal(code, dim, values):
 check.latent_traversal(latent_traversal)
 
 # %% [markdown]
-# A row for each latent, from $-2$ to $2$: the three that cost most, then the two that cost least. **Predict**: what will
-# the last rows look like?
+# A row for each latent, from $-2$ to $2$: the three that cost most, then the two that cost least. **Predict**: what
+# will the last rows look like?
 
 # %% tags=["demo"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup", "latent_traversal")

@@ -49,6 +49,13 @@ def test_the_recorded_numbers_say_what_the_text_says():
     # a warm-up keeps latents alive, and the bound is better for it
     assert mean("warmup", "in_use_with", "mnist") > mean("warmup", "in_use_without", "mnist") + 3
     assert mean("warmup", "negative_elbo_with", "mnist") < mean("warmup", "negative_elbo_without", "mnist") - 2
+    # known is not disentangled: better than PCA with all latents, by single ones only with a larger beta, if at all
+    assert mean("disentanglement", "all@1") > mean("disentanglement", "all_pca") + 0.05
+    assert mean("disentanglement", "all_pca") > mean("disentanglement", "all_random") + 0.1
+    assert mean("disentanglement", "single@1") < 0.6 * mean("disentanglement", "all@1")
+    assert mean("disentanglement", "single@4") > mean("disentanglement", "single@1") + 0.05
+    assert mean("disentanglement", "single_pca") > mean("disentanglement", "single@1") + 0.05
+    assert mean("disentanglement", "negative_elbo@4") > mean("disentanglement", "negative_elbo@1") + 5
     # collapse
     assert mean("collapse", "in_use_wrong_reduction") == 0 < mean("collapse", "in_use_healthy")
     assert mean("collapse", "kl_wrong_reduction") < 0.1 < 3 < mean("collapse", "kl_healthy")

@@ -504,21 +504,13 @@ for name, end in codes.items():
 
 # %% [markdown]
 # The VAE *knows* place and size better than PCA: {{ result("disentanglement", "all@1").mean | num(2) }} against
-# {{ result("disentanglement", "all_pca").mean | num(2) }}. A larger $\beta$ does sort them: the best single latent rises
+# {{ result("disentanglement", "all_pca").mean | num(2) }}. A larger $\beta$ does sort them: the best single latent goes
 # from {{ result("disentanglement", "single@1").mean | num(2) }} to
 # {{ result("disentanglement", "single@4").mean | num(2) }} at $\beta = 4$, but the bound worsens from
 # {{ result("disentanglement", "negative_elbo@1").mean | num(0) }} to
 # {{ result("disentanglement", "negative_elbo@4").mean | num(0) }} nats, and PCA, which nobody calls a disentangler, has
 # {{ result("disentanglement", "single_pca").mean | num(2) }}. Without labels nothing in the loss asks for *our* axes
 # (Locatello et al. 2019).
-#
-# And the course's question? The encoder of a VAE, trained on all glyphs as they are, frozen, with ten labels a class:
-# {{ result("label_curve", "vae_frozen@10") | pm(percent=true) }}. The same encoder as a plain autoencoder gave
-# {{ result("label_curve", "autoencoder_frozen@10", unit="01_autoencoders") | pm(percent=true) }}, random
-# {{ result("label_curve", "random_frozen@10", unit="01_autoencoders") | pm(percent=true) }}, training from scratch
-# {{ result("label_curve", "scratch@10", unit="01_autoencoders") | pm(percent=true) }}.
-#
-# {{ results_table() }}
 
 # %% [markdown]
 # ## 8. When it fails: the code dies

@@ -19,12 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import settings
-from course_lib.data import Batches, ImageData, as_float, few_label_split, load
-from course_lib.evaluation import extract_features, linear_probe
-from course_lib.models import ConvDecoder, ConvEncoder, seeded
+from course_lib.data import Batches, ImageData, as_float, load
+from course_lib.models import seeded
 from course_lib.training import fit
 
-BUDGETS = (1, 2, 5, 10, 20, 50)
 CODE_DIM = {"glyphs": 10}  # on other data sets LARGE_CODE
 LARGE_CODE = 20
 IN_USE = 0.05  # nats an image that a latent must cost to count as in use
@@ -32,9 +30,6 @@ SAMPLES = (1, 10, 100)
 BETAS = (1, 4, 10)
 FOUND = ("x", "y", "scale")  # the factors of place and size
 BINS = 20
-
-# Method -> key prefix in "label_curve", for the course's table of results.
-TABLE_ROWS = {"Variational autoencoder, frozen, linear probe": "vae_frozen"}
 
 
 class VAE(nn.Module):
@@ -261,57 +256,9 @@ def _gap(codes: Tensor, values: np.ndarray) -> float:
     return float((shared[-1] - shared[-2]) / mutual_info_score(factor, factor))
 
 
-class _ConvVAE(nn.Module):
-    """The course's convolutional encoder with a linear layer to mean and log variance, and its decoder."""
-
-    def __init__(self, encoder: ConvEncoder, shape: tuple[int, ...], code_dim: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.encoder = encoder
-        with seeded(generator):
-            self.to_code = nn.Linear(encoder.feature_dim, 2 * code_dim)
-        self.decoder = ConvDecoder(code_dim, shape, generator=generator)
-
-    def forward(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        mu, logvar = self.to_code(self.encoder(images)).chunk(2, dim=1)
-        return self.decoder(_draw(mu, logvar, generator)), mu, logvar
-
-
-def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Frozen features of a VAE's encoder, trained on all images as they are and no label, under a linear probe.
-
-    Encoder, steps and learning rate are those of unit 01's autoencoder, and so is its control, the same encoder random
-    and frozen. The images are gray here, so the cross-entropy is a loss, not a likelihood.
-    """
-    train_size = settings.by_profile(smoke=500, laptop=8_000, full=8_000)
-    test_size = settings.by_profile(smoke=200, laptop=2_000, full=2_000)
-    train = load(dataset, n=train_size, seed=seed)
-    test = load(dataset, split="test", n=test_size, seed=seed)
-    generator, shape, done = torch.Generator().manual_seed(seed), tuple(train.images.shape[1:]), 0
-    encoder = ConvEncoder(shape[0], grid=2, generator=generator)
-    steps = settings.by_profile(smoke=3, laptop=600, full=6_000)
-
-    def loss(model: nn.Module, images: Tensor) -> Tensor:
-        nonlocal done
-        weight, done = min(1.0, 2 * done / steps), done + 1
-        logits, mu, logvar = model(images, generator)
-        pixels = F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(dim=1)
-        return (pixels + weight * _kl(mu, logvar).sum(dim=1)).mean()
-
-    batches = Batches(train.images, batch_size=64, shuffle=True, generator=generator)
-    fit(_ConvVAE(encoder, shape, 32, generator), batches, loss, steps=steps, lr=2e-3, progress=False)
-    figures: dict[str, float | list[float]] = {}
-    train_x, test_x = extract_features(encoder, train.images), extract_features(encoder, test.images)
-    for per_class in BUDGETS if profile != "smoke" else BUDGETS[:3]:
-        split = few_label_split(train.labels, per_class=per_class, generator=torch.Generator().manual_seed(seed))
-        labels = train.labels[split.labeled]
-        figures[f"vae_frozen@{per_class}"] = linear_probe(train_x[split.labeled], labels, test_x, test.labels)
-    return figures
-
-
 EXPERIMENTS = {
     "bound": bound,
     "warmup": warmup,
     "disentanglement": disentanglement,
     "collapse": collapse,
-    "label_curve": label_curve,
 }

@@ -43,8 +43,8 @@ def test_the_recorded_numbers_say_what_the_text_says():
         nats = [mean("bound", f"nats@{count}", dataset) for count in (1, 10, 100)]
         assert nats == sorted(nats, reverse=True) and nats[0] - nats[2] > 1
         assert nats[0] == pytest.approx(mean("bound", "negative_elbo", dataset), rel=0.03)
-    # a warm-up keeps latents alive, and the bound is better for it
-    assert mean("warmup", "in_use_with", "mnist") > mean("warmup", "in_use_without", "mnist") + 3
+    # with a warm-up the code holds more, and the bound is better for it
+    assert mean("warmup", "kl_with", "mnist") > mean("warmup", "kl_without", "mnist") + 2
     assert mean("warmup", "negative_elbo_with", "mnist") < mean("warmup", "negative_elbo_without", "mnist") - 2
     # known is not disentangled: better than PCA with all latents, by single ones only with a larger beta, if at all
     assert mean("disentanglement", "all@1") > mean("disentanglement", "all_pca") + 0.05

@@ -287,8 +287,8 @@ kl_warmup = Exercise(
         skeleton="if warmup_steps == 0:\n    return ...\nreturn beta * min(..., ... / ...)",
     ),
     takeaway=(
-        "The decoder first learns to use the code; only then does the code have to pay. It costs a line, and more of the "
-        "image gets into the code than with the full KL from the first step."
+        "The decoder first learns to use the code; only then does the code have to pay. It costs a line, and more of "
+        "the image gets into the code than with the full KL from the first step."
     ),
     cases=_warmup_cases,
     observe=_observe_warmup,

@@ -46,12 +46,13 @@ def test_the_recorded_numbers_say_what_the_text_says():
     # with a warm-up the code holds more, and the bound is better for it
     assert mean("warmup", "kl_with", "mnist") > mean("warmup", "kl_without", "mnist") + 2
     assert mean("warmup", "negative_elbo_with", "mnist") < mean("warmup", "negative_elbo_without", "mnist") - 2
-    # known is not disentangled: better than PCA with all latents, by single ones only with a larger beta, if at all
+    # known is not disentangled: with all latents better than PCA, with single ones not; beta is lost among the seeds
     assert mean("disentanglement", "all@1") > mean("disentanglement", "all_pca") + 0.05
     assert mean("disentanglement", "all_pca") > mean("disentanglement", "all_random") + 0.1
-    assert mean("disentanglement", "single@1") < 0.6 * mean("disentanglement", "all@1")
-    assert mean("disentanglement", "single@4") > mean("disentanglement", "single@1") + 0.05
-    assert mean("disentanglement", "single_pca") > mean("disentanglement", "single@1") + 0.05
+    single = {beta: records.figure(UNIT, "disentanglement", f"single@{beta}").values for beta in (1, 4)}
+    assert max(single[1]) < 0.7 * mean("disentanglement", "all@1")
+    assert min(single[4]) < max(single[1])
+    assert mean("disentanglement", "single_pca") > mean("disentanglement", "single@1")
     assert mean("disentanglement", "negative_elbo@4") > mean("disentanglement", "negative_elbo@1") + 5
     # collapse
     assert mean("collapse", "in_use_wrong_reduction") == 0 < mean("collapse", "in_use_healthy")

@@ -505,9 +505,9 @@ for name, end in codes.items():
 # %% [markdown]
 # The VAE *knows* place and size better than PCA: {{ result("disentanglement", "all@1").mean | num(2) }} against
 # {{ result("disentanglement", "all_pca").mean | num(2) }}. But sorted? The best single latent knows
-# {{ result("disentanglement", "single@1") | pm }} at $\beta = 1$ and {{ result("disentanglement", "single@4") | pm }} at
-# $\beta = 4$: the seed matters as much as $\beta$, as Locatello et al. (2019) found on a larger scale, while the bound
-# worsens from {{ result("disentanglement", "negative_elbo@1").mean | num(0) }} to
+# {{ result("disentanglement", "single@1") | pm }} at $\beta = 1$, {{ result("disentanglement", "single@4") | pm }}
+# at $\beta = 4$: the seed matters as much as $\beta$, as Locatello et al. (2019) found on a larger scale, while the
+# bound worsens from {{ result("disentanglement", "negative_elbo@1").mean | num(0) }} to
 # {{ result("disentanglement", "negative_elbo@4").mean | num(0) }} nats. PCA, which nobody calls a disentangler, has
 # {{ result("disentanglement", "single_pca") | pm }}. Without labels nothing in the loss asks for *our* axes.
 

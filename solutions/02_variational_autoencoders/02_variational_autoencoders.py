@@ -299,7 +299,7 @@ plots.show(plots.reconstructions(test_images[:8], found["x_hat"][:8], title=f"Th
 plots.show(plots.image_grid(samples, columns=12, title="Drawn from noise"))
 
 # %% [markdown]
-# Most samples are pictures, some are chimeras; none is dust. Recorded on glyphs:
+# About half of the samples are glyphs, the others chimeras; none is dust. Recorded on glyphs:
 # {{ result("bound", "negative_elbo") | pm(digits=1) }} nats against
 # {{ result("bound", "by_pixel").mean | num(1) }} for pixels by themselves. On binarized MNIST, with twenty latents and
 # more steps: **{{ result("bound", "negative_elbo", dataset="mnist") | pm(digits=1) }} nats**

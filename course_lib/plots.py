@@ -973,6 +973,97 @@ def _apart(points: NDArray[np.float64], targets: NDArray[np.int_], present: Iter
 
 
 @styled
+def latent_costs(
+    costs: Mapping[str, Any],
+    *,
+    in_use: float = 0.05,
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """What each latent of a VAE costs, a panel for each model, its dearest latent first.
+
+    Args:
+        costs: name of a model -> (d,) mean KL of each latent, in nats.
+        in_use: a latent that costs less is not in use, and its bar is hollow.
+
+    Raises:
+        ValueError: no model, or costs that are not one number a latent.
+    """
+    if not costs:
+        raise ValueError("costs is empty; give at least one model.")
+    found = {name: np.sort(as_vector(values, f"costs of {name!r}"))[::-1] for name, values in costs.items()}
+    top = max(max(float(values.max()) for values in found.values()), 4 * in_use)
+    color = METHOD_STYLE["vae"].color
+    figure = new_figure(2.3 * len(found) + 0.9, 2.6 + 0.35 * bool(title))
+    axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    parts = []
+    for ax, (name, values) in zip(axes, found.items()):
+        places, used = np.arange(1, len(values) + 1), values >= in_use
+        ax.bar(places[used], values[used], color=color, edgecolor=color)
+        ax.bar(places[~used], np.maximum(values[~used], 0.012 * top), color="white", edgecolor=color, linewidth=1.2)
+        ax.set_ylim(0, 1.08 * top)
+        ax.set_xticks([1, len(values)] if len(values) > 1 else [1])
+        ax.set_xlabel("latent, dearest first")
+        says = f"{used.sum()} of {len(values)} in use, {values.sum():.1f} nats"
+        ax.set_title(f"{textwrap.fill(name, 24)}\n{says}", fontsize=10)
+        parts.append(f"{name}: {says}, the dearest {values[0]:.2g}.")
+    axes[0].set_ylabel("KL (nats an image)")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    return finished(figure, f"{title or 'Cost of each latent'}: bars in nats. {' '.join(parts)}", alt)
+
+
+@styled
+def share_table(
+    shares: Any,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    *,
+    x_label: str = "",
+    y_label: str = "",
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """A table of numbers between 0 and 1, each in a field that is the darker the larger it is.
+
+    Args:
+        shares: (rows, columns), for example how much of each factor is known from each latent.
+        row_names, column_names: as many as there are rows and columns.
+        x_label, y_label: what columns and rows are.
+
+    Raises:
+        ValueError: not a table, or not as many names as rows and columns.
+    """
+    table = _array(shares).astype(np.float64)
+    if table.shape != (len(row_names), len(column_names)) or table.size == 0:
+        raise ValueError(
+            f"shares has shape {table.shape}; expected ({len(row_names)}, {len(column_names)}), as many as names."
+        )
+    rows, columns = table.shape
+    longest, deepest = (max(map(len, names)) for names in (row_names, column_names))
+    figure = new_figure(0.62 * columns + 0.09 * longest + 0.8, 0.36 * rows + 0.07 * deepest + 0.8 + 0.35 * bool(title))
+    ax = figure.subplots()
+    blues = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.0, 0.95, 256)))
+    ax.imshow(np.clip(table, 0, 1), cmap=blues, vmin=0.0, vmax=1.0, aspect="auto")
+    for row in range(rows):
+        for column in range(columns):
+            value = table[row, column]
+            color = "white" if value > 0.55 else "black"
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=9)
+    ax.set_xticks(range(columns), column_names, rotation=30, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(rows), row_names)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel=x_label, ylabel=y_label)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    best = [
+        f"{column_names[c]} {table[:, c].max():.2f} in {row_names[int(table[:, c].argmax())]}" for c in range(columns)
+    ]
+    return finished(figure, f"{title or 'Table'}: the largest of each column: {', '.join(best)}.", alt)
+
+
+@styled
 def confusion_matrix(
     matrix: Any,
     class_names: Sequence[str],

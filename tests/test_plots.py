@@ -76,6 +76,12 @@ def every_figure() -> dict[str, plots.Figure]:
             {"pca": [0.7, 0.8], "denoising_frozen": [0.9]}, baseline=0.5, title=title
         ),
         "latent_map": plots.latent_map(codes, labels, NAMES, title=title),
+        "latent_costs": plots.latent_costs(
+            {"a healthy one": [2.0, 0.001, 1.0], "collapsed, by a wrong reduction": [0.01, 0.0, 0.02]}, title=title
+        ),
+        "share_table": plots.share_table(
+            np.eye(4, 7) * 0.9, [f"latent {i}" for i in range(1, 4)] + ["all of them"], NAMES[:7], y_label="known from"
+        ),
         "confusion_matrix": plots.confusion_matrix(np.eye(10) * 70 + 3, NAMES, title=title),
         "confusion_matrix_of_two": plots.confusion_matrix([[90, 10], [5, 20]], ["normal", "anomaly"]),
         "histogram_of_scores": plots.histogram_of_scores(scores, positive, threshold=0.4, title=title),
@@ -103,6 +109,8 @@ FIGURES = [
     "label_curve",
     "bar_with_seeds",
     "latent_map",
+    "latent_costs",
+    "share_table",
     "confusion_matrix",
     "confusion_matrix_of_two",
     "histogram_of_scores",
@@ -479,6 +487,25 @@ def test_names_on_a_latent_map_do_not_cover_each_other():
         assert not any(one.y0 < other.y1 - 4 and other.y0 < one.y1 - 4 for other in boxes[:i])
 
 
+def test_latent_costs_are_sorted_and_counted():
+    figure = plots.latent_costs({"one": torch.tensor([0.01, 2.0, 1.0]), "other": [0.0, 0.0, 0.0]})
+    first, second = figure.axes
+    assert [bar.get_height() for bar in first.patches[:2]] == [2.0, 1.0]
+    hollow = [bar.get_facecolor()[:3] == (1, 1, 1) for bar in [*first.patches, *second.patches]]
+    assert hollow == [False, False, True, True, True, True]
+    assert to_hex(first.patches[0].get_facecolor()).upper() == plots.METHOD_STYLE["vae"].color
+    assert "one\n2 of 3 in use, 3.0 nats" in texts(figure) and "other\n0 of 3 in use, 0.0 nats" in texts(figure)
+    assert first.get_ylim() == second.get_ylim()
+
+
+def test_a_share_table_writes_and_shades_every_number():
+    figure = plots.share_table([[0.25, 0.0], [0.5, 0.75]], ["a", "b"], ["x", "y"])
+    ax = figure.axes[0]
+    assert [text.get_text() for text in ax.texts] == ["0.25", "0.00", "0.50", "0.75"]
+    assert np.asarray(ax.images[0].get_array()).tolist() == [[0.25, 0.0], [0.5, 0.75]]
+    assert plots.alt_text(figure).endswith("x 0.50 in b, y 0.75 in b.")
+
+
 def test_confusion_matrix_writes_counts_and_shades_shares():
     figure = plots.confusion_matrix([[8, 2], [0, 1]], ["cup", "key"])
     ax = figure.axes[0]
@@ -521,6 +548,9 @@ def test_roc_curve_knows_ties_and_gives_the_area():
         (lambda: plots.bar_with_seeds({"pca": []}), "one number a seed"),
         (lambda: plots.latent_map(torch.rand(3, 5), [0, 1, 2], NAMES), "e.g. by PCA"),
         (lambda: plots.latent_map(torch.rand(3, 2), [0, 1, 20], NAMES), "indices of 10 class names"),
+        (lambda: plots.latent_costs({}), "at least one model"),
+        (lambda: plots.latent_costs({"one": [[0.1]]}), "expected one number"),
+        (lambda: plots.share_table([[0.1, 0.2]], ["a"], ["x"]), r"expected \(1, 1\)"),
         (lambda: plots.confusion_matrix([[1, 2]], ["a", "b"]), r"expected \(2, 2\)"),
         (lambda: plots.histogram_of_scores(torch.rand(3, 2), [1, 0, 1]), "one number an image"),
         (lambda: plots.histogram_of_scores(torch.rand(3), [1, 0]), r"expected \(3,\)"),

@@ -6,6 +6,7 @@ wrong implementations it knows.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -155,24 +156,23 @@ def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple
     the first whose predicate recognises the behaviour.
     """
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
-    theirs = {}
-    for mistake in judge.mistakes:
-        seen = observe_all(exercise, mistake.fn, [t.case for t in trials], guard=False)
-        theirs[mistake.name] = (
-            [_same(t, o) for t, o in zip(trials, seen, strict=True)],
-            [bool(o.error) or not close(o.values, t.expected) for t, o in zip(trials, seen, strict=True)],
-        )
-    for everywhere in (True, False):
-        for mistake in judge.mistakes:
-            same, is_wrong = theirs[mistake.name]
-            where = range(len(trials)) if everywhere else wrong
-            if wrong and any(is_wrong) and all(same[i] for i in where):
+    seen_of = functools.cache(
+        lambda number: observe_all(exercise, judge.mistakes[number].fn, [t.case for t in trials], guard=False)
+    )
+    for where in (range(len(trials)), wrong):
+        for number, mistake in enumerate(judge.mistakes if wrong else ()):
+            theirs = seen_of(number)
+            if all(_same(trials[i], theirs[i]) for i in where) and any(map(_is_wrong, trials, theirs)):
                 return mistake, _fields(mistake, trials)
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)
         if found:
             return mistake, found if isinstance(found, dict) else {}
     return None, {}
+
+
+def _is_wrong(trial: Trial, other: Observation) -> bool:
+    return bool(other.error) or not close(other.values, trial.expected)
 
 
 def _same(trial: Trial, other: Observation) -> bool:

@@ -147,6 +147,7 @@ def run(
     from course_lib.grading.sandbox import IsolationError, Limits
     from course_lib.grading.submission import BadSubmissions, find, read_release
 
+    tqdm.monitor_interval = 0  # its thread would keep workers from being forked
     root = settings.root()
     release, out = release or root / "notebooks", out or root / "class" / "results"
     limits = Limits()
@@ -189,6 +190,8 @@ def run(
 
 def _published(report: Any, found: Any, place: Path, release: Path, out: Path) -> list[str]:
     """Writes the gradebook and what belongs to it; what there is to say about that."""
+    # jsonschema compiles a grammar of web addresses where there is one, for a second or more; no notebook needs it
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from course_lib.grading import exports, results
     from course_lib.grading import gradebook as book
 

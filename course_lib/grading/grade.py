@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,14 +95,19 @@ _START = (
 class Zygote:
     """A sandboxed process with everything loaded, from which submissions are forked. Use as a context manager.
 
+    Args:
+        meanwhile: called while the process loads.
+
     Raises:
         IsolationError: the isolation asked for is not to be had; the text says how to get it.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.options = options
         self.level = ""
+        self._meanwhile = meanwhile
         self._units: dict[str, socket.socket] = {}
+        self._unit_pids: dict[str, int] = {}
         self._folder = sandbox.stage_folder()
         try:
             self._start()
@@ -150,13 +155,21 @@ class Zygote:
                 stderr=log,
                 start_new_session=True,
             )
-        self._control = ours
+        self._loader = ours
+        self._meanwhile()
         try:
-            ready = transport.receive(ours, deadline=time.monotonic() + 300)
+            ready = self._enter()
         except transport.TransportError:
             tail = (self._folder / "log").read_text(errors="replace").strip().splitlines()[-1:]
             raise GraderFault(f"the sandboxed process did not start: {' '.join(tail)[:500]}") from None
         return "" if ready["ready"] else str(ready["reason"])
+
+    def _enter(self) -> dict[str, Any]:
+        """Has an isolated process forked from the loaded one; whether it is ready."""
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            transport.send(self._loader, {"op": "zygote"}, [theirs.fileno()])
+        return transport.receive(self._control, deadline=time.monotonic() + 300)
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in ("HOME", "LD_LIBRARY_PATH", "TZ")}
@@ -168,6 +181,7 @@ class Zygote:
             "OPENBLAS_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "PYTHONHASHSEED": "0",
+            "PYTHONBREAKPOINT": "0",  # one forgotten in an answer waits for nobody
             "MPLBACKEND": "agg",
             "COURSE_PROFILE": self.options.profile,
             "COURSE_DEVICE": "cpu",
@@ -193,6 +207,7 @@ class Zygote:
                     f"the setup cells of {released.unit} do not run where answers are graded: {answer['problem']}"
                 )
             self._units[released.digest] = ours
+            self._unit_pids[released.digest] = int(answer["pid"])
         return self._units[released.digest]
 
     @property
@@ -200,9 +215,14 @@ class Zygote:
         """The process that all others of this zygote descend from."""
         return self._process.pid
 
+    def unit_pid(self, released: Released) -> int:
+        """The process of a unit, whose children are the first processes of submissions."""
+        self.unit(released)
+        return self._unit_pids[released.digest]
+
     def close(self) -> None:
         """Ends every process and removes the files made for them."""
-        for channel in (*self._units.values(), getattr(self, "_control", None)):
+        for channel in (*self._units.values(), getattr(self, "_control", None), getattr(self, "_loader", None)):
             if channel is not None:
                 channel.close()
         process = getattr(self, "_process", None)
@@ -218,6 +238,35 @@ class Zygote:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Twin(Zygote):
+    """A zygote forked from the same loaded process, isolated from the first; for a fork of the first one's owner.
+
+    Args:
+        zygote: the first one.
+        lock: held by whichever of the processes asks.
+
+    Raises:
+        GraderFault: there is none to be had any more.
+    """
+
+    def __init__(self, zygote: Zygote, lock: contextlib.AbstractContextManager[Any]) -> None:
+        self.options, self.level = zygote.options, zygote.level
+        self._process, self._loader = zygote._process, zygote._loader
+        self._units, self._unit_pids = {}, {}
+        try:
+            with lock:
+                ready = self._enter()
+        except transport.TransportError:
+            raise GraderFault("the sandboxed process has ended") from None
+        if not ready["ready"]:
+            raise GraderFault(f"the sandboxed process could not be isolated: {ready['reason']}")
+
+    def close(self) -> None:
+        """Ends its own processes; the first zygote and its files are somebody else's."""
+        for channel in (*self._units.values(), self._control):
+            channel.close()
 
 
 @dataclass
@@ -245,7 +294,7 @@ class Session:
                 )
             except transport.Closed:
                 raise GraderFault("the sandboxed process has ended") from None
-        self._memory = memory.Watch(zygote.pid, self.limits.memory_bytes)
+        self._memory = memory.Watch(zygote.unit_pid(released), self.limits.memory_bytes)
 
     def load(self, cells: Sequence[tuple[str, str]]) -> tuple[dict[str, dict[str, Any]], str | None, Ended | None]:
         """Runs the cells: what each did, and the one that ended the process, with how."""
@@ -269,21 +318,28 @@ class Session:
             self.alive = False
             return done, running, self._how_it_ended(fault, self.limits.cells_seconds)
 
-    def observe(self, exercise: str, cases: Sequence[Case], times: int) -> tuple[list[dict[str, Any]], Ended | None]:
-        """What an answer did on some cases, each time anew; and how its process ended, if before its time."""
+    def observe(self, place: Bench, times: int) -> tuple[list[dict[str, Any]], Ended | None]:
+        """What an answer did on the hidden cases, each time anew; and how its process ended, if before its time.
+
+        A reply that is the same as the first, byte for byte, is the very object.
+        """
         deadline = time.monotonic() + self.limits.wall_seconds + 10
+        frames: list[transport.Frame] = []
         replies: list[dict[str, Any]] = []
         ours, theirs = socket.socketpair()
         with ours:
             try:
                 with theirs:
-                    given = [{"name": case.name, "inputs": case.inputs} for case in cases]
-                    request = {"exercise": exercise, "cases": given, "times": times}
-                    transport.send(self._channel, request, [theirs.fileno()], deadline=deadline)
+                    request = place.request(times)
+                    transport.send_packed(self._channel, request, [theirs.fileno()], deadline=deadline)
                 while len(replies) < times:
-                    replies.append(self._receive(ours, deadline, self._channel.fileno()))
+                    frames.append(transport.receive_frame(ours, deadline=deadline, watch=self._channel.fileno()))
+                    replies.append(replies[0] if frames[-1] == frames[0] and replies else _spoken(frames[-1]))
                     if replies[-1].get("observations") is None:
                         break
+                else:  # a reply too many: somebody else wrote them too, and when decides who is heard
+                    self._receive(ours, deadline, self._channel.fileno())
+                    raise transport.TransportError("more than was asked for")
             except transport.Closed:
                 pass
             except transport.Late:
@@ -302,10 +358,7 @@ class Session:
             return replies, self._ended("crashed")
 
     def _receive(self, channel: socket.socket, deadline: float, watch: int) -> dict[str, Any]:
-        said = transport.receive(channel, deadline=deadline, watch=watch)
-        if not isinstance(said, dict):
-            raise transport.TransportError("not what was asked for")
-        return said
+        return _spoken(transport.receive_frame(channel, deadline=deadline, watch=watch))
 
     def _how_it_ended(self, fault: transport.TransportError, cpu_limit: int) -> Ended:
         if isinstance(fault, transport.Late):
@@ -355,6 +408,13 @@ class Session:
         self._watch.close()
 
 
+def _spoken(frame: transport.Frame) -> dict[str, Any]:
+    said = frame.message()
+    if not isinstance(said, dict):
+        raise transport.TransportError("not what was asked for")
+    return said
+
+
 def _cell_record(said: dict[str, Any]) -> dict[str, Any]:
     error = said.get("error")
     if isinstance(error, dict):
@@ -385,6 +445,21 @@ class Bench:
     judge: Judge
     cases: tuple[Case, ...]
     known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
+
+    packed: dict[int, list[bytes]] = field(default_factory=dict)
+
+    def request(self, times: int) -> list[bytes]:
+        """What a student's process is asked, ready to be sent; it is the same for everyone."""
+        if times not in self.packed:
+            given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
+            self.packed[times] = transport.pack({"exercise": self.exercise.name, "cases": given, "times": times})
+        return self.packed[times]
+
+    def learn(self) -> None:
+        """Runs the reference and the known mistakes now, which a class needs sooner or later."""
+        with self.remembering():
+            for fn in (self.judge.reference, *(mistake.fn for mistake in self.judge.mistakes)):
+                judging.observe_all(self.exercise, fn, self.cases)
 
     @contextlib.contextmanager
     def remembering(self) -> Iterator[None]:
@@ -445,7 +520,7 @@ def judge_reply(place: Bench, replies: Sequence[dict[str, Any]], limits: Limits)
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return transport.pack(one) == transport.pack(other)
+    return one is other or transport.pack(one) == transport.pack(other)
 
 
 def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dict[str, Any]:
@@ -599,7 +674,7 @@ class _Grading:
         if session is None:
             assert self.given_up is not None
             return _blank(place, self.given_up.verdict, self.given_up.message)
-        replies, ended = session.observe(name, place.cases, times=2)
+        replies, ended = session.observe(place, times=2)
         if ended is not None:
             session.alive = False  # what it left behind must not disturb the next exercise
         if replies and replies[0].get("defined") is False:

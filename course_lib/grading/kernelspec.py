@@ -84,6 +84,20 @@ def arguments(*, root: Path | None = None, memory: int = MEMORY) -> list[str]:
     command += [shutil.which("bwrap") or "bwrap"]
     command += ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", HOME]
+    command += environment_bound()
+    command += ["--ro-bind", f"{root}/course_lib", f"{root}/course_lib"]
+    command += ["--tmpfs", f"{root}/course_lib/grading"]
+    command += ["--bind", str(socket_folder()), str(socket_folder())]
+    command += ["--ro-bind", "{connection_file}", "{connection_file}"]
+    for name, value in {**VARIABLES, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(root)}.items():
+        command += ["--setenv", name, value]
+    command += ["--setenv", "COURSE_ROOT", str(root), "--chdir", HOME]
+    return [*command, "--", sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+
+def environment_bound() -> list[str]:
+    """bwrap's options for the system's libraries and this Python's environment, read-only."""
+    command: list[str] = []
     bound: list[str] = []
     for path in [*SYSTEM, sys.base_prefix, sys.prefix, *_packages_elsewhere()]:
         if not os.path.exists(path) or any(path == b or path.startswith(f"{b}/") for b in bound):
@@ -93,14 +107,7 @@ def arguments(*, root: Path | None = None, memory: int = MEMORY) -> list[str]:
             command += ["--symlink", os.readlink(path), path]
         else:
             command += ["--ro-bind", path, path]
-    command += ["--ro-bind", f"{root}/course_lib", f"{root}/course_lib"]
-    command += ["--tmpfs", f"{root}/course_lib/grading"]
-    command += ["--bind", str(socket_folder()), str(socket_folder())]
-    command += ["--ro-bind", "{connection_file}", "{connection_file}"]
-    for name, value in {**VARIABLES, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(root)}.items():
-        command += ["--setenv", name, value]
-    command += ["--setenv", "COURSE_ROOT", str(root), "--chdir", HOME]
-    return [*command, "--", sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    return command
 
 
 def _packages_elsewhere() -> list[str]:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 
 SECONDS_BETWEEN = 0.2
-_FIRST = 3  # steps below the process that the judge started: loader, zygote, unit, first; students' are below that
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -31,7 +30,7 @@ class Watch:
     processes share is counted once (their proportional set sizes), so a fork as such costs nothing.
 
     Args:
-        loader: the process at the top of a zygote's.
+        unit: the process that the submission was forked from; no other submission is, at the time.
         limit: bytes, beyond what the loaded libraries take.
 
     Attributes:
@@ -39,8 +38,8 @@ class Watch:
         blind: why memory could not be seen; empty when it could.
     """
 
-    def __init__(self, loader: int, limit: int) -> None:
-        self._loader, self._limit = loader, limit
+    def __init__(self, unit: int, limit: int) -> None:
+        self._unit, self._limit = unit, limit
         self.exceeded, self.blind = False, ""
         self._seen = self._ticks = 0
         self._done = threading.Event()
@@ -78,10 +77,8 @@ class Watch:
 
     def _processes(self) -> tuple[list[int], list[int]]:
         """The first process of the submission, and those that run its code."""
-        level = [self._loader]
-        for _ in range(_FIRST):
-            level = [child for pid in level for child in _children(pid)]
-        return level, [pid for top in level for pid in _below(top)]
+        first = _children(self._unit)
+        return first, [pid for top in first for pid in _below(top)]
 
 
 def _gone_by_now() -> contextlib.AbstractContextManager[None]:

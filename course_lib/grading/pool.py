@@ -9,10 +9,12 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import multiprocessing
+import multiprocessing.util
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +22,11 @@ from typing import Any
 
 from course_lib.grading import grade, results, sandbox
 from course_lib.grading.cluster import Cluster, ClusterError
-from course_lib.grading.grade import GraderFault, Options, Zygote, grade_submission
+from course_lib.grading.grade import GraderFault, Options, Twin, Zygote, grade_submission
 from course_lib.grading.sandbox import IsolationError
 from course_lib.grading.submission import Released, Submission
 
+LEARNT_BEFORE = 20  # submissions from which on the judges' own functions run before the workers start
 ZYGOTES_PER_WORKER = 200  # submissions after which a worker's zygote is replaced
 
 
@@ -177,10 +180,7 @@ def _grade(
         finally:
             worker.close()
         return again
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(options, released)
-    ) as pool:
+    with _started(workers, tasks, options, released) as pool:
         waiting = {pool.submit(_in_worker, task): task for task in tasks}
         try:
             for future in concurrent.futures.as_completed(waiting):
@@ -192,6 +192,46 @@ def _grade(
     return again
 
 
+@contextlib.contextmanager
+def _started(
+    workers: int, tasks: Sequence[_Task], options: Options, released: dict[tuple[str, str], Released]
+) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
+    """Workers. What loads once for all of them is loaded here, where this process may be forked."""
+    executor = functools.partial(concurrent.futures.ProcessPoolExecutor, workers, initializer=_start_worker)
+    if not _has_one_thread():
+        with executor(mp_context=multiprocessing.get_context("spawn"), initargs=(options, released)) as pool:
+            yield pool
+        return
+    context = multiprocessing.get_context("fork")
+    notebooks = [released[which] for which in sorted({(one.unit, one.notebook) for one, _ in tasks})]
+    learn = functools.partial(_learn, notebooks if len(tasks) >= LEARNT_BEFORE else [], options)
+    with Zygote(options, meanwhile=learn) as zygote:
+        make_first = functools.partial(Twin, zygote, context.Lock())
+        with executor(mp_context=context, initargs=(options, released, make_first)) as pool:
+            yield pool
+
+
+def _has_one_thread() -> bool:
+    """Whether a fork of this process is whole: a thread of it, of torch's too, would be missing from the fork."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+def _learn(notebooks: Sequence[Released], options: Options) -> None:
+    """Runs what judges compare with, with one thread: those of a pool would stay."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for notebook in notebooks:
+        for name in notebook.answers:
+            with contextlib.suppress(Exception):  # a judge that fails is reported with a submission
+                grade.bench(name, options.secret).learn()
+    torch.set_num_threads(threads)
+
+
 def _out_of_time(result: dict[str, Any]) -> bool:
     """Whether anything was stopped for want of time; a busy machine may have had its part in it."""
     stopped = any(cell["error"] and cell["error"]["type"] == "timeout" for cell in result["cells"].values())
@@ -201,21 +241,28 @@ def _out_of_time(result: dict[str, Any]) -> bool:
 class _Worker:
     """A zygote that is started when first needed and replaced now and then, or when it breaks."""
 
-    def __init__(self, options: Options, released: dict[tuple[str, str], Released]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        released: dict[tuple[str, str], Released],
+        make: Callable[[], Zygote] | None = None,
+    ) -> None:
         self.options, self.released = options, released
         self._zygote: Zygote | None = None
+        self._make = make or functools.partial(Zygote, options)
         self._graded = 0
         grade.use_exercise_folders(options.exercise_folders)
 
     def grade(self, task: _Task) -> dict[str, Any]:
         one, key = task
-        if self._zygote is None:
-            self._zygote = Zygote(self.options)
         self._graded += 1
         try:
+            if self._zygote is None:
+                self._zygote = self._make()
             result = grade_submission(self._zygote, self.released[one.unit, one.notebook], one, key=key)
         except BaseException:
             self.close()
+            self._make = functools.partial(Zygote, self.options)  # what it was forked from may be broken as well
             raise
         if self._graded % ZYGOTES_PER_WORKER == 0:
             self.close()
@@ -230,25 +277,31 @@ class _Worker:
 _worker: _Worker | None = None
 
 
-def _start_worker(options: Options, released: dict[tuple[str, str], Released]) -> None:
+def _start_worker(
+    options: Options,
+    released: dict[tuple[str, str], Released],
+    make: Callable[[], Zygote] | None = None,
+) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was interrupted ends us
     with contextlib.suppress(OSError, AttributeError):
         sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)  # and when it was killed, nothing of ours lives on
-    _new_worker(options, released)
+    _new_worker(options, released, make)
 
 
-def _new_worker(options: Options, released: dict[tuple[str, str], Released]) -> None:
+def _new_worker(
+    options: Options,
+    released: dict[tuple[str, str], Released],
+    make: Callable[[], Zygote] | None = None,
+) -> None:
     global _worker
     import torch
 
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    _worker = _Worker(options, released)
-    import atexit
-
-    atexit.register(_worker.close)
+    _worker = _Worker(options, released, make)
+    multiprocessing.util.Finalize(_worker, _worker.close, exitpriority=1)  # a fork does not come by atexit
 
 
 def _in_worker(task: _Task) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SCHEMA = 1
 VERDICTS = ("right", "not_attempted", "wrong", "error", "timeout", "memory", "crashed", "malformed")  # by gravity
@@ -159,6 +159,17 @@ def seed_for(held: bytes, exercise: str) -> int:
 
 # --- one grader at a time -------------------------------------------------------------------------------------------
 
+_held: list[IO[str]] = []
+
+
+def _let_go() -> None:
+    for file in _held:
+        file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)  # the lock must not outlive a grader that is killed before its workers
+
 
 @contextlib.contextmanager
 def only_grader(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
@@ -184,4 +195,8 @@ def only_grader(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
             raise ResultsError(
                 f"another grader is at work on {folder}. Wait for it, or give this one its own folder with --out."
             ) from None
-        yield
+        _held.append(file)
+        try:
+            yield
+        finally:
+            _held.remove(file)

@@ -116,11 +116,13 @@ PR_GET_SECCOMP, PR_SET_SECCOMP = 21, 22
 PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 24, 36, 38
 _MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 _PIVOT_ROOT, _CAPSET, _CLONE = (155, 126, 56) if _MACHINE == "x86_64" else (41, 91, 220)
-# What Landlock leaves open, by number: socket (other sockets than TCP's, and those of the user's own services, which
-# take commands), keyctl (the user's keys), io_uring_setup (a way around a filter).
-_AUDIT, _REFUSED = {"x86_64": (0xC000003E, (41, 250, 425)), "aarch64": (0xC00000B7, (198, 219, 425))}.get(
-    _MACHINE, (0, ())
-)
+# By number: what Landlock leaves open, which is socket (other sockets than TCP's, and those of the user's own services,
+# which take commands), keyctl (the user's keys), io_uring_setup (a way around a filter); and what is refused at every
+# level, which is shmget, memfd_create, memfd_secret (memory that no limit and no count of a process sees) and ptrace.
+_AUDIT, _REFUSED, _ALWAYS_REFUSED = {
+    "x86_64": (0xC000003E, (41, 250, 425), (29, 319, 447, 101)),
+    "aarch64": (0xC00000B7, (198, 219, 425), (194, 279, 447, 117)),
+}.get(_MACHINE, (0, (), ()))
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
 
 _libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
@@ -393,8 +395,9 @@ class Sandbox:
         if self.level != "none":
             with contextlib.suppress(OSError) if self.level == "namespaces" else contextlib.nullcontext():
                 self._landlock(scratch)
-        if self.level == "landlock":
-            refuse_calls()
+        with contextlib.suppress(OSError) if self.level != "landlock" else contextlib.nullcontext():
+            if _AUDIT:
+                refuse_calls(_ALWAYS_REFUSED + (_REFUSED if self.level == "landlock" else ()))
 
     def _landlock(self, scratch: str) -> None:
         ruleset = landlock_ruleset()
@@ -547,13 +550,13 @@ def landlock_gaps() -> str:
 # --- a filter of system calls ---------------------------------------------------------------------------------------
 
 
-def refuse_calls() -> None:
+def refuse_calls(numbers: Sequence[int]) -> None:
     """Makes some system calls fail with "permission denied", for this process and all that it starts, for good."""
     load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06  # of a filter's four kinds of instruction
     allow, deny = 0x7FFF0000, 0x00050000 | errno.EACCES
-    program = [(load, 0, 0, 4), (equal, 0, len(_REFUSED) + 3, _AUDIT)]  # another architecture: to the last line
-    program += [(load, 0, 0, 0), (at_least, len(_REFUSED) + 1, 0, 0x40000000)]  # x32, which has numbers of its own
-    program += [(equal, len(_REFUSED) - place, 0, number) for place, number in enumerate(_REFUSED)]
+    program = [(load, 0, 0, 4), (equal, 0, len(numbers) + 3, _AUDIT)]  # another architecture: to the last line
+    program += [(load, 0, 0, 0), (at_least, len(numbers) + 1, 0, 0x40000000)]  # x32, which has numbers of its own
+    program += [(equal, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
     program += [(answer, 0, 0, allow), (answer, 0, 0, deny)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     header = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))

@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -94,18 +94,27 @@ def _encode_tensor(tensor: torch.Tensor, blobs: list[bytes]) -> Any:
     return {TAG: "tensor", "dtype": name, "shape": list(tensor.shape), "stride": list(tensor.stride())}
 
 
-def unpack(body: bytes, blobs: Sequence[bytes], *, caps: Caps = CAPS) -> Any:
-    """The message of a frame's JSON and byte strings.
+@dataclass(frozen=True)
+class Frame:
+    """A frame as it arrived. Two that are equal hold the same message."""
 
-    Raises:
-        TransportError: it is not of the agreed form.
-    """
-    try:
-        return _decode(json.loads(body)["message"], list(blobs), caps.depth)
-    except TransportError:
-        raise
-    except Exception as fault:  # JSON that is no JSON, nested too deep, wrong keys, numbers too long
-        raise TransportError(f"not a message: {type(fault).__name__}") from None
+    body: bytes
+    blobs: tuple[bytes, ...]
+    read: Any = field(compare=False, repr=False)  # the JSON of the body
+    caps: Caps = CAPS
+
+    def message(self) -> Any:
+        """What the frame says.
+
+        Raises:
+            TransportError: it is not of the agreed form.
+        """
+        try:
+            return _decode(self.read["message"], list(self.blobs), self.caps.depth)
+        except TransportError:
+            raise
+        except Exception as fault:  # nested too deep, wrong keys, numbers too long
+            raise TransportError(f"not a message: {type(fault).__name__}") from None
 
 
 def _decode(value: Any, blobs: list[bytes], depth: int) -> Any:
@@ -169,7 +178,14 @@ def send(
         Closed: the other side is gone.
         Late: it does not read.
     """
-    header, *rest = pack(message)
+    send_packed(channel, pack(message), descriptors, deadline=deadline)
+
+
+def send_packed(
+    channel: socket.socket, chunks: Sequence[bytes], descriptors: Sequence[int] = (), *, deadline: float | None = None
+) -> None:
+    """Writes what `pack` gave; as `send`, for a message that is sent more than once."""
+    header, *rest = chunks
     try:
         channel.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.01))
         if descriptors:
@@ -205,6 +221,13 @@ def receive(
     Raises:
         Closed, Late, TransportError: see there.
     """
+    return receive_frame(channel, caps=caps, deadline=deadline, watch=watch).message()
+
+
+def receive_frame(
+    channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, watch: int | None = None
+) -> Frame:
+    """Reads one message and leaves it packed; otherwise as `receive`."""
     header = _exactly(channel, HEADER.size, deadline, watch)
     return _rest(channel, header, caps, deadline, watch)
 
@@ -217,22 +240,23 @@ def receive_with_descriptors(channel: socket.socket, *, caps: Caps = CAPS) -> tu
         raise Closed(str(fault)) from None
     if len(header) != HEADER.size:
         raise Closed("the judge is gone")
-    return _rest(channel, header, caps, None, None), descriptors
+    return _rest(channel, header, caps, None, None).message(), descriptors
 
 
-def _rest(channel: socket.socket, header: bytes, caps: Caps, deadline: float | None, watch: int | None) -> Any:
+def _rest(channel: socket.socket, header: bytes, caps: Caps, deadline: float | None, watch: int | None) -> Frame:
     magic, length, count = HEADER.unpack(header)
     if magic != MAGIC or length > caps.json_bytes or count > caps.tensors:
         raise TransportError("not a message, or one longer than allowed")
     body = _exactly(channel, length, deadline, watch)
     try:
-        sizes = json.loads(body)["sizes"]
+        read = json.loads(body)
+        sizes = read["sizes"]
         fits = len(sizes) == count and all(type(n) is int and n >= 0 for n in sizes) and sum(sizes) <= caps.tensor_bytes
     except Exception:
         fits = False
     if not fits:
         raise TransportError("the lengths in the message do not fit, or are more than allowed")
-    return unpack(body, [_exactly(channel, n, deadline, watch) for n in sizes], caps=caps)
+    return Frame(body, tuple(_exactly(channel, n, deadline, watch) for n in sizes), read, caps)
 
 
 def _exactly(channel: socket.socket, count: int, deadline: float | None, watch: int | None) -> bytes:

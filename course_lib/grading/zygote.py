@@ -1,10 +1,11 @@
 """The sandboxed side: a process with torch loaded, forked for each unit, submission and exercise.
 
-    zygote            torch, pyplot and an IPython shell loaded, isolated; runs nobody's code
-      unit            the release's setup cells have run; forked once a unit
-        first         process 1 of a submission's namespaces; trusted; ends everything when the judge hangs up
-          submission  runs the student's cells; then waits for exercises
-            exercise  observes one answer on the judge's cases and sends back raw values
+    loader              torch, pyplot and an IPython shell loaded; not isolated, since it runs nobody's code
+      zygote            isolated; forked once a worker, so that submissions at the same time share no namespace
+        unit            the release's setup cells have run; forked once a unit
+          first         process 1 of a submission's namespaces; trusted; ends everything when the judge hangs up
+            submission  runs the student's cells; then waits for exercises
+              exercise  observes one answer on the judge's cases and sends back raw values
 
 A student's code runs in the last two. Each speaks over a channel of its own, so that one exercise cannot speak for
 another, and all that any of them can say is data.
@@ -32,18 +33,27 @@ from course_lib.grading.sandbox import Limits, Sandbox
 
 
 def main(settings: dict[str, Any], control: int) -> None:
-    """Loads everything, enters the sandbox and serves the judge until it hangs up."""
+    """Loads everything, then forks a zygote whenever the judge asks for one, until it hangs up."""
     channel = socket.socket(fileno=control)
     _load()
     from course_lib.grading import transport
 
     sandbox = Sandbox(settings["level"], settings["stage"], settings["readable"])
     _tidy_memory()  # before /proc is out of sight
-    if os.fork():  # the child has one thread, whatever the libraries started: namespaces ask for that
-        channel.close()
-        with contextlib.suppress(BaseException):
-            os.wait()
-        os._exit(0)
+    with contextlib.suppress(transport.Closed):
+        while True:
+            _, descriptors = transport.receive_with_descriptors(channel)
+            _fork(functools.partial(_enter, descriptors[0], sandbox), channel)
+            os.close(descriptors[0])
+            _reap()
+    os._exit(0)
+
+
+def _enter(descriptor: int, sandbox: Sandbox) -> None:
+    """Enters the sandbox and serves the judge; namespaces ask for a process of one thread, which a fork is."""
+    from course_lib.grading import transport
+
+    channel = socket.socket(fileno=descriptor)
     try:
         sandbox.enter()
     except Exception as fault:
@@ -54,6 +64,12 @@ def main(settings: dict[str, Any], control: int) -> None:
     with contextlib.suppress(transport.Closed):
         _serve(channel, sandbox)
     os._exit(0)
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _load() -> None:
@@ -142,9 +158,7 @@ def _serve(channel: socket.socket, sandbox: Sandbox) -> None:
             _start_submission(request, descriptors, sandbox, channel)
         for descriptor in descriptors:
             os.close(descriptor)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        _reap()
 
 
 def _fork(body: Callable[[], None], channel: socket.socket) -> int:
@@ -173,7 +187,7 @@ def _unit(request: dict[str, Any], descriptors: list[int], sandbox: Sandbox) -> 
             problem = f"{error['type']}: {error['text']}"
             break
     _tidy_memory()
-    transport.send(channel, {"problem": problem})
+    transport.send(channel, {"problem": problem, "pid": os.getpid()})
     with contextlib.suppress(transport.Closed):
         _serve(channel, sandbox)
     os._exit(0)
@@ -350,8 +364,11 @@ def _observe(request: dict[str, Any], channel: socket.socket) -> None:
     if not callable(fn):
         transport.send(channel, {"defined": True, "callable": False, "given": type(fn).__name__})
         return
+    myself = os.getpid()
     for _ in range(request["times"]):
         seen = observe_all(exercise, fn, cases)
+        if os.getpid() != myself:  # a fork that the answer made and left behind
+            return
         room = [transport.CAPS.tensor_bytes, transport.CAPS.json_bytes // 2]
         reply = [
             {

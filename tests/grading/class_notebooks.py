@@ -50,7 +50,7 @@ def released() -> dict[str, Any]:
             code("check.scale(scale)", "check_scale",
                  nbgrader=_nbgrader("check_scale", grade=True, solution=False, points=2)),
             written,
-            code("while True: pass", "cell-007", tags=["train"]),
+            code("while True: 'a train cell is never run'", "cell-007", tags=["train"]),
         ],
     }  # fmt: skip
 

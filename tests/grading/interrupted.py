@@ -6,6 +6,7 @@ run in. A run that starts its own zygote is killed in test_pool as well.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -34,28 +35,13 @@ def main(submissions: str, release: str, base: str) -> None:
     found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released})
     options = grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
     zygote = grade.Zygote(options)
-    units = []
-    for _ in range(10):  # one for this process, four for workers, five for those that will be killed
-        units.append(zygote.unit(released[0]))
-        zygote._units.clear()
-    mine, workers_so_far = [0], multiprocessing.Value("i", 0)
+    lock = multiprocessing.get_context("fork").Lock()
 
-    class Shared:
-        level, pid = zygote.level, zygote.pid
-
-        def __init__(self, options: grade.Options) -> None:
-            self.options = options
-            self.number = mine[0]
-            if multiprocessing.parent_process() is not None:
-                with workers_so_far:
-                    workers_so_far.value += 1
-                    self.number = 1 + workers_so_far.value % 4
-
-        def unit(self, released):
-            return units[self.number]
-
-        def close(self) -> None:
-            pass
+    class Shared(grade.Twin):
+        def __init__(self, options: grade.Options, *, meanwhile=lambda: None) -> None:
+            meanwhile()
+            # a process that is killed here never shares the lock: it could take it along
+            super().__init__(zygote, lock if multiprocessing.parent_process() else contextlib.nullcontext())
 
     pool.Zygote = Shared  # type: ignore[assignment, misc]
     fork = multiprocessing.get_context("fork")
@@ -79,7 +65,6 @@ def main(submissions: str, release: str, base: str) -> None:
         moment = draws.uniform(0.05, 0.95) * seconds
         child = os.fork()
         if child == 0:
-            mine[0] = 5 + number
             run(f"killed-{number}")
             signal.pause()  # done before its moment: killed all the same
         time.sleep(moment)

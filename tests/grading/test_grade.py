@@ -11,14 +11,15 @@ from pathlib import Path
 import class_notebooks as notebooks
 import pytest
 from class_notebooks import answered
-from corpus.attacks import ALL, WAITING, Kind
+from corpus import handed_in
+from corpus.attacks import ALL, MANY_CELLS, WAITING, Kind
+from corpus.handed_in import HANDED_IN
 
 from course_lib.grading import grade
+from course_lib.grading.submission import find
 
 
-@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
-def test_corpus(graded, kind: Kind) -> None:
-    result = graded(kind.notebook)
+def has_what_it_must(result: dict, kind: Kind) -> None:
     double, scale = result["exercises"]
     assert (double["verdict"], double["score"]) == kind.double, (double, result["cells"])
     assert (scale["verdict"], scale["score"]) == kind.scale, (scale, result["cells"])
@@ -26,6 +27,13 @@ def test_corpus(graded, kind: Kind) -> None:
     assert result["points"] == 5
     assert "judge_failed" not in double | scale
     assert len(json.dumps(result)) < 300_000
+    said = "; ".join(result["tampered"])
+    assert kind.tampered in said and bool(kind.tampered) == bool(said), said
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+def test_corpus(graded, kind: Kind) -> None:
+    has_what_it_must(graded(kind.notebook), kind)
 
 
 @pytest.mark.parametrize("kind", WAITING, ids=lambda kind: kind.name)
@@ -36,31 +44,19 @@ def test_corpus_of_those_that_wait(graded, zygote, monkeypatch, kind: Kind) -> N
 
 
 def test_many_cells_each_just_under_the_limit(graded) -> None:
-    notebook = answered()
-    burn = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.5: pass"
-    notebook["cells"][1:1] = [notebooks.code(burn, f"b{n}") for n in range(8)]
-    result = graded(notebook)
-    assert (result["verdict"], result["score"]) == ("timeout", 0)
+    result = graded(MANY_CELLS.notebook)
+    has_what_it_must(result, MANY_CELLS)
     assert sum(cell["error"] is not None for cell in result["cells"].values()) == 3
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "empty"),
-        (b"[]", "not a notebook"),
-        (b"null", "not a notebook"),
-        (b"{}", "format None"),
-        (b"\xff\xfe\x00broken", "not UTF-8"),
-        (b'{"nbformat": 4', "not valid JSON"),
-        (b'{"nbformat": 5, "cells": []}', "format 5"),
-        (b'{"nbformat": 4}', "no list of cells"),
-        (b'{"nbformat": 4, "cells": [1]}', "not a cell"),
-        (b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": 7}]}', "no text"),
-        (b'{"nbformat": 4, "cells": ' + b"[" * 200_000, "nested too deep"),
-        (b'{"nbformat": ' + b"9" * 5_000 + b"}", "not valid JSON"),
-    ],
-)
+@pytest.mark.parametrize("kind", HANDED_IN, ids=lambda kind: kind.name)
+def test_corpus_of_files_and_folders(zygote, release, tmp_path, kind: Kind) -> None:
+    handed_in.hand_in(kind, tmp_path)
+    (submission,) = find(tmp_path, [notebooks.UNIT], {notebooks.UNIT: [release]})
+    has_what_it_must(grade.grade_submission(zygote, release, submission, key="key"), kind)
+
+
+@pytest.mark.parametrize(("data", "words"), handed_in.UNREADABLE.values(), ids=[*handed_in.UNREADABLE])
 def test_what_cannot_be_read_is_malformed(graded, data: bytes, words: str) -> None:
     result = graded(data)
     assert (result["verdict"], result["score"]) == ("malformed", 0)

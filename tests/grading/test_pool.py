@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -48,12 +49,10 @@ def submitted(tmp_path_factory) -> Path:
 def shared(zygote, monkeypatch):
     """The workers in this process use the zygote that is there already."""
 
-    class Shared:
+    class Shared(grade.Zygote):
         def __init__(self, options):
             self.__dict__.update(vars(zygote))
             self.options = options
-
-        unit = grade.Zygote.unit
 
         def close(self):
             pass
@@ -99,9 +98,11 @@ def test_killed_with_two_workers_and_resumed_to_the_same_bytes(
 ) -> None:
     command_line = [sys.executable, str(HERE / "class_of.py"), str(submitted), str(release_folder)]
     child = subprocess.Popen([*command_line, str(tmp_path / "killed"), "2"], env=_environment())
-    ended = time.monotonic() + 200
+    ended, at_work = time.monotonic() + 200, 0
     while not files_of(tmp_path / "killed") and child.poll() is None and time.monotonic() < ended:
+        at_work = max(at_work, len(_left_of(child.pid, tmp_path / "killed")))
         time.sleep(0.02)
+    assert at_work >= 4, "itself, two workers, the sandbox"
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL, "it had finished before it was killed"
     before = files_of(tmp_path / "killed")
@@ -109,9 +110,9 @@ def test_killed_with_two_workers_and_resumed_to_the_same_bytes(
     grade_class(tmp_path / "killed")
     grade_class(tmp_path / "whole")
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
-    while _left_of(child.pid) and time.monotonic() < ended:
+    while _left_of(child.pid, tmp_path / "killed") and time.monotonic() < ended:
         time.sleep(0.1)
-    assert not _left_of(child.pid)
+    assert not _left_of(child.pid, tmp_path / "killed")
 
 
 def test_workers_shards_and_five_kills_give_the_same_bytes(zygote, submitted, release_folder, tmp_path) -> None:
@@ -133,18 +134,14 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
-def _left_of(pid: int) -> list[str]:
-    """Processes of a grader, by the folder they were started with."""
+def _left_of(pid: int, out: Path) -> list[str]:
+    """Processes of a grader: its workers by the folder they write to, the sandbox's by the one they were started in."""
     left = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if (
-                b"spawn_main" in (path.parent / "cmdline").read_bytes()
-                and f"parent_pid={pid}".encode() in (path.parent / "cmdline").read_bytes()
-            ):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            said = path.read_bytes()
+            if f"course-grading-{pid}-".encode() in said or str(out).encode() in said:
                 left.append(path.parent.name)
-        except OSError:
-            continue
     return left
 
 

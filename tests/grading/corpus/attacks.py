@@ -1,21 +1,39 @@
 """Hostile, broken and merely unusual notebooks, each with the verdicts and scores it must get.
 
-An entry is (name, notebook, verdict and score of `double` out of 3, verdict and score of `scale` out of 2). Where the
-attack stands in a cell of its own, both answers are right and must get full marks.
+Where the attack stands in a cell of its own, both answers are right and must get full marks. Files and folders that are
+odd as such are in `handed_in.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from class_notebooks import RIGHT_DOUBLE, answered
+from class_notebooks import RIGHT_DOUBLE, answered, code
 
 
 class Kind(NamedTuple):
+    """What is handed in, and what it must get.
+
+    Attributes:
+        notebook: as a dict, or the bytes of the file.
+        double: verdict and score out of 3.
+        scale: verdict and score out of 2.
+        tampered: words that the report of what was changed holds; nothing must be reported where it is empty.
+        place: fills the student's folder instead of writing the notebook to it.
+        student: the folder's name, where that is what is odd.
+        disputed: more points could be defended too: the values are right, the manner is not.
+    """
+
     name: str
     notebook: Any
     double: tuple[str, float]
     scale: tuple[str, float] = ("right", 2.0)
+    tampered: str = ""
+    place: Callable[[Path], None] | None = None
+    student: str = ""
+    disputed: bool = False
 
 
 RIGHT = ("right", 3.0)
@@ -42,13 +60,24 @@ LOOPS = [
         ),
         ("timeout", 0.0),
     ),
+    Kind(
+        "a list that never says what it holds",
+        answered(_body("return L()", before="class L(list):\n    def __iter__(self):\n        while True: pass\n")),
+        ("timeout", 0.0),
+    ),
     Kind("loop in a cell of its own", answered(extra="while True: pass"), RIGHT),
-    Kind("loop in the cell of an answer", answered(RIGHT_DOUBLE + "while True: pass"), ("timeout", 0.0)),
+    Kind("loop in the cell of an answer", answered(RIGHT_DOUBLE + "while True: pass"), ("timeout", 0.0), disputed=True),
 ]
+
+BURN = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.6: pass"
+BURNING = answered()
+BURNING["cells"][1:1] = [code(BURN, f"b{n}") for n in range(16)]
+MANY_CELLS = Kind("many cells each just under the limit", BURNING, ("timeout", 0.0), ("timeout", 0.0), disputed=True)
 
 # These wait rather than compute, so they are graded with little time on the clock.
 WAITING = [
     Kind("sleep", answered(_body("import time; time.sleep(10**6)")), ("timeout", 0.0)),
+    Kind("SIGSTOP to self", answered(_body("import os; os.kill(os.getpid(), 19)", "return 2 * x")), ("timeout", 0.0)),
     Kind("sleep in a cell", answered(extra="import time; time.sleep(10**6)"), RIGHT),
     Kind(
         "fork bomb",
@@ -89,7 +118,17 @@ ENDINGS = [
         ("crashed", 0.0),
     ),
     Kind(
-        "every channel closed", answered(_body("import os; os.closerange(0, 4000)", "return 2 * x")), ("crashed", 0.0)
+        "every channel closed",
+        answered(_body("import os; os.closerange(0, 4000)", "return 2 * x")),
+        ("crashed", 0.0),
+        disputed=True,
+    ),
+    Kind("breakpoint", answered(_body("breakpoint()", "return 2 * x")), RIGHT),
+    Kind("an error of 5 MB", answered(_body("raise ValueError('E' * 5_000_000)")), ("error", 0.0)),
+    Kind(
+        "a tensor whose memory is gone",
+        answered(_body("y = 2 * x", "y.untyped_storage().resize_(0)", "return y")),
+        ("crashed", 0.0),
     ),
     Kind("input", answered(_body("return float(input()) * x")), ("error", 0.0)),
 ]
@@ -108,7 +147,16 @@ HOGS = [
     ),
     Kind("many files", answered(extra="for i in range(20000): open(f'{i}', 'w').close()"), RIGHT),
     Kind("200 MB of output in lines", answered(extra="for _ in range(200): print('x' * 1_000_000)"), RIGHT),
+    Kind("200 MB of output in one line", answered(extra="print('x' * 200_000_000)"), RIGHT),
     Kind("40 MB of output in one line", answered(_body("print('x' * 40_000_000)", "return 2 * x")), RIGHT),
+    Kind(
+        "memory that no process holds",
+        answered(
+            extra="import os\ntry:\n    for i in range(60): os.write(os.memfd_create('x'), bytes(7 << 20))\n"
+            "except OSError as e: print(e.errno)"
+        ),
+        RIGHT,
+    ),
     Kind("a huge tensor that costs nothing", answered(_body("return torch.zeros(1).expand(10**12)")), ("memory", 0.0)),
     Kind("too large a value", answered(_body("return torch.zeros(17_000_000)")), ("wrong", 0.0)),
     Kind("a value nested deep", answered(_body("v = []", "for _ in range(50): v = [v]", "return v")), ("wrong", 0.0)),
@@ -134,6 +182,24 @@ LEFTOVERS = [
         RIGHT,
     ),
     Kind("fork left in a cell", answered(extra="import os\npid = os.fork()"), RIGHT),
+    Kind(
+        "another program in its place",
+        answered(
+            extra="import os, sys\nfor fd in range(3, 60):\n    try: os.set_inheritable(fd, True)\n"
+            "    except OSError: pass\nos.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(1)'])"
+        ),
+        RIGHT,
+    ),
+    Kind(
+        "ptrace of the parent",
+        answered(_body("import ctypes, os", "ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)", "return 2 * x")),
+        RIGHT,
+    ),
+    Kind(
+        "fork left in an answer",
+        answered(_body("if not forks: forks.append(os.fork())", "return 2 * x", before="import os\nforks = []\n")),
+        RIGHT,
+    ),
     Kind("exit handlers", answered(extra="import atexit, time\natexit.register(time.sleep, 9999)"), RIGHT),
 ]
 
@@ -238,12 +304,49 @@ LIES = [
             )
         ),
         ("crashed", 0.0),
+        disputed=True,
     ),
     Kind(
         "code transformers",
         answered(TRIPLES, extra="ip = get_ipython()\nip.input_transformers_cleanup.append(lambda lines: ['pass\\n'])"),
         ("error", 0.0),
         ("error", 0.0),
+    ),
+    Kind(
+        "a transformer of syntax trees",
+        answered(
+            TRIPLES,
+            extra="import ast\nclass T(ast.NodeTransformer):\n    def visit_Call(self, node):\n"
+            "        return ast.Constant(3.0) if ast.unparse(node) == 'check.double(double)' else node\n"
+            "get_ipython().ast_transformers.append(T())",
+        ),
+        ("wrong", 0.0),
+    ),
+    *(
+        Kind(
+            f"a check of its own that says {score}",
+            answered(TRIPLES, extra=f"class check:\n    double = scale = staticmethod(lambda fn: {score})"),
+            ("wrong", 0.0),
+        )
+        for score in ("2.0", "1000.0", "float('nan')", "float('inf')")
+    ),
+    Kind(
+        "forged display of the score",
+        answered(
+            TRIPLES,
+            extra="shown = get_ipython().display_formatter\n"
+            "type(shown).format = lambda *a, **k: ({'text/plain': '2.0'}, {})",
+        ),
+        ("wrong", 0.0),
+    ),
+    Kind(
+        "forged output of the check",
+        answered(
+            TRIPLES,
+            extra="from IPython.display import publish_display_data\nimport course_lib.exercises.checking as c\n"
+            "c.Checks._show = lambda *a: publish_display_data({'text/plain': '3.0'})",
+        ),
+        ("wrong", 0.0),
     ),
     Kind(
         "pickle that would run code",
@@ -267,8 +370,63 @@ LIES = [
         answered(_body("calls.append(1)", "return (2 if len(calls) <= 3 else 3) * x", before="calls = []\n")),
         ("wrong", 0.0),
     ),
+    Kind(
+        "other values in the second run, by a file",
+        answered(_body("import os", "n = len(os.listdir())", "open(f'{n}', 'w').close()", "return (2 + n // 3) * x")),
+        ("wrong", 0.0),
+    ),
+    Kind(
+        "forged end of an exercise",
+        answered(
+            _body(
+                "import os, socket",
+                "from course_lib.grading import transport",
+                "for fd in range(3, 100):",
+                "    try: transport.send(socket.socket(fileno=os.dup(fd)), {'ended': {'signal': 0, 'status': 0}})",
+                "    except Exception: pass",
+                "return 2 * x",
+            )
+        ),
+        ("crashed", 0.0),
+        disputed=True,
+    ),
     Kind("a batch of one only", answered(_body("return 2 * x if len(x) == 1 else x")), ("wrong", 1.0)),
 ]
+
+# Runs the answer of whoever else handed something in, as stock nbgrader's folders lie, or under any folder there is.
+STEAL = """
+import glob, json
+def theirs(x):
+    for place in ("../../../submitted", "/course/class/submitted", "/scratch/..", "/tmp", "/home"):
+        for path in glob.glob(place + "/*/97_measures/*.ipynb"):
+            text = open(path).read()
+            if "def theirs" in text:
+                continue
+            for cell in json.loads(text)["cells"]:
+                if "def double" in "".join(cell["source"]):
+                    names = {}
+                    exec("".join(cell["source"]), names)
+                    return names["double"](x)
+    return x
+"""
+REWRITE = """
+import glob, sqlite3
+for path in glob.glob("../../../*.db"):
+    try:
+        with sqlite3.connect(path, timeout=3) as book:
+            book.execute("UPDATE grade SET manual_score = 100, auto_score = 100")
+    except sqlite3.Error as fault:
+        print(fault)
+"""
+REWRITE_LATER = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    for _ in range(40):
+        time.sleep(0.5)
+        {REWRITE.strip().replace(chr(10), chr(10) + "        ")}
+    os._exit(0)
+"""
 
 THEFTS = [
     Kind(
@@ -298,6 +456,65 @@ THEFTS = [
         RIGHT,
         ("error", 0.0),
     ),
+]
+
+THEFTS += [
+    Kind(
+        "the judge's file",
+        answered(
+            _body(
+                "import glob, os, course_lib",
+                "names = {}",
+                "for path in glob.glob(os.path.dirname(course_lib.__file__) + '/exercises/judges/measures.py'):",
+                "    exec(open(path).read(), names)",
+                "return names.get('reference_of_' + 'double', abs)(x)",
+            )
+        ),
+        ("wrong", 0.0),
+    ),
+    Kind(
+        "the reference through gc",
+        answered(
+            _body(
+                "import gc",
+                "for o in gc.get_objects():",
+                "    if type(o).__name__ == 'Judge' and 'double' in o.reference.__name__: return o.reference(x)",
+                "return x",
+            )
+        ),
+        ("wrong", 0.0),
+    ),
+    Kind(
+        "the reference through frames",
+        answered(
+            _body(
+                "import sys",
+                "frame = sys._getframe()",
+                "while frame:",
+                "    for value in list(frame.f_locals.values()):",
+                "        if type(value).__name__ == 'Judge': return value.reference(x)",
+                "        if 'reference_of_' + 'double' in str(value)[:1000]: return x * 2",
+                "    frame = frame.f_back",
+                "return x",
+            )
+        ),
+        ("wrong", 0.0),
+    ),
+    Kind(
+        "the tests through the history",
+        answered(
+            _body(
+                "shell = get_ipython()",
+                "try: lines = [*shell.user_ns.get('In', []), *(r[2] for r in shell.history_manager.get_range())]",
+                "except Exception: lines = []",
+                "return 2 * x if any('reference_of' + '_double' in line for line in lines) else x",
+            )
+        ),
+        ("wrong", 0.0),
+    ),
+    Kind("another student's file", answered(_body("return theirs(x)", before=STEAL)), ("wrong", 0.0)),
+    Kind("the gradebook, written to", answered(TRIPLES, extra=REWRITE), ("wrong", 0.0)),
+    Kind("the gradebook, written to later", answered(TRIPLES, extra=REWRITE_LATER), ("wrong", 0.0)),
 ]
 
 VANDALS = [
@@ -391,6 +608,9 @@ HONEST = [
         answered(_body("y = x.clone().requires_grad_()", "(y ** 2).sum().backward()", "return y.grad")),
         RIGHT,
     ),
+    Kind("a compiled answer", answered("@torch.jit.script\ndef double(x):\n    return 2 * x\n"), RIGHT),
+    Kind("its own source", answered(_body("import inspect; inspect.getsource(double)", "return 2 * x")), RIGHT),
+    Kind("another default type", answered(extra="torch.set_default_dtype(torch.float64)"), RIGHT),
     Kind("float64 inside", answered(_body("return (x.double() * 2).float()")), RIGHT),
 ]
 

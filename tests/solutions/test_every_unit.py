@@ -15,12 +15,8 @@ pytestmark = pytest.mark.slow
 # A unit whose experiments are recorded is finished; before that, a skeleton may be as short as it likes.
 UNITS = [unit for unit in units() if (settings.root() / "results" / unit).is_dir()]
 
-<<<<<<< HEAD
-PICTURES = {"01_autoencoders": 9, "04_pretext_tasks": 12}  # at least so many in a unit; 6 where nothing is said
-=======
 # At least so many in a unit; 6 where nothing is said.
-PICTURES = {"01_autoencoders": 9, "02_variational_autoencoders": 14}
->>>>>>> main
+PICTURES = {"01_autoencoders": 9, "02_variational_autoencoders": 14, "04_pretext_tasks": 12}
 
 
 @pytest.fixture(scope="module", params=[(u, d) for u in UNITS for d in ("glyphs", "mnist")], ids="-".join)

@@ -610,7 +610,7 @@ def learning_curve(
         if high > low:
             ax.set_ylim(low - 0.05 * (high - low), high + 0.08 * (high - low))
     if len(ax.lines) > 1:
-        ax.legend(loc="upper right")
+        ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")  # a baseline may run behind it
     ax.grid(axis="y")
     parts = [
         f"{title or 'Training'}: {y_label} from {smooth[0]:.3g} at step 1 to {smooth[-1]:.3g} at step {len(losses)}."

@@ -497,6 +497,13 @@ Markdown(records.results_table(up_to=unit))
 # ({{ result("unlabeled", "rotation_frozen@300").mean | pct }}, with all
 # {{ result("unlabeled", "rotation_frozen@7800").mean | pct }}). The table is the course's, and has grown.
 #
+# And the encoder? With a shorter pretraining, fine-tuned against from scratch: two blocks
+# {{ result("ablation", "16-32_finetuned").mean | pct }} against {{ result("ablation", "16-32_scratch").mean | pct }},
+# three of half the width {{ result("ablation", "8-16-32_finetuned").mean | pct }} against
+# {{ result("ablation", "8-16-32_scratch").mean | pct }}, ours
+# {{ result("ablation", "16-32-64_finetuned").mean | pct }} against
+# {{ result("ablation", "16-32-64_scratch").mean | pct }}. Pretraining helps each of them; it does not replace depth.
+#
 # ## 7. When it fails: a network that cheats
 #
 # Why only quarter turns? Ask for a turn by 45 degrees, and the corners of the turned image come from nowhere: they are

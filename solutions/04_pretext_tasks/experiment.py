@@ -347,6 +347,20 @@ def longer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[f
     return figures
 
 
+def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Depth and width: fewer steps than elsewhere, the same for encoders of two blocks and of half the width."""
+    pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
+    steps = settings.by_profile(smoke=3, laptop=400, full=4000)
+    figures: dict[str, float | list[float]] = {}
+    for widths in ((16, 32), (8, 16, 32), WIDTHS):
+        name = "-".join(map(str, widths))
+        model = _pretext_classifier(pool, _four_turns, 4, seed=seed, widths=widths, steps=steps)
+        figures[f"{name}_finetuned"] = _accuracy(model.encoder, dataset, seed, per_class)
+        figures[f"{name}_scratch"] = _accuracy(_first_weights(pool.shape[1], seed, widths), dataset, seed, per_class)
+        figures[f"{name}_frozen"] = _probes(model.encoder, dataset, seed, (per_class,))[f"frozen@{per_class}"]
+    return figures
+
+
 EXPERIMENTS = {
     "label_curve": label_curve,
     "rotation_classes": rotation_classes,
@@ -354,4 +368,5 @@ EXPERIMENTS = {
     "artefacts": artefacts,
     "unlabeled": unlabeled,
     "longer": longer,
+    "ablation": ablation,
 }

@@ -13,7 +13,9 @@ UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "longer"])
+@pytest.mark.parametrize(
+    "name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "longer", "ablation"]
+)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
         module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
@@ -71,6 +73,10 @@ def test_the_recorded_numbers_say_what_the_text_says():
         assert mean("rotation_classes", shape) < 0.35
     others = ("house", "tree", "boat", "cup", "key", "umbrella", "mushroom", "fish", "lamp")
     assert mean("rotation_classes", "star") < min(mean("rotation_classes", name) for name in others) - 0.2
+    # pretraining helps encoders of any size, and does not replace depth
+    for widths in ("16-32", "8-16-32", "16-32-64"):
+        assert mean("ablation", f"{widths}_finetuned") > mean("ablation", f"{widths}_scratch") + 0.05
+    assert mean("ablation", "16-32_finetuned") < mean("ablation", "16-32-64_scratch")
     # flips: told about as well, worth less
     assert mean("pretexts", "flip_finetuned") < mean("pretexts", "rotation_finetuned") - 0.02
     # few unlabeled images are enough for most of the gain, frozen features need more

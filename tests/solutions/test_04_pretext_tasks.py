@@ -100,7 +100,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
 
 
 _SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
-_PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@]+)"(?:,\s+dataset="([\w-]+)")?\)')
+_PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@-]+)"(?:,\s+dataset="([\w-]+)")?\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 
 

@@ -161,6 +161,8 @@ def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple
     )
     for where in (range(len(trials)), wrong):
         for number, mistake in enumerate(judge.mistakes if wrong else ()):
+            if where is wrong and not judge.exact and mistake.behaves and not _behaves(mistake, trials):
+                continue  # one equal accuracy may be chance; the predicate knows better
             theirs = seen_of(number)
             if all(_same(trials[i], theirs[i]) for i in where) and any(map(_is_wrong, trials, theirs)):
                 return mistake, _fields(mistake, trials)

@@ -180,4 +180,4 @@ def test_namespaces_hold(graded, zygote, nosy) -> None:
         pytest.skip("needs namespaces")
     result = graded(nosy.read_bytes())
     assert result["cells"]["3f2a1b"] == {"printed": "", "error": None}
-    assert result["score"] == 5
+    assert result["score"] == 5, result

@@ -175,9 +175,8 @@ def test_a_plain_user_can_grade(release_folder, nosy) -> None:
     assert (result["verdict"], result["score"]) == ("right", 5)
 
 
-def test_namespaces_hold(graded, zygote, nosy) -> None:
-    if zygote.level != "namespaces":
-        pytest.skip("needs namespaces")
-    result = graded(nosy.read_bytes())
+def test_namespaces_hold(release_folder, nosy) -> None:
+    # In a process of its own: after the graders' tests of all units a fork of this notebook crashed in the shared one.
+    (result,) = graded_elsewhere([], "namespaces", release_folder, nosy)
     assert result["cells"]["3f2a1b"] == {"printed": "", "error": None}
-    assert result["score"] == 5, result
+    assert result["score"] == 5, json.dumps(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -56,11 +55,13 @@ def _observe_autoencoder(make: Callable[..., Any], case: Case) -> Values:
         seen = {"x_hat": model(images), "codes": codes}
         model.encode(torch.zeros_like(images))  # a decoder that peeks at what the encoder saw last now shows
         seen["decoded"] = model.decode(codes)
-        loud = copy.deepcopy(model)
-        for parameter in loud.parameters():
+        parameters = list(model.parameters())
+        as_made = [parameter.clone() for parameter in parameters]
+        for parameter in parameters:
             parameter.mul_(_AMPLIFY)
-        seen["x_hat_of_large_weights"] = loud(images)
-    parameters = list(model.parameters())
+        seen["x_hat_of_large_weights"] = model(images)
+        for parameter, before in zip(parameters, as_made):
+            parameter.copy_(before)
     seen["parameter_count"] = sum(p.numel() for p in parameters)
     seen["gradient_sums"] = []
     if len(images) > 1:

@@ -318,45 +318,6 @@ class Session:
             self.alive = False
             return done, running, self._how_it_ended(fault, self.limits.cells_seconds)
 
-    def observe(self, place: Bench, times: int) -> tuple[list[dict[str, Any]], Ended | None]:
-        """What an answer did on the hidden cases, each time anew; and how its process ended, if before its time.
-
-        A reply that is the same as the first, byte for byte, is the very object.
-        """
-        deadline = time.monotonic() + self.limits.wall_seconds + 10
-        frames: list[transport.Frame] = []
-        replies: list[dict[str, Any]] = []
-        ours, theirs = socket.socketpair()
-        with ours:
-            try:
-                with theirs:
-                    request = place.request(times)
-                    transport.send_packed(self._channel, request, [theirs.fileno()], deadline=deadline)
-                while len(replies) < times:
-                    frames.append(transport.receive_frame(ours, deadline=deadline, watch=self._channel.fileno()))
-                    replies.append(replies[0] if frames[-1] == frames[0] and replies else _spoken(frames[-1]))
-                    if replies[-1].get("observations") is None:
-                        break
-                else:  # a reply too many: somebody else wrote them too, and when decides who is heard
-                    self._receive(ours, deadline, self._channel.fileno())
-                    raise transport.TransportError("more than was asked for")
-            except transport.Closed:
-                pass
-            except transport.Late:
-                self.alive = False
-                return replies, self._ended("timeout", self.limits.wall_seconds)
-            except transport.TransportError:
-                self.alive = False  # it does not keep to the form: nothing it says later is heard
-                return replies, self._ended("crashed")
-        try:
-            ended = self._receive(self._channel, deadline, self._watch.fileno())["ended"]
-            return replies, self._from_status(ended, self.limits.exercise_seconds)
-        except (transport.TransportError, KeyError, TypeError) as fault:
-            self.alive = False
-            if isinstance(fault, transport.TransportError):
-                return replies, self._how_it_ended(fault, self.limits.cells_seconds)
-            return replies, self._ended("crashed")
-
     def _receive(self, channel: socket.socket, deadline: float, watch: int) -> dict[str, Any]:
         return _spoken(transport.receive_frame(channel, deadline=deadline, watch=watch))
 
@@ -399,13 +360,81 @@ class Session:
     def close(self) -> None:
         """Ends every process of the submission; returns once they are gone, so that their memory is free again."""
         self._memory.close()
-        self._channel.close()
         with contextlib.suppress(OSError):
             self._watch.shutdown(socket.SHUT_WR)
-            self._watch.settimeout(10)
-            while self._watch.recv(65536):
-                pass
-        self._watch.close()
+        for held in (self._watch, self._channel):  # the first process lets go of its end before the others are ended
+            with held, contextlib.suppress(OSError):
+                held.settimeout(10)
+                while held.recv(65536):
+                    pass
+
+
+class Look:
+    """A process forked from a session that observes answers, one after another, until it ends or is let go.
+
+    Args:
+        cpu_seconds: what it may compute; as a limit of the session's, if not given.
+        wall_seconds: and how long it may take on the clock.
+    """
+
+    def __init__(self, session: Session, cpu_seconds: int | None = None, wall_seconds: float | None = None) -> None:
+        self._session = session
+        self._cpu = session.limits.exercise_seconds if cpu_seconds is None else cpu_seconds
+        self._wall = session.limits.wall_seconds if wall_seconds is None else wall_seconds
+        self._deadline = time.monotonic() + self._wall + 10  # its keeper ends it earlier, unless that is stopped too
+        self._fault: transport.TransportError | None = None
+        self._channel, theirs = socket.socketpair()
+        request = {"cpu_seconds": self._cpu, "wall_seconds": self._wall}
+        with theirs:
+            try:
+                transport.send(session._channel, request, [theirs.fileno()], deadline=self._deadline)
+            except transport.TransportError as fault:
+                self._fault = fault
+
+    def ask(self, place: Bench) -> transport.Frame | None:
+        """What an answer does on the hidden cases, as it was said; None when nothing more is to be heard."""
+        if self._fault is not None:
+            return None
+        try:
+            transport.send_packed(self._channel, place.request, deadline=self._deadline)
+            return self._heard()
+        except transport.TransportError as fault:
+            self._fault = fault
+            return None
+
+    def _heard(self) -> transport.Frame:
+        return transport.receive_frame(self._channel, deadline=self._deadline, watch=self._session._channel.fileno())
+
+    def end(self) -> Ended | None:
+        """Lets the process go: how it ended, if not as it should.
+
+        A reply too many is such an end: somebody else wrote too, and who is heard would be a matter of time.
+        """
+        session = self._session
+        with self._channel:
+            if self._fault is None:
+                try:
+                    self._channel.shutdown(socket.SHUT_WR)
+                    self._heard()
+                    self._fault = transport.TransportError("more than was asked for")
+                except OSError:
+                    pass
+                except transport.TransportError as fault:
+                    self._fault = fault
+        if isinstance(self._fault, transport.Late):
+            session.alive = False
+            return session._ended("timeout", self._wall)
+        if self._fault is not None and not isinstance(self._fault, transport.Closed):
+            session.alive = False  # it does not keep to the form: nothing it says later is heard
+            return session._ended("crashed")
+        try:
+            ended = session._receive(session._channel, self._deadline, session._watch.fileno())["ended"]
+            return session._from_status(ended, self._cpu)
+        except (transport.TransportError, KeyError, TypeError) as fault:
+            session.alive = False
+            if isinstance(fault, transport.TransportError):
+                return session._how_it_ended(fault, session.limits.cells_seconds)
+            return session._ended("crashed")
 
 
 def _spoken(frame: transport.Frame) -> dict[str, Any]:
@@ -446,14 +475,11 @@ class Bench:
     cases: tuple[Case, ...]
     known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
 
-    packed: dict[int, list[bytes]] = field(default_factory=dict)
-
-    def request(self, times: int) -> list[bytes]:
+    @functools.cached_property
+    def request(self) -> list[bytes]:
         """What a student's process is asked, ready to be sent; it is the same for everyone."""
-        if times not in self.packed:
-            given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
-            self.packed[times] = transport.pack({"exercise": self.exercise.name, "cases": given, "times": times})
-        return self.packed[times]
+        given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
+        return transport.pack({"exercise": self.exercise.name, "cases": given})
 
     def learn(self) -> None:
         """Runs the reference and the known mistakes now, which a class needs sooner or later."""
@@ -508,19 +534,14 @@ def observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Observ
     return observed
 
 
-def judge_reply(place: Bench, replies: Sequence[dict[str, Any]], limits: Limits) -> dict[str, Any]:
-    """The record of an exercise from what its process said, run for run: the worse run counts."""
-    distinct = [reply for n, reply in enumerate(replies) if n == 0 or not _same(reply, replies[0])]
-    judged = [_judge_one(place, observations_of(reply, place.cases), limits) for reply in distinct]
+def judge_replies(place: Bench, replies: Sequence[dict[str, Any]], limits: Limits) -> dict[str, Any]:
+    """The record of an exercise from different things that its process said of it: the worst counts."""
+    judged = [_judge_one(place, observations_of(reply, place.cases), limits) for reply in replies]
     worst = min(judged, key=lambda record: record["score"])
     if worst["score"] != max(record["score"] for record in judged):
         worst["message"] = {"id": "grading.unstable", "fields": {}}
         worst["mistake"] = None
     return worst
-
-
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one is other or transport.pack(one) == transport.pack(other)
 
 
 def _judge_one(place: Bench, observed: list[Observation], limits: Limits) -> dict[str, Any]:
@@ -632,19 +653,24 @@ class _Grading:
 
     def run(self, benches: Sequence[Bench]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         session: Session | None = None
-        records = []
+        found: dict[str, dict[str, Any]] = {}
         try:
+            session = self._start()
+            if session is not None and len(benches) > 1:
+                found = self._together(session, benches)
             for place in benches:
+                if place.exercise.name in found:
+                    continue
                 if session is None or not session.alive:
                     if session is not None:
                         session.close()
                     session = self._start()
-                records.append(self._exercise(session, place))
+                found[place.exercise.name] = self._alone(session, place)
         finally:
             if session is not None:
                 session.close()
                 self.blind = session.blind
-        return records, _limited(self.cells)
+        return [found[place.exercise.name] for place in benches], _limited(self.cells)
 
     def _start(self) -> Session | None:
         """A session whose cells have run, without those that ended an earlier one; None if there is no use."""
@@ -668,25 +694,63 @@ class _Grading:
                 self.cells[culprit] = {"printed": "", "error": error}
         return None
 
-    def _exercise(self, session: Session | None, place: Bench) -> dict[str, Any]:
-        name = place.exercise.name
+    def _together(self, session: Session, benches: Sequence[Bench]) -> dict[str, dict[str, Any]]:
+        """The exercises that are right, or not begun, when one process observes them all; a fork each costs more.
+
+        Whatever else comes of it counts for nothing and is looked at again in a process of its own: another answer may
+        have disturbed it. That other answer cannot have made it right: only values that match do, and a cell that the
+        student added could have put them there as well.
+        """
         limits = self.zygote.options.limits
+        look = Look(session, wall_seconds=min(limits.exercise_seconds, limits.wall_seconds))
+        found = {}
+        for place in benches:
+            first = look.ask(place)
+            if first is None:
+                break
+            record = self._judged(place, [first])
+            if record["verdict"] == "right":
+                second = look.ask(place)
+                if second is None:
+                    break
+                if second != first:
+                    continue
+            if record["verdict"] in ("right", "not_attempted"):
+                found[place.exercise.name] = record
+        if look.end() is not None:
+            session.alive = False
+            return {}
+        return found
+
+    def _alone(self, session: Session | None, place: Bench) -> dict[str, Any]:
+        """An exercise in a process of its own, looked at twice."""
         if session is None:
             assert self.given_up is not None
             return _blank(place, self.given_up.verdict, self.given_up.message)
-        replies, ended = session.observe(place, times=2)
+        look = Look(session)
+        first = second = look.ask(place)
+        record = None if first is None else self._judged(place, [first])
+        if record is not None and record["score"] > 0:  # or else there is nothing left to lose
+            second = look.ask(place)
+        ended = look.end()
         if ended is not None:
             session.alive = False  # what it left behind must not disturb the next exercise
-        if replies and replies[0].get("defined") is False:
-            return self._undefined(place)
-        if replies and replies[0].get("callable") is False:
-            given = str(replies[0].get("given"))[:60]
-            return _blank(place, "wrong", Message("contract.not_callable", {"name": name, "given": f"a {given}"}))
-        if ended is not None or len(replies) < 2:
-            ended = ended or Ended("crashed", Message("grading.crashed"))
             return _blank(place, ended.verdict, ended.message)
+        if record is None or first is None or second is None:
+            return _blank(place, "crashed", Message("grading.crashed"))
+        return record if second == first else self._judged(place, [first, second])
+
+    def _judged(self, place: Bench, frames: Sequence[transport.Frame]) -> dict[str, Any]:
+        """The record of an exercise from what its process said, look for look."""
+        name = place.exercise.name
         try:
-            return judge_reply(place, replies, limits)
+            replies = [_spoken(frame) for n, frame in enumerate(frames) if n == 0 or frame != frames[0]]
+            if replies[0].get("defined") is False:
+                return self._undefined(place)
+            if replies[0].get("callable") is False:
+                given = str(replies[0].get("given"))[:60]
+                return _blank(place, "wrong", Message("contract.not_callable", {"name": name, "given": f"a {given}"}))
+            return judge_replies(place, replies, self.zygote.options.limits)
         except transport.TransportError:
             return _blank(place, "crashed", Message("grading.crashed"))
 

@@ -7,6 +7,7 @@ data: only None, booleans, numbers, strings, lists, dicts, dense tensors and `Ot
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import select
@@ -190,10 +191,8 @@ def send_packed(
         channel.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.01))
         if descriptors:
             socket.send_fds(channel, [header], list(descriptors))
-        else:
-            channel.sendall(header)
-        for chunk in rest:
-            channel.sendall(chunk)
+            header = b""
+        channel.sendall(b"".join([header, *rest]))  # at once: each piece would wake the reader
     except TimeoutError:
         raise Late("the other side does not read") from None
     except OSError as fault:
@@ -256,7 +255,9 @@ def _rest(channel: socket.socket, header: bytes, caps: Caps, deadline: float | N
         fits = False
     if not fits:
         raise TransportError("the lengths in the message do not fit, or are more than allowed")
-    return Frame(body, tuple(_exactly(channel, n, deadline, watch) for n in sizes), read, caps)
+    blobs = _exactly(channel, sum(sizes), deadline, watch)
+    ends = list(itertools.accumulate(sizes))
+    return Frame(body, tuple(blobs[end - size : end] for end, size in zip(ends, sizes)), read, caps)
 
 
 def _exactly(channel: socket.socket, count: int, deadline: float | None, watch: int | None) -> bytes:

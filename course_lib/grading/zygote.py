@@ -5,10 +5,10 @@
         unit            the release's setup cells have run; forked once a unit
           first         process 1 of a submission's namespaces; trusted; ends everything when the judge hangs up
             submission  runs the student's cells; then waits for exercises
-              exercise  observes one answer on the judge's cases and sends back raw values
+              observer  observes answers on the judge's cases and sends back raw values: all of them, then in a process
+                        of its own each that was not right
 
-A student's code runs in the last two. Each speaks over a channel of its own, so that one exercise cannot speak for
-another, and all that any of them can say is data.
+A student's code runs in the last two. Each speaks over a channel of its own, and all that any of them can say is data.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def how_it_ended(status: int, cpu_seconds: float) -> dict[str, Any]:
 
 
 def _submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scratch: str) -> None:
-    """Runs the cells, then forks for each exercise the judge asks for."""
+    """Runs the cells, then forks an observer whenever the judge asks for one."""
     from course_lib.grading import transport
 
     _close_others(channel.fileno())
@@ -310,13 +310,13 @@ def _submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scratc
         if not child:
             try:
                 channel.close()
-                sandboxing.limit_cpu(limits.exercise_seconds)
-                _observe(request, socket.socket(fileno=descriptors[0]))
+                sandboxing.limit_cpu(request["cpu_seconds"])
+                _observer(socket.socket(fileno=descriptors[0]))
                 os._exit(0)
             finally:
                 os._exit(70)
         os.close(descriptors[0])
-        transport.send(channel, {"ended": _wait_for(child, limits.wall_seconds)})
+        transport.send(channel, {"ended": _wait_for(child, request["wall_seconds"])})
 
 
 def _wait_for(child: int, seconds: float) -> dict[str, Any]:
@@ -352,8 +352,24 @@ def _fresh_random_state() -> None:
     torch.manual_seed(0)
 
 
-def _observe(request: dict[str, Any], channel: socket.socket) -> None:
-    """Observes one answer on the cases of the judge, twice, and sends raw values back."""
+def _observer(channel: socket.socket) -> None:
+    """Observes the answers that the judge asks for, one look a request, until it hangs up."""
+    from course_lib.grading import transport
+
+    myself = os.getpid()
+    while True:
+        try:
+            request = transport.receive(channel)
+        except transport.Closed:
+            return
+        reply = _observe(request)
+        if os.getpid() != myself:  # a fork that the answer made and left behind
+            return
+        transport.send(channel, reply)
+
+
+def _observe(request: dict[str, Any]) -> dict[str, Any]:
+    """One look at an answer on the cases of the judge: raw values."""
     import dataclasses
 
     from course_lib.exercises import exercise_named
@@ -365,27 +381,21 @@ def _observe(request: dict[str, Any], channel: socket.socket) -> None:
     cases = [Case(given["name"], given["inputs"]) for given in request["cases"]]
     names = _shell().user_ns
     if request["exercise"] not in names:
-        transport.send(channel, {"defined": False})
-        return
+        return {"defined": False}
     fn = names[request["exercise"]]
     if not callable(fn):
-        transport.send(channel, {"defined": True, "callable": False, "given": type(fn).__name__})
-        return
-    myself = os.getpid()
-    for _ in range(request["times"]):
-        seen = observe_all(exercise, fn, cases)
-        if os.getpid() != myself:  # a fork that the answer made and left behind
-            return
-        room = [transport.CAPS.tensor_bytes, transport.CAPS.json_bytes // 2]
-        reply = [
-            {
-                "values": _sendable(o.values, room),
-                "error": _clipped(dataclasses.asdict(o.error)) if o.error else None,
-                "printed": o.printed,
-            }
-            for o in seen
-        ]
-        transport.send(channel, {"defined": True, "callable": True, "observations": reply})
+        return {"defined": True, "callable": False, "given": type(fn).__name__}
+    seen = observe_all(exercise, fn, cases)
+    room = [transport.CAPS.tensor_bytes, transport.CAPS.json_bytes // 2]
+    reply = [
+        {
+            "values": _sendable(o.values, room),
+            "error": _clipped(dataclasses.asdict(o.error)) if o.error else None,
+            "printed": o.printed,
+        }
+        for o in seen
+    ]
+    return {"defined": True, "callable": True, "observations": reply}
 
 
 def _clipped(error: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,19 @@ def test_output_is_cut_short(graded) -> None:
     assert 20_000 < len(result["cells"]["3f2a1b"]["printed"]) < 20_100
 
 
+def test_right_answers_share_a_process_and_others_get_their_own(graded) -> None:
+    says_where = "import os\ndef {}:\n    print(os.getpid())\n    return {}\n"
+    double, scale = says_where.format("double(x)", "2 * x"), says_where.format("scale(images)", "images / 255")
+
+    def places(*answers: str) -> list[set[str]]:
+        return [set(each["printed"].split()) for each in graded(answered(*answers))["exercises"]]
+
+    together = places(double, scale)
+    assert together[0] == together[1] and len(together[0]) == 1
+    apart = places(double.replace("2 *", "3 *"), scale)
+    assert apart[1] == together[0] and apart[0] != apart[1] and len(apart[0]) == 1
+
+
 def test_the_same_result_every_time(graded) -> None:
     notebook = answered("def double(x):\n    raise ValueError(object())", extra="print(object())")
     assert json.dumps(graded(notebook)) == json.dumps(graded(notebook))

@@ -612,6 +612,7 @@ HONEST = [
     Kind("its own source", answered(_body("import inspect; inspect.getsource(double)", "return 2 * x")), RIGHT),
     Kind("another default type", answered(extra="torch.set_default_dtype(torch.float64)"), RIGHT),
     Kind("float64 inside", answered(_body("return (x.double() * 2).float()")), RIGHT),
+    Kind("an answer that spoils the next one", answered(_body("globals()['scale'] = None", "return 2 * x")), RIGHT),
 ]
 
 ALL = [*HONEST, *LOOPS, *ENDINGS, *HOGS, *LEFTOVERS, *LIES, *THEFTS, *VANDALS]

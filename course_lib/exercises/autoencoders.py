@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.observing import manual_seed
 
 UNIT = "01_autoencoders"
 
@@ -205,7 +206,7 @@ def _observe_corrupt(fn: Callable[..., Any], case: Case) -> Values:
     global_after = torch.get_rng_state()
     images_after = images.clone()
     second = fn(before.clone(), noise, generator=generator)
-    torch.manual_seed(seed + 1)
+    manual_seed(seed + 1)
     again = fn(before.clone(), noise, generator=torch.Generator().manual_seed(seed))
     return {
         "corrupted": first,

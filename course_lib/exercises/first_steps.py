@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.observing import manual_seed
 
 UNIT = "00_first_steps"
 
@@ -329,7 +330,7 @@ def _observe_few_label_split(fn: Callable[..., Any], case: Case) -> Values:
     labels, per_class, seed = case.inputs["labels"], case.inputs["per_class"], case.inputs["seed"]
 
     def split(generator: torch.Generator, global_seed: int) -> Values:
-        torch.manual_seed(global_seed)
+        manual_seed(global_seed)
         pair = fn(labels, per_class, generator)
         if isinstance(pair, (tuple, list)) and len(pair) == 2:
             return {"labeled": pair[0], "rest": pair[1]}
@@ -341,7 +342,7 @@ def _observe_few_label_split(fn: Callable[..., Any], case: Case) -> Values:
     seen |= {"labeled_again": again["labeled"], "rest_again": again["rest"], "labeled_other_seed": other["labeled"]}
     counts = torch.zeros(len(labels), dtype=torch.int64)
     generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
+    manual_seed(seed)
     for _ in range(DRAWS if case.name in DRAWN_CASES else 0):
         pair = fn(labels, per_class, generator)
         labeled = pair[0] if isinstance(pair, (tuple, list)) and len(pair) == 2 else None

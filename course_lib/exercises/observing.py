@@ -234,15 +234,19 @@ class CapturedOutput:
 # --- random state ---------------------------------------------------------------------------------------------------
 
 
-def _seed_everything(seed: int) -> None:
-    """As `torch.manual_seed`, which keeps a stack trace a call for a GPU that was not used yet: a ms or so each."""
-    random.seed(seed)
-    np.random.seed(seed)
+def manual_seed(seed: int) -> None:
+    """As `torch.manual_seed`, which stores a stack trace a call for a GPU that was not used yet: a ms or so each."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(seed)
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    manual_seed(seed)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.observing import manual_seed
 
 UNIT = "04_pretext_tasks"
 
@@ -165,7 +166,7 @@ def _observe_flip(fn: Callable[..., Any], case: Case) -> Values:
     first = {key: value.clone() if isinstance(value, Tensor) else value for key, value in first.items()}
     global_after, images_after = torch.get_rng_state(), images.clone()
     second = _two(fn(before.clone(), generator=generator), "flipped", "labels")
-    torch.manual_seed(seed + 1)
+    manual_seed(seed + 1)
     again = _two(fn(before.clone(), generator=torch.Generator().manual_seed(seed)), "flipped", "labels")
     return {
         **first,
@@ -241,7 +242,7 @@ def _observe_mask(fn: Callable[..., Any], case: Case) -> Values:
     first = {key: value.clone() if isinstance(value, Tensor) else value for key, value in first.items()}
     global_after, images_after = torch.get_rng_state(), images.clone()
     second = _two(fn(before.clone(), patch_size, ratio, generator=generator), "masked", "mask")
-    torch.manual_seed(seed + 1)
+    manual_seed(seed + 1)
     again = _two(fn(before.clone(), patch_size, ratio, generator=torch.Generator().manual_seed(seed)), "masked", "mask")
     return {
         **first,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.observing import manual_seed
 
 UNIT = "02_variational_autoencoders"
 
@@ -67,7 +68,7 @@ def _observe_reparameterize(fn: Callable[..., Any], case: Case) -> Values:
     _backward(z)
     z = z.detach().clone() if isinstance(z, Tensor) else z
     next_call = fn(mu_before.clone(), logvar_before.clone(), generator=generator)
-    torch.manual_seed(seed + 1)
+    manual_seed(seed + 1)
     again = fn(mu_before.clone(), logvar_before.clone(), generator=torch.Generator().manual_seed(seed))
     return {
         "z": z,

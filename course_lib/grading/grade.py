@@ -393,10 +393,22 @@ class Look:
 
     def ask(self, place: Bench) -> transport.Frame | None:
         """What an answer does on the hidden cases, as it was said; None when nothing more is to be heard."""
+        return self._answer(place.request)
+
+    def same_again(self, place: Bench, first: transport.Frame) -> bool:
+        """Whether an answer, just asked, does the same a second time on the cases that are looked at twice."""
+        second = self._answer(place.second_request)
+        try:
+            before, now = _spoken(first)["observations"], None if second is None else _spoken(second)["observations"]
+        except (transport.TransportError, KeyError):
+            return False
+        return transport.pack([before[number] for number in place.twice]) == transport.pack(now)
+
+    def _answer(self, request: Sequence[bytes]) -> transport.Frame | None:
         if self._fault is not None:
             return None
         try:
-            transport.send_packed(self._channel, place.request, deadline=self._deadline)
+            transport.send_packed(self._channel, request, deadline=self._deadline)
             return self._heard()
         except transport.TransportError as fault:
             self._fault = fault
@@ -468,11 +480,16 @@ def _same_each_time(text: Any) -> str:
 
 @dataclass(frozen=True)
 class Bench:
-    """An exercise as it is judged here: its hidden cases, and what the judge's own functions give on them."""
+    """An exercise as it is judged here: its hidden cases, and what the judge's own functions give on them.
+
+    Attributes:
+        twice: the numbers of the cases on which an answer that is right is looked at a second time.
+    """
 
     exercise: Exercise
     judge: Judge
     cases: tuple[Case, ...]
+    twice: tuple[int, ...]
     known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
 
     @functools.cached_property
@@ -480,6 +497,11 @@ class Bench:
         """What a student's process is asked, ready to be sent; it is the same for everyone."""
         given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
         return transport.pack({"exercise": self.exercise.name, "cases": given})
+
+    @functools.cached_property
+    def second_request(self) -> list[bytes]:
+        """The cases of the request before that are to be observed once more."""
+        return transport.pack({"again": list(self.twice)})
 
     def learn(self) -> None:
         """Runs the reference and the known mistakes now, which a class needs sooner or later."""
@@ -507,8 +529,11 @@ class Bench:
 @functools.cache
 def bench(name: str, secret: bytes) -> Bench:
     """The exercise with its hidden cases, the same for the whole class."""
-    exercise = registry.exercise_named(name)
-    return Bench(exercise, registry.judge_of(exercise), tuple(exercise.cases(results.seed_for(secret, name))))
+    exercise, seed = registry.exercise_named(name), results.seed_for(secret, name)
+    cases = tuple(exercise.cases(seed))
+    # An answer that is not the same each time would have had to be right on all of them once already.
+    twice = tuple(range(seed % 2, len(cases), 2)) or (0,)
+    return Bench(exercise, registry.judge_of(exercise), cases, twice)
 
 
 def observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Observation]:
@@ -641,6 +666,9 @@ def _finished(record: dict[str, Any], exercises: list[dict[str, Any]], verdict: 
     }
 
 
+_Seen = tuple[transport.Frame, dict[str, Any]]  # what a process said of an exercise, and the record of that
+
+
 class _Grading:
     """Runs a submission as often as it takes: a cell or an exercise that ends the process costs itself alone."""
 
@@ -654,10 +682,11 @@ class _Grading:
     def run(self, benches: Sequence[Bench]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         session: Session | None = None
         found: dict[str, dict[str, Any]] = {}
+        seen: dict[str, _Seen] = {}
         try:
             session = self._start()
             if session is not None and len(benches) > 1:
-                found = self._together(session, benches)
+                found, seen = self._together(session, benches)
             for place in benches:
                 if place.exercise.name in found:
                     continue
@@ -665,7 +694,7 @@ class _Grading:
                     if session is not None:
                         session.close()
                     session = self._start()
-                found[place.exercise.name] = self._alone(session, place)
+                found[place.exercise.name] = self._alone(session, place, seen.get(place.exercise.name))
         finally:
             if session is not None:
                 session.close()
@@ -694,51 +723,49 @@ class _Grading:
                 self.cells[culprit] = {"printed": "", "error": error}
         return None
 
-    def _together(self, session: Session, benches: Sequence[Bench]) -> dict[str, dict[str, Any]]:
-        """The exercises that are right, or not begun, when one process observes them all; a fork each costs more.
+    def _together(
+        self, session: Session, benches: Sequence[Bench]
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, _Seen]]:
+        """What is right, or not begun, when one process observes all exercises; and what was seen of the others.
 
-        Whatever else comes of it counts for nothing and is looked at again in a process of its own: another answer may
-        have disturbed it. That other answer cannot have made it right: only values that match do, and a cell that the
-        student added could have put them there as well.
+        The others are looked at again in processes of their own, for an answer before may have disturbed them. It
+        cannot have made one right: only values that match do, and a cell that the student added could put them there.
         """
         limits = self.zygote.options.limits
         look = Look(session, wall_seconds=min(limits.exercise_seconds, limits.wall_seconds))
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
+        others: dict[str, _Seen] = {}
         for place in benches:
-            first = look.ask(place)
-            if first is None:
+            name, frame = place.exercise.name, look.ask(place)
+            if frame is None:
                 break
-            record = self._judged(place, [first])
-            if record["verdict"] == "right":
-                second = look.ask(place)
-                if second is None:
-                    break
-                if second != first:
-                    continue
-            if record["verdict"] in ("right", "not_attempted"):
-                found[place.exercise.name] = record
+            record = self._judged(place, [frame])
+            if record["verdict"] == "not_attempted" or (record["verdict"] == "right" and look.same_again(place, frame)):
+                found[name] = record
+            elif record["verdict"] != "right":
+                others[name] = frame, record
         if look.end() is not None:
-            session.alive = False
-            return {}
-        return found
+            session.alive = False  # who ended it is for each one's own process to show
+            return {}, {}
+        return found, others
 
-    def _alone(self, session: Session | None, place: Bench) -> dict[str, Any]:
-        """An exercise in a process of its own, looked at twice."""
+    def _alone(self, session: Session | None, place: Bench, seen: _Seen | None) -> dict[str, Any]:
+        """An exercise in a process of its own; looked at twice, together with what was seen of it before."""
         if session is None:
             assert self.given_up is not None
             return _blank(place, self.given_up.verdict, self.given_up.message)
         look = Look(session)
-        first = second = look.ask(place)
-        record = None if first is None else self._judged(place, [first])
-        if record is not None and record["score"] > 0:  # or else there is nothing left to lose
-            second = look.ask(place)
+        frames = [look.ask(place)]
+        if frames[0] is None or seen is None or frames[0] != seen[0]:
+            frames.append(look.ask(place))
         ended = look.end()
         if ended is not None:
             session.alive = False  # what it left behind must not disturb the next exercise
             return _blank(place, ended.verdict, ended.message)
-        if record is None or first is None or second is None:
+        heard = [frame for frame in frames if frame is not None]
+        if len(heard) < len(frames):
             return _blank(place, "crashed", Message("grading.crashed"))
-        return record if second == first else self._judged(place, [first, second])
+        return seen[1] if seen is not None and len(heard) == 1 else self._judged(place, heard)
 
     def _judged(self, place: Bench, frames: Sequence[transport.Frame]) -> dict[str, Any]:
         """The record of an exercise from what its process said, look for look."""

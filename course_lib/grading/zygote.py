@@ -25,11 +25,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from course_lib.grading import sandbox as sandboxing
 from course_lib.grading.sandbox import Limits, Sandbox
+
+if TYPE_CHECKING:
+    from course_lib.exercises.observing import Observation
 
 
 def main(settings: dict[str, Any], control: int) -> None:
@@ -357,21 +360,24 @@ def _observer(channel: socket.socket) -> None:
     from course_lib.grading import transport
 
     myself = os.getpid()
+    asked: dict[str, Any] = {}
     while True:
         try:
             request = transport.receive(channel)
         except transport.Closed:
             return
+        if "again" in request:
+            request = {**asked, "cases": [asked["cases"][number] for number in request["again"]]}
+        else:
+            asked = request
         reply = _observe(request)
         if os.getpid() != myself:  # a fork that the answer made and left behind
             return
-        transport.send(channel, reply)
+        transport.send_packed(channel, reply)
 
 
-def _observe(request: dict[str, Any]) -> dict[str, Any]:
-    """One look at an answer on the cases of the judge: raw values."""
-    import dataclasses
-
+def _observe(request: dict[str, Any]) -> list[bytes]:
+    """One look at an answer on the cases of the judge: raw values, packed."""
     from course_lib.exercises import exercise_named
     from course_lib.exercises.contract import Case
     from course_lib.exercises.observing import observe_all
@@ -381,21 +387,39 @@ def _observe(request: dict[str, Any]) -> dict[str, Any]:
     cases = [Case(given["name"], given["inputs"]) for given in request["cases"]]
     names = _shell().user_ns
     if request["exercise"] not in names:
-        return {"defined": False}
+        return transport.pack({"defined": False})
     fn = names[request["exercise"]]
     if not callable(fn):
-        return {"defined": True, "callable": False, "given": type(fn).__name__}
-    seen = observe_all(exercise, fn, cases)
-    room = [transport.CAPS.tensor_bytes, transport.CAPS.json_bytes // 2]
-    reply = [
+        return transport.pack({"defined": True, "callable": False, "given": type(fn).__name__})
+    return _packed(observe_all(exercise, fn, cases))
+
+
+def _packed(seen: Sequence[Observation]) -> list[bytes]:
+    """Observations as they can be sent: at once, or, if that cannot be, without what is too large or no data."""
+    from course_lib.grading import transport
+
+    caps = transport.CAPS
+    with contextlib.suppress(Exception):  # nested too deep, or of a kind that is not data
+        chunks = transport.pack(_reply(seen, [one.values for one in seen]))
+        _, body, *blobs = chunks
+        if len(body) <= caps.json_bytes and len(blobs) <= caps.tensors and sum(map(len, blobs)) <= caps.tensor_bytes:
+            return chunks
+    room = [caps.tensor_bytes, caps.json_bytes // 2]
+    return transport.pack(_reply(seen, [_sendable(one.values, room) for one in seen]))
+
+
+def _reply(seen: Sequence[Observation], values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    import dataclasses
+
+    said = [
         {
-            "values": _sendable(o.values, room),
-            "error": _clipped(dataclasses.asdict(o.error)) if o.error else None,
-            "printed": o.printed,
+            "values": kept,
+            "error": _clipped(dataclasses.asdict(one.error)) if one.error else None,
+            "printed": one.printed,
         }
-        for o in seen
+        for one, kept in zip(seen, values)
     ]
-    return {"defined": True, "callable": True, "observations": reply}
+    return {"defined": True, "callable": True, "observations": said}
 
 
 def _clipped(error: dict[str, Any]) -> dict[str, Any]:

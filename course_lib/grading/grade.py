@@ -373,13 +373,12 @@ class Look:
     """A process forked from a session that observes answers, one after another, until it ends or is let go.
 
     Args:
-        cpu_seconds: what it may compute; as a limit of the session's, if not given.
-        wall_seconds: and how long it may take on the clock.
+        wall_seconds: how long it may take on the clock; as all else it may use, a limit of the session's if not given.
     """
 
-    def __init__(self, session: Session, cpu_seconds: int | None = None, wall_seconds: float | None = None) -> None:
+    def __init__(self, session: Session, wall_seconds: float | None = None) -> None:
         self._session = session
-        self._cpu = session.limits.exercise_seconds if cpu_seconds is None else cpu_seconds
+        self._cpu = session.limits.exercise_seconds
         self._wall = session.limits.wall_seconds if wall_seconds is None else wall_seconds
         self._deadline = time.monotonic() + self._wall + 10  # its keeper ends it earlier, unless that is stopped too
         self._fault: transport.TransportError | None = None

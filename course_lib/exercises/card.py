@@ -38,7 +38,7 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
     parts = [
         f'<section class="course-card" data-state="{result.state}" data-exercise="{exercise.name}" role="status" '
         f'lang="{html_language()}" aria-label="{label}" style="{STYLE};border-left:8px solid {EDGES[result.state]}">',
-        '<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap">'
+        '<div style="display:flex;justify-content:space-between;gap:0 1em;flex-wrap:wrap">'
         f"<strong>{html.escape(word)}</strong><span>{html.escape(title)}</span><span>{points}</span></div>",
         f'<p style="margin:.5em 0">{marked_up(message.render())}</p>',
     ]

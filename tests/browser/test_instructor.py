@@ -1,0 +1,63 @@
+"""An instructor in a browser: formgrader, in the JupyterLab of the project's folder, on a class that is graded."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_lab import faintest
+
+from course_lib import release, workspace
+from course_lib.exercises import judge_of
+from course_lib.exercises.first_steps import accuracy
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+UNIT = "00_first_steps"
+IN_PERCENT = "def accuracy(logits, labels):\n    return 100 * (logits.argmax(dim=1) == labels).float().mean().item()\n"
+
+
+def hand_in(submitted: Path) -> None:
+    """Three students: one answers all, one the same but for a known mistake, one nothing."""
+    blank = json.loads((ROOT / "notebooks" / UNIT / f"{UNIT}.ipynb").read_text(encoding="utf-8"))
+    (solved,) = release.solution_notebooks(UNIT, root=ROOT).values()
+    answers = {cell.id: cell.source for cell in solved.cells if release.kind_of(cell) == "answer"}
+    for student, given in {"ada": answers, "ben": {**answers, "accuracy": IN_PERCENT}, "cy": {}}.items():
+        notebook = copy.deepcopy(blank)
+        for cell in notebook["cells"]:
+            cell["source"] = given.get(cell["id"], cell["source"])
+        path = submitted / student / UNIT / f"{UNIT}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def formgrader(course, serve) -> Any:
+    """A class that `course grade` has graded, nbgrader's feedback pages, and `jupyter lab` in the project's folder."""
+    shutil.copy(ROOT / "nbgrader_config.py", course.root)
+    hand_in(course.root / "class/submitted")
+    course.run("grade", "class/submitted", "--unit", UNIT)
+    course.nbgrader("generate_feedback", UNIT)
+    port = workspace.free_port(9400)
+    return serve("jupyterlab", "--no-browser", f"--port={port}", "--allow-root")
+
+
+def test_formgrader_lists_a_graded_class_and_opens_a_submission_and_its_feedback(formgrader, page, screenshots):
+    page.goto(f"{formgrader.address}/lab?reset&token={formgrader.token}")
+    page.locator(".lm-MenuBar-itemLabel:text-is('Nbgrader')").click()
+    page.locator(".lm-Menu-itemLabel:text-is('Formgrader')").click()
+    frame = page.frame_locator("iframe[src*='formgrader']")
+    row = frame.get_by_role("row").filter(has_text=UNIT)
+    assert "3" in row.inner_text().split()
+    page.screenshot(path=screenshots / "formgrader_assignments.png")
+    row.get_by_role("link", name="3").click()
+    students = frame.get_by_role("row").filter(has_text="ben")
+    students.wait_for()
+    scores = {name: frame.get_by_role("row").filter(has_text=name).inner_text() for name in ("ada", "ben", "cy")}
+    page.screenshot(path=screenshots / "formgrader_submissions.png")
+    print(scores)

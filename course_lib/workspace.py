@@ -495,8 +495,6 @@ def lab_command(work: Path, *, port: int, browser: bool) -> list[str]:
     command = [
         sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={work}", f"--LabApp.default_url=/lab/tree/{first_notebook(work)}", "--log-level=WARN",
-        # No question about Jupyter's news lies over the first notebook, and nothing is fetched from the network.
-        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
     if not browser:
         command.append("--no-browser")
@@ -521,6 +519,9 @@ def run_lab(work: Path, *, port: int, browser: bool, say: Any = print) -> int:
         say(f"    ssh -L {port}:localhost:{port} this-machine")
     say("Stop it with Ctrl-C. Your notebooks are saved in " + str(work))
     variables = {**os.environ, "JUPYTER_TOKEN": token, "COURSE_WORK": str(work)}
+    # A learner's JupyterLab asks about no news and has none of nbgrader's menus, which are for who teaches.
+    own = [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    variables["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, own))
     process = subprocess.Popen(lab_command(work, port=port, browser=browser), cwd=work, env=variables)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # or JupyterLab would be left running alone
     while True:

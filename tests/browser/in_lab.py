@@ -12,7 +12,7 @@ from PIL import Image
 
 KERNEL_WAIT = 120_000  # milliseconds; a kernel that imports torch on a busy machine takes its time
 _NOTHING_WAITS = "() => ![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"
-_HAS_RUN = "([prompt, before]) => ![before, '[*]:'].includes(prompt.innerText.trim())"
+_HAS_RUN = "([prompt, before]) => ![before, '[*]:'].includes(prompt.textContent.trim())"
 
 # Each visible text of an element with the contrast of its color to what lies behind it, as WCAG 2 computes it.
 _CONTRASTS = """
@@ -98,9 +98,10 @@ class Notebook:
 
     def run_all(self) -> None:
         """Run, Run All Cells; waits for the end."""
+        first = self.panel.locator(".jp-CodeCell .jp-InputPrompt").first.element_handle()
+        before = first.text_content().strip()
         self.menu("Run", "Run All Cells")
-        waiting = self.panel.locator(".jp-InputPrompt:text-is('[*]:')")
-        waiting.first.wait_for(state="attached")
+        self.page.wait_for_function(_HAS_RUN, arg=[first, before], timeout=KERNEL_WAIT)
         self.page.wait_for_function(_NOTHING_WAITS, timeout=KERNEL_WAIT)
         self.idle()
 
@@ -109,7 +110,7 @@ class Notebook:
         for cell_id in cell_ids:
             self._edit(cell_id)
             prompt = self.cell(cell_id).locator(".jp-InputPrompt").element_handle()
-            before = prompt.inner_text().strip()
+            before = prompt.text_content().strip()
             self.page.keyboard.press("Shift+Enter")
             self.page.wait_for_function(_HAS_RUN, arg=[prompt, before], timeout=KERNEL_WAIT)
 

@@ -53,11 +53,27 @@ def test_formgrader_lists_a_graded_class_and_opens_a_submission_and_its_feedback
     page.locator(".lm-Menu-itemLabel:text-is('Formgrader')").click()
     frame = page.frame_locator("iframe[src*='formgrader']")
     row = frame.get_by_role("row").filter(has_text=UNIT)
-    assert "3" in row.inner_text().split()
+    row.scroll_into_view_if_needed()
     page.screenshot(path=screenshots / "formgrader_assignments.png")
-    row.get_by_role("link", name="3").click()
-    students = frame.get_by_role("row").filter(has_text="ben")
-    students.wait_for()
-    scores = {name: frame.get_by_role("row").filter(has_text=name).inner_text() for name in ("ada", "ben", "cy")}
+    row.get_by_role("link", name="3", exact=True).click()  # as many were handed in
+    for student, points in {"ada": "15 / 18", "ben": "13 / 18", "cy": "0 / 18"}.items():
+        line = frame.get_by_role("row").filter(has_text=student)
+        line.get_by_text("graded", exact=True).wait_for()
+        assert points in line.inner_text()
     page.screenshot(path=screenshots / "formgrader_submissions.png")
-    print(scores)
+
+    frame.get_by_role("row").filter(has_text="ben").get_by_role("link").first.click()
+    frame.get_by_role("link", name=UNIT, exact=True).last.click()
+    mistake = next(each for each in judge_of(accuracy).mistakes if each.name == "percent")
+    card = frame.locator(".course-card[data-exercise='accuracy']")
+    assert mistake.text in card.inner_text()
+    card.scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / "formgrader_submission.png")
+
+    page.goto((formgrader.course.root / "class/feedback/ben" / UNIT / f"{UNIT}.html").as_uri())
+    card = page.locator(".course-card[data-exercise='accuracy']")
+    assert mistake.text in card.inner_text() and card.get_attribute("data-state") == "wrong"
+    contrast, text = faintest(card)
+    assert contrast >= 4.5, f"{text!r} has a contrast of {contrast:.2f}"
+    card.scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / "feedback_page.png")

@@ -99,15 +99,23 @@ class Server:
             time.sleep(0.1)
         self.seconds = time.monotonic() - began
 
-    def stop(self) -> None:
-        """Ctrl-C, as in a terminal: everything that the command started has it too."""
+    def stop(self, *, by: signal.Signals = signal.SIGINT) -> None:
+        """Ctrl-C, which all that the command started have too; or SIGTERM, which the command has alone."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGINT)
+            (os.killpg if by == signal.SIGINT else os.kill)(self.process.pid, by)
             try:
                 self.process.wait(30)
+                assert not self._is_left(), f"after {by.name} to the command, its server goes on"
             finally:
-                with contextlib.suppress(ProcessLookupError):
+                if self._is_left():
                     os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _is_left(self) -> bool:
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     @property
     def said(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ class Notebook:
         name = path.rpartition("/")[2]
         page.locator(f".lm-DockPanel-tabBar .lm-mod-current .lm-TabBar-tabLabel:text-is('{name}')").wait_for()
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-        self.panel.locator(".jp-Cell").first.wait_for()
+        # At first there is an empty cell and no kernel yet.
+        self.panel.locator(".jp-Cell").nth(len(self.saved()["cells"]) - 1).wait_for(state="attached")
+        page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=KERNEL_WAIT)
         self.idle()
 
     def saved(self) -> dict[str, Any]:

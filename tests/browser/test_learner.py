@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 
 import pytest
 from in_lab import Notebook, faintest, pixels
@@ -35,6 +36,9 @@ def test_lab_opens_the_first_unit_and_unit_01_runs_to_its_first_open_exercise(la
     files.get_by_text("01_autoencoders.ipynb", exact=True).dblclick()
     notebook = Notebook(page, lab, UNIT, go=False)
     page.screenshot(path=screenshots / "unit_01_opened.png")
+    # Nothing lies over the notebook, and what is for who teaches is not there.
+    assert page.locator(".Toastify__toast").count() == 0
+    assert "Nbgrader" not in page.locator("#jp-menu-panel").inner_text()
     notebook.run_all()
     notebook.save()
     assert notebook.card("Autoencoder").get_attribute("data-state") == "not_attempted"
@@ -119,7 +123,7 @@ def test_work_outlives_a_restart_of_lab_and_an_update_of_the_unit(lab, page, scr
     newer = json.loads(released.read_text(encoding="utf-8"))
     newer["metadata"]["course"]["release"] = "fedcba9876543210"
     newer["cells"][0]["source"] = ["# Autoencoders, second edition"]
-    lab.stop()
+    lab.stop(by=signal.SIGTERM)
     released.write_text(json.dumps(newer), encoding="utf-8")
     lab.start()
     assert "There is a newer version of" in lab.said and "corrupt" in lab.said

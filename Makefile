@@ -7,7 +7,7 @@ READY  := $(VENV)/.course-ready
 COURSE := $(BIN)/course
 PYTHON ?=
 
-.PHONY: help demo lab test release grade results site set-up
+.PHONY: help demo lab test test-browser release grade results site set-up
 .DEFAULT_GOAL := help
 
 # A student's copy of the course has neither sources nor tests.
@@ -16,25 +16,32 @@ ifeq ($(wildcard solutions),)
 help:
 	@echo "make lab      copies the notebooks into work/ and opens JupyterLab"
 
-demo test release grade results site:
+demo test test-browser release grade results site:
 	@echo "make $@ needs the course's sources, which a student's copy does not hold. Start with: make lab" >&2; exit 1
 
 else
 
 help:
-	@echo "make lab      start here: copies the notebooks into work/ and opens JupyterLab"
-	@echo "make demo     plays a small class from release to grades, without a browser"
-	@echo "make test     runs the whole test suite"
-	@echo "make release  builds notebooks/ from solutions/"
-	@echo "make grade    grades class/submitted/ in a sandbox and fills the gradebook"
-	@echo "make results  runs the experiments that every quoted number comes from (minutes to hours)"
-	@echo "make site     builds the course as web pages in site/ (executes notebooks that changed)"
+	@echo "make lab           start here: copies the notebooks into work/ and opens JupyterLab"
+	@echo "make demo          plays a small class from release to grades, without a browser"
+	@echo "make test          runs the whole test suite"
+	@echo "make test-browser  looks at JupyterLab, widgets and formgrader in a real Chromium (minutes)"
+	@echo "make release       builds notebooks/ from solutions/"
+	@echo "make grade         grades class/submitted/ in a sandbox and fills the gradebook"
+	@echo "make results       runs the experiments that every quoted number comes from (minutes to hours)"
+	@echo "make site          builds the course as web pages in site/ (executes notebooks that changed)"
 
 demo: set-up
 	@$(COURSE) demo
 
 test: set-up
 	@$(BIN)/python -m pytest -q $(TESTS)
+
+# Needs Chromium or Chrome on this machine; Playwright drives it.
+test-browser: set-up
+	@$(BIN)/python -c "import playwright" 2>/dev/null || \
+		$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation -e ".[browser]"
+	@$(BIN)/python -m pytest -q -m browser tests/browser
 
 release: set-up
 	@$(COURSE) release

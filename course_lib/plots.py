@@ -296,6 +296,19 @@ def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def ink_on(mesh: Any, value: float) -> str:
+    """Black or white, whichever is easier to read on the color that an image (`imshow`) gives to a value.
+
+    >>> from matplotlib.figure import Figure
+    >>> mesh = Figure().subplots().imshow([[0.0, 1.0]], cmap="Blues")
+    >>> ink_on(mesh, 0.0), ink_on(mesh, 0.6), ink_on(mesh, 1.0)
+    ('black', 'black', 'white')
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mesh.cmap(mesh.norm(value))[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]  # as WCAG 2 defines it
+    return "black" if luminance > 0.179 else "white"
+
+
 def draw_picture(ax: Axes, picture: NDArray[np.float64], **options: Any) -> Any:
     ax.set_xticks([])
     ax.set_yticks([])
@@ -1051,11 +1064,11 @@ def share_table(
     figure = new_figure(0.62 * columns + 0.09 * longest + 0.8, 0.36 * rows + 0.07 * deepest + 0.8 + 0.35 * bool(title))
     ax = figure.subplots()
     blues = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.0, 0.95, 256)))
-    ax.imshow(np.clip(table, 0, 1), cmap=blues, vmin=0.0, vmax=1.0, aspect="auto")
+    mesh = ax.imshow(np.clip(table, 0, 1), cmap=blues, vmin=0.0, vmax=1.0, aspect="auto")
     for row in range(rows):
         for column in range(columns):
             value = table[row, column]
-            color = "white" if value > 0.55 else "black"
+            color = ink_on(mesh, value)
             ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=9)
     ax.set_xticks(range(columns), column_names, rotation=30, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(rows), row_names)
@@ -1105,7 +1118,7 @@ def confusion_matrix(
     for row in range(k):
         for column in range(k):
             if counts[row, column]:
-                color = "white" if shares[row, column] > 0.55 else "black"
+                color = ink_on(mesh, shares[row, column])
                 weight = "bold" if row == column else "normal"
                 text = f"{counts[row, column]:g}"
                 ax.text(column, row, text, ha="center", va="center", color=color, fontsize=9, weight=weight)

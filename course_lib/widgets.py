@@ -18,6 +18,9 @@ from matplotlib.patches import Rectangle
 from course_lib import plots
 from course_lib.plots import Figure, alt_text, mime_bundle, png
 
+# Labels in a column of their own; in a narrow window the sliders give way.
+WIDE: dict[str, Any] = {"style": {"description_width": "12em"}, "layout": {"width": "32em", "max_width": "100%"}}
+
 
 class View:
     """Controls and the figure that they redraw. Shown as the last line of a notebook cell.
@@ -92,8 +95,7 @@ def _slider(name: str, low: float, high: float, value: float, *, step: float | N
         description=name,
         readout_format=".3g" if high - low < 0.1 else ".2f",
         continuous_update=False,  # one drawing when the slider is let go, not a queue of them on the way
-        style={"description_width": "12em"},
-        layout={"width": "32em"},
+        **WIDE,
     )
 
 
@@ -241,10 +243,10 @@ def _threshold_view(
     left, right = figure.subplots(1, 2, width_ratios=[2.0, 1.0])
     plots.draw_histogram(left, scores, positive, threshold, names, x_label)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    right.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.25)
+    mesh = right.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.25)
     for row in range(2):
         for column in range(2):
-            color = "white" if shares[row, column] > 0.7 else "black"
+            color = plots.ink_on(mesh, shares[row, column])
             right.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=color, fontsize=14)
     right.set_xticks([0, 1], [f"called\n{name}" for name in names])
     right.set_yticks([0, 1], names)
@@ -318,8 +320,7 @@ def reconstruction_explorer(
             max=len(batch) - 1,
             description="image",
             continuous_update=False,
-            style={"description_width": "12em"},
-            layout={"width": "32em"},
+            **WIDE,
         ),
         "level": _slider(level_name, low, high, low + (high - low) / 3 if start is None else float(start)),
     }
@@ -401,11 +402,11 @@ def turn_explorer(
         max=len(batch) - 1,
         description="image",
         continuous_update=False,
-        style={"description_width": "12em"},
-        layout={"width": "32em"},
+        **WIDE,
     )
-    angle = _slider("degrees, counterclockwise", 0.0, 360.0, start, step=5.0)
-    return View(draw, {"image": image, "angle": angle}, hint="Turn the image. When does the network change its mind?")
+    angle = _slider("degrees", 0.0, 360.0, start, step=5.0)
+    hint = "Turn the image, counterclockwise. When does the network change its mind?"
+    return View(draw, {"image": image, "angle": angle}, hint=hint)
 
 
 @plots.styled
@@ -482,11 +483,7 @@ def freeze_picker(
     def draw(labels: int, rate: float, depth: int) -> Figure:
         return _freezing_view(figures, parts, rates, depths, (labels, rate, depth), chance, title)
 
-    options: dict[str, Any] = {
-        "continuous_update": False,
-        "style": {"description_width": "12em"},
-        "layout": {"width": "32em"},
-    }
+    options: dict[str, Any] = {"continuous_update": False, **WIDE}
     controls = {
         "labels": ipywidgets.SelectionSlider(options=budgets, value=first[0], description="labels a class", **options),
         "rate": ipywidgets.SelectionSlider(
@@ -528,13 +525,12 @@ def _freezing_view(
     left.set_title(f"trained: {share}", fontsize=11, loc="center")
     table = np.array([[figures[labels, r, d].mean() for d in depths] for r in rates])
     low = min(float(v.mean()) for v in figures.values()) if chance is None else chance
-    right.imshow(table, cmap="Blues", vmin=low, vmax=1.25, aspect="auto", origin="lower")
+    mesh = right.imshow(table, cmap="Blues", vmin=low, vmax=1.25, aspect="auto", origin="lower")
     for i, r in enumerate(rates):
         for j, d in enumerate(depths):
-            dark = (table[i, j] - low) / (1.25 - low) > 0.6
             here = (r, d) == (rate, depth)
             right.text(
-                j, i, f"{100 * table[i, j]:.0f} %", ha="center", va="center", color="white" if dark else "black",
+                j, i, f"{100 * table[i, j]:.0f} %", ha="center", va="center", color=plots.ink_on(mesh, table[i, j]),
                 fontweight="bold" if here else "normal",
             )  # fmt: skip
             if here:
@@ -610,12 +606,11 @@ def strength_explorer(
         own = strengths[method]
         return _strength_view(tables[method], own, nearest(own, chosen), beside, method, strength, title)
 
-    wide: Any = {"style": {"description_width": "12em"}, "layout": {"width": "32em"}}
     controls = {
-        "method": ipywidgets.Dropdown(options=list(curves), description="method", **wide),
+        "method": ipywidgets.Dropdown(options=list(curves), description="method", **WIDE),
         "chosen": ipywidgets.SelectionSlider(
             options=[(f"{x:g}", x) for x in every], value=first, description=strength, continuous_update=False,
-            **wide,
+            **WIDE,
         ),
     }  # fmt: skip
     return View(draw, controls, hint=f"Choose a method and its {strength}: what is kept, and what is learned?")

@@ -519,7 +519,11 @@ def run_lab(work: Path, *, port: int, browser: bool, say: Any = print) -> int:
         say(f"    ssh -L {port}:localhost:{port} this-machine")
     say("Stop it with Ctrl-C. Your notebooks are saved in " + str(work))
     variables = {**os.environ, "JUPYTER_TOKEN": token, "COURSE_WORK": str(work)}
+    # A learner's JupyterLab asks about no news and has none of nbgrader's menus, which are for who teaches.
+    own = [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    variables["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, own))
     process = subprocess.Popen(lab_command(work, port=port, browser=browser), cwd=work, env=variables)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # or JupyterLab would be left running alone
     while True:
         try:
             return process.wait()

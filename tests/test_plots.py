@@ -515,6 +515,20 @@ def test_confusion_matrix_writes_counts_and_shades_shares():
     assert "82 % of 11 images" in plots.alt_text(figure) and "cup taken for key, 2 times" in plots.alt_text(figure)
 
 
+@pytest.mark.parametrize("right", range(0, 101, 5))
+def test_numbers_can_be_read_on_every_shade(right):
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(color)]
+        return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+    ax = plots.confusion_matrix([[right, 100 - right], [0, 1]], ["cup", "key"]).axes[0]
+    shades = ax.images[0].to_rgba(ax.images[0].get_array())
+    for text in ax.texts:
+        column, row = text.get_position()
+        dark, light = sorted(luminance(color) for color in (text.get_color(), shades[row, column][:3]))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
 def test_histogram_shows_the_threshold_and_what_it_cuts():
     figure = plots.histogram_of_scores([0.1, 0.2, 0.3, 0.9], [False, False, True, True], threshold=0.25)
     assert line(figure.axes[0], "threshold 0.25").get_xdata()[0] == 0.25

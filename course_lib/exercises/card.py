@@ -38,8 +38,7 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
     parts = [
         f'<section class="course-card" data-state="{result.state}" data-exercise="{exercise.name}" role="status" '
         f'lang="{html_language()}" aria-label="{label}" style="{STYLE};border-left:8px solid {EDGES[result.state]}">',
-        '<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap">'
-        f"<strong>{html.escape(word)}</strong><span>{html.escape(title)}</span><span>{points}</span></div>",
+        heading(word, title, points),
         f'<p style="margin:.5em 0">{marked_up(message.render())}</p>',
     ]
     if result.state in ("wrong", "error") and result.criteria:
@@ -51,8 +50,18 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
     if result.state == "right" or standing.tries >= TRIES_BEFORE_SOLUTION:
         answer = solution(exercise)
         if answer:
-            parts.append(_fold(say("card.solution"), f"<pre><code>{html.escape(answer)}</code></pre>"))
+            parts.append(_fold(say("card.solution"), _code(answer)))
     return "".join([*parts, "</section>"])
+
+
+def heading(word: str, title: str, points: str) -> str:
+    """The card's first line. A long title folds in its own column before anything else moves to a line below."""
+    return (
+        '<div style="display:flex;gap:0 1em;flex-wrap:wrap">'
+        f'<strong style="white-space:nowrap">{html.escape(word)}</strong>'
+        f'<span style="flex:1 1 14em">{html.escape(title)}</span>'
+        f'<span style="white-space:nowrap">{html.escape(points)}</span></div>'
+    )
 
 
 def points_of(score: float, points: float) -> str:
@@ -88,14 +97,22 @@ def hint_list(exercise: Exercise) -> str:
     inner = ""
     for number, part in reversed(list(enumerate(("concept", "api", "skeleton"), start=1))):
         text = said_by(exercise, f"hint.{part}")
-        shown = f"<pre><code>{html.escape(text)}</code></pre>" if part == "skeleton" else f"<p>{marked_up(text)}</p>"
+        shown = _code(text) if part == "skeleton" else f"<p>{marked_up(text)}</p>"
         inner = _fold(say("card.hint", number=number, name=say(f"card.hint_{part}")), shown + inner)
     return inner
 
 
 def _fold(summary: str, body: str) -> str:
     style = "margin:.3em 0 .3em .2em;overflow-x:auto"
-    return f'<details style="{style}"><summary style="cursor:pointer">{html.escape(summary)}</summary>{body}</details>'
+    # A list item has the triangle that says that it opens; the pages of nbgrader would take it away.
+    summary = f'<summary style="cursor:pointer;display:list-item">{html.escape(summary)}</summary>'
+    return f'<details style="{style}">{summary}{body}</details>'
+
+
+def _code(text: str) -> str:
+    """Code that scrolls sideways; JupyterLab would break its lines within words."""
+    style = "white-space:pre;overflow-x:auto"
+    return f'<pre style="{style}"><code style="{style}">{html.escape(text)}</code></pre>'
 
 
 def marked_up(text: str) -> str:

@@ -304,8 +304,7 @@ def card(exercise: Exercise, entry: Entry, *, source: str = "") -> str:
     parts = [
         f'<section class="course-card" data-state="{verdict}" data-exercise="{exercise.name}" aria-label="{label}" '
         f'lang="{notebook_card.html_language()}" style="{notebook_card.STYLE};border-left:8px solid {EDGES[verdict]}">',
-        '<div style="display:flex;justify-content:space-between;gap:1em;flex-wrap:wrap">'
-        f"<strong>{html.escape(word)}</strong><span>{html.escape(title)}</span><span>{points}</span></div>",
+        notebook_card.heading(word, title, points),
         f'<p style="margin:.5em 0">{notebook_card.marked_up(public_message(exercise, entry, source=source))}</p>',
         notebook_card.criteria_list(criteria_of(exercise, entry)),
     ]

@@ -495,8 +495,6 @@ def lab_command(work: Path, *, port: int, browser: bool) -> list[str]:
     command = [
         sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={work}", f"--LabApp.default_url=/lab/tree/{first_notebook(work)}", "--log-level=WARN",
-        # nbgrader's page for graders looks for a course here, and tells every learner that it finds none.
-        "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': False}",
     ]  # fmt: skip
     if not browser:
         command.append("--no-browser")

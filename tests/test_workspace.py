@@ -247,8 +247,6 @@ def test_lab_opens_the_first_unit_and_keeps_its_token_out_of_the_command_line(ro
     assert f"--LabApp.default_url=/lab/tree/{UNIT}/{NAME}" in command
     assert "--no-browser" in command and "--port=9123" in command
     assert not any("token" in part for part in command)
-    # It would warn every learner, in two lines, that there is no nbgrader_config.py in work/.
-    assert "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': False}" in command
 
 
 def test_the_overview_has_a_row_an_exercise(root, monkeypatch):

@@ -86,6 +86,14 @@ def test_every_command_that_is_promised_exists(name):
     assert len(commands) > 3 or name in ("docs/index.md", "results/README.md")
 
 
+def test_the_example_for_authors_keeps_the_rules_of_style():
+    blocks = re.findall(r"^```python\n(.*?)^```", TEXTS["CONTRIBUTING.md"], re.S | re.M)
+    assert len(blocks) == 3
+    for block in blocks:
+        compile(block, "CONTRIBUTING.md", "exec")
+        assert max(map(len, block.splitlines())) <= 120
+
+
 def test_every_notebook_is_in_the_list_of_units():
     for unit in release.unit_folders(ROOT):
         for path in (ROOT / "notebooks" / unit).glob("*.ipynb"):

@@ -152,7 +152,7 @@ def units_table(root: Path | None = None) -> str:
     """A Markdown table of the course's notebooks: title, number of exercises, time."""
     from course_lib import records, release
 
-    lines = ["| Unit | | Exercises | Minutes |", "|---|---|---:|---:|"]
+    lines = ["| Unit | Title | Exercises | Minutes |", "|---|---|---:|---:|"]
     for unit, folder in release.unit_folders(root or settings.root()).items():
         for source in release.source_files(folder):
             text = source.read_text(encoding="utf-8")

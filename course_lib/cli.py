@@ -388,9 +388,10 @@ def results(unit: tuple[str, ...], dataset: str, profile: str, seeds: int, exper
 def _fill_readme() -> None:
     from course_lib import records, settings
 
-    readme = settings.root() / "README.md"
-    if readme.is_file() and records.write_readme(readme):
-        click.echo(f"{readme}: results filled in")
+    for name in records.README_FILES:
+        readme = settings.root() / name
+        if readme.is_file() and records.write_readme(readme):
+            click.echo(f"{readme}: results filled in")
 
 
 @cli.command("messages")
@@ -468,12 +469,13 @@ def _tell(paths: list[Path]) -> None:
 
 
 @cli.command()
-def demo() -> None:
-    """Play a small class from release to grades through stock nbgrader, in class/demo/."""
+@click.argument("unit", nargs=-1)
+def demo(unit: tuple[str, ...]) -> None:
+    """Play a small class from release to grades through stock nbgrader, in class/demo/ (all units, or those named)."""
     _only_with_sources()
     from course_lib.grading import demo_class
 
-    sys.exit(demo_class.run())
+    sys.exit(demo_class.run(units=_units(unit)))
 
 
 @cli.command()

@@ -29,7 +29,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as MatplotlibFigure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
@@ -90,7 +90,8 @@ METHOD_STYLE: dict[str, MethodStyle] = {
 }
 """Method -> how it is drawn. A unit that adds a method adds a line here."""
 
-_SPARE = (("#0072B2", "+"), ("#D55E00", "x"), ("#117733", "|"), ("#AA3377", "4"), ("#332288", "+"), ("#882255", "x"))
+# For names in no table: colors, and markers that are told apart without them.
+_SPARE = (("#0072B2", "o"), ("#D55E00", "s"), ("#117733", "^"), ("#AA3377", "D"), ("#332288", "v"), ("#882255", "P"))
 _USES = {"frozen": "frozen", "finetuned": "fine-tuned", "probe": "linear probe", "knn": "kNN"}
 
 # Colors of classes: always together with the class's name or a marker of its own.
@@ -144,6 +145,20 @@ def method_style(method: str) -> MethodStyle:
     color, marker = _SPARE[zlib.crc32(method.encode()) % len(_SPARE)]
     label = method.replace("_", " ")
     return MethodStyle(label[:1].upper() + label[1:], color, marker, "-.")
+
+
+def _styles(methods: Sequence[str]) -> dict[str, MethodStyle]:
+    """The styles of the lines of one figure: no two spare ones are alike, as long as there are enough of them."""
+    styles: dict[str, MethodStyle] = {}
+    for method in methods:
+        style = method_style(method)
+        taken = {(other.color, other.marker) for other in styles.values()}
+        if (style.color, style.marker) in _SPARE and (style.color, style.marker) in taken:
+            free = [pair for pair in _SPARE if pair not in taken]
+            if free:
+                style = dataclasses.replace(style, color=free[0][0], marker=free[0][1])
+        styles[method] = style
+    return styles
 
 
 # ------------------------------------------------------------------------------------------------- figures that speak
@@ -771,6 +786,11 @@ def _points(curve: Any, method: str) -> tuple[NDArray[np.float64], list[NDArray[
     return np.array(x), values
 
 
+def _in_percent(axis: Any) -> None:
+    """Ticks in percent, with the digits that they need: 82.5 % is not 82 %."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+
+
 @styled
 def label_curve(
     curves: Mapping[str, Any],
@@ -797,14 +817,15 @@ def label_curve(
         raise ValueError("curves is empty; give at least one method.")
     points = {method: _points(curve, method) for method, curve in curves.items()}
     budgets = sorted({x for xs, _ in points.values() for x in xs})
-    wide = max(len(method_style(method).label) for method in curves)
+    styles = _styles(list(curves))
+    wide = max(len(style.label) for style in styles.values())
     figure = new_figure(6.0 + 0.085 * wide + 0.5, max(3.8, 0.32 * len(curves) + 1.0))
     ax = figure.subplots()
     spread = 0.035 if len(points) > 1 else 0.0  # dots of several methods at one budget stand side by side
     counts = sorted({len(v) for _, values in points.values() for v in values})
     parts = []
     for index, (method, (x, values)) in enumerate(points.items()):
-        style = method_style(method)
+        style = styles[method]
         means = np.array([v.mean() for v in values])
         stds = np.array([v.std(ddof=1) if len(v) > 1 else 0.0 for v in values])
         ax.plot(x, means, **style.line, label=style.label, zorder=3)
@@ -826,16 +847,15 @@ def label_curve(
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(budgets, [f"{x:g}" for x in budgets])
     if percent:
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        _in_percent(ax.yaxis)
     ax.set(xlabel=x_label, ylabel=y_label)
     ax.grid(axis="y")
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), borderaxespad=0, handlelength=3.0)
     if title:
         ax.set_title(title)
     seeds = _count(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    ax.text(
-        0.99, 0.02, f"mean of {seeds}", transform=ax.transAxes, ha="right", va="bottom", fontsize=9, color="#555555"
-    )
+    # Beside the axes, under the legend, where no line runs.
+    ax.text(1.02, 0.0, f"mean of {seeds}", transform=ax.transAxes, ha="left", va="bottom", fontsize=9, color="#555555")
     automatic = f"{title or 'Line chart'}: {y_label} against {x_label}, mean of {seeds}. {' '.join(parts)}"
     return finished(figure, automatic, alt)
 
@@ -890,7 +910,7 @@ def bar_with_seeds(
     ax.invert_yaxis()
     ax.set_xlim(min(0.0, *(float(v.min()) for v in seeds.values())), largest * 1.14 if largest > 0 else None)
     if percent:
-        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        _in_percent(ax.xaxis)
     ax.set_xlabel(f"{x_label}; a dot for each seed" if max(map(len, seeds.values())) > 1 else x_label)
     ax.tick_params(axis="y", length=0)
     if baseline is not None:

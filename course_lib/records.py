@@ -27,7 +27,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -635,37 +635,53 @@ def table_rows(*, up_to: str | None = None) -> list[TableRow]:
     return rows
 
 
-def results_table(*, up_to: str | None = None) -> str:
+def results_table(
+    *, up_to: str | None = None, dataset: str | None = None, budgets: Sequence[float] | None = None
+) -> str:
     """The course's results table in Markdown: accuracy by labels a class, a row for each recorded method of each unit.
 
     Args:
         up_to: the last unit to include; None includes all.
+        dataset: only rows of this data set in the profile laptop, without columns that are then the same everywhere.
+        budgets: only these numbers of labels a class, and rows that have one of them; None takes all.
     """
     rows = table_rows(up_to=up_to)
+    if dataset is not None:
+        rows = [row for row in rows if (row.dataset, row.profile) == (dataset, "laptop")]
+    if budgets is not None:
+        rows = [row for row in rows if set(row.curve.x) & set(budgets)]
     if not rows:
         return "No results are recorded yet; `course results UNIT` records them."
-    budgets = sorted({x for row in rows for x in row.curve.x})
+    shown = sorted({x for row in rows for x in row.curve.x if budgets is None or x in budgets})
+    seeds = sorted({row.curve.n for row in rows})
+    short = dataset is not None and len(seeds) == 1
+    over = f"{seeds[0]} seeds, on *{dataset}*" if short else "seeds"
     lines = [
-        "Test accuracy by number of labels a class: mean ± standard deviation over seeds.",
+        f"Test accuracy by number of labels a class: mean ± standard deviation over {over}.",
         "",
-        "| Data set | Profile | Unit | Method | " + " | ".join(f"{x:g}" for x in budgets) + " | Seeds |",
-        "|---|---|---|---|" + "---:|" * (len(budgets) + 1),
+        ("| Unit | Method | " if short else "| Data set | Profile | Unit | Method | ")
+        + " | ".join(f"{x:g}" for x in shown)
+        + (" |" if short else " | Seeds |"),
+        ("|---|---|" if short else "|---|---|---|---|") + "---:|" * (len(shown) + (0 if short else 1)),
     ]
     for row in rows:
-        cells = [pm(row.curve.at(x), percent=True) if x in row.curve.x else "–" for x in budgets]
-        start = f"| {row.dataset} | {row.profile} | {row.unit[:2]} | {row.method} "
-        lines.append(f"{start}| {' | '.join(cells)} | {row.curve.n} |")
+        cells = [pm(row.curve.at(x), percent=True) if x in row.curve.x else "–" for x in shown]
+        start = f"| {row.unit[:2]} | {row.method} | {' | '.join(cells)} |"
+        lines.append(start if short else f"| {row.dataset} | {row.profile} {start} {row.curve.n} |")
     return "\n".join(lines)
 
 
-_TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+# The files that show the table: a short one where people arrive, all of it beside the records.
+README_FILES = ("README.md", "results/README.md")
+_TABLE = re.compile(r"(<!-- results(?: ([\w-]+))?((?: \d+)*) -->\n).*?(<!-- /results -->)", re.DOTALL)
 _INLINE = re.compile(r"(<!-- (result\(.*?) -->).*?(<!-- / -->)", re.DOTALL)
 
 
 def write_readme(path: Path) -> bool:
     """Fills in a Markdown file's results, the file's other text left alone.
 
-    The table goes between `<!-- results -->` and `<!-- /results -->`, single numbers between
+    The table goes between `<!-- results -->` and `<!-- /results -->`; `<!-- results glyphs 1 10 -->` takes one data
+    set and some numbers of labels a class. Single numbers go between
     `<!-- result("label_curve", "scratch@10", unit="00_first_steps").mean | pct -->` and `<!-- / -->`.
 
     Returns:
@@ -695,7 +711,12 @@ def filled_readme(text: str, *, name: str = "README.md") -> str:
     text = _INLINE.sub(
         lambda match: match.group(1) + _evaluated(match.group(2), name, result=result) + match.group(3), text
     )
-    return _TABLE.sub(lambda match: f"{match.group(1)}{results_table()}\n{match.group(2)}", text)
+
+    def table(match: re.Match[str]) -> str:
+        budgets = [float(x) for x in match.group(3).split()] or None
+        return f"{match.group(1)}{results_table(dataset=match.group(2), budgets=budgets)}\n{match.group(4)}"
+
+    return _TABLE.sub(table, text)
 
 
 # ---------------------------------------------------------------------------------------------- checking
@@ -717,7 +738,7 @@ def check_quotes() -> list[Problem]:
     """What is wrong with the numbers that the course quotes.
 
     Errors: a placeholder that cannot be filled; a file that is no record; a laptop record whose code has changed since;
-    a README.md that does not show what is recorded.
+    a README.md, at the top or in results/, that does not show what is recorded.
     Warnings: a record of another profile whose code has changed (a GPU is not always at hand).
     """
     problems = []
@@ -730,14 +751,15 @@ def check_quotes() -> list[Problem]:
                     render(match.group(0), unit=unit)
                 except RecordError as error:
                     problems.append(Problem("error", place, str(error)))
-    readme = settings.root() / "README.md"
-    if readme.is_file() and _TABLE.search(before := readme.read_text(encoding="utf-8")):
-        try:
-            if filled_readme(before) != before:
-                message = "its numbers or its results table are out of date. Fill them in again: course results"
-                problems.append(Problem("error", "README.md", message))
-        except RecordError as error:
-            problems.append(Problem("error", "README.md", str(error)))
+    for name in README_FILES:
+        readme = settings.root() / name
+        if readme.is_file() and _TABLE.search(before := readme.read_text(encoding="utf-8")):
+            try:
+                if filled_readme(before, name=name) != before:
+                    message = "its numbers or its results table are out of date. Fill them in again: course results"
+                    problems.append(Problem("error", name, message))
+            except RecordError as error:
+                problems.append(Problem("error", name, str(error)))
     for file in _record_files():
         place = f"results/{file.parent.name}/{file.name}"
         try:

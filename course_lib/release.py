@@ -165,7 +165,7 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
 
     Args:
         source: as `read_source` gives it, before metadata is filled in.
-        exercises: the unit's exercises by name (each with .points and .number).
+        exercises: the unit's exercises by name (each with .points, .number and .minutes).
         in_other_notebooks: exercises answered in the unit's other notebooks.
     """
     problems: list[Problem] = []
@@ -203,6 +203,8 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
             count = word_count(_without_answer(cell.source))
             if count > MAX_TEXT_WORDS:
                 report(f"text cell of {count} words; {MAX_TEXT_WORDS} at most: cut it, or split it by a cell of code")
+            for offset, text in _heading_faults(cell.source, exercises):
+                report(text, offset + 1)
             for offset, number in typed_numbers(cell.source):
                 report(
                     f"the figure {number!r} is typed by hand; quote a record, {{{{ result(...) }}}}, put it in a "
@@ -227,6 +229,22 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
         if name not in answered and name not in in_other_notebooks:
             problems.append(Problem(source.path, 1, f"exercise {name!r} has no answer cell in this unit"))
     return problems
+
+
+_HEADING = re.compile(r"#+ Exercise ([\d.]+): (\w+)(?: \((\d+) minutes\))?")
+
+
+def _heading_faults(text: str, exercises: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Headings like `### Exercise 0.1: accuracy (2 minutes)` that are not what the exercise says; with their line."""
+    for offset, line in enumerate(text.split("\n")):
+        match = _HEADING.match(line)
+        if match is None or match[2] not in exercises:
+            continue
+        exercise = exercises[match[2]]
+        minutes = match[3] or exercise.minutes
+        if (match[1], str(minutes)) != (exercise.number, str(exercise.minutes)):
+            wanted = f"Exercise {exercise.number}: {exercise.name} ({exercise.minutes} minutes)"
+            yield offset, f"the heading says {match[0].lstrip('# ')!r}; it must say {wanted!r}"
 
 
 def _missing_needs(

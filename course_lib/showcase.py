@@ -149,10 +149,10 @@ def _curve() -> tuple[bytes, str]:
 
 
 def units_table(root: Path | None = None) -> str:
-    """A Markdown table of the course's notebooks: title, claim, number of exercises, time."""
+    """A Markdown table of the course's notebooks: title, number of exercises, time."""
     from course_lib import records, release
 
-    lines = ["| Unit | | Exercises | Time |", "|---|---|---:|---|"]
+    lines = ["| Unit | Title | Exercises | Minutes |", "|---|---|---:|---:|"]
     for unit, folder in release.unit_folders(root or settings.root()).items():
         for source in release.source_files(folder):
             text = source.read_text(encoding="utf-8")
@@ -161,11 +161,10 @@ def units_table(root: Path | None = None) -> str:
             opening = " ".join(records.render(opening, unit=unit).replace("\n\n", " | ").split())
             title = re.search(r"# ([^|]+?) \|", opening)
             claim = re.search(r"\| \*([^*].*?[^*])\* \|", opening)
-            time = re.search(r"\*\*Time\*\*: (\d+ minutes)", opening)
+            time = re.search(r"\*\*Time\*\*: (\d+) minutes", opening)
             if not title or not claim or not time:
                 raise ValueError(f"{source}: its first cell must hold a title, *a claim* and **Time**: 90 minutes.")
             number = source.stem[:2] + "".join(re.findall(r"_\d$", source.stem)).replace("_", ".")
             link = f"notebooks/{unit}/{source.stem}.ipynb"
-            name = title[1] if title[1][-1] in "?!" else title[1] + "."
-            lines.append(f"| [{number}]({link}) | **{name}** {claim[1]} | {exercises} | {time[1]} |")
+            lines.append(f"| [{number}]({link}) | {title[1]} | {exercises} | {time[1]} |")
     return "\n".join(lines)

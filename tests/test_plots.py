@@ -248,6 +248,24 @@ def test_an_unknown_method_keeps_its_look():
     assert plots.method_style("my_idea").label == "My idea"
 
 
+def test_lines_without_a_style_of_their_own_are_told_apart_without_color():
+    names = ["cpu_time", "gradients", "activations", "5_labels", "20_labels", "50_labels"]
+    ax = plots.label_curve(accuracies(**dict.fromkeys(names, 0.5))).axes[0]
+    drawn = [each for each in ax.lines if not each.get_label().startswith("_")]
+    assert len({each.get_marker() for each in drawn}) == len({each.get_color() for each in drawn}) == len(names)
+    assert (
+        plots.label_curve(accuracies(my_idea=0.5)).axes[0].lines[0].get_marker() == plots.method_style("my_idea").marker
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.69, 0.89), (0.1, 0.99), (0.95, 0.97)])
+def test_ticks_in_percent_say_where_they_stand(low, high):
+    figure = plots.label_curve({"scratch": {1: [low], 10: [high]}})
+    figure.canvas.draw()
+    for tick in figure.axes[0].yaxis.get_major_ticks():
+        assert float(tick.label1.get_text().rstrip("%")) == pytest.approx(100 * tick.get_loc(), abs=1e-6)
+
+
 def test_a_method_has_one_color_in_every_figure():
     color = plots.METHOD_STYLE["autoencoder"].color
     curve = plots.label_curve(accuracies(scratch=0.2, autoencoder=0.3)).axes[0]

@@ -508,6 +508,32 @@ def test_a_readme_that_does_not_show_the_records_is_found(course, tmp_path):
     assert "no@5" in records.check_quotes()[0].message
 
 
+def test_a_short_table_has_one_data_set_and_some_budgets_and_the_columns_that_differ(course, tmp_path, monkeypatch):
+    def curve(*x: float, n: int = 3) -> records.Curve:
+        return records.Curve(x, (0.5,) * len(x), (0.01,) * len(x), ((0.5, 0.51),) * len(x), n)
+
+    def row(method: str, dataset: str, *x: float, n: int = 3) -> records.TableRow:
+        return records.TableRow(UNIT, method, dataset, "laptop", "p", curve(*x, n=n))
+
+    rows = [row("Both", "glyphs", 1, 5, 10), row("Five", "glyphs", 5), row("Digits", "mnist", 1)]
+    monkeypatch.setattr(records, "table_rows", lambda *, up_to=None: rows)
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results glyphs 1 10 -->\n<!-- /results -->\n")
+    assert records.write_readme(readme)
+    text = readme.read_text()
+    assert "over 3 seeds, on *glyphs*" in text and "| Unit | Method | 1 | 10 |\n|---|---|---:|---:|\n" in text
+    assert "| 00 | Both | 50 ± 1\u00a0% | 50 ± 1\u00a0% |\n" in text and "Five" not in text and "Digits" not in text
+    rows.append(row("Twice", "glyphs", 1, n=2))
+    assert "| Seeds |" in records.filled_readme(text) and "| 2 |" in records.filled_readme(text)
+
+
+def test_the_table_beside_the_records_is_looked_at_too(course, tmp_path):
+    run()
+    (tmp_path / "results").mkdir(exist_ok=True)
+    (tmp_path / "results/README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    assert [problem.place for problem in records.check_quotes()] == ["results/README.md"]
+
+
 def test_write_readme_without_its_marks_says_so(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("# Course\n")

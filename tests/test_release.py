@@ -149,6 +149,8 @@ def at(source: str, text: str) -> int:
         ("# It is used here.", "# " + "word " * 151, "text cell of 151 words", "# %% [markdown]\n# word"),
         ('# %% tags=["train"]', "# %%", "code cell without a kind", "# %%\nraise"),
         ("# It is used here.", "# Right in 71.5 % of cases.", "'71.5 %' is typed by hand", "# Right in"),
+        ("# It is used here.", "# ### Exercise 90.2: double (1 minutes)", "Exercise 90.1: double (1", "# ### Exercise"),
+        ("# It is used here.", "# ### Exercise 90.1: double (9 minutes)", "double (1 minutes)'", "# ### Exercise"),
         ("check.double(double)", "check.double(double);", "must end with a bare call", CHECK_CELL),
         ("check.double(double)", "score = check.double(double)", "bare call", CHECK_CELL),
         ('"check_double"', '"check_doubel"', "names no exercise", CHECK_CELL),

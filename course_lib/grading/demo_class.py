@@ -55,8 +55,15 @@ class Plan:
     lines: list[Line] = field(default_factory=list)
 
 
-def run(*, root: Path | None = None, say: Callable[[str], None] | None = None) -> int:
+def run(
+    *, units: Sequence[str] | None = None, root: Path | None = None, say: Callable[[str], None] | None = None
+) -> int:
     """Plays the class and prints its gradebook; 0 when every total is what the judges say, else 1.
+
+    Args:
+        units: the units to play; None plays all.
+        root: the project folder.
+        say: gets a line for every step.
 
     Raises:
         DemoError: nbgrader failed; the message holds its last lines.
@@ -65,7 +72,7 @@ def run(*, root: Path | None = None, say: Callable[[str], None] | None = None) -
     root = root or settings.root()
     say = say or functools.partial(print, flush=True)
     began = time.monotonic()
-    units = list(release.unit_folders(root))
+    units = list(release.unit_folders(root)) if units is None else units
     if not units:
         raise DemoError("There are no units under solutions/ to play with.")
     folder = root / "class" / "demo"

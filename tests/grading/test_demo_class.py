@@ -28,7 +28,9 @@ def played(tmp_path_factory) -> tuple[Path, str]:
     old = root / "class" / "demo" / "old.txt"
     old.parent.mkdir()
     old.write_text("of an earlier demo")
-    done = tiny_course.run_course(root, "demo")
+    done = tiny_course.run_course(root, "demo", "97_gone")
+    assert done.returncode == 2 and "There is no unit 97_gone; the units are" in done.stderr and old.exists()
+    done = tiny_course.run_course(root, "demo", UNIT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert kept.read_text() == "an instructor's data" and not old.exists()
     assert not (root / "class" / "gradebook.db").exists()

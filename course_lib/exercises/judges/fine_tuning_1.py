@@ -73,8 +73,9 @@ def of_another_class(module, frozen=True):
 def put_to_rest_before_each_call(module, frozen=True):
     if frozen:
         module.eval()
+    if frozen and not hasattr(module, "rest"):
         module.rest = module.register_forward_pre_hook(lambda part, x: part.eval() and None)
-    elif hasattr(module, "rest"):
+    if not frozen and hasattr(module, "rest"):
         module.rest.remove()
         del module.rest
     for parameter in module.parameters():
@@ -266,6 +267,39 @@ def opened_for_gradients_only(module, frozen=True):
     return module
 
 
+def children_only(module, frozen=True):
+    for child in module.children():
+        child.requires_grad_(not frozen)
+        child.__dict__.pop("train", None)
+        child.train(not frozen)
+        if frozen:
+            child.train = lambda mode=True, child=child: child
+    return module
+
+
+def own_train_kept_as_the_old_one(module, frozen=True):
+    module.requires_grad_(not frozen)
+    if frozen:
+        module.eval()
+        module.train_before = module.train
+        module.train = lambda mode=True: module
+    elif hasattr(module, "train_before"):
+        module.train = module.train_before
+        module.train()
+    return module
+
+
+def opens_only_what_it_froze(module, frozen=True):
+    module.requires_grad_(not frozen)
+    if frozen:
+        module.eval()
+        module.train = lambda mode=True: module
+    else:
+        del module.train
+        module.train()
+    return module
+
+
 def open_part_always_trains(module, frozen=True):
     module.requires_grad_(not frozen)
     module.train = lambda mode=True: nn.Module.train(module, not frozen)
@@ -350,8 +384,23 @@ def _opens(case: Case, seen: Values, expected: Values) -> bool:
         not all(seen["requires_grad"].values())
         and all(seen["requires_grad_open"].values())
         and (seen["mode_when_open"], seen["mode_at_rest"]) == ("train", "eval")
-        and _all_change(seen["state_after_training"], seen["state_trained_on"])
+        and _all_change(seen["state_before_opening"], seen["state_trained_on"])
     )
+
+
+_OPENED = ("first_layers", "frozen_twice", "frozen_by_another")
+# What opens a part that came frozen by other hands is asked for by one criterion: an error there costs that one only.
+_FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class", "frozen_twice")
+
+
+def _in_frozen(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
+    """Whether it is so in all cases in which the answer itself froze the part."""
+    return _in_all([t for t in trials if t.case.name in _FROZEN], predicate)
+
+
+def _stays_learning(t: Trial) -> bool:
+    """Whether the part still learns or computes as in train mode, although it should be frozen."""
+    return _gradients(t) != {0} or not close(t.seen["output_after_train"], t.expected["output_after_train"])
 
 
 def _gradients(t: Trial) -> set[int]:
@@ -396,28 +445,30 @@ freeze = Judge(
         Criterion(
             "weights", 1, "the part's parameters want no gradient, and training leaves them as they are, bit by bit",
             lambda c, s, e: _gradients(_as_trial(c, s, e)) == {0} and not _weights_moved(_as_trial(c, s, e)),
+            _FROZEN,
         ),
         Criterion(
             "statistics", 1, "so do the statistics of its batch normalization, although `model.train()` is called",
-            lambda c, s, e: not _statistics_moved(_as_trial(c, s, e)),
+            lambda c, s, e: not _statistics_moved(_as_trial(c, s, e)), _FROZEN,
         ),
         Criterion(
             "at_rest", 1, "after `model.train()` the part still computes as in eval mode: no batch statistics, no "
             "dropout",
-            lambda c, s, e: close(s["output_after_train"], e["output_after_train"]),
+            lambda c, s, e: close(s["output_after_train"], e["output_after_train"]), _FROZEN,
         ),
         Criterion(
-            "rest_learns", 1, "the rest of the network goes on learning, what lies below the part too", _rest_learns
+            "rest_learns", 1, "the rest of the network goes on learning, what lies below the part too", _rest_learns,
+            _FROZEN,
         ),
         Criterion(
             "the_module", 1, "it is the module given that is frozen and returned, with the weights that it had",
             lambda c, s, e: s["returned"] == "the module" and set(s["requires_grad"].values()) == {0}
             and not _touched_when_frozen(_as_trial(c, s, e), statistics=False)
-            and not _touched_when_frozen(_as_trial(c, s, e), statistics=True),
+            and not _touched_when_frozen(_as_trial(c, s, e), statistics=True), _FROZEN,
         ),
         Criterion(
-            "opens", 1, "with `frozen=False` the part learns again, and follows `train()` and `eval()`", _opens,
-            ("first_layers",),
+            "opens", 1, "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze "
+            "it and however often", _opens, _OPENED,
         ),
     ),
     mistakes=(
@@ -450,7 +501,7 @@ freeze = Judge(
             "a_copy", a_copy,
             "You freeze a copy; the network still uses the original, which goes on learning. Change the module that "
             "you are given.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: t.seen["returned"] == "another module" and _gradients(t) == {1}
             ),
         ),
@@ -458,13 +509,13 @@ freeze = Judge(
             "weights_drawn_again", weights_drawn_again,
             "The part has other weights than before: they were drawn again, and what it had learned is lost. Freezing "
             "changes no number.",
-            behaves=lambda trials: _in_all(trials, lambda t: _touched_when_frozen(t, statistics=False)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _touched_when_frozen(t, statistics=False)),
         ),
         Mistake(
             "statistics_thrown_away", statistics_thrown_away,
             "The running mean and variance are no longer those of the pretraining. They belong to what was learned: "
             "keep them as they are.",
-            behaves=lambda trials: _in_all(trials, lambda t: _touched_when_frozen(t, statistics=True)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _touched_when_frozen(t, statistics=True)),
         ),
         Mistake(
             "class_changed", class_changed,
@@ -490,13 +541,13 @@ freeze = Judge(
             "gradients_set_to_zero", gradients_set_to_zero,
             "The gradients are zero, but they are there, so weight decay (and momentum) still moves the weights. "
             "Parameters that want no gradient have none, and the optimizer passes them by.",
-            behaves=lambda trials: _in_all(trials, lambda t: _gradients(t) == {1} and _shrunk_only(t)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _gradients(t) == {1} and _shrunk_only(t)),
         ),
         Mistake(
             "attribute_of_the_module", attribute_of_the_module,
             "`module.requires_grad = False` only writes a new attribute on the module; its parameters know nothing of "
             "it. The method ends in an underscore.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: 1 in _gradients(t) and "requires_grad" in t.seen["new_attributes"]
             ),
         ),
@@ -504,20 +555,21 @@ freeze = Judge(
             "normalization_left_out", normalization_left_out,
             "Scale and shift of the batch normalization still learn. They are parameters like the others: go through "
             "all of them, not through some kinds of layers.",
-            behaves=lambda trials: _in_all(
-                trials, lambda t: {name for name, flag in t.seen["requires_grad"].items() if flag} == _normalization(t)
+            behaves=lambda trials: _in_frozen(
+                trials, lambda t: {n for n, flag in t.seen["requires_grad"].items() if flag and n != "weight"}
+                == _normalization(t)
             ),
         ),
         Mistake(
             "weights_without_biases", weights_without_biases,
             "The biases still learn. Do not choose parameters by their names: all of the part are frozen.",
-            behaves=lambda trials: _in_all(trials, lambda t: _still_asked(t) == {"bias"}),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _still_asked(t) == {"bias"}),
         ),
         Mistake(
             "nothing_happens", nothing_happens,
             "Nothing has happened to the part: its parameters want gradients as before, and `train()` reaches it. "
             "Change both, on the module itself.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: _gradients(t) == {1} and bool(_statistics_moved(t)) and not t.seen["new_attributes"]
                 and t.seen["modes_when_frozen"] == [t.case.inputs["mode_before"]]
             ),
@@ -526,14 +578,15 @@ freeze = Judge(
             "eval_without_gradients_off", eval_without_gradients_off,
             "The parameters still want gradients, so the part goes on learning. Eval mode is about dropout and batch "
             "statistics only.",
-            behaves=lambda trials: _in_all(trials, lambda t: 1 in _gradients(t)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: 1 in _gradients(t)),
         ),
         Mistake(
             "momentum_of_zero", momentum_of_zero,
             "The running statistics stay, but they are not used: in train mode the layer normalizes by its batch "
             "whatever the momentum is. The frozen part has to stay in eval mode.",
-            behaves=lambda trials: _in_all(
-                trials, lambda t: not _averages_moved(t) and _normalization_modes(t) == {"train"}
+            behaves=lambda trials: _in_frozen(
+                [t for t in trials if t.case.name != "vectors"],  # some know one kind of batch normalization only
+                lambda t: not _averages_moved(t) and _normalization_modes(t) == {"train"}
                 and not close(t.seen["output_after_train"], t.expected["output_after_train"])
             ),
         ),
@@ -554,7 +607,7 @@ freeze = Judge(
             "eval_once", eval_once,
             "You set eval mode once, and the next `model.train()` undoes it: the statistics of batch normalization "
             "move again. The part has to refuse that call.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: bool(_statistics_moved(t)) and t.seen["modes_when_frozen"] == ["eval"]
             ),
         ),
@@ -562,14 +615,21 @@ freeze = Judge(
             "gradients_only", gradients_only,
             "No weight moves, but the running mean and variance of batch normalization do: they are learned without "
             "gradients, in train mode. A frozen part stays in eval mode.",
-            behaves=lambda trials: _in_all(trials, lambda t: bool(_statistics_moved(t)) and not _weights_moved(t)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: bool(_statistics_moved(t)) and not _weights_moved(t)),
+        ),
+        Mistake(
+            "children_only", children_only,
+            "You hold what is inside the part, and not the part itself: it may have parameters of its own, and dropout "
+            "that follows its own mode. Freeze the module too.",
+            behaves=lambda trials: {t.case.name for t in _ok(trials) if _stays_learning(t)} == {"own_class"}
+            and not _any(trials, lambda t: bool(_statistics_moved(t))),
         ),
         Mistake(
             "only_normalization_at_rest", only_normalization_at_rest,
             "Batch normalization is at rest, dropout is not: the frozen part gives another answer each time. Hold all "
             "of it in eval mode.",
-            behaves=lambda trials: _in_all(trials, lambda t: _kept(t) and _normalization_modes(t) == {"eval"})
-            and _any(trials, lambda t: not close(t.seen["output_after_train"], t.expected["output_after_train"])),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _kept(t) and _normalization_modes(t) == {"eval"})
+            and _any(trials, lambda t: t.case.name in _FROZEN and _stays_learning(t)),
         ),
         Mistake(
             "open_part_always_trains", open_part_always_trains,
@@ -587,15 +647,30 @@ freeze = Judge(
             ),
         ),
         Mistake(
+            "own_train_kept_as_the_old_one", own_train_kept_as_the_old_one,
+            "Frozen twice, the part cannot be opened any more: the second time you put your own `train` away as the "
+            "one to bring back. The method of the class need not be kept, only yours removed.",
+            behaves=lambda trials: {t.case.name for t in _ok(trials) if t.seen.get("mode_when_open") == "eval"}
+            == {"frozen_twice"},
+        ),
+        Mistake(
             "opened_for_gradients_only", opened_for_gradients_only,
             "Opened again, the part gets gradients but stays in eval mode: its `train` is still the one that you put "
             "there. Remove it.",
             behaves=lambda trials: _any(trials, lambda t: t.seen.get("mode_when_open") == "eval"),
         ),
         Mistake(
+            "opens_only_what_it_froze", opens_only_what_it_froze,
+            "A part that somebody else has frozen is not opened, or stops you with an error. There is no `train` of "
+            "yours to take away then: ask before you remove it, and switch the gradients on in any case.",
+            behaves=lambda trials: {t.case.name for t in trials if t.error} == {"frozen_by_another"}
+            or {t.case.name for t in _ok(trials) if not all(t.seen.get("requires_grad_open", {}).values())}
+            == {"frozen_by_another"},
+        ),
+        Mistake(
             "nothing_returned", nothing_returned,
             "The part is frozen as it should be, but nothing comes back. Return the module.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["returned"] == "None"),
+            behaves=lambda trials: _in_frozen(trials, lambda t: t.seen["returned"] == "None"),
         ),
     ),
     alternatives=(held_in_every_layer, of_another_class, put_to_rest_before_each_call),
@@ -680,6 +755,23 @@ def every_level_again(model):
     return [p for module in model.modules() for p in module.parameters() if p.requires_grad]
 
 
+def gradients_forgotten(model):
+    model.zero_grad()
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def those_with_a_gradient(model):
+    return [parameter for parameter in model.parameters() if parameter.grad is not None]
+
+
+def those_in_train_mode(model):
+    found: list[nn.Parameter] = []
+    for module in model.modules():
+        if module.training:
+            found += [p for p in module.parameters(recurse=False) if not any(p is q for q in found)]
+    return found
+
+
 def a_set(model):
     return {parameter for parameter in model.parameters() if parameter.requires_grad}
 
@@ -723,6 +815,17 @@ def _frozen_listed(t: Trial) -> set[str]:
     return {name for name in _listed(t) if not name.startswith("another")} - set(_wanted(t))
 
 
+def _below_the_head(t: Trial) -> list[str]:
+    """The parameters that have a gradient from before; those of the new head have none."""
+    return [name for name in t.seen["requires_grad_after"] if not name.startswith("head")]
+
+
+def _outside_what_rests(t: Trial) -> list[str]:
+    """The parameters of all modules in train mode."""
+    resting = tuple(f"{name}." for name in t.case.inputs["at_rest"].split())
+    return [name for name in t.seen["requires_grad_after"] if not (resting and name.startswith(resting))]
+
+
 def _frozen_stay(case: Case, seen: Values, expected: Values) -> bool:
     listed = set(seen["parameters"])
     return listed <= set(expected["parameters"]) and bool(listed or not expected["parameters"])
@@ -742,7 +845,7 @@ trainable_parameters = Judge(
             "themselves", 1, "the parameters themselves, each once, as trainable or frozen as before",
             lambda c, s, e: len(set(s["parameters"])) == len(s["parameters"]) > 0
             and not any(name.startswith("another") for name in s["parameters"])
-            and s["requires_grad_after"] == e["requires_grad_after"],
+            and s["requires_grad_after"] == e["requires_grad_after"] and s["gradients_after"] == e["gradients_after"],
         ),
         Criterion(
             "a_list", 1, "a list, which can be gone through again and again",
@@ -780,6 +883,27 @@ trainable_parameters = Judge(
             behaves=lambda trials: _any(
                 trials, lambda t: t.seen["requires_grad_after"] != t.expected["requires_grad_after"]
             ),
+        ),
+        Mistake(
+            "gradients_forgotten", gradients_forgotten,
+            "The list is right, but the gradients of the model are gone. This function only looks: who asks for the "
+            "parameters between `backward()` and `step()` would lose a step.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: set(_listed(t)) == set(_wanted(t))
+                and t.seen["gradients_after"] != t.expected["gradients_after"]
+            ),
+        ),
+        Mistake(
+            "those_with_a_gradient", those_with_a_gradient,
+            "You ask whether there is a gradient. A new head has none before its first step, and frozen weights may "
+            "have theirs left over: whether a parameter wants one is `requires_grad`.",
+            behaves=lambda trials: _in_all(trials, lambda t: set(_listed(t)) == set(_below_the_head(t))),
+        ),
+        Mistake(
+            "those_in_train_mode", those_in_train_mode,
+            "You ask for the mode. Train and eval mode are about dropout and batch statistics; what learns by "
+            "gradients is said by `requires_grad`, and a layer in eval mode may well do so.",
+            behaves=lambda trials: _in_all(trials, lambda t: set(_listed(t)) == set(_outside_what_rests(t))),
         ),
         Mistake(
             "a_set", a_set,

@@ -119,11 +119,17 @@ def _semi_cases(seed: int) -> list[Case]:
             inputs = {key: value if key == "labels" else value.double() for key, value in inputs.items()}
         return Case(name, {**inputs, "weight": weight, "term": term})
 
+    def without_gradient(found: Case) -> Case:
+        """The gradient of an entropy is infinite where a probability is 0: here only the value is asked for."""
+        return Case(found.name, {**found.inputs, "constant": "unlabeled_logits"})
+
     weight = int(torch.randint(25, 95, (), generator=generator)) / 100
     one_sided = case("one_class_everywhere", "clustering", 4, 6, 3, weight=1.5)
     one_sided.inputs["unlabeled_logits"][:] = torch.tensor([3.0, 0.0, -1.0])  # all images alike: nothing is clustered
     sure = case("certain", "clustering", 3, 8, 4, weight=1.0)
     sure.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4).repeat(2, 1))  # probabilities of exactly 0 and 1
+    unused = case("a_class_of_nobody", "clustering", 3, 6, 4, weight=1.25)
+    unused.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4)[:3].repeat(2, 1))
     return [
         case("pseudo_label", "pseudo_label", 6, 9, 4, weight=weight),
         case("reconstruction", "reconstruction", 6, 9, 4, weight=weight),
@@ -135,6 +141,7 @@ def _semi_cases(seed: int) -> list[Case]:
         sure,
         case("clustering_float64", "clustering", 4, 5, 5, weight=0.75, double=True),
         case("as_many_of_both", "pseudo_label", 4, 4, 4, weight=3.0),
+        without_gradient(unused),
     ]
 
 
@@ -143,7 +150,7 @@ _DIFFERENTIABLE = ("logits", "unlabeled_logits", "x_hat")
 
 def _observe_semi(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    watched = {name: given[name].requires_grad_() for name in _DIFFERENTIABLE}
+    watched = {name: given[name].requires_grad_(name != given.get("constant")) for name in _DIFFERENTIABLE}
     loss = fn(
         given["logits"], given["labels"], given["unlabeled_logits"], given["x_hat"], given["images"],
         term=given["term"], weight=given["weight"],
@@ -218,6 +225,9 @@ def _fixmatch_cases(seed: int) -> list[Case]:
         "transposed",
         {k: v.T.contiguous().T if isinstance(v, Tensor) else v for k, v in flipped.inputs.items()},
     )
+    opposed = case("certain_of_something_else", 5, 4, sure=5)
+    guesses = opposed.inputs["weak_logits"].argmax(dim=1)
+    opposed.inputs["strong_logits"].copy_(200.0 * nn.functional.one_hot((guesses + 1) % 4, 4))
     return [
         case("some_sure", 8, 5, sure=3),
         case("all_sure", 6, 4, sure=6),
@@ -230,6 +240,7 @@ def _fixmatch_cases(seed: int) -> list[Case]:
         exactly,
         flipped,
         case("float64", 6, 4, sure=3, threshold=0.95, double=True),
+        opposed,
     ]
 
 
@@ -302,14 +313,14 @@ def _ema_cases(seed: int) -> list[Case]:
     def case(name: str, decay: float, **options: Any) -> Case:
         features, draw = int(torch.randint(2, 7, (), generator=generator)), seed + len(name)
         inputs: Values = {"decay": decay, "features": features, "seed": draw, "calls": 1}
-        return Case(name, inputs | {"frozen": "yes", "double": "no"} | options)
+        return Case(name, inputs | {"frozen": "yes", "double": "no", "modes": "eval train"} | options)
 
     return [
         case("usual", 0.9),
         case("slow", 0.99),
         case("keeps_all", 1.0),
         case("follows_at_once", 0.0),
-        case("three_times", 0.5, calls=3),
+        case("three_times", 0.5, calls=3, modes="train eval"),
         case("teacher_with_gradients_on", 0.75, frozen="no"),
         case("float64", 0.8, double="yes"),
     ]
@@ -327,7 +338,8 @@ def _observe_ema(fn: Callable[..., Any], case: Case) -> Values:
         teacher, student = teacher.double(), student.double()
     if given["frozen"] == "yes":
         teacher.requires_grad_(False)
-    teacher.eval(), student.train()
+    for model, mode in zip((teacher, student), given["modes"].split(), strict=True):
+        model.train(mode == "train")
     held = {**dict(teacher.named_parameters()), **dict(teacher.named_buffers())}  # what an evaluation may hold on to
     asks = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
     before, student_before = _state(teacher), _state(student)

@@ -38,34 +38,36 @@ def _vectors(*values: object) -> bool:
 
 
 def _reference_pseudo_label(model, images):
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     with torch.no_grad():
-        probabilities = model(images).softmax(dim=1)
-    model.train(was_training)
+        probabilities = torch.cat([model(batch) for batch in images.split(500)]).softmax(dim=1)
+    for module, was_training in modes:
+        module.training = was_training
     confidences, labels = probabilities.max(dim=1)
     return labels, confidences
 
 
 def batch_after_batch(model, images):
-    was_training = model.training
+    at_work = [module for module in model.modules() if module.training]
     model.eval()
     labels, confidences = [], []
     with torch.inference_mode():
-        for batch in images.split(4):
-            logits = model(batch)
+        for start in range(0, len(images), 100):
+            logits = model(images[start : start + 100])
             labels.append(logits.argmax(dim=1))
             confidences.append(torch.exp(logits.max(dim=1).values - logits.logsumexp(dim=1)))
-    if was_training:
-        model.train()
+    for module in at_work:
+        module.training = True
     return torch.cat(labels), torch.cat(confidences)
 
 
 def on_a_resting_copy(model, images):
     import copy
 
+    resting = copy.deepcopy(model).eval()
     with torch.no_grad():
-        log_probabilities = F.log_softmax(copy.deepcopy(model).eval()(images), dim=-1)
+        log_probabilities = torch.cat([F.log_softmax(resting(batch), dim=-1) for batch in images.split(256)])
     confidences, labels = log_probabilities.topk(1, dim=1)
     return labels[:, 0], confidences[:, 0].exp()
 
@@ -122,6 +124,37 @@ def woken_up(model, images):
     with torch.no_grad():
         confidences, labels = model(images).softmax(dim=1).max(dim=1)
     model.train()
+    return labels, confidences
+
+
+def parts_woken_up(model, images):
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        confidences, labels = torch.cat([model(part) for part in images.split(256)]).softmax(dim=1).max(dim=1)
+    model.train(was_training)
+    return labels, confidences
+
+
+def all_at_once(model, images):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    with torch.no_grad():
+        confidences, labels = model(images).softmax(dim=1).max(dim=1)
+    for module, mode in modes.items():
+        module.training = mode
+    return labels, confidences
+
+
+def last_batch_dropped(model, images):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    size = min(256, len(images))
+    with torch.no_grad():
+        logits = torch.cat([model(images[i * size : (i + 1) * size]) for i in range(len(images) // size)])
+    for module, mode in modes.items():
+        module.training = mode
+    confidences, labels = logits.softmax(dim=1).max(dim=1)
     return labels, confidences
 
 
@@ -276,13 +309,15 @@ pseudo_label = Judge(
             and s["weights_require_grad_after"] == e["weights_require_grad_after"],
         ),
         Criterion(
-            "no_gradients", 1, "no gradients are kept meanwhile, and afterwards they are on again",
+            "no_gradients", 1, "memory is spared: no gradients are kept meanwhile (afterwards they are on again), and "
+            "many images are asked in batches",
             lambda c, s, e: s["gradients"] == ["off"] and s["confidences_graph"] == "none"
-            and s["grad_mode_after"] == "on",
+            and s["grad_mode_after"] == "on" and s.get("most_at_once", 0) < 2_000,
         ),
         Criterion(
-            "mode_restored", 1, "afterwards the network is in the mode that it was in",
-            lambda c, s, e: bool(s["modes"]) and s["mode_after"] == c.inputs["mode_before"],
+            "mode_restored", 1, "afterwards the network, and each part of it, is in the mode that it was in",
+            lambda c, s, e: bool(s["modes"]) and s["mode_after"] == c.inputs["mode_before"]
+            and s["modes_of_parts"] == e["modes_of_parts"],
         ),
     ),
     mistakes=(
@@ -421,6 +456,29 @@ pseudo_label = Judge(
                 trials, lambda t: _same_but_elsewhere(t.seen["confidences"], t.expected["confidences"])
             ),
         ),
+        Mistake(
+            "last_batch_dropped", last_batch_dropped,
+            "Images are missing at the end: your batches stop before the last one, which is not full. Every image gets "
+            "its label.",
+            behaves=lambda trials: _any(
+                trials, lambda t: _vectors(t.seen["labels"]) and 0 < len(t.seen["labels"]) < len(t.expected["labels"])
+            ),
+        ),
+        Mistake(
+            "parts_woken_up", parts_woken_up,
+            "`model.train(mode)` gives all parts one mode, and wakes up a part that was at rest, such as a frozen one. "
+            "Note the mode of each of `model.modules()`, and put each back.",
+            behaves=lambda trials: _any(
+                trials, lambda t: t.seen["mode_after"] == t.case.inputs["mode_before"]
+                and t.seen["modes_of_parts"] != t.expected["modes_of_parts"]
+            ),
+        ),
+        Mistake(
+            "all_at_once", all_at_once,
+            "All images go through the network in one go: with thousands of real ones the memory does not hold what "
+            "its layers compute. Ask in batches, and join the answers.",
+            behaves=lambda trials: _any(trials, lambda t: t.seen.get("most_at_once", 0) >= 2_000),
+        ),
     ),
     alternatives=(batch_after_batch, on_a_resting_copy),
 )  # fmt: skip
@@ -539,6 +597,26 @@ def in_order_of_confidence(labels, confidences, tau, *, per_class=None):
     return positions[confidences[positions].argsort(descending=True)]
 
 
+def zero_for_no_limit(labels, confidences, tau, *, per_class=None):
+    positions = (confidences >= tau).nonzero().squeeze(1)
+    if not per_class:
+        return positions
+    parts = [positions[labels[positions] == k] for k in labels[positions].unique()]
+    parts = [own[confidences[own].argsort(descending=True)[:per_class]] for own in parts]
+    return torch.cat([positions[:0], *parts]).sort().values
+
+
+def a_number_for_a_single_one(labels, confidences, tau, *, per_class=None):
+    positions = (confidences >= tau).nonzero().squeeze()
+    if per_class is None:
+        return positions
+    kept = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+    for k in labels[positions].unique():
+        own = positions[labels[positions] == k]
+        kept[own[confidences[own].argsort(descending=True)[:per_class]]] = True
+    return kept.nonzero().squeeze()
+
+
 def a_mask(labels, confidences, tau, *, per_class=None):
     kept = confidences >= tau
     if per_class is not None:
@@ -639,7 +717,8 @@ select_confident = Judge(
         ),
         Criterion(
             "limit", 1, "with a limit: of each class the most confident of those, and no more than per_class",
-            _sorted_as_asked, ("limit", "most_say_one_class", "limit_of_one", "limit_not_reached", "float64"),
+            _sorted_as_asked,
+            ("limit", "most_say_one_class", "limit_of_one", "limit_not_reached", "float64", "limit_of_zero"),
         ),
         Criterion(
             "nobody", 1, "where nobody is sure, there is an empty tensor of positions",
@@ -649,7 +728,7 @@ select_confident = Judge(
             "in_order", 1, "positions, int64, one dimension, ascending; what was given stays as it was",
             lambda c, s, e: _as_asked(c, s, e) and close(s["labels_after"], c.inputs["labels"])
             and close(s["confidences_after"], c.inputs["confidences"]),
-            ("plain", "limit", "most_say_one_class", "float64"),
+            ("plain", "limit", "most_say_one_class", "float64", "one_is_sure"),
         ),
     ),
     mistakes=(
@@ -697,13 +776,29 @@ select_confident = Judge(
             "an empty tensor of positions.",
             behaves=lambda trials: _any(
                 trials, lambda t: t.case.name in _NOBODY and bool(_positions(t))
-            ) and not _any(trials, lambda t: t.case.name == "limit" and not _sorted_as_asked(*t[:3])),
+            ) and not _any(trials, lambda t: t.case.name not in _NOBODY and not _sorted_as_asked(*t[:3])),
         ),
         Mistake(
             "limit_ignored", limit_ignored,
             "`per_class` changes nothing: a class that the network likes fills the selection. Keep at most that many "
             "of each class.",
             behaves=lambda trials: _chooses_as(trials, limit_ignored),
+        ),
+        Mistake(
+            "zero_for_no_limit", zero_for_no_limit,
+            "A limit of 0 means none of each class, but you take it for no limit at all: `if per_class` is false for "
+            "0 too. Ask whether it `is None`.",
+            behaves=lambda trials: {
+                t.case.name for t in _ok(trials) if sorted(_positions(t)) != t.expected["positions"].tolist()
+            } == {"limit_of_zero"} and _any(trials, lambda t: t.case.name == "limit_of_zero" and bool(_positions(t))),
+        ),
+        Mistake(
+            "a_number_for_a_single_one", a_number_for_a_single_one,
+            "When a single image is chosen you return a number, not a tensor with one entry: `squeeze()` drops every "
+            "dimension of size 1. Tell it which, `squeeze(1)`.",
+            behaves=lambda trials: _any(
+                trials, lambda t: isinstance(t.seen["positions"], Tensor) and t.seen["positions"].ndim == 0
+            ),
         ),
         Mistake(
             "limit_for_all_together", limit_for_all_together,
@@ -1372,6 +1467,35 @@ def labeled_by_the_student(model, start, images, labels, unlabeled, *, tau, trai
     return network, chosen
 
 
+def trained_one_after_the_other(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+    import copy
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        confidences, guessed = model(unlabeled).softmax(dim=1).max(dim=1)
+    model.train(was_training)
+    chosen = (confidences >= tau).nonzero().squeeze(1)
+    network = copy.deepcopy(start if restart else model)
+    train(network, images, labels)
+    train(network, unlabeled[chosen], guessed[chosen])
+    return network, chosen
+
+
+def above_the_threshold_only(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+    import copy
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        confidences, guessed = model(unlabeled).softmax(dim=1).max(dim=1)
+    model.train(was_training)
+    chosen = (confidences > tau).nonzero().squeeze(1)
+    network = copy.deepcopy(start if restart else model)
+    train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
+    return network, chosen
+
+
 def old_network_returned(model, start, images, labels, unlabeled, *, tau, train, restart=True):
     import copy
 
@@ -1525,7 +1649,10 @@ self_training_round = Judge(
             "begin", 1, "training begins with the first weights after a restart, else with those of the network so "
             "far; what was trained is returned", _in_both_rounds(_begin_fine),
         ),
-        Criterion("chosen", 1, "the positions of the chosen images are returned too", _in_both_rounds(_chosen_fine)),
+        Criterion(
+            "chosen", 1, "the positions of the chosen images are returned too", _in_both_rounds(_chosen_fine),
+            ("restarted", "continued", "color_at_rest", "continued_at_rest", "nobody_is_sure"),
+        ),
         Criterion(
             "left_alone", 1, "the network so far and the first weights stay as they were, mode included; there is one "
             "training", _in_both_rounds(_left_alone),
@@ -1539,6 +1666,13 @@ self_training_round = Judge(
             behaves=lambda trials: _everywhere(
                 trials, lambda t: t.seen["first_calls"] == 1 and t.seen["first_returned_weight"] is None
             ),
+        ),
+        Mistake(
+            "trained_one_after_the_other", trained_one_after_the_other,
+            "You train on the labeled images first and on the chosen ones after: what is learned last covers what came "
+            "before. There is one training, on both joined.",
+            behaves=lambda trials: _any(trials, lambda t: t.seen["first_calls"] > 1)
+            and _everywhere(trials, lambda t: _chosen_fine(*t[:3], "first")),
         ),
         Mistake(
             "labeled_by_the_student", labeled_by_the_student,
@@ -1658,6 +1792,14 @@ self_training_round = Judge(
                 trials, lambda t: [i for i, _ in _first_pseudo(t) or []] == [i for i, _ in _wanted(
                     t.case, t.case.inputs["weight"])] and not _pseudo_fine(*t[:3], "first"),
             ),
+        ),
+        Mistake(
+            "above_the_threshold_only", above_the_threshold_only,
+            "An image whose confidence is exactly tau is left out, and where tau is 1 nobody is left. At least tau is "
+            "sure enough.",
+            behaves=lambda trials: _everywhere(
+                trials, lambda t: _pseudo_fine(*t[:3], "first") == (t.case.name != "exactly_the_threshold")
+            ) and _any(trials, lambda t: t.case.name == "exactly_the_threshold" and _first_pseudo(t) == []),
         ),
         Mistake(
             "asked_while_training", asked_while_training,
@@ -1815,6 +1957,56 @@ def not_shuffled_at_all(model, images, labels, unlabeled, *, num_epochs, lr, bat
             running_loss += loss.item() * len(x_batch)
         scheduler.step()
         losses.append(running_loss / len(x))
+    return losses
+
+
+def generator_ignored(model, images, labels, unlabeled, *, num_epochs, lr, batch_size, generator):
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=lr, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs)
+    losses = []
+    for _ in range(num_epochs):
+        model.eval()
+        with torch.no_grad():
+            pseudo = model(unlabeled).argmax(dim=1)
+        model.train()
+        x, y = torch.cat([images, unlabeled]), torch.cat([labels, pseudo])
+        order = torch.randperm(len(x))
+        x, y = x[order], y[order]
+        running_loss = 0.0
+        for x_batch, y_batch in zip(x.split(batch_size), y.split(batch_size)):
+            loss = F.cross_entropy(model(x_batch), y_batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item() * len(x_batch)
+        scheduler.step()
+        losses.append(running_loss / len(x))
+    return losses
+
+
+def last_batch_left_out(model, images, labels, unlabeled, *, num_epochs, lr, batch_size, generator):
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=lr, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs)
+    losses = []
+    for _ in range(num_epochs):
+        model.eval()
+        with torch.no_grad():
+            pseudo = model(unlabeled).argmax(dim=1)
+        model.train()
+        x, y = torch.cat([images, unlabeled]), torch.cat([labels, pseudo])
+        order = torch.randperm(len(x), generator=generator)
+        running_loss, count = 0.0, 0
+        for start in range(0, len(x) - batch_size + 1, batch_size):
+            chosen = order[start : start + batch_size]
+            loss = F.cross_entropy(model(x[chosen]), y[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            running_loss, count = running_loss + loss.item() * len(chosen), count + len(chosen)
+        scheduler.step()
+        losses.append(running_loss / count)
     return losses
 
 
@@ -2120,8 +2312,26 @@ def _taught(seen: Values) -> list[Values]:
     return [f for f in seen["forwards"] if isinstance(f.get("gradient"), Tensor)]
 
 
-def _batches_an_epoch(case: Case) -> int:
-    return math.ceil((len(case.inputs["images"]) + len(case.inputs["unlabeled"])) / case.inputs["batch_size"])
+def _count(case: Case) -> int:
+    return len(case.inputs["images"]) + len(case.inputs["unlabeled"])
+
+
+def _batches_an_epoch(case: Case, seen: Values) -> int:
+    """As many as there were, where all epochs can have as many; else as many as there should be."""
+    each, rest = divmod(len(_taught(seen)), case.inputs["num_epochs"])
+    return each if each and not rest else math.ceil(_count(case) / case.inputs["batch_size"])
+
+
+def _last_batch_missing(case: Case, seen: Values) -> bool:
+    """Whether the epochs consist of full batches only, where one that is not full belongs to each."""
+    size = case.inputs["batch_size"]
+    full = case.inputs["num_epochs"] * (_count(case) // size)
+    return _count(case) % size > 0 and [len(f["images"]) for f in _taught(seen)] == [size] * full
+
+
+def _from_the_generator(case: Case, seen: Values) -> bool:
+    """Whether something was drawn from the generator: its next number is no longer its first."""
+    return seen["next_draw"] != float(torch.rand((), generator=torch.Generator().manual_seed(case.inputs["seed"])))
 
 
 def _targets(forward: Values) -> list[int]:
@@ -2132,7 +2342,7 @@ def _targets(forward: Values) -> list[int]:
 def _epochs(case: Case, seen: Values) -> list[tuple[Pairs, dict[int, int]]]:
     """For each epoch: (image, class taught) in order, and the pseudo-labels that were made latest before it."""
     given = torch.cat([case.inputs["images"], case.inputs["unlabeled"]])
-    count, per_epoch = len(case.inputs["images"]), _batches_an_epoch(case)
+    count, per_epoch = len(case.inputs["images"]), _batches_an_epoch(case, seen)
     latest: dict[int, int] = {}
     epochs: list[tuple[Pairs, dict[int, int]]] = []
     taught = 0
@@ -2150,7 +2360,7 @@ def _epochs(case: Case, seen: Values) -> list[tuple[Pairs, dict[int, int]]]:
 
 def _all_there(case: Case, seen: Values) -> bool:
     """Whether each epoch teaches every image exactly once."""
-    everyone = list(range(len(case.inputs["images"]) + len(case.inputs["unlabeled"])))
+    everyone = list(range(_count(case)))
     epochs = _epochs(case, seen)
     return len(epochs) == case.inputs["num_epochs"] and all(sorted(i for i, _ in e) == everyone for e, _ in epochs)
 
@@ -2182,7 +2392,7 @@ def _rates(case: Case, seen: Values) -> list[float]:
 
 
 def _rates_fine(case: Case, seen: Values) -> bool:
-    per_epoch, num_epochs = _batches_an_epoch(case), case.inputs["num_epochs"]
+    per_epoch, num_epochs = _batches_an_epoch(case, seen), case.inputs["num_epochs"]
     wanted = [
         case.inputs["lr"] * 0.5 * (1 + math.cos(math.pi * epoch / num_epochs))
         for epoch in range(num_epochs) for _ in range(per_epoch)
@@ -2192,7 +2402,7 @@ def _rates_fine(case: Case, seen: Values) -> bool:
 
 def _batch_losses(case: Case, seen: Values) -> list[list[tuple[float, int]]]:
     """For each epoch the mean loss and the size of every batch, recomputed from logits and what was taught."""
-    per_epoch, taught = _batches_an_epoch(case), _taught(seen)
+    per_epoch, taught = _batches_an_epoch(case, seen), _taught(seen)
     found = [
         (F.cross_entropy(f["logits"], torch.tensor(_targets(f))).item(), len(f["logits"])) for f in taught
     ]  # fmt: skip
@@ -2233,8 +2443,9 @@ train_with_pseudo_labels = Judge(
     criteria=(
         Criterion(
             "image_keeps_label", 1,
-            "every epoch shows each image once, in a new order, with its own label or its latest pseudo-label",
-            lambda c, s, e: _all_there(c, s) and _aligned(c, s) and _shuffled(c, s),
+            "every epoch shows each image once, in a new order from the generator, with its own label or its latest "
+            "pseudo-label",
+            lambda c, s, e: _all_there(c, s) and _aligned(c, s) and _shuffled(c, s) and _from_the_generator(c, s),
         ),
         Criterion(
             "at_rest", 1, "pseudo-labels are made anew each epoch in eval mode, and training happens in train mode",
@@ -2286,6 +2497,21 @@ train_with_pseudo_labels = Judge(
             ),
         ),
         Mistake(
+            "generator_ignored", generator_ignored,
+            "The order of the images does not come from `generator`, so nobody can repeat your run. Hand it to "
+            "`torch.randperm`.",
+            behaves=lambda trials: _in_all(
+                trials, lambda t: _shuffled(t.case, t.seen) and not _from_the_generator(t.case, t.seen)
+            ),
+        ),
+        Mistake(
+            "last_batch_left_out", last_batch_left_out,
+            "The last batch of an epoch is left out when it is not full, so some images are missing. A small batch is "
+            "a batch too.",
+            behaves=lambda trials: _any(trials, lambda t: _last_batch_missing(t.case, t.seen))
+            and not _any(trials, lambda t: t.case.name == "one_batch_an_epoch" and not _all_there(t.case, t.seen)),
+        ),
+        Mistake(
             "pseudo_labels_made_once", pseudo_labels_made_once,
             "The pseudo-labels are made once, by the untrained network, and never again. Renew them in every epoch.",
             behaves=lambda trials: _any(trials, lambda t: not _renewed(t.case, t.seen)),
@@ -2327,7 +2553,7 @@ train_with_pseudo_labels = Judge(
             "them, and then rises again. Step it once an epoch.",
             behaves=lambda trials: _any(
                 trials, lambda t: t.case.name != "one_batch_an_epoch" and len(
-                    {round(rate, 6) for rate in _rates(t.case, t.seen)[: _batches_an_epoch(t.case)]}
+                    {round(rate, 6) for rate in _rates(t.case, t.seen)[: _batches_an_epoch(t.case, t.seen)]}
                 ) > 1,
             ),
         ),

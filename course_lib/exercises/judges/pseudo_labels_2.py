@@ -521,6 +521,18 @@ def log_of_zero(logits, labels, unlabeled_logits, x_hat, images, *, term, weight
     return F.cross_entropy(logits, labels) + weight * unsupervised
 
 
+def log_of_a_mean_of_zero(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
+    if term == "pseudo_label":
+        unsupervised = F.cross_entropy(unlabeled_logits, unlabeled_logits.argmax(dim=1))
+    elif term == "reconstruction":
+        unsupervised = F.mse_loss(x_hat, images)
+    else:
+        p, log_p = unlabeled_logits.softmax(dim=1), unlabeled_logits.log_softmax(dim=1)
+        mean = p.mean(dim=0)
+        unsupervised = -(p * log_p).sum(dim=1).mean() + (mean * mean.log()).sum()
+    return F.cross_entropy(logits, labels) + weight * unsupervised
+
+
 def all_terms_at_once(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
     p, log_p = unlabeled_logits.softmax(dim=1), unlabeled_logits.log_softmax(dim=1)
     unsupervised = F.cross_entropy(unlabeled_logits, p.argmax(dim=1)) + F.mse_loss(x_hat, images)
@@ -540,13 +552,18 @@ def _semi_gradients_fine(case: Case, seen: Values, expected: Values) -> bool:
     return seen["went_backward"] == "yes" and all(close(seen[key], expected[key], atol=1e-6) for key in _GRADIENTS)
 
 
+def _arguments(case: Case) -> Values:
+    return {key: value for key, value in case.inputs.items() if key != "constant"}
+
+
 def _as_semi(fn: Callable[..., Tensor], *names: str) -> Callable[[Sequence[Trial]], bool]:
     """A predicate: on the named cases the loss is that of `fn`, which is not the right one."""
 
     def behaves(trials: Sequence[Trial]) -> bool:
         found = _named(trials, *names)
         return bool(found) and all(
-            close(t.seen["loss"], fn(**t.case.inputs)) and not _semi_fine(t.case, t.seen, t.expected) for t in found
+            close(t.seen["loss"], fn(**_arguments(t.case))) and not _semi_fine(t.case, t.seen, t.expected)
+            for t in found
         )
 
     return behaves
@@ -579,7 +596,7 @@ semi_supervised_loss = Judge(
         ),
         Criterion(
             "certain", 1, "clustering with probabilities of exactly 0 and 1 is a finite number, its gradient too",
-            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e), ("certain",),
+            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e), ("certain", "a_class_of_nobody"),
         ),
     ),
     mistakes=(
@@ -592,6 +609,15 @@ semi_supervised_loss = Judge(
                 and not (t.seen["loss"].isfinite().all() and t.seen["gradient_unlabeled_logits"].isfinite().all()),
                 "certain",
             ) and _all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), *_CLUSTERING),
+        ),
+        Mistake(
+            "log_of_a_mean_of_zero", log_of_a_mean_of_zero,
+            "When no image is of some class, the mean probability of that class is 0, and 0 times its logarithm is NaN "
+            "for a computer. In an entropy it counts as 0: `torch.special.entr` knows that.",
+            behaves=lambda trials: _all_named(
+                trials, lambda t: isinstance(t.seen["loss"], Tensor) and not t.seen["loss"].isfinite().all(),
+                "a_class_of_nobody",
+            ) and _all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), "certain", *_CLUSTERING),
         ),
         Mistake(
             "mixed_instead_of_added", mixed_instead_of_added,
@@ -862,6 +888,13 @@ def mean_before_the_mask(weak_logits, strong_logits, *, threshold):
     return (F.cross_entropy(strong_logits, guess) * mask).mean()
 
 
+def log_of_softmax(weak_logits, strong_logits, *, threshold):
+    confidence, guess = weak_logits.detach().softmax(dim=1).max(dim=1)
+    mask = confidence >= threshold
+    losses = -strong_logits.softmax(dim=1).log()[torch.arange(len(guess), device=guess.device), guess]
+    return torch.where(mask, losses, 0.0 * losses).mean()
+
+
 def both_views_detached(weak_logits, strong_logits, *, threshold):
     with torch.no_grad():
         confidence, guess = weak_logits.softmax(dim=1).max(dim=1)
@@ -908,7 +941,8 @@ fixmatch_loss = Judge(
     criteria=(
         Criterion(
             "sure_ones", 1, "images that are sure in the weak view pay the cross-entropy of the strong view",
-            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e), ("all_sure", "one_sure"),
+            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e),
+            ("all_sure", "one_sure", "certain_of_something_else"),
         ),
         Criterion(
             "whole_batch", 1, "the mean is over the whole batch, sure or not",
@@ -994,6 +1028,16 @@ fixmatch_loss = Judge(
                 trials, lambda t: t.seen["went_backward"] == "no" and isinstance(t.seen["loss"], Tensor)
                 and t.seen["loss"].numel() == 1
             ),
+        ),
+        Mistake(
+            "log_of_softmax", log_of_softmax,
+            "Where the strong view is certain of another class, the probability of the guess is 0 for a computer, and "
+            "the loss infinite. `F.cross_entropy`, or `F.log_softmax`, takes that logarithm without making the 0.",
+            behaves=lambda trials: _all_named(
+                trials, lambda t: isinstance(t.seen["loss"], Tensor)
+                and not (t.seen["loss"].isfinite().all() and t.seen["gradient_strong"].isfinite().all()),
+                "certain_of_something_else",
+            ) and _all_named(trials, lambda t: _fixmatch_fine(t.case, t.seen, t.expected), "all_sure", *_SOME),
         ),
         Mistake(
             "mean_of_the_sure", mean_of_the_sure,
@@ -1181,6 +1225,13 @@ def with_history(teacher, student, decay):
             slow.copy_(decay * slow + (1 - decay) * fast if slow.is_floating_point() else fast)
 
 
+def modes_set(teacher, student, decay):
+    teacher.eval()
+    with torch.no_grad():
+        for slow, fast in zip(teacher.state_dict().values(), student.state_dict().values()):
+            slow.copy_(decay * slow + (1 - decay) * fast if slow.is_floating_point() else fast)
+
+
 def gradients_switched_off(teacher, student, decay):
     teacher.requires_grad_(False)
     with torch.no_grad():
@@ -1239,7 +1290,7 @@ def _as_it_was(case: Case, seen: Values, expected: Values) -> bool:
     return (
         seen["requires_grad_after"] == seen["requires_grad_before"]
         and not seen["with_history"]
-        and seen["mode_after"] == ["eval", "train"]
+        and seen["mode_after"] == case.inputs["modes"].split()
         and _kept(seen, expected, _TRAINED)
     )
 
@@ -1387,6 +1438,13 @@ ema_update = Judge(
             "Buffers of whole numbers stay as they were. They cannot be averaged, but they can be taken over from the "
             "student.",
             behaves=lambda trials: _all_named(trials, lambda t: _stays(t, (_COUNT,)), "usual", "three_times"),
+        ),
+        Mistake(
+            "modes_set", modes_set,
+            "You put a network in another mode, perhaps the one that it mostly has. Averaging needs no mode: leave "
+            "them as they are.",
+            behaves=lambda trials: _any(trials, lambda t: t.seen["mode_after"] != t.case.inputs["modes"].split())
+            and _in_all(trials, lambda t: close(t.seen["teacher_after"], t.expected["teacher_after"])),
         ),
         Mistake(
             "gradients_switched_off", gradients_switched_off,

@@ -10,18 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import state_of
 
 UNIT = "06_fine_tuning"
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    return generator, draw
 
 
 def _pretrain(module: nn.Module, generator: torch.Generator) -> None:
@@ -34,10 +26,6 @@ def _pretrain(module: nn.Module, generator: torch.Generator) -> None:
                 buffer.fill_(7)
             else:
                 buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
-
-
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def _requires_grad(module: nn.Module) -> dict[str, int]:
@@ -108,7 +96,7 @@ class _Net(nn.Module):
         self.part = _OwnPart(channels, width) if kind == "own class" else nn.Sequential(*layers)
         self.pool = nn.Flatten() if kind == "vectors" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, classes))
-        _pretrain(self, torch.Generator().manual_seed(case.inputs["seed"]))
+        _pretrain(self, seeded(case.inputs["seed"]))
         self.to(images.dtype).to(images.device)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +104,7 @@ class _Net(nn.Module):
 
 
 def _freeze_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, part: str, images: Tensor, mode: str = "train", opened: str = "never") -> Case:
         inputs: Values = {"images": images, "labels": torch.arange(len(images)) % 3, "part": part}
@@ -146,18 +134,18 @@ def _train_for(model: _Net, case: Case, steps: int) -> None:
 
 
 def _rest(model: _Net) -> dict[str, Tensor]:
-    return {name: value for name, value in _state(model).items() if not name.startswith("part.")}
+    return {name: value for name, value in state_of(model).items() if not name.startswith("part.")}
 
 
 def _open(fn: Callable[..., Any], model: _Net, case: Case) -> Values:
     """Lets the answer open the part, then trains for a step."""
-    before = _state(model.part)
+    before = state_of(model.part)
     fn(model.part, frozen=False)
     seen: Values = {"state_before_opening": before, "requires_grad_open": _requires_grad(model.part)}
     seen["mode_when_open"] = "train" if model.train().part.training else "eval"
     seen["mode_at_rest"] = "train" if model.eval().part.training else "eval"
     _train_for(model, case, 1)
-    return {**seen, "state_trained_on": _state(model.part)}
+    return {**seen, "state_trained_on": state_of(model.part)}
 
 
 def _observe_freeze(fn: Callable[..., Any], case: Case) -> Values:
@@ -173,7 +161,7 @@ def _observe_freeze(fn: Callable[..., Any], case: Case) -> Values:
             seen |= _open(fn, model, case)
             part.requires_grad_(True)  # from here on as in the other cases
         model.train(case.inputs["mode_before"] == "train")
-        given = _state(part)
+        given = state_of(part)
         returned = _is_it(fn(part), part, "the module")
         seen |= {
             "returned": returned,
@@ -182,7 +170,7 @@ def _observe_freeze(fn: Callable[..., Any], case: Case) -> Values:
             "modes_when_frozen": sorted({"train" if m.training else "eval" for m in part.modules()}),
             "new_attributes": sorted(set(vars(part)) - attributes),
             "state_given": given,
-            "state_when_frozen": _state(part),
+            "state_when_frozen": state_of(part),
             "rest_given": _rest(model),
         }
         model.train()
@@ -194,7 +182,7 @@ def _observe_freeze(fn: Callable[..., Any], case: Case) -> Values:
         x = model.stem(images).detach()
         seen["output_after_train"] = part(x).detach().clone()
         _train_for(model, case, 2)
-        seen |= {"state_after_training": _state(part), "rest_after_training": _rest(model)}
+        seen |= {"state_after_training": state_of(part), "rest_after_training": _rest(model)}
         if opened == "frozen again before":
             fn(part)
         if opened in ("in the end", "frozen again before"):
@@ -247,7 +235,7 @@ class _Tied(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(case.inputs["seed"])
+        generator = seeded(case.inputs["seed"])
         width = case.inputs["width"]
         self.scale = nn.Parameter(torch.ones(1))
         self.blocks = nn.ModuleList(
@@ -270,7 +258,7 @@ class _Tied(nn.Module):
 
 
 def _trainable_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(
         name: str, frozen: str, *, blocks: int = 2, width: int = 3, tied: str = "no", at_rest: str = ""
@@ -357,7 +345,7 @@ class _Stack(nn.Module):
             nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(case.inputs["blocks"])
         )
         self.head = nn.Linear(width, 3)
-        _pretrain(self, torch.Generator().manual_seed(case.inputs["seed"]))
+        _pretrain(self, seeded(case.inputs["seed"]))
         self.to(case.inputs["x"].dtype).to(case.inputs["x"].device)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -396,7 +384,7 @@ def _learn(model: _Stack, case: Case, optimizer: torch.optim.Optimizer, steps: i
 
 
 def _groups_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, draw, _ = drawing(seed)
 
     def number(low: float, high: float) -> float:
         return round(low + (high - low) * float(torch.rand((), generator=generator)), 4)
@@ -478,7 +466,7 @@ parameter_groups = Exercise(
 
 
 def _unfreezing_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, blocks: int, *, kind: str = "momentum", width: int = 3, lr: float = 0.01) -> Case:
         inputs: Values = {"x": draw(6, width), "blocks": blocks, "optimizer": kind, "lr": lr}
@@ -565,7 +553,7 @@ gradual_unfreezing = Exercise(
 
 
 def _tune_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, blocks: int, first: str, then: str, *, width: int = 3) -> Case:
         """`first` and `then` are block numbers with spaces: two calls on one network."""

@@ -7,8 +7,9 @@ wrong implementations it knows.
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,6 +207,45 @@ def _behaves(mistake: Mistake, trials: Sequence[Trial]) -> bool | Values:
 def _fields(mistake: Mistake, trials: Sequence[Trial]) -> Values:
     found = _behaves(mistake, trials)
     return found if isinstance(found, dict) else {}
+
+
+# --- for the predicates of mistakes ---------------------------------------------------------------------------------
+
+
+def ran(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that came to an end, so that there is something to look at."""
+    return [t for t in trials if not t.error and t.seen]
+
+
+def in_any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
+    """Whether it is so in at least one trial that came to an end."""
+    return any(predicate(t) for t in ran(trials))
+
+
+def in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
+    """Whether it is so in every trial that came to an end; there must be one."""
+    return bool(ran(trials)) and all(predicate(t) for t in ran(trials))
+
+
+def named(trials: Sequence[Trial], *names: str) -> list[Trial]:
+    """The trials of these cases that came to an end."""
+    return [t for t in ran(trials) if t.case.name in names]
+
+
+def failed_with(trials: Sequence[Trial], *words: str) -> bool:
+    """Whether an answer stopped with an error in whose type and text all these words are."""
+    return any(t.error and all(word in f"{t.error.type}: {t.error.text}" for word in words) for t in trials)
+
+
+def as_number(value: object) -> float:
+    """A number, or a tensor with a single number, as a float; NaN for anything else.
+
+    >>> as_number(torch.tensor([0.5])), as_number(True)
+    (0.5, nan)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, torch.Tensor)):
+        return math.nan
+    return float(value)
 
 
 # --- no known mistake: say what differs -----------------------------------------------------------------------------

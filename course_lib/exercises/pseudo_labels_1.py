@@ -9,24 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, seeded
+from course_lib.exercises.observing import dtype_name, two_values
 
 UNIT = "07_pseudo_labels"
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def _two(result: Any, first: str, second: str) -> Values:
-    """A pair under two names; what is no pair stands under the first."""
-    if isinstance(result, (tuple, list)) and len(result) == 2:
-        return {first: result[0], second: result[1]}
-    return {first: result, second: None}
-
-
-def _dtype(value: Any) -> str:
-    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
 
 class _Watched(nn.Module):
@@ -34,7 +20,7 @@ class _Watched(nn.Module):
 
     def __init__(self, pixels: int, num_classes: int, seed: int) -> None:
         super().__init__()
-        generator = _generator(seed)
+        generator = seeded(seed)
         self.linear = nn.Linear(pixels, num_classes)
         self.norm = nn.BatchNorm1d(num_classes)
         self.dropout = nn.Dropout(0.5)
@@ -59,7 +45,7 @@ class _Watched(nn.Module):
 
 
 def _pseudo_label_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, shape: tuple[int, ...], num_classes: int, mode: str = "train", at_rest: str = "") -> Case:
         images = 2 * torch.rand(*shape, generator=generator)
@@ -86,14 +72,14 @@ def _observe_pseudo_label(fn: Callable[..., Any], case: Case) -> Values:
     for name in case.inputs["at_rest"].split():
         model.get_submodule(name).eval()
     with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
-        seen = _two(fn(model, images), "labels", "confidences")
+        seen = two_values(fn(model, images), "labels", "confidences")
         grad_mode_after = "on" if torch.is_grad_enabled() else "off"
     confidences = seen["confidences"]
     if case.name == "many":
         seen["most_at_once"] = max(model.sizes, default=0)
     return {
         **seen,
-        "labels_dtype": _dtype(seen["labels"]),
+        "labels_dtype": dtype_name(seen["labels"]),
         "confidences_graph": "kept" if isinstance(confidences, Tensor) and confidences.requires_grad else "none",
         "modes": sorted(set(model.modes)),
         "gradients": sorted(set(model.gradients)),
@@ -148,7 +134,7 @@ pseudo_label = Exercise(
 
 
 def _select_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, n: int, num_classes: int, tau: float, per_class: int | None = None) -> Case:
         # all different, so that no ranking is a matter of taste; and none so near the threshold that rounding decides
@@ -190,7 +176,7 @@ def _observe_select(fn: Callable[..., Any], case: Case) -> Values:
     positions = fn(labels, confidences, case.inputs["tau"], per_class=case.inputs["per_class"])
     return {
         "positions": positions,
-        "dtype": _dtype(positions),
+        "dtype": dtype_name(positions),
         "labels_after": labels,
         "confidences_after": confidences,
     }
@@ -235,7 +221,7 @@ select_confident = Exercise(
 
 
 def _calibration_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, n: int, num_classes: int, num_bins: int, *, spread: float = 2.0, right: float = 0.6) -> Case:
         """Logits whose confidences keep away from the edges of bins; a share `right` of the labels is the argmax."""
@@ -329,7 +315,7 @@ class _Labeler(nn.Module):
 
 
 def _round_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(
         name: str, restart: bool, *, shape: tuple[int, ...] = (1, 4, 5), tau: float = 0.7, mode: str = "train",
@@ -409,7 +395,7 @@ def _observe_round(fn: Callable[..., Any], case: Case) -> Values:
         modes = [("train" if m.training else "eval") for m in (network, start)]
         calls.clear()
         result = fn(network, start, *inputs, tau=given["tau"], train=train, restart=bool(given["restart"]))
-        pair = _two(result, "network", "chosen")
+        pair = two_values(result, "network", "chosen")
         trained = pair["network"] if isinstance(pair["network"], nn.Module) else None
         seen[f"{number}_calls"] = len(calls)
         seen[f"{number}_training"] = dict(calls[0]) if calls else None
@@ -467,7 +453,7 @@ class _Student(nn.Module):
 
     def __init__(self, case: Case, device: torch.device) -> None:
         super().__init__()
-        generator = _generator(case.inputs["seed"])
+        generator = seeded(case.inputs["seed"])
         pixels, num_classes = case.inputs["images"][0].numel(), case.inputs["num_classes"]
         self.body = nn.Linear(pixels, 16)
         self.dropout = nn.Dropout(0.5)
@@ -494,7 +480,7 @@ class _Student(nn.Module):
 
 
 def _loop_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, labeled: int, unlabeled: int, batch_size: int, num_epochs: int, mode: str = "train") -> Case:
         images = torch.rand(labeled + unlabeled, 1, 3, 4, generator=generator) * 2 - 1
@@ -527,7 +513,7 @@ def _observe_loop(fn: Callable[..., Any], case: Case) -> Values:
 
     handle = register_optimizer_step_pre_hook(note)
     before = model.body.weight.detach().clone()
-    generator = _generator(given["seed"])
+    generator = seeded(given["seed"])
     try:
         with torch.enable_grad():
             losses = fn(

@@ -8,24 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import gradient_of, state_of
 
 UNIT = "07_pseudo_labels"
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., Tensor]]:
-    """A generator, and standard normal numbers from it."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    return generator, draw
-
-
-def _gradient(loss: Any, tensor: Tensor) -> Tensor:
-    """What `loss.backward()` has left on a leaf; zeros where nothing arrived."""
-    return tensor.grad if tensor.grad is not None else torch.zeros_like(tensor)
 
 
 def _backward(loss: Any) -> str:
@@ -40,7 +26,7 @@ def _backward(loss: Any) -> str:
 
 
 def _ramp_cases(seed: int) -> list[Case]:
-    generator, _ = _drawing(seed)
+    generator = seeded(seed)
 
     def number(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -102,7 +88,7 @@ TERMS = ("pseudo_label", "reconstruction", "clustering")
 
 
 def _semi_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, _, draw = drawing(seed)
 
     def case(
         name: str, term: str, n: int, m: int, k: int, *, weight: float, shape: tuple[int, int, int] = (1, 4, 5),
@@ -156,7 +142,7 @@ def _observe_semi(fn: Callable[..., Any], case: Case) -> Values:
         term=given["term"], weight=given["weight"],
     )  # fmt: skip
     seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": _backward(loss)}
-    return {**seen, **{f"gradient_{name}": _gradient(loss, tensor) for name, tensor in watched.items()}}
+    return {**seen, **{f"gradient_{name}": gradient_of(tensor) for name, tensor in watched.items()}}
 
 
 semi_supervised_loss = Exercise(
@@ -200,7 +186,7 @@ semi_supervised_loss = Exercise(
 
 
 def _fixmatch_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).normal
 
     def case(name: str, n: int, k: int, *, sure: int, threshold: float = 0.9, double: bool = False) -> Case:
         """`sure` of the n images have a clear opinion in the weak view; the strong view knows nothing of it."""
@@ -248,7 +234,7 @@ def _observe_fixmatch(fn: Callable[..., Any], case: Case) -> Values:
     weak, strong = case.inputs["weak_logits"].requires_grad_(), case.inputs["strong_logits"].requires_grad_()
     loss = fn(weak, strong, threshold=case.inputs["threshold"])
     seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": _backward(loss)}
-    seen |= {"gradient_weak": _gradient(loss, weak), "gradient_strong": _gradient(loss, strong)}
+    seen |= {"gradient_weak": gradient_of(weak), "gradient_strong": gradient_of(strong)}
     return seen
 
 
@@ -308,7 +294,7 @@ class _Net(nn.Module):
 
 
 def _ema_cases(seed: int) -> list[Case]:
-    generator, _ = _drawing(seed)
+    generator = seeded(seed)
 
     def case(name: str, decay: float, **options: Any) -> Case:
         features, draw = int(torch.randint(2, 7, (), generator=generator)), seed + len(name)
@@ -326,13 +312,9 @@ def _ema_cases(seed: int) -> list[Case]:
     ]
 
 
-def _state(model: nn.Module) -> Values:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
 def _observe_ema(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    generator = torch.Generator().manual_seed(given["seed"])
+    generator = seeded(given["seed"])
     teacher, student = _Net(given["features"], generator, 7), _Net(given["features"], generator, 40)
     if given["double"] == "yes":
         teacher, student = teacher.double(), student.double()
@@ -342,17 +324,17 @@ def _observe_ema(fn: Callable[..., Any], case: Case) -> Values:
         model.train(mode == "train")
     held = {**dict(teacher.named_parameters()), **dict(teacher.named_buffers())}  # what an evaluation may hold on to
     asks = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
-    before, student_before = _state(teacher), _state(student)
+    before, student_before = state_of(teacher), state_of(student)
     for _ in range(given["calls"]):
         fn(teacher, student, given["decay"])
-    after = _state(teacher)
+    after = state_of(teacher)
     seen: Values = {
         "teacher_before": before,
         "teacher_after": after,
         "held_after": {name: value.detach().clone() for name, value in held.items()},
         "dtypes_after": {name: str(value.dtype) for name, value in after.items()},
         "student_before": student_before,
-        "student_after": _state(student),
+        "student_after": state_of(student),
         "requires_grad_before": asks,
         "requires_grad_after": {name: int(p.requires_grad) for name, p in teacher.named_parameters()},
         "with_history": [n for n, v in held.items() if v.grad_fn is not None]
@@ -362,7 +344,7 @@ def _observe_ema(fn: Callable[..., Any], case: Case) -> Values:
     with torch.no_grad():  # the student goes on learning: a teacher that shares its memory moves along
         for value in student.state_dict().values():
             value.add_(5)
-    return {**seen, "teacher_when_student_moves": _state(teacher)}
+    return {**seen, "teacher_when_student_moves": state_of(teacher)}
 
 
 ema_update = Exercise(
@@ -426,7 +408,7 @@ class _Small(nn.Module):
 
 
 def _teacher_cases(seed: int) -> list[Case]:
-    generator, _ = _drawing(seed)
+    generator = seeded(seed)
 
     def case(
         name: str, n: int, k: int, shape: tuple[int, int, int], *, mode: str = "eval", same: bool = False,
@@ -451,19 +433,19 @@ def _teacher_cases(seed: int) -> list[Case]:
 
 def _observe_teacher(fn: Callable[..., Any], case: Case) -> Values:
     weak, strong = case.inputs["weak"], case.inputs["strong"]
-    generator = torch.Generator().manual_seed(case.inputs["seed"])
+    generator = seeded(case.inputs["seed"])
     pixels, classes = weak[0].numel(), case.inputs["num_classes"]
     student, teacher = (_Small(pixels, classes, generator).to(weak) for _ in range(2))
     if case.inputs["frozen"] == "yes":
         teacher.requires_grad_(False)
     student.train(), teacher.train(case.inputs["teacher_mode"] == "train")
-    before = _state(teacher)
+    before = state_of(teacher)
     loss = fn(student, teacher, weak, strong)
     seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": _backward(loss)}
     grads = [p.grad for p in teacher.parameters() if p.grad is not None]
     return {
         **seen,
-        "gradient_student": _gradient(loss, student.linear.weight),
+        "gradient_student": gradient_of(student.linear.weight),
         "gradient_teacher": sum((float(g.abs().sum()) for g in grads), 0.0),
         "calls": [student.calls, teacher.calls],
         "weights_before": before["linear.weight"],

@@ -163,15 +163,17 @@ def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple
     the first whose predicate recognises the behaviour.
     """
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
-    seen_of = functools.cache(
-        lambda number: observe_all(exercise, judge.mistakes[number].fn, [t.case for t in trials], guard=False)
+    # one case at a time: most mistakes differ on the first, and need no other
+    theirs = functools.cache(
+        lambda number, i: observe_all(exercise, judge.mistakes[number].fn, [trials[i].case], guard=False)[0]
     )
     for where in (range(len(trials)), wrong):
         for number, mistake in enumerate(judge.mistakes if wrong else ()):
             if where is wrong and not judge.exact and mistake.behaves and not _behaves(mistake, trials):
                 continue  # one equal accuracy may be chance; the predicate knows better
-            theirs = seen_of(number)
-            if all(_same(trials[i], theirs[i]) for i in where) and any(map(_is_wrong, trials, theirs)):
+            if all(_same(trials[i], theirs(number, i)) for i in where) and any(
+                _is_wrong(trial, theirs(number, i)) for i, trial in enumerate(trials)
+            ):
                 return mistake, _fields(mistake, trials)
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)

@@ -372,9 +372,9 @@ def _opens(case: Case, seen: Values, expected: Values) -> bool:
     )
 
 
-_OPENED = ("first_layers", "frozen_twice", "frozen_by_another")
+_OPENED = ("first_layers", "vectors", "frozen_by_another")
 # What opens a part that came frozen by other hands is asked for by one criterion: an error there costs that one only.
-_FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class", "frozen_twice")
+_FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class")
 
 
 def _in_frozen(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
@@ -635,7 +635,7 @@ freeze = Judge(
             "Frozen twice, the part cannot be opened any more: the second time you put your own `train` away as the "
             "one to bring back. The method of the class need not be kept, only yours removed.",
             behaves=lambda trials: {t.case.name for t in ran(trials) if t.seen.get("mode_when_open") == "eval"}
-            == {"frozen_twice"},
+            == {"vectors"},
         ),
         Mistake(
             "opened_for_gradients_only", opened_for_gradients_only,

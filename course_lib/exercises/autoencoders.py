@@ -8,19 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, drawing, seeded
 from course_lib.exercises.observing import manual_seed
 
 UNIT = "01_autoencoders"
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    return generator, draw
 
 
 def _mode(model: nn.Module) -> str:
@@ -34,7 +25,7 @@ _LEARNING_STEPS = 10
 
 
 def _autoencoder_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, draw, _ = drawing(seed)
     blocks = torch.rand(8, 1, 4, 4, generator=generator).round()
     pictures = blocks.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     return [
@@ -120,7 +111,7 @@ Autoencoder = Exercise(
 
 
 def _loss_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def pair(*shape: int) -> Values:
         return {"x_hat": draw(*shape), "images": draw(*shape)}
@@ -181,7 +172,7 @@ reconstruction_loss = Exercise(
 
 
 def _corrupt_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, images: Tensor, noise: float) -> Case:
         return Case(name, {"images": images, "noise": noise, "seed": seed + len(name)})
@@ -200,14 +191,14 @@ def _corrupt_cases(seed: int) -> list[Case]:
 def _observe_corrupt(fn: Callable[..., Any], case: Case) -> Values:
     images, noise, seed = case.inputs["images"], case.inputs["noise"], case.inputs["seed"]
     before, global_before = images.clone(), torch.get_rng_state()
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     first = fn(images, noise, generator=generator)
     first = first.clone() if isinstance(first, Tensor) else first  # it may be the input itself
     global_after = torch.get_rng_state()
     images_after = images.clone()
     second = fn(before.clone(), noise, generator=generator)
     manual_seed(seed + 1)
-    again = fn(before.clone(), noise, generator=torch.Generator().manual_seed(seed))
+    again = fn(before.clone(), noise, generator=seeded(seed))
     return {
         "corrupted": first,
         "next_call": second,
@@ -257,7 +248,7 @@ class _SmallModel(nn.Module):
 
     def __init__(self, channels: int, seed: int) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         self.weight = nn.Parameter(torch.randn(channels, channels, generator=generator) * 0.5)
         self.bias = nn.Parameter(torch.randn(channels, generator=generator) * 0.1)
         self.inputs: list[Tensor] = []
@@ -271,7 +262,7 @@ class _SmallModel(nn.Module):
 
 
 def _denoising_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
     return [
         Case("plain", {"images": draw(4, 1, 6, 5), "seed": seed}),
         Case("color", {"images": draw(3, 3, 5, 7), "seed": seed + 1}),
@@ -284,7 +275,7 @@ def _denoising_cases(seed: int) -> list[Case]:
 def _observe_denoising(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
     model = _SmallModel(images.shape[1], case.inputs["seed"]).to(images.device)
-    generator = torch.Generator().manual_seed(case.inputs["seed"])
+    generator = seeded(case.inputs["seed"])
     corrupted: list[Tensor] = []
     compared: list[list[Tensor]] = []
 
@@ -339,7 +330,7 @@ class _Stateful(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, seed: int, *, pool: bool) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         self.conv = nn.Conv2d(channels, out_channels, 3, padding=1)
         self.norm = nn.BatchNorm2d(out_channels)
         self.dropout = nn.Dropout(0.3)
@@ -383,7 +374,7 @@ def _stateful(case: Case, channels: int, *, pool: bool) -> _Stateful:
 
 
 def _features_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, images: Tensor, batch_size: int, feature_dim: int, mode: str = "train") -> Case:
         inputs = {"images": images, "batch_size": batch_size, "feature_dim": feature_dim, "mode_before": mode}
@@ -443,7 +434,7 @@ extract_features = Exercise(
 
 
 def _score_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, images: Tensor, mode: str = "train") -> Case:
         return Case(name, {"images": images, "mode_before": mode, "seed": seed + len(name)})

@@ -39,6 +39,37 @@ def _copied(value: Any, device: torch.device | str | None) -> Any:
     return value
 
 
+class Drawing(NamedTuple):
+    """What cases are drawn with: a generator on the CPU, and two functions of a shape that draw from it."""
+
+    generator: torch.Generator
+    uniform: Callable[..., torch.Tensor]
+    normal: Callable[..., torch.Tensor]
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU that begins at a seed."""
+    return torch.Generator().manual_seed(seed)
+
+
+def drawing(seed: int) -> Drawing:
+    """A generator, numbers spread evenly between 0 and 1, and standard normal numbers, all from one seed.
+
+    >>> generator, uniform, normal = drawing(0)
+    >>> uniform(2, 3).shape, normal(4).shape
+    (torch.Size([2, 3]), torch.Size([4]))
+    """
+    generator = seeded(seed)
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    return Drawing(generator, uniform, normal)
+
+
 class Diary(list):
     """A list that copies of its owner go on writing into: an answer may well work on a copy of a watched network."""
 

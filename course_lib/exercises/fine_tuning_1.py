@@ -10,18 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import state_of
 
 UNIT = "06_fine_tuning"
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    return generator, draw
 
 
 def _pretrain(module: nn.Module, generator: torch.Generator) -> None:
@@ -34,10 +26,6 @@ def _pretrain(module: nn.Module, generator: torch.Generator) -> None:
                 buffer.fill_(7)
             else:
                 buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
-
-
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def _requires_grad(module: nn.Module) -> dict[str, int]:
@@ -57,9 +45,9 @@ _SHARED = (nn.Module, nn.Sequential, nn.BatchNorm1d, nn.BatchNorm2d, nn.modules.
 
 @contextlib.contextmanager
 def _classes_left_alone() -> Iterator[None]:
-    """Undoes what an answer does to torch's own classes: it would reach every network of the process."""
+    """Undoes what an answer does to classes of torch and of ours: it would reach every network of the process."""
     names = ("train", "eval", "forward", "requires_grad_", "__call__")
-    before = [(kind, name, vars(kind).get(name)) for kind in _SHARED for name in names]
+    before = [(kind, name, vars(kind).get(name)) for kind in (*_SHARED, _OwnPart) for name in names]
     try:
         yield
     finally:
@@ -72,6 +60,18 @@ def _classes_left_alone() -> Iterator[None]:
 
 
 # --- 6.1 freeze -----------------------------------------------------------------------------------------------------
+
+
+class _OwnPart(nn.Module):
+    """A part with a weight of its own and dropout by its own mode, beside the layers inside it."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1, width, 1, 1))
+        self.layers = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(self.weight * self.layers(x), 0.4, self.training)
 
 
 class _Net(nn.Module):
@@ -93,10 +93,10 @@ class _Net(nn.Module):
         layers += [nn.Sequential(nn.ReLU(), nn.Dropout(0.4))]
         if kind == "nested":
             layers = [nn.Sequential(*layers), nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width))]
-        self.part = nn.Sequential(*layers)
+        self.part = _OwnPart(channels, width) if kind == "own class" else nn.Sequential(*layers)
         self.pool = nn.Flatten() if kind == "vectors" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, classes))
-        _pretrain(self, torch.Generator().manual_seed(case.inputs["seed"]))
+        _pretrain(self, seeded(case.inputs["seed"]))
         self.to(images.dtype).to(images.device)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,17 +104,19 @@ class _Net(nn.Module):
 
 
 def _freeze_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
-    def case(name: str, part: str, images: Tensor, mode: str = "train") -> Case:
-        labels = torch.arange(len(images)) % 3
-        return Case(name, {"images": images, "labels": labels, "part": part, "mode_before": mode, "seed": seed + 1})
+    def case(name: str, part: str, images: Tensor, mode: str = "train", opened: str = "never") -> Case:
+        inputs: Values = {"images": images, "labels": torch.arange(len(images)) % 3, "part": part}
+        return Case(name, {**inputs, "mode_before": mode, "opened": opened, "seed": seed + 1})
 
     return [
-        case("first_layers", "first", draw(8, 1, 5, 6)),
+        case("first_layers", "first", draw(8, 1, 5, 6), opened="in the end"),
         case("in_the_middle", "middle", draw(6, 3, 6, 4)),
         case("nested", "nested", draw(7, 1, 4, 4).double(), "eval"),
-        case("vectors", "vectors", draw(6, 1, 3, 4)),
+        case("vectors", "vectors", draw(6, 1, 3, 4), opened="frozen again before"),
+        case("own_class", "own class", draw(6, 2, 4, 5)),
+        case("frozen_by_another", "first", draw(5, 1, 4, 3), opened="in the beginning"),
     ]
 
 
@@ -131,25 +133,43 @@ def _train_for(model: _Net, case: Case, steps: int) -> None:
 
 
 def _rest(model: _Net) -> dict[str, Tensor]:
-    return {name: value for name, value in _state(model).items() if not name.startswith("part.")}
+    return {name: value for name, value in state_of(model).items() if not name.startswith("part.")}
+
+
+def _open(fn: Callable[..., Any], model: _Net, case: Case) -> Values:
+    """Lets the answer open the part, then trains for a step."""
+    before = state_of(model.part)
+    fn(model.part, frozen=False)
+    seen: Values = {"state_before_opening": before, "requires_grad_open": _requires_grad(model.part)}
+    seen["mode_when_open"] = "train" if model.train().part.training else "eval"
+    seen["mode_at_rest"] = "train" if model.eval().part.training else "eval"
+    _train_for(model, case, 1)
+    return {**seen, "state_trained_on": state_of(model.part)}
 
 
 def _observe_freeze(fn: Callable[..., Any], case: Case) -> Values:
-    images = case.inputs["images"]
+    images, opened = case.inputs["images"], case.inputs["opened"]
     torch.manual_seed(case.inputs["seed"])  # for the dropout of a part that is not at rest
     with _classes_left_alone(), torch.enable_grad():
-        model = _Net(case).train(case.inputs["mode_before"] == "train")
+        model = _Net(case)
         part = model.part
-        given, attributes = _state(part), set(vars(part))
+        seen: Values = {}
+        attributes = set(vars(part))
+        if opened == "in the beginning":
+            part.requires_grad_(False)
+            seen |= _open(fn, model, case)
+            part.requires_grad_(True)  # from here on as in the other cases
+        model.train(case.inputs["mode_before"] == "train")
+        given = state_of(part)
         returned = _is_it(fn(part), part, "the module")
-        seen: Values = {
+        seen |= {
             "returned": returned,
             "requires_grad": _requires_grad(part),
             "requires_grad_elsewhere": {**_requires_grad(model.stem), **_requires_grad(model.head)},
             "modes_when_frozen": sorted({"train" if m.training else "eval" for m in part.modules()}),
             "new_attributes": sorted(set(vars(part)) - attributes),
             "state_given": given,
-            "state_when_frozen": _state(part),
+            "state_when_frozen": state_of(part),
             "rest_given": _rest(model),
         }
         model.train()
@@ -161,15 +181,11 @@ def _observe_freeze(fn: Callable[..., Any], case: Case) -> Values:
         x = model.stem(images).detach()
         seen["output_after_train"] = part(x).detach().clone()
         _train_for(model, case, 2)
-        seen |= {"state_after_training": _state(part), "rest_after_training": _rest(model)}
-        if case.name != "first_layers":
-            return seen
-        fn(part, frozen=False)
-        seen["requires_grad_open"] = _requires_grad(part)
-        opened = {"mode_when_open": "train" if model.train().part.training else "eval"}
-        opened["mode_at_rest"] = "train" if model.eval().part.training else "eval"
-        _train_for(model, case, 1)
-        seen |= {**opened, "state_trained_on": _state(part)}
+        seen |= {"state_after_training": state_of(part), "rest_after_training": _rest(model)}
+        if opened == "frozen again before":
+            fn(part)
+        if opened in ("in the end", "frozen again before"):
+            seen |= _open(fn, model, case)
     return seen
 
 
@@ -218,7 +234,7 @@ class _Tied(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(case.inputs["seed"])
+        generator = seeded(case.inputs["seed"])
         width = case.inputs["width"]
         self.scale = nn.Parameter(torch.ones(1))
         self.blocks = nn.ModuleList(
@@ -241,15 +257,17 @@ class _Tied(nn.Module):
 
 
 def _trainable_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
-    def case(name: str, frozen: str, *, blocks: int = 2, width: int = 3, tied: str = "no") -> Case:
+    def case(
+        name: str, frozen: str, *, blocks: int = 2, width: int = 3, tied: str = "no", at_rest: str = ""
+    ) -> Case:  # fmt: skip
         inputs: Values = {"x": draw(5, width), "frozen": frozen, "blocks": blocks, "width": width, "tied": tied}
-        return Case(name, {**inputs, "seed": seed + len(name)})
+        return Case(name, {**inputs, "at_rest": at_rest, "seed": seed + len(name)})
 
     return [
         case("lower_blocks_frozen", "scale blocks.0", width=4),
-        case("a_middle_block_frozen", "blocks.1", blocks=3),
+        case("a_middle_block_frozen", "blocks.1", blocks=3, at_rest="blocks.2"),
         case("head_only", "scale blocks"),
         case("head_frozen", "head"),
         case("single_layers_frozen", "blocks.0.0.weight blocks.1.1", width=5),
@@ -264,11 +282,15 @@ def _observe_trainable(fn: Callable[..., Any], case: Case) -> Values:
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         # Everything has been trained before, and has gradients from then, set to zero: so frozen weights that get
         # into the optimizer are moved by its weight decay.
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
+        # The head is new: only what lies below it has any.
+        for name, parameter in model.named_parameters():
+            parameter.grad = None if name.startswith("head") else torch.zeros_like(parameter)
+        for name in case.inputs["at_rest"].split():
+            model.get_submodule(name).eval()
         result = fn(model)
         seen: Values = {"parameters": None}
         seen |= {"type": type(result).__name__, "requires_grad_after": _requires_grad(model)}
+        seen["gradients_after"] = sum(p.grad is not None for p in model.parameters())
         try:
             first, second = list(result), list(result)
         except TypeError:
@@ -322,7 +344,7 @@ class _Stack(nn.Module):
             nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(case.inputs["blocks"])
         )
         self.head = nn.Linear(width, 3)
-        _pretrain(self, torch.Generator().manual_seed(case.inputs["seed"]))
+        _pretrain(self, seeded(case.inputs["seed"]))
         self.to(case.inputs["x"].dtype).to(case.inputs["x"].device)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -361,7 +383,7 @@ def _learn(model: _Stack, case: Case, optimizer: torch.optim.Optimizer, steps: i
 
 
 def _groups_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, draw, _ = drawing(seed)
 
     def number(low: float, high: float) -> float:
         return round(low + (high - low) * float(torch.rand((), generator=generator)), 4)
@@ -378,6 +400,7 @@ def _groups_cases(seed: int) -> list[Case]:
         case("lowest_block_frozen", 3, number(0.3, 0.6), frozen="block 0"),
         case("a_bias_frozen", 2, number(0.4, 0.6), frozen="bias"),
         case("middle_block_frozen", 3, number(0.3, 0.6), frozen="block 1"),
+        case("a_bias_of_the_head_frozen", 2, number(0.4, 0.6), frozen="head bias"),
     ]
 
 
@@ -385,8 +408,9 @@ def _observe_groups(fn: Callable[..., Any], case: Case) -> Values:
     lr, decay = case.inputs["lr"], case.inputs["decay"]
     with torch.enable_grad():
         model = _Stack(case)
-        if case.inputs["frozen"] == "bias":
-            model.blocks[-1].get_submodule("0").get_parameter("bias").requires_grad_(False)
+        if case.inputs["frozen"].endswith("bias"):
+            part = model.head if case.inputs["frozen"] == "head bias" else model.blocks[-1].get_submodule("0")
+            part.get_parameter("bias").requires_grad_(False)
         elif case.inputs["frozen"]:
             model.parts()[case.inputs["frozen"]].requires_grad_(False)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -441,7 +465,7 @@ parameter_groups = Exercise(
 
 
 def _unfreezing_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, blocks: int, *, kind: str = "momentum", width: int = 3, lr: float = 0.01) -> Case:
         inputs: Values = {"x": draw(6, width), "blocks": blocks, "optimizer": kind, "lr": lr}
@@ -528,7 +552,7 @@ gradual_unfreezing = Exercise(
 
 
 def _tune_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, blocks: int, first: str, then: str, *, width: int = 3) -> Case:
         """`first` and `then` are block numbers with spaces: two calls on one network."""

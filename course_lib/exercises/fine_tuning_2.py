@@ -8,13 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, seeded
 
 UNIT = "06_fine_tuning"
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def _set_to(module: nn.Module, generator: torch.Generator, scale: float = 1.0) -> None:
@@ -84,7 +80,7 @@ def _penalty_cases(seed: int) -> list[Case]:
 
 
 def _observe_penalty(fn: Callable[..., Any], case: Case) -> Values:
-    inputs, generator = case.inputs, _generator(case.inputs["seed"])
+    inputs, generator = case.inputs, seeded(case.inputs["seed"])
     kind = _Dense if inputs["encoder"] == "dense" else _Convolutional
     model = kind(inputs["width"], 4).to(getattr(torch, inputs["dtype"]))
     _set_to(model, generator)
@@ -166,7 +162,7 @@ class _TwoHeaded(nn.Module):
 
 
 def _joint_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(
         name: str, sizes: tuple[int, int], classes: tuple[int, int], lam: float, *,
@@ -199,7 +195,7 @@ def _observe_joint(fn: Callable[..., Any], case: Case) -> Values:
     inputs = case.inputs
     images = inputs["images"]
     model = _TwoHeaded(images[0].numel(), inputs["classes"], inputs["old_classes"])
-    _set_to(model, _generator(inputs["seed"]))
+    _set_to(model, seeded(inputs["seed"]))
     model.to(images)
     batch, old_batch = (images, inputs["labels"]), (inputs["old_images"], inputs["old_labels"])
     loss = fn(model, batch, old_batch, inputs["lam"])
@@ -288,7 +284,7 @@ def _state_of(model: _Watched) -> dict[str, Tensor]:
 
 
 def _lp_ft_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(
         name: str, count: int, batch_size: int, epochs: tuple[int, int], rates: tuple[float, float], *,
@@ -314,7 +310,7 @@ def _observe_lp_ft(fn: Callable[..., Any], case: Case) -> Values:
     inputs = case.inputs
     images, labels = inputs["images"], inputs["labels"]
     model = _Watched(images[0].numel(), 3)
-    _set_to(model, _generator(inputs["seed"]), 0.8)
+    _set_to(model, seeded(inputs["seed"]), 0.8)
     model.to(images).train(inputs["mode_before"] == "train")
     if inputs["encoder_came"] == "frozen":
         model.encoder.requires_grad_(False)
@@ -396,7 +392,7 @@ class _Trained(nn.Module):
 
 
 def _stopping_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
     a, b, c, d = (0.5 + 0.01 * torch.randperm(10, generator=generator)[:4].sort().values.double()).tolist()
 
     def case(name: str, values: list[float], patience: int, *, min_delta: float = 0.0, mode: str = "max") -> Case:

@@ -7,8 +7,9 @@ wrong implementations it knows.
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,15 +163,17 @@ def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple
     the first whose predicate recognises the behaviour.
     """
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
-    seen_of = functools.cache(
-        lambda number: observe_all(exercise, judge.mistakes[number].fn, [t.case for t in trials], guard=False)
+    # one case at a time: most mistakes differ on the first, and need no other
+    theirs = functools.cache(
+        lambda number, i: observe_all(exercise, judge.mistakes[number].fn, [trials[i].case], guard=False)[0]
     )
     for where in (range(len(trials)), wrong):
         for number, mistake in enumerate(judge.mistakes if wrong else ()):
             if where is wrong and not judge.exact and mistake.behaves and not _behaves(mistake, trials):
                 continue  # one equal accuracy may be chance; the predicate knows better
-            theirs = seen_of(number)
-            if all(_same(trials[i], theirs[i]) for i in where) and any(map(_is_wrong, trials, theirs)):
+            if all(_same(trials[i], theirs(number, i)) for i in where) and any(
+                _is_wrong(trial, theirs(number, i)) for i, trial in enumerate(trials)
+            ):
                 return mistake, _fields(mistake, trials)
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)
@@ -206,6 +209,45 @@ def _behaves(mistake: Mistake, trials: Sequence[Trial]) -> bool | Values:
 def _fields(mistake: Mistake, trials: Sequence[Trial]) -> Values:
     found = _behaves(mistake, trials)
     return found if isinstance(found, dict) else {}
+
+
+# --- for the predicates of mistakes ---------------------------------------------------------------------------------
+
+
+def ran(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that came to an end, so that there is something to look at."""
+    return [t for t in trials if not t.error and t.seen]
+
+
+def in_any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
+    """Whether it is so in at least one trial that came to an end."""
+    return any(predicate(t) for t in ran(trials))
+
+
+def in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
+    """Whether it is so in every trial that came to an end; there must be one."""
+    return bool(ran(trials)) and all(predicate(t) for t in ran(trials))
+
+
+def named(trials: Sequence[Trial], *names: str) -> list[Trial]:
+    """The trials of these cases that came to an end."""
+    return [t for t in ran(trials) if t.case.name in names]
+
+
+def failed_with(trials: Sequence[Trial], *words: str) -> bool:
+    """Whether an answer stopped with an error in whose type and text all these words are."""
+    return any(t.error and all(word in f"{t.error.type}: {t.error.text}" for word in words) for t in trials)
+
+
+def as_number(value: object) -> float:
+    """A number, or a tensor with a single number, as a float; NaN for anything else.
+
+    >>> as_number(torch.tensor([0.5])), as_number(True)
+    (0.5, nan)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, torch.Tensor)):
+        return math.nan
+    return float(value)
 
 
 # --- no known mistake: say what differs -----------------------------------------------------------------------------

@@ -131,6 +131,31 @@ def plain(value: Any) -> Any:
     return Other(type(value).__name__)
 
 
+# --- for the exercises' own observers -------------------------------------------------------------------------------
+
+
+def two_values(result: Any, first: str, second: str) -> Values:
+    """A pair under two names; what is no pair stands under the first."""
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        return {first: result[0], second: result[1]}
+    return {first: result, second: None}
+
+
+def dtype_name(value: Any) -> str:
+    """A tensor's dtype, such as "torch.int64"; of anything else its type."""
+    return str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of all that a network holds, parameters and buffers, as it is now."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def gradient_of(leaf: torch.Tensor) -> torch.Tensor:
+    """The gradient that has reached a leaf; zeros stand for none: raw values, so that a judge can compare shapes."""
+    return leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
+
+
 # --- the library's own versions refuse while an answer is observed --------------------------------------------------
 
 

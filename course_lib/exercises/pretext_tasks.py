@@ -9,37 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
-from course_lib.exercises.observing import manual_seed
+from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import dtype_name, manual_seed, two_values
 
 UNIT = "04_pretext_tasks"
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    return generator, draw
-
-
-def _two(result: Any, first: str, second: str) -> Values:
-    """A pair under two names; what is no pair stands under the first."""
-    if isinstance(result, (tuple, list)) and len(result) == 2:
-        return {first: result[0], second: result[1]}
-    return {first: result, second: None}
-
-
-def _dtype(value: Any) -> str:
-    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
 
 # --- 4.1 rotate_batch -----------------------------------------------------------------------------------------------
 
 
 def _rotate_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, images: Tensor, k: int) -> Case:
         return Case(name, {"images": images, "k": k})
@@ -93,7 +73,7 @@ rotate_batch = Exercise(
 
 
 def _pretext_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
     return [
         Case("plain", {"images": draw(5, 1, 6, 6)}),
         Case("one", {"images": draw(1, 1, 7, 7)}),
@@ -106,8 +86,8 @@ def _pretext_cases(seed: int) -> list[Case]:
 
 def _observe_pretext(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
-    seen = _two(fn(images), "x", "labels")
-    return {**seen, "labels_dtype": _dtype(seen["labels"]), "images_after": images}
+    seen = two_values(fn(images), "x", "labels")
+    return {**seen, "labels_dtype": dtype_name(seen["labels"]), "images_after": images}
 
 
 rotation_pretext = Exercise(
@@ -143,7 +123,7 @@ rotation_pretext = Exercise(
 
 
 def _flip_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, images: Tensor) -> Case:
         return Case(name, {"images": images, "seed": seed + len(name)})
@@ -161,16 +141,16 @@ def _flip_cases(seed: int) -> list[Case]:
 def _observe_flip(fn: Callable[..., Any], case: Case) -> Values:
     images, seed = case.inputs["images"], case.inputs["seed"]
     before, global_before = images.clone(), torch.get_rng_state()
-    generator = torch.Generator().manual_seed(seed)
-    first = _two(fn(images, generator=generator), "flipped", "labels")
+    generator = seeded(seed)
+    first = two_values(fn(images, generator=generator), "flipped", "labels")
     first = {key: value.clone() if isinstance(value, Tensor) else value for key, value in first.items()}
     global_after, images_after = torch.get_rng_state(), images.clone()
-    second = _two(fn(before.clone(), generator=generator), "flipped", "labels")
+    second = two_values(fn(before.clone(), generator=generator), "flipped", "labels")
     manual_seed(seed + 1)
-    again = _two(fn(before.clone(), generator=torch.Generator().manual_seed(seed)), "flipped", "labels")
+    again = two_values(fn(before.clone(), generator=seeded(seed)), "flipped", "labels")
     return {
         **first,
-        "labels_dtype": _dtype(first["labels"]),
+        "labels_dtype": dtype_name(first["labels"]),
         "labels_of_next_call": second["labels"],
         "labels_of_same_seed": again["labels"],
         "images_after": images_after,
@@ -213,7 +193,7 @@ flip_pretext = Exercise(
 
 
 def _mask_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).uniform
 
     def case(name: str, images: Tensor, patch_size: int, ratio: float) -> Case:
         return Case(name, {"images": images, "patch_size": patch_size, "ratio": ratio, "seed": seed + len(name)})
@@ -237,16 +217,16 @@ def _mask_cases(seed: int) -> list[Case]:
 def _observe_mask(fn: Callable[..., Any], case: Case) -> Values:
     images, patch_size, ratio, seed = (case.inputs[key] for key in ("images", "patch_size", "ratio", "seed"))
     before, global_before = images.clone(), torch.get_rng_state()
-    generator = torch.Generator().manual_seed(seed)
-    first = _two(fn(images, patch_size, ratio, generator=generator), "masked", "mask")
+    generator = seeded(seed)
+    first = two_values(fn(images, patch_size, ratio, generator=generator), "masked", "mask")
     first = {key: value.clone() if isinstance(value, Tensor) else value for key, value in first.items()}
     global_after, images_after = torch.get_rng_state(), images.clone()
-    second = _two(fn(before.clone(), patch_size, ratio, generator=generator), "masked", "mask")
+    second = two_values(fn(before.clone(), patch_size, ratio, generator=generator), "masked", "mask")
     manual_seed(seed + 1)
-    again = _two(fn(before.clone(), patch_size, ratio, generator=torch.Generator().manual_seed(seed)), "masked", "mask")
+    again = two_values(fn(before.clone(), patch_size, ratio, generator=seeded(seed)), "masked", "mask")
     return {
         **first,
-        "mask_dtype": _dtype(first["mask"]),
+        "mask_dtype": dtype_name(first["mask"]),
         "mask_of_next_call": second["mask"],
         "mask_of_same_seed": again["mask"],
         "images_after": images_after,
@@ -294,7 +274,7 @@ mask_patches = Exercise(
 
 
 def _masked_loss_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, draw, _ = drawing(seed)
 
     def case(name: str, shape: tuple[int, ...], share: float) -> Case:
         n, _, height, width = shape
@@ -369,7 +349,7 @@ class _Probed(nn.Module):
 
     def __init__(self, pixels: int, feature_dim: int, case: Case) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(case.inputs["seed"])
+        generator = seeded(case.inputs["seed"])
         self.linear = nn.Linear(pixels, feature_dim)
         self.norm = nn.BatchNorm1d(feature_dim)
         self.dropout = nn.Dropout(0.4)
@@ -389,7 +369,7 @@ class _Probed(nn.Module):
 
 
 def _probe_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, draw, _ = drawing(seed)
 
     def case(
         name: str, num_classes: int, shape: tuple[int, int, int], mode: str = "train", *, scale: float = 1.0,

@@ -9,24 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, seeded
+from course_lib.exercises.observing import dtype_name, two_values
 
 UNIT = "07_pseudo_labels"
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def _two(result: Any, first: str, second: str) -> Values:
-    """A pair under two names; what is no pair stands under the first."""
-    if isinstance(result, (tuple, list)) and len(result) == 2:
-        return {first: result[0], second: result[1]}
-    return {first: result, second: None}
-
-
-def _dtype(value: Any) -> str:
-    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
 
 class _Watched(nn.Module):
@@ -34,12 +20,13 @@ class _Watched(nn.Module):
 
     def __init__(self, pixels: int, num_classes: int, seed: int) -> None:
         super().__init__()
-        generator = _generator(seed)
+        generator = seeded(seed)
         self.linear = nn.Linear(pixels, num_classes)
         self.norm = nn.BatchNorm1d(num_classes)
         self.dropout = nn.Dropout(0.5)
         self.modes: list[str] = Diary()
         self.gradients: list[str] = Diary()
+        self.sizes: list[int] = Diary()
         with torch.no_grad():
             self.linear.weight.copy_(3 * torch.randn(num_classes, pixels, generator=generator) / pixels**0.5)
             self.linear.bias.copy_(torch.randn(num_classes, generator=generator))
@@ -50,6 +37,7 @@ class _Watched(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.modes.append("train" if self.training else "eval")
         self.gradients.append("on" if torch.is_grad_enabled() else "off")
+        self.sizes.append(len(x))
         return self.dropout(self.norm(self.linear(x.flatten(1))))
 
 
@@ -57,12 +45,12 @@ class _Watched(nn.Module):
 
 
 def _pseudo_label_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
-    def case(name: str, shape: tuple[int, ...], num_classes: int, mode: str = "train") -> Case:
+    def case(name: str, shape: tuple[int, ...], num_classes: int, mode: str = "train", at_rest: str = "") -> Case:
         images = 2 * torch.rand(*shape, generator=generator)
-        inputs = {"images": images, "num_classes": num_classes, "seed": seed + len(name), "mode_before": mode}
-        return Case(name, inputs)
+        inputs: Values = {"images": images, "num_classes": num_classes, "seed": seed + len(name), "mode_before": mode}
+        return Case(name, {**inputs, "at_rest": at_rest})
 
     strided = case("transposed", (7, 2, 4, 6), 5, "eval")
     strided.inputs["images"] = strided.inputs["images"].transpose(2, 3)
@@ -71,8 +59,9 @@ def _pseudo_label_cases(seed: int) -> list[Case]:
         case("already_in_eval_mode", (15, 1, 6, 5), 6, "eval"),
         case("as_many_images_as_classes", (6, 3, 4, 4), 6),
         case("one", (1, 1, 5, 5), 3, "eval"),
-        case("more_than_a_batch", (261, 1, 3, 3), 4),  # of whatever size, a power of two most likely
+        case("many", (2053, 1, 3, 3), 4),  # more than a batch of any size, and none that fits exactly
         strided,
+        case("a_part_at_rest", (9, 1, 4, 5), 4, at_rest="norm"),
     ]
 
 
@@ -80,17 +69,22 @@ def _observe_pseudo_label(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
     model = _Watched(images[0].numel(), case.inputs["num_classes"], case.inputs["seed"]).to(images.device)
     model.train(case.inputs["mode_before"] == "train")
+    for name in case.inputs["at_rest"].split():
+        model.get_submodule(name).eval()
     with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
-        seen = _two(fn(model, images), "labels", "confidences")
+        seen = two_values(fn(model, images), "labels", "confidences")
         grad_mode_after = "on" if torch.is_grad_enabled() else "off"
     confidences = seen["confidences"]
+    if case.name == "many":
+        seen["most_at_once"] = max(model.sizes, default=0)
     return {
         **seen,
-        "labels_dtype": _dtype(seen["labels"]),
+        "labels_dtype": dtype_name(seen["labels"]),
         "confidences_graph": "kept" if isinstance(confidences, Tensor) and confidences.requires_grad else "none",
         "modes": sorted(set(model.modes)),
         "gradients": sorted(set(model.gradients)),
         "mode_after": "train" if model.training else "eval",
+        "modes_of_parts": {name: "train" if part.training else "eval" for name, part in model.named_children()},
         "grad_mode_after": grad_mode_after,
         "running_mean_after": model.norm.get_buffer("running_mean"),
         "weights_require_grad_after": [int(p.requires_grad) for p in model.parameters()],
@@ -107,17 +101,22 @@ pseudo_label = Exercise(
     points=5,
     hints=Hints(
         concept=(
-            "Ask the network at rest, without gradients, all images in their order. Its logits become probabilities; "
-            "the largest one of an image is the confidence, and where it stands is the label."
+            "Ask the network at rest, without gradients, all images in their order, a batch at a time. Its logits "
+            "become probabilities; the largest one of an image is the confidence, and where it stands is the label. "
+            "Each part of the network has a mode of its own: note them all before."
         ),
-        api="`model.training`, `model.eval()`, `torch.no_grad()`, `Tensor.softmax(dim=...)`, `Tensor.max(dim=...)`",
+        api=(
+            "`model.modules()`, `module.training`, `model.eval()`, `torch.no_grad()`, `Tensor.split`, `torch.cat`, "
+            "`Tensor.softmax(dim=...)`, `Tensor.max(dim=...)`"
+        ),
         skeleton=(
-            "was_training = model.training\n"
+            "modes = [(module, module.training) for module in ...]\n"
             "model.eval()\n"
             "with torch.no_grad():\n"
-            "    probabilities = model(images)...  # (N, K)\n"
-            "model.train(...)\n"
-            "confidences, labels = probabilities.max(dim=...)\n"
+            "    logits = torch.cat([model(batch) for batch in ...])  # (N, K)\n"
+            "for module, was_training in modes:\n"
+            "    module.training = ...\n"
+            "confidences, labels = logits.softmax(dim=...).max(dim=...)\n"
             "return labels, confidences"
         ),
     ),
@@ -135,7 +134,7 @@ pseudo_label = Exercise(
 
 
 def _select_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, n: int, num_classes: int, tau: float, per_class: int | None = None) -> Case:
         # all different, so that no ranking is a matter of taste; and none so near the threshold that rounding decides
@@ -154,6 +153,9 @@ def _select_cases(seed: int) -> list[Case]:
     double.inputs["confidences"] = double.inputs["confidences"].double()
     capped_none = case("nobody_is_sure_with_a_limit", 8, 3, 0.95, 2)
     capped_none.inputs["confidences"] *= 0.9
+    single = case("one_is_sure", 11, 3, 0.9)
+    single.inputs["confidences"] *= 0.85
+    single.inputs["confidences"][int(torch.randint(11, (), generator=generator))] = 0.97
     return [
         case("plain", 30, 4, 0.6),
         exact,
@@ -164,6 +166,8 @@ def _select_cases(seed: int) -> list[Case]:
         case("limit_not_reached", 15, 4, 0.8, 15),
         double,
         capped_none,
+        single,
+        case("limit_of_zero", 14, 3, 0.4, 0),
     ]
 
 
@@ -172,7 +176,7 @@ def _observe_select(fn: Callable[..., Any], case: Case) -> Values:
     positions = fn(labels, confidences, case.inputs["tau"], per_class=case.inputs["per_class"])
     return {
         "positions": positions,
-        "dtype": _dtype(positions),
+        "dtype": dtype_name(positions),
         "labels_after": labels,
         "confidences_after": confidences,
     }
@@ -217,7 +221,7 @@ select_confident = Exercise(
 
 
 def _calibration_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, n: int, num_classes: int, num_bins: int, *, spread: float = 2.0, right: float = 0.6) -> Case:
         """Logits whose confidences keep away from the edges of bins; a share `right` of the labels is the argmax."""
@@ -311,7 +315,7 @@ class _Labeler(nn.Module):
 
 
 def _round_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(
         name: str, restart: bool, *, shape: tuple[int, ...] = (1, 4, 5), tau: float = 0.7, mode: str = "train",
@@ -331,13 +335,31 @@ def _round_cases(seed: int) -> list[Case]:
             },
         )  # fmt: skip
 
+    certain = case("exactly_the_threshold", True, tau=1.0, unlabeled=90)
+    _some_certain(certain.inputs)
     return [
         case("restarted", True),
         case("continued", False),
         case("color_at_rest", True, shape=(3, 3, 4), tau=0.6, mode="eval"),
         case("continued_at_rest", False, tau=0.5, mode="eval", labeled=3),
         case("nobody_is_sure", True, tau=1.1),
+        certain,
     ]
+
+
+def _some_certain(inputs: Values) -> None:
+    """A third of the unlabeled images gets a contrast at which each network of the case is certain, with a confidence
+    of exactly 1 however it is computed; the others are far from it."""
+    images, weights = inputs["unlabeled"], (inputs["weight"], inputs["first_weight"])
+    bright = 500 * images
+    gaps = torch.ones(len(images)).fill_(torch.inf)
+    for weight in (*weights, *(weight + inputs["step"] for weight in weights)):
+        best = (bright.flatten(1) @ weight.T).topk(2, dim=1).values
+        gaps = gaps.minimum(best[:, 0] - best[:, 1])
+    certain = gaps.argsort(descending=True)[:10]
+    kept = torch.cat([certain, gaps.argsort()[:20]]).sort().values
+    images[certain] = bright[certain]
+    inputs["unlabeled"] = images[kept]
 
 
 def _weight_of(network: Any) -> Any:
@@ -373,7 +395,7 @@ def _observe_round(fn: Callable[..., Any], case: Case) -> Values:
         modes = [("train" if m.training else "eval") for m in (network, start)]
         calls.clear()
         result = fn(network, start, *inputs, tau=given["tau"], train=train, restart=bool(given["restart"]))
-        pair = _two(result, "network", "chosen")
+        pair = two_values(result, "network", "chosen")
         trained = pair["network"] if isinstance(pair["network"], nn.Module) else None
         seen[f"{number}_calls"] = len(calls)
         seen[f"{number}_training"] = dict(calls[0]) if calls else None
@@ -431,7 +453,7 @@ class _Student(nn.Module):
 
     def __init__(self, case: Case, device: torch.device) -> None:
         super().__init__()
-        generator = _generator(case.inputs["seed"])
+        generator = seeded(case.inputs["seed"])
         pixels, num_classes = case.inputs["images"][0].numel(), case.inputs["num_classes"]
         self.body = nn.Linear(pixels, 16)
         self.dropout = nn.Dropout(0.5)
@@ -458,7 +480,7 @@ class _Student(nn.Module):
 
 
 def _loop_cases(seed: int) -> list[Case]:
-    generator = _generator(seed)
+    generator = seeded(seed)
 
     def case(name: str, labeled: int, unlabeled: int, batch_size: int, num_epochs: int, mode: str = "train") -> Case:
         images = torch.rand(labeled + unlabeled, 1, 3, 4, generator=generator) * 2 - 1
@@ -491,11 +513,12 @@ def _observe_loop(fn: Callable[..., Any], case: Case) -> Values:
 
     handle = register_optimizer_step_pre_hook(note)
     before = model.body.weight.detach().clone()
+    generator = seeded(given["seed"])
     try:
         with torch.enable_grad():
             losses = fn(
                 model, given["images"], given["labels"], given["unlabeled"], num_epochs=given["num_epochs"],
-                lr=given["lr"], batch_size=given["batch_size"], generator=_generator(given["seed"]),
+                lr=given["lr"], batch_size=given["batch_size"], generator=generator,
             )  # fmt: skip
     finally:
         handle.remove()
@@ -503,6 +526,7 @@ def _observe_loop(fn: Callable[..., Any], case: Case) -> Values:
         "losses": losses,
         "forwards": [dict(entry) for entry in model.diary],
         "steps": steps,
+        "next_draw": float(torch.rand((), generator=generator)),  # says whether the answer has drawn from it
         "frozen_before": before,
         "frozen_after": model.body.weight,
         "frozen_requires_grad": [int(p.requires_grad) for p in model.body.parameters()],

@@ -8,24 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import gradient_of, state_of
 
 UNIT = "07_pseudo_labels"
-
-
-def _drawing(seed: int) -> tuple[torch.Generator, Callable[..., Tensor]]:
-    """A generator, and standard normal numbers from it."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    return generator, draw
-
-
-def _gradient(loss: Any, tensor: Tensor) -> Tensor:
-    """What `loss.backward()` has left on a leaf; zeros where nothing arrived."""
-    return tensor.grad if tensor.grad is not None else torch.zeros_like(tensor)
 
 
 def _backward(loss: Any) -> str:
@@ -40,7 +26,7 @@ def _backward(loss: Any) -> str:
 
 
 def _ramp_cases(seed: int) -> list[Case]:
-    generator, _ = _drawing(seed)
+    generator = seeded(seed)
 
     def number(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -102,7 +88,7 @@ TERMS = ("pseudo_label", "reconstruction", "clustering")
 
 
 def _semi_cases(seed: int) -> list[Case]:
-    generator, draw = _drawing(seed)
+    generator, _, draw = drawing(seed)
 
     def case(
         name: str, term: str, n: int, m: int, k: int, *, weight: float, shape: tuple[int, int, int] = (1, 4, 5),
@@ -119,11 +105,17 @@ def _semi_cases(seed: int) -> list[Case]:
             inputs = {key: value if key == "labels" else value.double() for key, value in inputs.items()}
         return Case(name, {**inputs, "weight": weight, "term": term})
 
+    def without_gradient(found: Case) -> Case:
+        """The gradient of an entropy is infinite where a probability is 0: here only the value is asked for."""
+        return Case(found.name, {**found.inputs, "constant": "unlabeled_logits"})
+
     weight = int(torch.randint(25, 95, (), generator=generator)) / 100
     one_sided = case("one_class_everywhere", "clustering", 4, 6, 3, weight=1.5)
     one_sided.inputs["unlabeled_logits"][:] = torch.tensor([3.0, 0.0, -1.0])  # all images alike: nothing is clustered
     sure = case("certain", "clustering", 3, 8, 4, weight=1.0)
     sure.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4).repeat(2, 1))  # probabilities of exactly 0 and 1
+    unused = case("a_class_of_nobody", "clustering", 3, 6, 4, weight=1.25)
+    unused.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4)[:3].repeat(2, 1))
     return [
         case("pseudo_label", "pseudo_label", 6, 9, 4, weight=weight),
         case("reconstruction", "reconstruction", 6, 9, 4, weight=weight),
@@ -135,6 +127,7 @@ def _semi_cases(seed: int) -> list[Case]:
         sure,
         case("clustering_float64", "clustering", 4, 5, 5, weight=0.75, double=True),
         case("as_many_of_both", "pseudo_label", 4, 4, 4, weight=3.0),
+        without_gradient(unused),
     ]
 
 
@@ -143,13 +136,13 @@ _DIFFERENTIABLE = ("logits", "unlabeled_logits", "x_hat")
 
 def _observe_semi(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    watched = {name: given[name].requires_grad_() for name in _DIFFERENTIABLE}
+    watched = {name: given[name].requires_grad_(name != given.get("constant")) for name in _DIFFERENTIABLE}
     loss = fn(
         given["logits"], given["labels"], given["unlabeled_logits"], given["x_hat"], given["images"],
         term=given["term"], weight=given["weight"],
     )  # fmt: skip
     seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": _backward(loss)}
-    return {**seen, **{f"gradient_{name}": _gradient(loss, tensor) for name, tensor in watched.items()}}
+    return {**seen, **{f"gradient_{name}": gradient_of(tensor) for name, tensor in watched.items()}}
 
 
 semi_supervised_loss = Exercise(
@@ -193,7 +186,7 @@ semi_supervised_loss = Exercise(
 
 
 def _fixmatch_cases(seed: int) -> list[Case]:
-    _, draw = _drawing(seed)
+    draw = drawing(seed).normal
 
     def case(name: str, n: int, k: int, *, sure: int, threshold: float = 0.9, double: bool = False) -> Case:
         """`sure` of the n images have a clear opinion in the weak view; the strong view knows nothing of it."""
@@ -218,6 +211,9 @@ def _fixmatch_cases(seed: int) -> list[Case]:
         "transposed",
         {k: v.T.contiguous().T if isinstance(v, Tensor) else v for k, v in flipped.inputs.items()},
     )
+    opposed = case("certain_of_something_else", 5, 4, sure=5)
+    guesses = opposed.inputs["weak_logits"].argmax(dim=1)
+    opposed.inputs["strong_logits"].copy_(200.0 * nn.functional.one_hot((guesses + 1) % 4, 4))
     return [
         case("some_sure", 8, 5, sure=3),
         case("all_sure", 6, 4, sure=6),
@@ -230,6 +226,7 @@ def _fixmatch_cases(seed: int) -> list[Case]:
         exactly,
         flipped,
         case("float64", 6, 4, sure=3, threshold=0.95, double=True),
+        opposed,
     ]
 
 
@@ -237,7 +234,7 @@ def _observe_fixmatch(fn: Callable[..., Any], case: Case) -> Values:
     weak, strong = case.inputs["weak_logits"].requires_grad_(), case.inputs["strong_logits"].requires_grad_()
     loss = fn(weak, strong, threshold=case.inputs["threshold"])
     seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": _backward(loss)}
-    seen |= {"gradient_weak": _gradient(loss, weak), "gradient_strong": _gradient(loss, strong)}
+    seen |= {"gradient_weak": gradient_of(weak), "gradient_strong": gradient_of(strong)}
     return seen
 
 
@@ -297,50 +294,47 @@ class _Net(nn.Module):
 
 
 def _ema_cases(seed: int) -> list[Case]:
-    generator, _ = _drawing(seed)
+    generator = seeded(seed)
 
     def case(name: str, decay: float, **options: Any) -> Case:
         features, draw = int(torch.randint(2, 7, (), generator=generator)), seed + len(name)
         inputs: Values = {"decay": decay, "features": features, "seed": draw, "calls": 1}
-        return Case(name, inputs | {"frozen": "yes", "double": "no"} | options)
+        return Case(name, inputs | {"frozen": "yes", "double": "no", "modes": "eval train"} | options)
 
     return [
         case("usual", 0.9),
         case("slow", 0.99),
         case("keeps_all", 1.0),
         case("follows_at_once", 0.0),
-        case("three_times", 0.5, calls=3),
+        case("three_times", 0.5, calls=3, modes="train eval"),
         case("teacher_with_gradients_on", 0.75, frozen="no"),
         case("float64", 0.8, double="yes"),
     ]
 
 
-def _state(model: nn.Module) -> Values:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
 def _observe_ema(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    generator = torch.Generator().manual_seed(given["seed"])
+    generator = seeded(given["seed"])
     teacher, student = _Net(given["features"], generator, 7), _Net(given["features"], generator, 40)
     if given["double"] == "yes":
         teacher, student = teacher.double(), student.double()
     if given["frozen"] == "yes":
         teacher.requires_grad_(False)
-    teacher.eval(), student.train()
+    for model, mode in zip((teacher, student), given["modes"].split(), strict=True):
+        model.train(mode == "train")
     held = {**dict(teacher.named_parameters()), **dict(teacher.named_buffers())}  # what an evaluation may hold on to
     asks = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
-    before, student_before = _state(teacher), _state(student)
+    before, student_before = state_of(teacher), state_of(student)
     for _ in range(given["calls"]):
         fn(teacher, student, given["decay"])
-    after = _state(teacher)
+    after = state_of(teacher)
     seen: Values = {
         "teacher_before": before,
         "teacher_after": after,
         "held_after": {name: value.detach().clone() for name, value in held.items()},
         "dtypes_after": {name: str(value.dtype) for name, value in after.items()},
         "student_before": student_before,
-        "student_after": _state(student),
+        "student_after": state_of(student),
         "requires_grad_before": asks,
         "requires_grad_after": {name: int(p.requires_grad) for name, p in teacher.named_parameters()},
         "with_history": [n for n, v in held.items() if v.grad_fn is not None]
@@ -350,7 +344,7 @@ def _observe_ema(fn: Callable[..., Any], case: Case) -> Values:
     with torch.no_grad():  # the student goes on learning: a teacher that shares its memory moves along
         for value in student.state_dict().values():
             value.add_(5)
-    return {**seen, "teacher_when_student_moves": _state(teacher)}
+    return {**seen, "teacher_when_student_moves": state_of(teacher)}
 
 
 ema_update = Exercise(
@@ -414,7 +408,7 @@ class _Small(nn.Module):
 
 
 def _teacher_cases(seed: int) -> list[Case]:
-    generator, _ = _drawing(seed)
+    generator = seeded(seed)
 
     def case(
         name: str, n: int, k: int, shape: tuple[int, int, int], *, mode: str = "eval", same: bool = False,
@@ -439,19 +433,19 @@ def _teacher_cases(seed: int) -> list[Case]:
 
 def _observe_teacher(fn: Callable[..., Any], case: Case) -> Values:
     weak, strong = case.inputs["weak"], case.inputs["strong"]
-    generator = torch.Generator().manual_seed(case.inputs["seed"])
+    generator = seeded(case.inputs["seed"])
     pixels, classes = weak[0].numel(), case.inputs["num_classes"]
     student, teacher = (_Small(pixels, classes, generator).to(weak) for _ in range(2))
     if case.inputs["frozen"] == "yes":
         teacher.requires_grad_(False)
     student.train(), teacher.train(case.inputs["teacher_mode"] == "train")
-    before = _state(teacher)
+    before = state_of(teacher)
     loss = fn(student, teacher, weak, strong)
     seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": _backward(loss)}
     grads = [p.grad for p in teacher.parameters() if p.grad is not None]
     return {
         **seen,
-        "gradient_student": _gradient(loss, student.linear.weight),
+        "gradient_student": gradient_of(student.linear.weight),
         "gradient_teacher": sum((float(g.abs().sum()) for g in grads), 0.0),
         "calls": [student.calls, teacher.calls],
         "weights_before": before["linear.weight"],

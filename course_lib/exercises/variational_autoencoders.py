@@ -8,28 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
-from course_lib.exercises.observing import manual_seed
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import gradient_of, manual_seed
 
 UNIT = "02_variational_autoencoders"
-
-
-def _drawing(seed: int) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
-    """Two functions of a shape: standard normal numbers, and numbers spread evenly between 0 and 1."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    return normal, uniform
-
-
-def _gradient(x: Tensor) -> Tensor:
-    """The gradient that reached x; zeros stand for none: raw values, so that the judge can compare shapes."""
-    return x.grad if x.grad is not None else torch.zeros_like(x)
 
 
 def _backward(value: Any) -> None:
@@ -41,7 +23,7 @@ def _backward(value: Any) -> None:
 
 
 def _reparameterize_cases(seed: int) -> list[Case]:
-    normal, uniform = _drawing(seed)
+    _, uniform, normal = drawing(seed)
 
     def case(name: str, mu: Tensor, logvar: Tensor) -> Case:
         return Case(name, {"mu": mu, "logvar": logvar, "seed": seed + len(name)})
@@ -62,18 +44,18 @@ def _reparameterize_cases(seed: int) -> list[Case]:
 def _observe_reparameterize(fn: Callable[..., Any], case: Case) -> Values:
     mu, logvar, seed = case.inputs["mu"], case.inputs["logvar"], case.inputs["seed"]
     mu_before, logvar_before, global_before = mu.clone(), logvar.clone(), torch.get_rng_state()
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     z = fn(mu.requires_grad_(), logvar.requires_grad_(), generator=generator)
     global_after = torch.get_rng_state()
     _backward(z)
     z = z.detach().clone() if isinstance(z, Tensor) else z
     next_call = fn(mu_before.clone(), logvar_before.clone(), generator=generator)
     manual_seed(seed + 1)
-    again = fn(mu_before.clone(), logvar_before.clone(), generator=torch.Generator().manual_seed(seed))
+    again = fn(mu_before.clone(), logvar_before.clone(), generator=seeded(seed))
     return {
         "z": z,
-        "mu_gradient": _gradient(mu),
-        "logvar_gradient": _gradient(logvar),
+        "mu_gradient": gradient_of(mu),
+        "logvar_gradient": gradient_of(logvar),
         "next_call": next_call,
         "same_seed": again,
         "mu_after": mu,
@@ -117,7 +99,7 @@ reparameterize = Exercise(
 
 
 def _kl_cases(seed: int) -> list[Case]:
-    normal, uniform = _drawing(seed)
+    _, uniform, normal = drawing(seed)
 
     def case(name: str, *shape: int) -> Case:
         return Case(name, {"mu": 1.5 * normal(*shape), "logvar": -2.5 + 4 * uniform(*shape)})
@@ -138,7 +120,7 @@ def _observe_kl(fn: Callable[..., Any], case: Case) -> Values:
     mu, logvar = case.inputs["mu"].requires_grad_(), case.inputs["logvar"].requires_grad_()
     kl = fn(mu, logvar)
     _backward(kl)
-    return {"kl": kl, "mu_gradient": _gradient(mu), "logvar_gradient": _gradient(logvar)}
+    return {"kl": kl, "mu_gradient": gradient_of(mu), "logvar_gradient": gradient_of(logvar)}
 
 
 kl_divergence = Exercise(
@@ -170,7 +152,7 @@ kl_divergence = Exercise(
 
 
 def _elbo_cases(seed: int) -> list[Case]:
-    normal, uniform = _drawing(seed)
+    _, uniform, normal = drawing(seed)
 
     def case(name: str, *shape: int, latents: int = 3, beta: float = 1.0, gray: bool = False) -> Case:
         images = uniform(*shape) if gray else uniform(*shape).round()
@@ -205,7 +187,7 @@ def _observe_elbo(fn: Callable[..., Any], case: Case) -> Values:
     loss = fn(logits, case.inputs["images"], kl, beta=case.inputs["beta"])
     if isinstance(loss, Tensor) and loss.numel() == 1:
         _backward(loss)
-    return {"loss": loss, "logits_gradient": _gradient(logits), "kl_gradient": _gradient(kl)}
+    return {"loss": loss, "logits_gradient": gradient_of(logits), "kl_gradient": gradient_of(kl)}
 
 
 negative_elbo = Exercise(
@@ -245,7 +227,7 @@ negative_elbo = Exercise(
 
 
 def _warmup_cases(seed: int) -> list[Case]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
 
     def whole(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -301,7 +283,7 @@ kl_warmup = Exercise(
 
 
 def _traversal_cases(seed: int) -> list[Case]:
-    normal, uniform = _drawing(seed)
+    _, uniform, normal = drawing(seed)
 
     def case(name: str, code: Tensor, dim: int, values: Tensor) -> Case:
         return Case(name, {"code": code, "dim": dim, "values": values})
@@ -349,7 +331,7 @@ latent_traversal = Exercise(
 
 
 def _bound_cases(seed: int) -> list[Case]:
-    normal, _ = _drawing(seed)
+    normal = drawing(seed).normal
 
     def case(name: str, samples: int, images: int, level: float = -3.0) -> Case:
         return Case(
@@ -378,7 +360,7 @@ def _observe_bound(fn: Callable[..., Any], case: Case) -> Values:
     terms = [case.inputs[key].requires_grad_() for key in ("log_px_given_z", "log_pz", "log_qz")]
     bound = fn(*terms)
     _backward(bound)
-    return {"bound": bound, "gradients": [_gradient(term) for term in terms]}
+    return {"bound": bound, "gradients": [gradient_of(term) for term in terms]}
 
 
 importance_weighted_bound = Exercise(

@@ -147,7 +147,7 @@ def freeze(module, frozen=True):
     still pass through to layers below.
 
     Args:
-        module: the part: any nn.Module, with parts of its own.
+        module: the part: any nn.Module, with parts of its own, perhaps frozen already, here or elsewhere.
         frozen: True freezes it; False makes it learn again and follow `train()` and `eval()`.
 
     Returns:
@@ -208,7 +208,8 @@ def trainable_parameters(model):
     """The parameters that an optimizer should hold.
 
     Args:
-        model: any nn.Module; parts, layers or single parameters may be frozen. It is not changed.
+        model: any nn.Module; parts, layers or single parameters may be frozen. It is not changed, nor are its
+            gradients.
 
     Returns:
         A list of all its parameters that want a gradient, the parameters themselves, each once.

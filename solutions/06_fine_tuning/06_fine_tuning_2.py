@@ -309,8 +309,8 @@ def lp_ft(model, batches, *, head_epochs, head_lr, epochs, lr):
     """Trains a model in place: first the head alone, then everything from there.
 
     Args:
-        model: `model(images)` gives logits; it has `model.encoder` and `model.head`. Whatever is frozen or in eval
-            mode when it comes, the first stage begins with the encoder at rest.
+        model: `model(images)` gives logits; it has `model.encoder` and `model.head`. The encoder may come frozen,
+            and the model in eval mode; the first stage begins with the encoder at rest.
         batches: pairs of images (n, C, H, W) and labels (n,); can be gone through again and again.
         head_epochs, head_lr: passes over the batches, and Adam's rate, while the head learns alone. The encoder's
             weights and its running statistics stay as they are.

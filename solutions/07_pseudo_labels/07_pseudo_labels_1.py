@@ -89,7 +89,8 @@ print(f"test accuracy with ten labels a class: {test_accuracy(model):.0%}")
 #
 # ### Exercise 7.1: pseudo_label (10 minutes)
 #
-# At rest, without gradients, and every image keeps its place. Ask in batches of a few hundred, or memory runs short.
+# At rest, without gradients, and every image keeps its place. Ask in batches of a few hundred, or memory runs short:
+# the check asks about thousands. Some parts may be at rest already (a frozen one is); they stay so.
 #
 # Shapes: `images` `(N, C, H, W)`; logits `(N, K)`; labels and confidences `(N,)`.
 
@@ -98,7 +99,7 @@ def pseudo_label(model, images):
     """What the network at rest thinks that each image is, and how sure it is.
 
     Args:
-        model: maps (n, C, H, W) to logits (n, K). Afterwards it is as it was, mode included.
+        model: maps (n, C, H, W) to logits (n, K). Afterwards it is as it was, each module in the mode that it had.
         images: (N, C, H, W) float tensor on the model's device.
 
     Returns:
@@ -106,11 +107,12 @@ def pseudo_label(model, images):
         confidences: (N,) float, the probability of that class; no graph hangs on it.
     """
     ### BEGIN SOLUTION
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     with torch.no_grad():
         logits = torch.cat([model(batch) for batch in images.split(500)])  # (N, K)
-    model.train(was_training)
+    for module, was_training in modes:
+        module.training = was_training
     confidences, labels = logits.softmax(dim=1).max(dim=1)  # (N,), (N,)
     return labels, confidences
     ### END SOLUTION
@@ -148,7 +150,7 @@ def select_confident(labels, confidences, tau, *, per_class=None):
         labels: (N,) int64, pseudo-labels.
         confidences: (N,) float, from 0 to 1.
         tau: the threshold; a confidence of exactly tau passes.
-        per_class: at most so many of each class, its most confident ones; None for no limit.
+        per_class: at most so many of each class, its most confident ones (0: none); None for no limit.
 
     Returns:
         Positions of the chosen images, int64 `(M,)`, ascending. M may be 0.
@@ -259,7 +261,7 @@ def self_training_round(
     Args:
         model: the network so far, which labels; start: the network with the first weights. Both stay as they are.
         images, labels: (N, C, H, W) and (N,) int64; unlabeled: (U, C, H, W).
-        tau: the threshold on confidence.
+        tau: the threshold; a confidence of exactly tau is sure enough.
         train: a function train(network, images, labels), to be called once.
         restart: True: train a copy of start; False: go on with a copy of model.
 

@@ -170,7 +170,7 @@ plots.show(figure, f"Line chart of the weight: {words}; a dashed line marks the 
 # - *clustering*: each image belongs to one class, and all classes are used (Krause et al. 2010):
 #   $\;\frac1M \sum_m H(p_m) - H(\bar p)$, with $H(p) = -\sum_k p_k \log p_k$ and $\bar p$ the mean of all $p_m$
 #
-# Without its second term the last one is content when all images are in one class.
+# Without its second term the last one is content when all images are in one class. In an entropy $0 \log 0$ is 0.
 #
 # ### Exercise 7.7: semi_supervised_loss (15 minutes)
 #
@@ -278,7 +278,8 @@ def fixmatch_loss(weak_logits, strong_logits, *, threshold):
 
     Args:
         weak_logits: (N, K) float, of the weak views; no gradient reaches them.
-        strong_logits: (N, K) float, of the strong views of the same images, in the same order.
+        strong_logits: (N, K) float, of the strong views of the same images, in the same order; a logit may be hundreds
+            above another.
         threshold: an image counts when its weak view's best probability is at least this.
 
     Returns:

@@ -79,6 +79,54 @@ def flag_ignored(module, frozen=True):
     return module
 
 
+def momentum_taken_away(module, frozen=True):
+    module.requires_grad_(not frozen)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.0 if frozen else 0.1
+    return module
+
+
+def child_by_child(module, frozen=True):
+    module.requires_grad_(not frozen)
+    for child in module.children():
+        child.__dict__.pop("train", None)
+        child.train(not frozen)
+        if frozen:
+            child.train = types.MethodType(lambda self, mode=True: self, child)
+    return module
+
+
+def old_train_kept(module, frozen=True):
+    if frozen:
+        module.requires_grad_(False).eval()
+        module.old, module.train = module.train, lambda mode=True: module
+    else:
+        module.train = module.__dict__.get("old", module.train)
+        module.requires_grad_(True).train()
+    return module
+
+
+def removed_unasked(module, frozen=True):
+    module.requires_grad_(not frozen)
+    if frozen:
+        module.eval()
+        module.train = types.MethodType(lambda self, mode=True: self, module)
+    else:
+        del module.train
+    return module
+
+
+def opened_if_frozen_here(module, frozen=True):
+    if frozen:
+        module.requires_grad_(False).eval()
+        module.train = lambda mode=True: module
+    elif "train" in vars(module):
+        del module.train
+        module.requires_grad_(True).train()
+    return module
+
+
 def by_method_type(module, frozen=True):
     module.requires_grad_(not frozen)
     if frozen:
@@ -106,6 +154,16 @@ def leaf_by_leaf(module, frozen=True):
 
 def those_with_a_gradient(model):
     return [parameter for parameter in model.parameters() if parameter.grad is not None]
+
+
+def those_of_modules_in_train_mode(model):
+    return list({p: None for m in model.modules() if m.training for p in m.parameters(recurse=False)})
+
+
+def gradients_cleared(model):
+    for parameter in model.parameters():
+        parameter.grad = None
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def a_dictionary(model):
@@ -160,6 +218,10 @@ def top_block_like_the_head(blocks, head, *, lr, decay):
 
 def linear_in_depth(blocks, head, *, lr, decay):
     return groups_of([head, *blocks[::-1]], [lr] + [lr * decay * (i + 1) for i in range(len(blocks))])
+
+
+def head_unasked(blocks, head, *, lr, decay):
+    return [{"params": list(head.parameters()), "lr": lr}, *falling(blocks, head, lr=lr, decay=decay)[1:]]
 
 
 def parts_themselves(blocks, head, *, lr, decay):
@@ -293,9 +355,16 @@ CASES = [
     ("freeze", outputs_detached, "no_grad_around_it"),
     ("freeze", underscore_forgotten, "attribute_of_the_module"),
     ("freeze", flag_ignored, "never_opened"),
+    ("freeze", momentum_taken_away, "momentum_of_zero"),
+    ("freeze", child_by_child, "children_only"),
+    ("freeze", old_train_kept, "own_train_kept_as_the_old_one"),
+    ("freeze", removed_unasked, "opens_only_what_it_froze"),
+    ("freeze", opened_if_frozen_here, "opens_only_what_it_froze"),
     ("freeze", by_method_type, None),
     ("freeze", leaf_by_leaf, None),
-    ("trainable_parameters", those_with_a_gradient, "all_parameters"),
+    ("trainable_parameters", those_with_a_gradient, "those_with_a_gradient"),
+    ("trainable_parameters", those_of_modules_in_train_mode, "those_in_train_mode"),
+    ("trainable_parameters", gradients_cleared, "gradients_forgotten"),
     ("trainable_parameters", a_dictionary, "names_of_parameters"),
     ("trainable_parameters", cloned, "data_of_parameters"),
     ("trainable_parameters", lambda model: filter(lambda p: p.requires_grad, model.parameters()),
@@ -307,6 +376,7 @@ CASES = [
     ("parameter_groups", from_the_lowest, "counted_from_the_input"),
     ("parameter_groups", top_block_like_the_head, "last_block_at_full_rate"),
     ("parameter_groups", linear_in_depth, "times_the_distance"),
+    ("parameter_groups", head_unasked, "frozen_ones_too"),
     ("parameter_groups", parts_themselves, "modules_as_params"),
     ("parameter_groups", everything_included, "frozen_ones_too"),
     ("parameter_groups", rate_under_another_name, "key_that_nobody_reads"),

@@ -24,12 +24,9 @@ UNIT = "07_pseudo_labels"
 
 
 def at_rest(model, images):
-    training = model.training
+    resting = copy.deepcopy(model).eval()
     with torch.no_grad():
-        model.eval()
-        z = model(images)
-    model.train(training)
-    return z
+        return torch.cat([resting(part) for part in images.chunk(8)])
 
 
 def shuffled_loader(model, images):
@@ -73,6 +70,27 @@ def graph_kept(model, images):
     p = model.eval()(images).softmax(1)
     model.train(training)
     return p.argmax(1), p.max(1).values
+
+
+def one_mode_for_all_parts(model, images):
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        p = torch.cat([model(x).softmax(1) for x in images.split(256)])
+    model.train(training)
+    return p.argmax(1), p.amax(1)
+
+
+def in_one_go(model, images):
+    resting = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        p = resting(images).softmax(1)
+    return p.argmax(1), p.amax(1)
+
+
+def full_batches_only(model, images):
+    z = at_rest(model, images[: max(1, len(images) // 64 * 64)])
+    return z.argmax(1), z.softmax(1).amax(1)
 
 
 def wrong_dimension(model, images):
@@ -157,7 +175,7 @@ def cut_in_order(labels, confidences, tau, *, per_class=None):
 
 def truth_values(labels, confidences, tau, *, per_class=None):
     mask = confidences >= tau
-    if per_class:
+    if per_class is not None:
         for k in labels.unique():
             sure = torch.where(mask & (labels == k))[0]
             mask[sure[confidences[sure].argsort(descending=True)[per_class:]]] = False
@@ -179,6 +197,14 @@ def by_numpy(labels, confidences, tau, *, per_class=None):
         idx = np.sort(np.concatenate([idx[:0], *(s[np.argsort(-c[s])][:per_class]
                                                  for s in (idx[y[idx] == k] for k in np.unique(y[idx])))]))  # fmt: skip
     return torch.from_numpy(idx)
+
+
+def squeezed(labels, confidences, tau, *, per_class=None):
+    return masked_out(labels, confidences, tau, per_class=per_class).squeeze()
+
+
+def zero_is_no_limit(labels, confidences, tau, *, per_class=None):
+    return masked_out(labels, confidences, tau, per_class=per_class or None)
 
 
 def masked_out(labels, confidences, tau, *, per_class=None):
@@ -309,6 +335,23 @@ def no_threshold(model, start, images, labels, unlabeled, *, tau, train, restart
     return student, torch.arange(len(unlabeled))
 
 
+def surer_than_tau(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+    sure, said = guess(model, unlabeled)
+    keep = torch.where(sure > tau)[0]
+    student = copy.deepcopy(start if restart else model)
+    train(student, torch.cat([images, unlabeled[keep]]), torch.cat([labels, said[keep]]))
+    return student, keep
+
+
+def two_trainings(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+    sure, said = guess(model, unlabeled)
+    keep = torch.where(sure >= tau)[0]
+    student = copy.deepcopy(start if restart else model)
+    train(student, images, labels)
+    train(student, unlabeled[keep], said[keep])
+    return student, keep
+
+
 def restart_forgotten(model, start, images, labels, unlabeled, *, tau, train, restart=True):
     return fine_round(model, model, images, labels, unlabeled, tau=tau, train=train)
 
@@ -374,6 +417,29 @@ def test_each_repair_earns_its_own_point(name):
     assert others.mistake is not None
 
 
+def altered(before, after):
+    """The repaired loop with one more change."""
+    source = faulty_source()
+    for changes in REPAIRS.values():
+        for old, new in changes:
+            source = source.replace(old, new)
+    assert before in source
+    scope = {"torch": torch, "F": F, "nn": nn}
+    exec(source.replace(before, after), scope)
+    return scope["train_with_pseudo_labels"]
+
+
+def test_an_order_from_elsewhere_and_a_last_batch_left_out_are_named():
+    exercise = exercise_named("train_with_pseudo_labels")
+    result = check(exercise, altered(", generator=generator)", ")"), seed=5)
+    assert (result.mistake, result.score) == ("generator_ignored", 5)
+    loop = "        for x_batch, y_batch in batches:\n"
+    full_only = "            if len(x_batch) < batch_size:\n                continue\n"
+    result = check(exercise, altered(loop, loop + full_only), seed=5)
+    assert (result.mistake, result.score) == ("last_batch_left_out", 4)  # and the sum is divided by all images
+    assert met(result) >= {"schedule"}
+
+
 def test_all_repairs_together_are_right():
     assert check(exercise_named("train_with_pseudo_labels"), repaired(*REPAIRS), seed=5).state == "right"
 
@@ -402,6 +468,9 @@ CASES = [
     ("pseudo_label", wrong_dimension, "softmax_over_images"),
     ("pseudo_label", pair_of_max, "confidences_first"),
     ("pseudo_label", as_floats, "labels_as_floats"),
+    ("pseudo_label", one_mode_for_all_parts, "parts_woken_up"),
+    ("pseudo_label", in_one_go, "all_at_once"),
+    ("pseudo_label", full_batches_only, "last_batch_dropped"),
     ("pseudo_label", by_hand, None),
     ("pseudo_label", every_module_put_back, None),
     ("select_confident", per_class_of_everyone, "threshold_dropped_with_a_limit"),
@@ -411,6 +480,8 @@ CASES = [
     ("select_confident", cut_in_order, "the_first_ones"),
     ("select_confident", truth_values, "a_mask"),
     ("select_confident", falls_over, "fails_when_nobody_is_sure"),
+    ("select_confident", squeezed, "a_number_for_a_single_one"),
+    ("select_confident", zero_is_no_limit, "zero_for_no_limit"),
     ("select_confident", by_numpy, None),
     ("select_confident", masked_out, None),
     ("expected_calibration_error", unweighted, "mean_of_bins"),
@@ -427,6 +498,8 @@ CASES = [
     ("self_training_round", everything_relabeled, "labeled_relabeled"),
     ("self_training_round", no_threshold, "all_of_them_trained_on"),
     ("self_training_round", restart_forgotten, "never_restarted"),
+    ("self_training_round", surer_than_tau, "above_the_threshold_only"),
+    ("self_training_round", two_trainings, "trained_one_after_the_other"),
     ("self_training_round", fine_round, None),
     ("self_training_round", fine_round_from_state, None),
 ]

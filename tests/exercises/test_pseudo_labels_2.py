@@ -109,6 +109,8 @@ def variant(name):
             extra = extra if name == "no_balance" else extra - entropy(p.mean(0))
             extra = -extra if name == "sign" else extra
             extra = -(p * p.log()).sum(1).mean() - entropy(p.mean(0)) if name == "log_zero" else extra
+            if name == "mean_log_zero":
+                extra = entropy(p).mean() + (p.mean(0) * p.mean(0).log()).sum()
         if name == "convex":
             return weight * extra + (1.0 - weight) * loss
         if name == "brackets":
@@ -166,6 +168,9 @@ def fixmatch_variant(name):
             return torch.tensor(0.0)
         if name == "two_softmaxes":
             return (F.cross_entropy(strong_logits.softmax(1), guess, reduction="none") * mask).mean()
+        if name == "log_after_softmax":
+            chosen = strong_logits.softmax(-1).gather(1, guess[:, None])[:, 0]
+            return (-chosen.log() * mask).mean()
         if name == "in_place":
             strong_logits.data.mul_(mask[:, None])
         return (F.cross_entropy(strong_logits, guess, reduction="none") * mask).mean()
@@ -195,6 +200,11 @@ def by_data(teacher, student, decay):
         t.data.add_(s.data, alpha=1 - decay)
     for t, s in zip(teacher.buffers(), student.buffers()):
         t.copy_(t * decay + s * (1 - decay)) if t.is_floating_point() else t.copy_(s)
+
+
+def modes_as_usual(teacher, student, decay):
+    by_data(teacher, student, decay)
+    student.train()
 
 
 def as_in_mean_teacher(teacher, student, decay):
@@ -284,6 +294,7 @@ CASES = [
     ("semi_supervised_loss", variant("no_balance"), "entropy_alone"),
     ("semi_supervised_loss", variant("sign"), "entropies_exchanged"),
     ("semi_supervised_loss", variant("log_zero"), "log_of_zero"),
+    ("semi_supervised_loss", variant("mean_log_zero"), "log_of_a_mean_of_zero"),
     ("semi_supervised_loss", variant("convex"), "mixed_instead_of_added"),
     ("semi_supervised_loss", variant("brackets"), "weight_on_everything"),
     ("semi_supervised_loss", variant("loss_detached"), "labels_forgotten"),
@@ -298,9 +309,11 @@ CASES = [
     ("fixmatch_loss", fixmatch_variant("sigmoid"), "threshold_on_sigmoids"),
     ("fixmatch_loss", fixmatch_variant("inverted"), "unsure_ones_kept"),
     ("fixmatch_loss", fixmatch_variant("if_any"), "python_zero_when_none"),
+    ("fixmatch_loss", fixmatch_variant("log_after_softmax"), "log_of_softmax"),
     ("fixmatch_loss", fixmatch_variant("two_softmaxes"), "probabilities_into_cross_entropy"),
     ("ema_update", by_names, None),
     ("ema_update", by_data, None),
+    ("ema_update", modes_as_usual, "modes_set"),
     ("ema_update", by_swa_utils, "count_averaged"),
     ("ema_update", as_in_mean_teacher, "buffers_forgotten"),
     ("ema_update", as_in_byol, "decay_exchanged"),

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
+from course_lib.exercises.judging import in_all, in_any, ran
 
 # --- 1.1 Autoencoder ------------------------------------------------------------------------------------------------
 
@@ -397,21 +398,13 @@ def _learns(case: Case, seen: Values, expected: Values) -> bool:
     return reached and max(sums) > 0 and ("errors" not in seen or seen["errors"][1] < 0.995 * seen["errors"][0])
 
 
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
 def _behaves_view(trials: Sequence[Trial]) -> bool:
     return any(t.error and "view" in t.error.text and "reshape" in t.error.text for t in trials)
 
 
 def _behaves_hard_coded(trials: Sequence[Trial]) -> bool:
     broken = [t for t in trials if t.error]
-    return bool(broken) and all(t.case.inputs["images"].shape[1:] != (1, 28, 28) for t in broken) and bool(_ok(trials))
+    return bool(broken) and all(t.case.inputs["images"].shape[1:] != (1, 28, 28) for t in broken) and bool(ran(trials))
 
 
 def _behaves_plain_list(trials: Sequence[Trial]) -> bool:
@@ -420,15 +413,15 @@ def _behaves_plain_list(trials: Sequence[Trial]) -> bool:
     unregistered = any(
         t.error and t.error.type == "RuntimeError" and "does not require grad" in t.error.text for t in trials
     )
-    return unregistered or _any(trials, lambda t: t.seen["parameter_count"] == 0)
+    return unregistered or in_any(trials, lambda t: t.seen["parameter_count"] == 0)
 
 
 def _behaves_detached(trials: Sequence[Trial]) -> bool:
-    return _any(trials, lambda t: -1.0 in t.seen["gradient_sums"])
+    return in_any(trials, lambda t: -1.0 in t.seen["gradient_sums"])
 
 
 def _behaves_skip(trials: Sequence[Trial]) -> bool:
-    return _any(
+    return in_any(
         trials,
         lambda t: t.seen["x_hat"].shape == t.seen["decoded"].shape and not close(t.seen["x_hat"], t.seen["decoded"]),
     )
@@ -439,15 +432,15 @@ def _behaves_squashed_outside(trials: Sequence[Trial]) -> bool:
         decoded = t.seen["decoded"]
         return not close(t.seen["x_hat"], decoded) and close(t.seen["x_hat"], decoded.sigmoid())
 
-    return bool(_ok(trials)) and all(map(squashed, _ok(trials)))
+    return bool(ran(trials)) and all(map(squashed, ran(trials)))
 
 
 def _behaves_softmax(trials: Sequence[Trial]) -> bool:
-    return bool(_ok(trials)) and all(_adds_up_to_one(t.seen["x_hat"]) for t in _ok(trials))
+    return bool(ran(trials)) and all(_adds_up_to_one(t.seen["x_hat"]) for t in ran(trials))
 
 
 def _behaves_wide_code(trials: Sequence[Trial]) -> bool | Values:
-    for t in _ok(trials):
+    for t in ran(trials):
         wanted = (len(t.case.inputs["images"]), t.case.inputs["code_dim"])
         if isinstance(t.seen["codes"], Tensor) and tuple(t.seen["codes"].shape) != wanted:
             return {"given": tuple(t.seen["codes"].shape), "expected": wanted}
@@ -455,7 +448,7 @@ def _behaves_wide_code(trials: Sequence[Trial]) -> bool | Values:
 
 
 def _behaves_flat(trials: Sequence[Trial]) -> bool:
-    return bool(_ok(trials)) and all(t.seen["x_hat"].ndim == 2 for t in _ok(trials))
+    return bool(ran(trials)) and all(t.seen["x_hat"].ndim == 2 for t in ran(trials))
 
 
 def _behaves_unsquashed(trials: Sequence[Trial]) -> bool:
@@ -463,11 +456,11 @@ def _behaves_unsquashed(trials: Sequence[Trial]) -> bool:
         values = t.seen["x_hat_of_large_weights"]
         return bool(((values < 0) | (values > 1)).any())
 
-    return _any(trials, outside)
+    return in_any(trials, outside)
 
 
 def _behaves_clamped(trials: Sequence[Trial]) -> bool:
-    return not _behaves_unsquashed(trials) and _any(trials, lambda t: _cut_off(t.seen["x_hat"]))
+    return not _behaves_unsquashed(trials) and in_any(trials, lambda t: _cut_off(t.seen["x_hat"]))
 
 
 Autoencoder = Judge(
@@ -551,7 +544,7 @@ Autoencoder = Judge(
             "never_dark", NeverDark,
             "No pixel is ever darker than one half: an activation cuts negative values off just before they are "
             "squashed. Squash the last layer's values as they come.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: bool((torch.cat([t.seen["x_hat"], t.seen["x_hat_of_large_weights"]]) >= 0.5).all())
             ),
         ),
@@ -647,7 +640,7 @@ def cut_from_the_graph(x_hat, images):
 
 def _loss_ratio(trials: Sequence[Trial], expected_ratio) -> bool:
     """Whether on every case the loss is the right one times a factor that depends on the shape."""
-    found = _ok(trials)
+    found = ran(trials)
     return bool(found) and all(
         isinstance(t.seen["loss"], Tensor)
         and close(t.seen["loss"].double(), t.expected["loss"].double() * expected_ratio(t.case.inputs["images"]))
@@ -720,7 +713,7 @@ reconstruction_loss = Judge(
         Mistake(
             "not_squared", not_squared,
             "The errors are not squared: too bright and too dark cancel, and the loss can fall below zero.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: isinstance(t.seen["loss"], Tensor) and bool((t.seen["loss"] < 0).any())
             ),
         ),
@@ -755,7 +748,7 @@ reconstruction_loss = Judge(
         Mistake(
             "one_number_an_image", one_number_an_image,
             "You give back one number an image. Training needs a single number: take the mean over the batch.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: isinstance(t.seen["loss"], Tensor)
                 and t.seen["loss"].shape == t.case.inputs["images"].shape[:1],
@@ -764,13 +757,13 @@ reconstruction_loss = Judge(
         Mistake(
             "plain_number", plain_number,
             "You give back a plain Python number, and with `.item()` the gradient is gone. Return the tensor.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["loss"], float)),
+            behaves=lambda trials: in_any(trials, lambda t: isinstance(t.seen["loss"], float)),
         ),
         Mistake(
             "cut_from_the_graph", cut_from_the_graph,
             "The value is right, but no gradient reaches `x_hat`: `detach`, `no_grad` or `.data` cuts it off, and "
             "nothing would be learned.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: isinstance(t.seen["loss"], Tensor)
                 and close(t.seen["loss"], t.expected["loss"])
@@ -926,7 +919,7 @@ def _leaves_input(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _for_uncut(trials: Sequence[Trial], predicate) -> bool:
-    found = [t for t in _ok(trials) if t.case.name in _UNCUT]
+    found = [t for t in ran(trials) if t.case.name in _UNCUT]
     return bool(found) and all(predicate(t) for t in found)
 
 
@@ -964,8 +957,10 @@ def _behaves_spread(trials: Sequence[Trial], wanted) -> bool:
 
 
 def _behaves_global(trials: Sequence[Trial]) -> bool:
-    return _any(trials, lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])) or _any(
-        trials, lambda t: not torch.equal(t.seen["corrupted"], t.seen["same_seed"])
+    return in_any(
+        trials,
+        lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
+        or not torch.equal(t.seen["corrupted"], t.seen["same_seed"]),
     )
 
 
@@ -1001,12 +996,12 @@ def not_scaled(images, noise, *, generator):
 
 def _behaves_stretched(trials: Sequence[Trial]) -> bool:
     return _for_uncut(trials, lambda t: t.seen["corrupted"].min() == 0 and t.seen["corrupted"].max() == 1) and any(
-        t.case.name == "no_noise" and _residual(t.case, t.seen).any() for t in _ok(trials)
+        t.case.name == "no_noise" and _residual(t.case, t.seen).any() for t in ran(trials)
     )
 
 
 def _behaves_not_scaled(trials: Sequence[Trial]) -> bool:
-    return any(t.case.name == "no_noise" and _residual(t.case, t.seen).std() > 0.2 for t in _ok(trials)) and _for_uncut(
+    return any(t.case.name == "no_noise" and _residual(t.case, t.seen).std() > 0.2 for t in ran(trials)) and _for_uncut(
         trials, lambda t: float(((t.seen["corrupted"] == 0) | (t.seen["corrupted"] == 1)).double().mean()) > 0.4
     )
 
@@ -1060,7 +1055,7 @@ corrupt = Judge(
             "into_the_input", into_the_input,
             "You change the clean images in place, and they are needed as the target later. Make a new tensor: no "
             "`+=`, no call that ends in an underscore on `images`.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
             ),
         ),
@@ -1158,7 +1153,7 @@ corrupt = Judge(
         Mistake(
             "multiplied", multiplied,
             "Your noise grows with the brightness, so black pixels get none. Add it, do not multiply.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: t.case.name == "dark_and_bright"
                 and not t.seen["corrupted"][t.case.inputs["images"] == 0].any()
@@ -1168,7 +1163,7 @@ corrupt = Judge(
         Mistake(
             "without_clamp", without_clamp,
             "Some values fall outside [0, 1], where no image can be. Cut them off at both ends.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: bool(((t.seen["corrupted"] < 0) | (t.seen["corrupted"] > 1)).any())
             ),
         ),
@@ -1270,10 +1265,6 @@ def _target_is(trial: Trial, which: str) -> bool:
     return any(_is(target, noisy) for noisy in corrupted)
 
 
-def _in_all(trials: Sequence[Trial], predicate) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
-
-
 def output_ignored(model, images, corrupt, loss_fn):
     noisy = corrupt(images)
     model(noisy)
@@ -1300,13 +1291,13 @@ def rescaled_loss(model, images, corrupt, loss_fn):
 
 
 def _behaves_rescaled(trials: Sequence[Trial]) -> bool:
-    return _in_all(
+    return in_all(
         trials,
         lambda t: _model_saw(t, "corrupted")
         and _target_is(t, "clean")
         and len(t.seen["compared"]) == 1
         and close(_compared(t)[0], t.expected["compared"][0][0]),
-    ) and _any(trials, lambda t: not close(t.seen["loss"], t.expected["loss"]) and t.seen["gradient"].any())
+    ) and in_any(trials, lambda t: not close(t.seen["loss"], t.expected["loss"]) and t.seen["gradient"].any())
 
 
 denoising_loss = Judge(
@@ -1337,13 +1328,13 @@ denoising_loss = Judge(
             "two_losses", two_losses,
             "You call `loss_fn` more than once and put the results together. One comparison is enough: denoised "
             "against clean.",
-            behaves=lambda trials: _in_all(trials, lambda t: len(t.seen["compared"]) > 1),
+            behaves=lambda trials: in_all(trials, lambda t: len(t.seen["compared"]) > 1),
         ),
         Mistake(
             "corrupted_in_a_row", corrupted_in_a_row,
             "The images are corrupted twice in a row, so the model gets more noise than the caller chose. Once is "
             "enough.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: len(t.seen["corrupted"]) > 1
                 and _is(t.seen["model_inputs"][0], t.seen["corrupted"][-1])
@@ -1354,7 +1345,7 @@ denoising_loss = Judge(
             "output_ignored", output_ignored,
             "You call the model but do not use what it returns: `loss_fn` gets the corrupted images instead. Compare "
             "the model's output.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: bool(t.seen["model_inputs"] and t.seen["corrupted"])
                 and _is(_compared(t)[0], t.seen["corrupted"][0]),
@@ -1364,22 +1355,22 @@ denoising_loss = Judge(
             "noisy_target", noisy_target,
             "You compare the output with the corrupted images, so the model is taught to copy the noise. The target "
             "is the clean image.",
-            behaves=lambda trials: _in_all(trials, lambda t: _model_saw(t, "corrupted") and _target_is(t, "corrupted")),
+            behaves=lambda trials: in_all(trials, lambda t: _model_saw(t, "corrupted") and _target_is(t, "corrupted")),
         ),
         Mistake(
             "clean_input", clean_input,
             "The model is given the clean images, so there is no noise to remove. Corrupt what goes in.",
-            behaves=lambda trials: _in_all(trials, lambda t: _model_saw(t, "clean") and _target_is(t, "clean")),
+            behaves=lambda trials: in_all(trials, lambda t: _model_saw(t, "clean") and _target_is(t, "clean")),
         ),
         Mistake(
             "input_and_target_swapped", input_and_target_swapped,
             "Input and target are swapped: you ask for noisy images from clean ones.",
-            behaves=lambda trials: _in_all(trials, lambda t: _model_saw(t, "clean") and _target_is(t, "corrupted")),
+            behaves=lambda trials: in_all(trials, lambda t: _model_saw(t, "clean") and _target_is(t, "corrupted")),
         ),
         Mistake(
             "corrupted_twice", corrupted_twice,
             "You corrupt twice, and the second corruption is the target. Compare with the clean images themselves.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: len(t.seen["corrupted"]) > 1 and not _target_is(t, "clean")
             ),
         ),
@@ -1390,7 +1381,7 @@ denoising_loss = Judge(
         Mistake(
             "noise_as_target", noise_as_target,
             "Your target is the noise, as in a diffusion model. Here the model draws the clean image itself.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: bool(t.seen["corrupted"])
                 and _is(_compared(t)[1].abs(), (t.seen["corrupted"][0] - t.case.inputs["images"]).abs()),
@@ -1399,12 +1390,12 @@ denoising_loss = Judge(
         Mistake(
             "arguments_swapped", arguments_swapped,
             "The arguments of `loss_fn` are swapped: the reconstruction comes first, then the target.",
-            behaves=lambda trials: _in_all(trials, lambda t: _is(_compared(t)[0], t.case.inputs["images"])),
+            behaves=lambda trials: in_all(trials, lambda t: _is(_compared(t)[0], t.case.inputs["images"])),
         ),
         Mistake(
             "model_skipped", model_skipped,
             "The model is never called: you measure how strong the noise is.",
-            behaves=lambda trials: _in_all(trials, lambda t: bool(t.seen["compared"]) and not t.seen["model_inputs"]),
+            behaves=lambda trials: in_all(trials, lambda t: bool(t.seen["compared"]) and not t.seen["model_inputs"]),
         ),
         Mistake(
             "rescaled_loss", rescaled_loss,
@@ -1416,20 +1407,20 @@ denoising_loss = Judge(
             "own_loss", own_loss,
             "You did not use `loss_fn`. Whoever calls this function chooses how errors are measured; pass them on to "
             "it.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: isinstance(t.seen["loss"], Tensor) and not t.seen["compared"]
             ),
         ),
         Mistake(
             "left_in_eval_mode", left_in_eval_mode,
             "You put the model into eval mode, and it stays there: this loss is for training. Leave its mode alone.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["mode_after"] == "eval"),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["mode_after"] == "eval"),
         ),
         Mistake(
             "without_gradient", without_gradient,
             "The value is right, but no gradient reaches the model: `no_grad`, `detach` or `.item()` cuts it off, and "
             "nothing would be learned.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: _model_saw(t, "corrupted") and _target_is(t, "clean") and not t.seen["gradient"].any(),
             ),
@@ -1585,7 +1576,7 @@ def _behaves_reordered(trials: Sequence[Trial]) -> bool:
         nearest = torch.cdist(expected.double(), seen.double()).min(dim=1).values
         return bool((nearest < 1e-4).all()) and not _rows_in_order(t)
 
-    return _in_all(trials, reordered)
+    return in_all(trials, reordered)
 
 
 def batch_size_as_a_count(encoder, images, batch_size):
@@ -1641,7 +1632,7 @@ def _behaves_count(trials: Sequence[Trial]) -> bool:
         chunks = t.case.inputs["images"].chunk(t.case.inputs["batch_size"])
         return t.seen["batch_sizes"] == [len(chunk) for chunk in chunks]
 
-    return _in_all(trials, in_that_many) and _any(trials, lambda t: t.seen["batch_sizes"] != t.expected["batch_sizes"])
+    return in_all(trials, in_that_many) and in_any(trials, lambda t: t.seen["batch_sizes"] != t.expected["batch_sizes"])
 
 
 extract_features = Judge(
@@ -1671,13 +1662,13 @@ extract_features = Judge(
         Mistake(
             "list_of_batches", list_of_batches,
             "You give back a list of batches. Join them into one tensor with a row for each image.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["features"], list)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["features"], list)),
         ),
         Mistake(
             "restored_too_early", restored_too_early,
             "The first batch goes through in eval mode, the others do not: the mode is put back inside the loop. Put "
             "it back once, after the last batch.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.seen["modes"][:1] == ["eval"] and _calls_in_train_mode(t)
             ),
         ),
@@ -1685,7 +1676,7 @@ extract_features = Judge(
             "in_train_mode", in_train_mode,
             "The encoder works in train mode: dropout blanks features at random, and batch normalization goes on "
             "learning from the images you only wanted to look at. Switch to eval mode first.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" or _calls_in_train_mode(t)
             ),
         ),
@@ -1693,15 +1684,15 @@ extract_features = Judge(
             "only_the_first_batch", only_the_first_batch,
             "Only the first batch comes back, and the others never reach the encoder. Does the `return` stand inside "
             "the loop?",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: len(t.seen["batch_sizes"]) == 1 == t.seen["batch_sizes"][0] // len(t.seen["features"])
-            ) and _any(trials, lambda t: t.seen["batch_sizes"][0] < len(t.case.inputs["images"])),
+            ) and in_any(trials, lambda t: t.seen["batch_sizes"][0] < len(t.case.inputs["images"])),
         ),
         Mistake(
             "joined_side_by_side", joined_side_by_side,
             "The batches are joined side by side, so rows of different images run into one. Each image keeps a row of "
             "its own: join along the first dimension.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: t.seen["features"].ndim == 2
                 and t.seen["features"].shape[1] > t.case.inputs["feature_dim"],
@@ -1717,7 +1708,7 @@ extract_features = Judge(
             "last_batch_dropped", last_batch_dropped,
             "The last images are missing when the batch size does not divide their number. A smaller last batch "
             "counts too.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: t.case.name == "ragged_last_batch"
                 and _is(t.seen["features"], t.expected["features"][: len(t.seen["features"])])
@@ -1728,7 +1719,7 @@ extract_features = Judge(
             "only_the_last_batch", only_the_last_batch,
             "Only the last batch comes back: each batch overwrites the one before. Collect them in a list, and join "
             "them.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: len(t.seen["features"]) < len(t.expected["features"])
                 and _is(t.seen["features"], t.expected["features"][-len(t.seen["features"]) :]),
@@ -1738,9 +1729,9 @@ extract_features = Judge(
             "stacked_batches", stacked_batches,
             "There is one row a batch. Each image keeps a row of its own: join the batches with `torch.cat`, without "
             "a mean.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: len(t.seen["features"]) == len(t.seen["batch_sizes"])
-            ) and _any(trials, lambda t: len(t.seen["features"]) < len(t.expected["features"])),
+            ) and in_any(trials, lambda t: len(t.seen["features"]) < len(t.expected["features"])),
         ),
         Mistake(
             "in_another_order", in_another_order,
@@ -1751,38 +1742,38 @@ extract_features = Judge(
             "all_at_once", all_at_once,
             "All images go through at once, which a large set will not fit into memory for. Take `batch_size` at a "
             "time.",
-            behaves=lambda trials: _any(trials, lambda t: max(t.seen["batch_sizes"]) > t.case.inputs["batch_size"]),
+            behaves=lambda trials: in_any(trials, lambda t: max(t.seen["batch_sizes"]) > t.case.inputs["batch_size"]),
         ),
         Mistake(
             "weights_frozen_for_good", weights_frozen_for_good,
             "You switch `requires_grad` of the weights off, and it stays off: the encoder can never be fine-tuned "
             "again. Reading features needs `torch.no_grad()` only.",
-            behaves=lambda trials: _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
+            behaves=lambda trials: in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "gradients_off_everywhere", gradients_off_everywhere,
             "Gradients stay switched off after your function, for everything that follows. Use `with "
             "torch.no_grad():`, which ends by itself.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["grad_mode_after"] == 0),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["grad_mode_after"] == 0),
         ),
         Mistake(
             "with_gradients", with_gradients,
             "The features drag the whole encoder's graph along, so memory fills up and a head trained on them would "
             "train the encoder too. Compute them under `torch.no_grad()`.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["features_require_grad"] == 1),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["features_require_grad"] == 1),
         ),
         Mistake(
             "left_in_eval", left_in_eval,
             "Afterwards the encoder is still in eval mode, and training that goes on would go on wrongly. Put back "
             "the mode that you found.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),
         ),
         Mistake(
             "always_back_to_train", always_back_to_train,
             "An encoder that came in eval mode leaves in train mode. Remember `encoder.training` before you change it.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
             ),
         ),
@@ -1937,7 +1928,7 @@ def _one_an_image(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _score_ratio(trials: Sequence[Trial], ratio) -> bool:
-    return _in_all(
+    return in_all(
         trials,
         lambda t: (
             isinstance(t.seen["scores"], Tensor)
@@ -1953,7 +1944,7 @@ def _behaves_relative(trials: Sequence[Trial]) -> bool:
         parts_of_a_whole = any(abs(float(value) - 1) < 1e-5 for value in (scores.max(), scores.mean(), scores.sum()))
         return scores.shape == t.expected["scores"].shape and (in_company or parts_of_a_whole)
 
-    return _in_all([t for t in trials if len(t.case.inputs["images"]) > 1], centered)
+    return in_all([t for t in trials if len(t.case.inputs["images"]) > 1], centered)
 
 
 def column_of_scores(model, images):
@@ -2025,13 +2016,13 @@ anomaly_score = Judge(
         Mistake(
             "plain_numbers", plain_numbers,
             "You give back a list. Return the tensor `(N,)`, so that scores can be sorted and compared with others.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["scores"], list)),
+            behaves=lambda trials: in_any(trials, lambda t: isinstance(t.seen["scores"], list)),
         ),
         Mistake(
             "column_of_scores", column_of_scores,
             "The numbers stand in a column `(N, 1)`. Subtract `(N,)` from that and PyTorch makes a square of it: drop "
             "the last dimension.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: tuple(t.seen["scores"].shape) == (len(t.case.inputs["images"]), 1)
             ),
         ),
@@ -2039,7 +2030,7 @@ anomaly_score = Judge(
             "one_score_for_the_batch", one_score_for_the_batch,
             "You give back one number for the whole batch, so no image can be told from another. Leave out the mean "
             "over images.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: isinstance(t.seen["scores"], float)
                 or (
@@ -2053,7 +2044,7 @@ anomaly_score = Judge(
             "one_number_a_pixel", one_number_a_pixel,
             "You sum over the images, so one number for each pixel is left. It is the other way round: sum over an "
             "image's pixels, and keep the images apart.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: tuple(t.seen["scores"].shape[-1:]) == (t.case.inputs["images"][0].numel(),)
             ),
         ),
@@ -2061,7 +2052,7 @@ anomaly_score = Judge(
             "map_of_pixels", map_of_pixels,
             "You give back several numbers for each image, such as one for every pixel or channel. Sum within the "
             "image until one number is left.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: isinstance(t.seen["scores"], Tensor) and t.seen["scores"].ndim > 1
             ),
         ),
@@ -2069,14 +2060,14 @@ anomaly_score = Judge(
             "scored_in_train_mode", scored_in_train_mode,
             "The model works in train mode: an image's score then depends on chance and on the rest of its batch, and "
             "batch normalization learns from the anomalies. Switch to eval mode.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" or _calls_in_train_mode(t)
             ),
         ),
         Mistake(
             "upside_down", upside_down,
             "Your score is highest for the images that are reconstructed best. Turn the sign round: strange is high.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 [t for t in trials if len(t.case.inputs["images"]) > 2],
                 lambda t: torch.equal(t.seen["scores"].double().argsort(), (-t.expected["scores"].double()).argsort()),
             ),
@@ -2119,26 +2110,26 @@ anomaly_score = Judge(
             "model_frozen_for_good", model_frozen_for_good,
             "You switch `requires_grad` of the weights off, and it stays off: the model can never be trained again. A "
             "measurement needs `torch.no_grad()` only.",
-            behaves=lambda trials: _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
+            behaves=lambda trials: in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "scored_with_gradients", scored_with_gradients,
             "The scores carry the model's graph along, which costs memory for nothing. Compute them under "
             "`torch.no_grad()`.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["scores_require_grad"] == 1),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["scores_require_grad"] == 1),
         ),
         Mistake(
             "model_left_in_eval", model_left_in_eval,
             "Afterwards the model is still in eval mode, and training that goes on would go on wrongly. Put back the "
             "mode that you found.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),
         ),
         Mistake(
             "model_always_to_train", model_always_to_train,
             "A model that came in eval mode leaves in train mode. Remember `model.training` before you change it.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
             ),
         ),

@@ -12,23 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
-
-
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
-def _in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
-
-
-def _failed_with(trials: Sequence[Trial], *words: str) -> bool:
-    return any(t.error and all(word in f"{t.error.type}: {t.error.text}" for word in words) for t in trials)
-
+from course_lib.exercises.judging import failed_with, in_all, in_any, ran
 
 # --- 6.1 freeze -----------------------------------------------------------------------------------------------------
 
@@ -73,8 +57,9 @@ def of_another_class(module, frozen=True):
 def put_to_rest_before_each_call(module, frozen=True):
     if frozen:
         module.eval()
+    if frozen and not hasattr(module, "rest"):
         module.rest = module.register_forward_pre_hook(lambda part, x: part.eval() and None)
-    elif hasattr(module, "rest"):
+    if not frozen and hasattr(module, "rest"):
         module.rest.remove()
         del module.rest
     for parameter in module.parameters():
@@ -266,6 +251,39 @@ def opened_for_gradients_only(module, frozen=True):
     return module
 
 
+def children_only(module, frozen=True):
+    for child in module.children():
+        child.requires_grad_(not frozen)
+        child.__dict__.pop("train", None)
+        child.train(not frozen)
+        if frozen:
+            child.train = lambda mode=True, child=child: child
+    return module
+
+
+def own_train_kept_as_the_old_one(module, frozen=True):
+    module.requires_grad_(not frozen)
+    if frozen:
+        module.eval()
+        module.train_before = module.train
+        module.train = lambda mode=True: module
+    elif hasattr(module, "train_before"):
+        module.train = module.train_before
+        module.train()
+    return module
+
+
+def opens_only_what_it_froze(module, frozen=True):
+    module.requires_grad_(not frozen)
+    if frozen:
+        module.eval()
+        module.train = lambda mode=True: module
+    else:
+        del module.train
+        module.train()
+    return module
+
+
 def open_part_always_trains(module, frozen=True):
     module.requires_grad_(not frozen)
     module.train = lambda mode=True: nn.Module.train(module, not frozen)
@@ -350,8 +368,23 @@ def _opens(case: Case, seen: Values, expected: Values) -> bool:
         not all(seen["requires_grad"].values())
         and all(seen["requires_grad_open"].values())
         and (seen["mode_when_open"], seen["mode_at_rest"]) == ("train", "eval")
-        and _all_change(seen["state_after_training"], seen["state_trained_on"])
+        and _all_change(seen["state_before_opening"], seen["state_trained_on"])
     )
+
+
+_OPENED = ("first_layers", "vectors", "frozen_by_another")
+# What opens a part that came frozen by other hands is asked for by one criterion: an error there costs that one only.
+_FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class")
+
+
+def _in_frozen(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
+    """Whether it is so in all cases in which the answer itself froze the part."""
+    return in_all([t for t in trials if t.case.name in _FROZEN], predicate)
+
+
+def _stays_learning(t: Trial) -> bool:
+    """Whether the part still learns or computes as in train mode, although it should be frozen."""
+    return _gradients(t) != {0} or not close(t.seen["output_after_train"], t.expected["output_after_train"])
 
 
 def _gradients(t: Trial) -> set[int]:
@@ -396,28 +429,30 @@ freeze = Judge(
         Criterion(
             "weights", 1, "the part's parameters want no gradient, and training leaves them as they are, bit by bit",
             lambda c, s, e: _gradients(_as_trial(c, s, e)) == {0} and not _weights_moved(_as_trial(c, s, e)),
+            _FROZEN,
         ),
         Criterion(
             "statistics", 1, "so do the statistics of its batch normalization, although `model.train()` is called",
-            lambda c, s, e: not _statistics_moved(_as_trial(c, s, e)),
+            lambda c, s, e: not _statistics_moved(_as_trial(c, s, e)), _FROZEN,
         ),
         Criterion(
             "at_rest", 1, "after `model.train()` the part still computes as in eval mode: no batch statistics, no "
             "dropout",
-            lambda c, s, e: close(s["output_after_train"], e["output_after_train"]),
+            lambda c, s, e: close(s["output_after_train"], e["output_after_train"]), _FROZEN,
         ),
         Criterion(
-            "rest_learns", 1, "the rest of the network goes on learning, what lies below the part too", _rest_learns
+            "rest_learns", 1, "the rest of the network goes on learning, what lies below the part too", _rest_learns,
+            _FROZEN,
         ),
         Criterion(
             "the_module", 1, "it is the module given that is frozen and returned, with the weights that it had",
             lambda c, s, e: s["returned"] == "the module" and set(s["requires_grad"].values()) == {0}
             and not _touched_when_frozen(_as_trial(c, s, e), statistics=False)
-            and not _touched_when_frozen(_as_trial(c, s, e), statistics=True),
+            and not _touched_when_frozen(_as_trial(c, s, e), statistics=True), _FROZEN,
         ),
         Criterion(
-            "opens", 1, "with `frozen=False` the part learns again, and follows `train()` and `eval()`", _opens,
-            ("first_layers",),
+            "opens", 1, "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze "
+            "it and however often", _opens, _OPENED,
         ),
     ),
     mistakes=(
@@ -425,23 +460,23 @@ freeze = Judge(
             "endless_recursion", endless_recursion,
             "`module.eval()` calls `module.train(False)`, which is now your own function, which calls `module.eval()` "
             "again, and so on. Go to eval mode once, before; afterwards your `train` only has to return the module.",
-            behaves=lambda trials: _failed_with(trials, "RecursionError"),
+            behaves=lambda trials: failed_with(trials, "RecursionError"),
         ),
         Mistake(
             "mode_in_place_of_the_method", mode_in_place_of_the_method,
             "You put a value where the method `train` was, and the next `model.train()` tries to call it. "
             "`module.training` is the mode, `module.train` the function that sets it.",
-            behaves=lambda trials: _failed_with(trials, "object is not callable"),
+            behaves=lambda trials: failed_with(trials, "object is not callable"),
         ),
         Mistake(
             "train_without_a_mode", train_without_a_mode,
             "Your `train` takes no argument, but `model.train()` hands one on to each part. Let it accept a mode.",
-            behaves=lambda trials: _failed_with(trials, "takes 0 positional arguments"),
+            behaves=lambda trials: failed_with(trials, "takes 0 positional arguments"),
         ),
         Mistake(
             "frozen_and_open_exchanged", frozen_and_open_exchanged,
             "Frozen and open are exchanged: `requires_grad` is the opposite of `frozen`.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "first_layers" and _gradients(t) == {1}
                 and not any(t.seen["requires_grad_open"].values())
             ),
@@ -450,7 +485,7 @@ freeze = Judge(
             "a_copy", a_copy,
             "You freeze a copy; the network still uses the original, which goes on learning. Change the module that "
             "you are given.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: t.seen["returned"] == "another module" and _gradients(t) == {1}
             ),
         ),
@@ -458,19 +493,19 @@ freeze = Judge(
             "weights_drawn_again", weights_drawn_again,
             "The part has other weights than before: they were drawn again, and what it had learned is lost. Freezing "
             "changes no number.",
-            behaves=lambda trials: _in_all(trials, lambda t: _touched_when_frozen(t, statistics=False)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _touched_when_frozen(t, statistics=False)),
         ),
         Mistake(
             "statistics_thrown_away", statistics_thrown_away,
             "The running mean and variance are no longer those of the pretraining. They belong to what was learned: "
             "keep them as they are.",
-            behaves=lambda trials: _in_all(trials, lambda t: _touched_when_frozen(t, statistics=True)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _touched_when_frozen(t, statistics=True)),
         ),
         Mistake(
             "class_changed", class_changed,
             "You changed a class, and with it every layer of that kind: other parts of the network no longer go to "
             "train mode. Give `train` to this one module only.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: torch.equal(
                     t.seen["rest_given"]["head.0.num_batches_tracked"],
                     t.seen["rest_after_training"]["head.0.num_batches_tracked"],
@@ -481,7 +516,7 @@ freeze = Judge(
             "no_grad_around_it", no_grad_around_it,
             "No gradient gets through your frozen part, so the layers below it do not learn. A frozen part passes "
             "gradients on; it only keeps none for itself.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "in_the_middle"
                 and torch.equal(t.seen["rest_given"]["stem.0.weight"], t.seen["rest_after_training"]["stem.0.weight"])
             ),
@@ -490,13 +525,13 @@ freeze = Judge(
             "gradients_set_to_zero", gradients_set_to_zero,
             "The gradients are zero, but they are there, so weight decay (and momentum) still moves the weights. "
             "Parameters that want no gradient have none, and the optimizer passes them by.",
-            behaves=lambda trials: _in_all(trials, lambda t: _gradients(t) == {1} and _shrunk_only(t)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _gradients(t) == {1} and _shrunk_only(t)),
         ),
         Mistake(
             "attribute_of_the_module", attribute_of_the_module,
             "`module.requires_grad = False` only writes a new attribute on the module; its parameters know nothing of "
             "it. The method ends in an underscore.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: 1 in _gradients(t) and "requires_grad" in t.seen["new_attributes"]
             ),
         ),
@@ -504,20 +539,21 @@ freeze = Judge(
             "normalization_left_out", normalization_left_out,
             "Scale and shift of the batch normalization still learn. They are parameters like the others: go through "
             "all of them, not through some kinds of layers.",
-            behaves=lambda trials: _in_all(
-                trials, lambda t: {name for name, flag in t.seen["requires_grad"].items() if flag} == _normalization(t)
+            behaves=lambda trials: _in_frozen(
+                trials, lambda t: {n for n, flag in t.seen["requires_grad"].items() if flag and n != "weight"}
+                == _normalization(t)
             ),
         ),
         Mistake(
             "weights_without_biases", weights_without_biases,
             "The biases still learn. Do not choose parameters by their names: all of the part are frozen.",
-            behaves=lambda trials: _in_all(trials, lambda t: _still_asked(t) == {"bias"}),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _still_asked(t) == {"bias"}),
         ),
         Mistake(
             "nothing_happens", nothing_happens,
             "Nothing has happened to the part: its parameters want gradients as before, and `train()` reaches it. "
             "Change both, on the module itself.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: _gradients(t) == {1} and bool(_statistics_moved(t)) and not t.seen["new_attributes"]
                 and t.seen["modes_when_frozen"] == [t.case.inputs["mode_before"]]
             ),
@@ -526,14 +562,15 @@ freeze = Judge(
             "eval_without_gradients_off", eval_without_gradients_off,
             "The parameters still want gradients, so the part goes on learning. Eval mode is about dropout and batch "
             "statistics only.",
-            behaves=lambda trials: _in_all(trials, lambda t: 1 in _gradients(t)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: 1 in _gradients(t)),
         ),
         Mistake(
             "momentum_of_zero", momentum_of_zero,
             "The running statistics stay, but they are not used: in train mode the layer normalizes by its batch "
             "whatever the momentum is. The frozen part has to stay in eval mode.",
-            behaves=lambda trials: _in_all(
-                trials, lambda t: not _averages_moved(t) and _normalization_modes(t) == {"train"}
+            behaves=lambda trials: _in_frozen(
+                [t for t in trials if t.case.name != "vectors"],  # some know one kind of batch normalization only
+                lambda t: not _averages_moved(t) and _normalization_modes(t) == {"train"}
                 and not close(t.seen["output_after_train"], t.expected["output_after_train"])
             ),
         ),
@@ -541,20 +578,20 @@ freeze = Judge(
             "only_normalization_of_images", only_normalization_of_images,
             "`BatchNorm2d` is held, but the batch normalization of vectors goes on. Hold the whole part, without "
             "asking for kinds of layers.",
-            behaves=lambda trials: {t.case.name for t in _ok(trials) if _statistics_moved(t)} == {"vectors"},
+            behaves=lambda trials: {t.case.name for t in ran(trials) if _statistics_moved(t)} == {"vectors"},
         ),
         Mistake(
             "held_as_it_was", held_as_it_was,
             "You hold the part in the mode that it happens to have, mostly train mode, where batch normalization "
             "gathers statistics. Go to eval mode first.",
-            behaves=lambda trials: {t.case.inputs["mode_before"] for t in _ok(trials) if _statistics_moved(t)}
-            == {"train"} and _any(trials, lambda t: not _statistics_moved(t)),
+            behaves=lambda trials: {t.case.inputs["mode_before"] for t in ran(trials) if _statistics_moved(t)}
+            == {"train"} and in_any(trials, lambda t: not _statistics_moved(t)),
         ),
         Mistake(
             "eval_once", eval_once,
             "You set eval mode once, and the next `model.train()` undoes it: the statistics of batch normalization "
             "move again. The part has to refuse that call.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: _in_frozen(
                 trials, lambda t: bool(_statistics_moved(t)) and t.seen["modes_when_frozen"] == ["eval"]
             ),
         ),
@@ -562,40 +599,62 @@ freeze = Judge(
             "gradients_only", gradients_only,
             "No weight moves, but the running mean and variance of batch normalization do: they are learned without "
             "gradients, in train mode. A frozen part stays in eval mode.",
-            behaves=lambda trials: _in_all(trials, lambda t: bool(_statistics_moved(t)) and not _weights_moved(t)),
+            behaves=lambda trials: _in_frozen(trials, lambda t: bool(_statistics_moved(t)) and not _weights_moved(t)),
+        ),
+        Mistake(
+            "children_only", children_only,
+            "You hold what is inside the part, and not the part itself: it may have parameters of its own, and dropout "
+            "that follows its own mode. Freeze the module too.",
+            behaves=lambda trials: {t.case.name for t in ran(trials) if _stays_learning(t)} == {"own_class"}
+            and not in_any(trials, lambda t: bool(_statistics_moved(t))),
         ),
         Mistake(
             "only_normalization_at_rest", only_normalization_at_rest,
             "Batch normalization is at rest, dropout is not: the frozen part gives another answer each time. Hold all "
             "of it in eval mode.",
-            behaves=lambda trials: _in_all(trials, lambda t: _kept(t) and _normalization_modes(t) == {"eval"})
-            and _any(trials, lambda t: not close(t.seen["output_after_train"], t.expected["output_after_train"])),
+            behaves=lambda trials: _in_frozen(trials, lambda t: _kept(t) and _normalization_modes(t) == {"eval"})
+            and in_any(trials, lambda t: t.case.name in _FROZEN and _stays_learning(t)),
         ),
         Mistake(
             "open_part_always_trains", open_part_always_trains,
             "Once it is open again, the part stays in train mode even when `model.eval()` is called. Take your own "
             "`train` away, so that the method of the class is back.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.seen.get("mode_at_rest") == "train" and t.seen["mode_when_open"] == "train"
             ),
         ),
         Mistake(
             "never_opened", never_opened,
             "`frozen=False` leaves the part frozen. It should learn again.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "first_layers" and not all(t.seen["requires_grad_open"].values())
             ),
+        ),
+        Mistake(
+            "own_train_kept_as_the_old_one", own_train_kept_as_the_old_one,
+            "Frozen twice, the part cannot be opened any more: the second time you put your own `train` away as the "
+            "one to bring back. The method of the class need not be kept, only yours removed.",
+            behaves=lambda trials: {t.case.name for t in ran(trials) if t.seen.get("mode_when_open") == "eval"}
+            == {"vectors"},
         ),
         Mistake(
             "opened_for_gradients_only", opened_for_gradients_only,
             "Opened again, the part gets gradients but stays in eval mode: its `train` is still the one that you put "
             "there. Remove it.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen.get("mode_when_open") == "eval"),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen.get("mode_when_open") == "eval"),
+        ),
+        Mistake(
+            "opens_only_what_it_froze", opens_only_what_it_froze,
+            "A part that somebody else has frozen is not opened, or stops you with an error. There is no `train` of "
+            "yours to take away then: ask before you remove it, and switch the gradients on in any case.",
+            behaves=lambda trials: {t.case.name for t in trials if t.error} == {"frozen_by_another"}
+            or {t.case.name for t in ran(trials) if not all(t.seen.get("requires_grad_open", {}).values())}
+            == {"frozen_by_another"},
         ),
         Mistake(
             "nothing_returned", nothing_returned,
             "The part is frozen as it should be, but nothing comes back. Return the module.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["returned"] == "None"),
+            behaves=lambda trials: _in_frozen(trials, lambda t: t.seen["returned"] == "None"),
         ),
     ),
     alternatives=(held_in_every_layer, of_another_class, put_to_rest_before_each_call),
@@ -680,6 +739,23 @@ def every_level_again(model):
     return [p for module in model.modules() for p in module.parameters() if p.requires_grad]
 
 
+def gradients_forgotten(model):
+    model.zero_grad()
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def those_with_a_gradient(model):
+    return [parameter for parameter in model.parameters() if parameter.grad is not None]
+
+
+def those_in_train_mode(model):
+    found: list[nn.Parameter] = []
+    for module in model.modules():
+        if module.training:
+            found += [p for p in module.parameters(recurse=False) if not any(p is q for q in found)]
+    return found
+
+
 def a_set(model):
     return {parameter for parameter in model.parameters() if parameter.requires_grad}
 
@@ -723,6 +799,17 @@ def _frozen_listed(t: Trial) -> set[str]:
     return {name for name in _listed(t) if not name.startswith("another")} - set(_wanted(t))
 
 
+def _below_the_head(t: Trial) -> list[str]:
+    """The parameters that have a gradient from before; those of the new head have none."""
+    return [name for name in t.seen["requires_grad_after"] if not name.startswith("head")]
+
+
+def _outside_what_rests(t: Trial) -> list[str]:
+    """The parameters of all modules in train mode."""
+    resting = tuple(f"{name}." for name in t.case.inputs["at_rest"].split())
+    return [name for name in t.seen["requires_grad_after"] if not (resting and name.startswith(resting))]
+
+
 def _frozen_stay(case: Case, seen: Values, expected: Values) -> bool:
     listed = set(seen["parameters"])
     return listed <= set(expected["parameters"]) and bool(listed or not expected["parameters"])
@@ -742,7 +829,7 @@ trainable_parameters = Judge(
             "themselves", 1, "the parameters themselves, each once, as trainable or frozen as before",
             lambda c, s, e: len(set(s["parameters"])) == len(s["parameters"]) > 0
             and not any(name.startswith("another") for name in s["parameters"])
-            and s["requires_grad_after"] == e["requires_grad_after"],
+            and s["requires_grad_after"] == e["requires_grad_after"] and s["gradients_after"] == e["gradients_after"],
         ),
         Criterion(
             "a_list", 1, "a list, which can be gone through again and again",
@@ -754,73 +841,94 @@ trainable_parameters = Judge(
         Mistake(
             "how_many", how_many,
             "You count the parameters. The optimizer needs the parameters themselves, in a list.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["type"] in ("int", "float", "Tensor")),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["type"] in ("int", "float", "Tensor")),
         ),
         Mistake(
             "names_of_parameters", names_of_parameters,
             "These are the names. Return the parameters.",
-            behaves=lambda trials: _in_all(trials, lambda t: "another str" in _listed(t)),
+            behaves=lambda trials: in_all(trials, lambda t: "another str" in _listed(t)),
         ),
         Mistake(
             "pairs_with_names", pairs_with_names,
             "Each entry is a pair of a name and a parameter. Return the parameters alone.",
-            behaves=lambda trials: _in_all(trials, lambda t: "another tuple" in _listed(t)),
+            behaves=lambda trials: in_all(trials, lambda t: "another tuple" in _listed(t)),
         ),
         Mistake(
             "data_of_parameters", data_of_parameters,
             "These are other tensors than the parameters: a detached or copied one has no gradient of the model. "
             "Return the parameters themselves.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: any(name in ("another Tensor", "another Parameter") for name in _listed(t))
             ),
         ),
         Mistake(
             "all_opened_first", all_opened_first,
             "You open the frozen parameters. This function only looks: what is frozen stays so.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.seen["requires_grad_after"] != t.expected["requires_grad_after"]
             ),
         ),
         Mistake(
+            "gradients_forgotten", gradients_forgotten,
+            "The list is right, but the gradients of the model are gone. This function only looks: who asks for the "
+            "parameters between `backward()` and `step()` would lose a step.",
+            behaves=lambda trials: in_all(
+                trials, lambda t: set(_listed(t)) == set(_wanted(t))
+                and t.seen["gradients_after"] != t.expected["gradients_after"]
+            ),
+        ),
+        Mistake(
+            "those_with_a_gradient", those_with_a_gradient,
+            "You ask whether there is a gradient. A new head has none before its first step, and frozen weights may "
+            "have theirs left over: whether a parameter wants one is `requires_grad`.",
+            behaves=lambda trials: in_all(trials, lambda t: set(_listed(t)) == set(_below_the_head(t))),
+        ),
+        Mistake(
+            "those_in_train_mode", those_in_train_mode,
+            "You ask for the mode. Train and eval mode are about dropout and batch statistics; what learns by "
+            "gradients is said by `requires_grad`, and a layer in eval mode may well do so.",
+            behaves=lambda trials: in_all(trials, lambda t: set(_listed(t)) == set(_outside_what_rests(t))),
+        ),
+        Mistake(
             "a_set", a_set,
             "A set has no order, and an optimizer refuses it. Return a list.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["type"] in ("set", "frozenset")),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["type"] in ("set", "frozenset")),
         ),
         Mistake(
             "generator_of_parameters", generator_of_parameters,
             "What you return can be gone through once; a second time it is empty, so counting the parameters would "
             "leave none for the optimizer. Square brackets, or `list(...)`.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["parameters_again"] != t.seen["parameters"]),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["parameters_again"] != t.seen["parameters"]),
         ),
         Mistake(
             "every_level_again", every_level_again,
             "The same parameter is there several times: each module already gives back those of all modules below it. "
             "`model.parameters()` goes through everything once.",
-            behaves=lambda trials: _in_all(trials, lambda t: len(_listed(t)) > len(set(_listed(t)))),
+            behaves=lambda trials: in_all(trials, lambda t: len(_listed(t)) > len(set(_listed(t)))),
         ),
         Mistake(
             "shared_one_twice", shared_one_twice,
             "Two layers share a weight, and you give it to the optimizer twice. `model.parameters()` names each "
             "parameter once.",
-            behaves=lambda trials: _any(trials, lambda t: len(_listed(t)) > len(set(_listed(t)))),
+            behaves=lambda trials: in_any(trials, lambda t: len(_listed(t)) > len(set(_listed(t)))),
         ),
         Mistake(
             "all_parameters", all_parameters,
             "You hand over all parameters, the frozen ones too. Their gradients may be left over from before, or zero; "
             "momentum and weight decay then move them.",
-            behaves=lambda trials: _in_all(trials, lambda t: _listed(t) == list(t.seen["requires_grad_after"])),
+            behaves=lambda trials: in_all(trials, lambda t: _listed(t) == list(t.seen["requires_grad_after"])),
         ),
         Mistake(
             "the_frozen_ones", the_frozen_ones,
             "These are the frozen parameters: the condition is turned round.",
-            behaves=lambda trials: _in_all(trials, lambda t: not set(_listed(t)) & set(_wanted(t)))
-            and _any(trials, lambda t: bool(_frozen_listed(t))),
+            behaves=lambda trials: in_all(trials, lambda t: not set(_listed(t)) & set(_wanted(t)))
+            and in_any(trials, lambda t: bool(_frozen_listed(t))),
         ),
         Mistake(
             "the_head_only", the_head_only,
             "You always hand over the head. Which parameters learn is for `requires_grad` to say: blocks may be open, "
             "and a head may be frozen.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: bool(_listed(t)) and all(
                     name.startswith("head") or t.case.name.startswith("two_layers") for name in _listed(t)
                 )
@@ -829,37 +937,37 @@ trainable_parameters = Judge(
         Mistake(
             "without_submodules", without_submodules,
             "Only parameters of the outermost module are looked at, not those of its layers. Look into all of them.",
-            behaves=lambda trials: _in_all(trials, lambda t: set(_listed(t)) <= {"scale"})
-            and _any(trials, lambda t: bool(_listed(t))),
+            behaves=lambda trials: in_all(trials, lambda t: set(_listed(t)) <= {"scale"})
+            and in_any(trials, lambda t: bool(_listed(t))),
         ),
         Mistake(
             "named_weight_only", named_weight_only,
             "Parameters that are not called weight are left out: the biases would never learn. Ask each parameter, not "
             "its name.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not _frozen_listed(t) and all(not n.endswith("weight") for n in _missing(t))
-            ) and _any(trials, lambda t: any(name.endswith("bias") for name in _missing(t))),
+            ) and in_any(trials, lambda t: any(name.endswith("bias") for name in _missing(t))),
         ),
         Mistake(
             "linear_layers_only", linear_layers_only,
             "Scale and shift of batch normalization are missing: they are parameters and learn by gradients, like the "
             "weights of other layers. Go through all parameters.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not _frozen_listed(t)
                 and all(name == "scale" or ".1." in name for name in _missing(t))
-            ) and _any(trials, lambda t: any(".1." in name for name in _missing(t))),
+            ) and in_any(trials, lambda t: any(".1." in name for name in _missing(t))),
         ),
         Mistake(
             "layer_by_its_first_parameter", layer_by_its_first_parameter,
             "One parameter decides for its whole layer or block. Some of it may be frozen and the rest not: ask each.",
-            behaves=lambda trials: {t.case.name for t in _ok(trials) if _frozen_listed(t)} == {"single_layers_frozen"}
-            or (_any(trials, lambda t: bool(_frozen_listed(t))) and _any(trials, lambda t: bool(_missing(t)))),
+            behaves=lambda trials: {t.case.name for t in ran(trials) if _frozen_listed(t)} == {"single_layers_frozen"}
+            or (in_any(trials, lambda t: bool(_frozen_listed(t))) and in_any(trials, lambda t: bool(_missing(t)))),
         ),
         Mistake(
             "whole_blocks_only", whole_blocks_only,
             "A block with one frozen parameter is left out as a whole; its others would never learn. Ask each "
             "parameter.",
-            behaves=lambda trials: {t.case.name for t in _ok(trials) if _missing(t)} == {"single_layers_frozen"},
+            behaves=lambda trials: {t.case.name for t in ran(trials) if _missing(t)} == {"single_layers_frozen"},
         ),
     ),
     alternatives=(by_filter, module_by_module),
@@ -1062,7 +1170,7 @@ def _rates_are(trials: Sequence[Trial], rate: Callable[[int, int, float], float]
             expected["head"] = head
         return bool(expected) and close({part: rates[part] for part in expected}, expected)
 
-    return _in_all(trials, fits)
+    return in_all(trials, fits)
 
 
 def _rate_of(part: str) -> Callable[[Case, Values, Values], bool]:
@@ -1096,38 +1204,38 @@ parameter_groups = Judge(
         Mistake(
             "pairs_of_params_and_rate", pairs_of_params_and_rate,
             "The groups are pairs. An optimizer reads dictionaries with the keys `params` and `lr`.",
-            behaves=lambda trials: _failed_with(trials, "can only optimize Tensors", "params is float")
-            or _failed_with(trials, "can only optimize Tensors", "params is list"),
+            behaves=lambda trials: failed_with(trials, "can only optimize Tensors", "params is float")
+            or failed_with(trials, "can only optimize Tensors", "params is list"),
         ),
         Mistake(
             "modules_as_params", modules_as_params,
             "`params` holds modules. An optimizer wants the parameters of each: `part.parameters()`.",
-            behaves=lambda trials: _failed_with(trials, "can only optimize Tensors", "torch.nn.modules")
-            or _failed_with(trials, "'Linear' object is not iterable"),
+            behaves=lambda trials: failed_with(trials, "can only optimize Tensors", "torch.nn.modules")
+            or failed_with(trials, "'Linear' object is not iterable"),
         ),
         Mistake(
             "an_optimizer", an_optimizer,
             "You return an optimizer. Return the list of groups; whoever calls you chooses the optimizer.",
             behaves=lambda trials: any(
-                _failed_with(trials, f"'{kind}' object is not iterable") for kind in ("Adam", "AdamW", "SGD", "RMSprop")
+                failed_with(trials, f"'{kind}' object is not iterable") for kind in ("Adam", "AdamW", "SGD", "RMSprop")
             ),
         ),
         Mistake(
             "key_that_nobody_reads", key_that_nobody_reads,
             "No group has a key `lr`, so all learn at the optimizer's own rate, and nothing complains. An optimizer "
             "ignores keys that it does not know.",
-            behaves=lambda trials: _in_all(trials, lambda t: all("lr" not in keys for keys in t.seen["keys"])),
+            behaves=lambda trials: in_all(trials, lambda t: all("lr" not in keys for keys in t.seen["keys"])),
         ),
         Mistake(
             "decay_of_the_weights", decay_of_the_weights,
             "You pass `decay` on as weight decay, which pulls weights to zero. Here it is the factor between the "
             "learning rates of neighboring parts.",
-            behaves=lambda trials: _in_all(trials, lambda t: any(t.seen["weight_decays"])),
+            behaves=lambda trials: in_all(trials, lambda t: any(t.seen["weight_decays"])),
         ),
         Mistake(
             "head_forgotten", head_forgotten,
             "The head is in no group, so it would never learn. It comes first, with the full rate.",
-            behaves=lambda trials: _in_all(trials, lambda t: "head" not in _rates(t)),
+            behaves=lambda trials: in_all(trials, lambda t: "head" not in _rates(t)),
         ),
         Mistake(
             "one_rate", one_rate,
@@ -1145,7 +1253,7 @@ parameter_groups = Judge(
             "The lowest block has the full rate and the head the smallest. It is the other way round: the head knows "
             "nothing yet.",
             behaves=lambda trials: _rates_are(trials, lambda i, n, decay: decay**i, head=None)
-            and _any(trials, lambda t: _rates(t)["head"] < 0.99),
+            and in_any(trials, lambda t: _rates(t)["head"] < 0.99),
         ),
         Mistake(
             "counted_from_the_input", counted_from_the_input,
@@ -1156,7 +1264,7 @@ parameter_groups = Judge(
         Mistake(
             "decay_on_the_head", decay_on_the_head,
             "Everything is one factor too low: the head itself is not decayed.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(_rates(t)["head"], t.case.inputs["decay"])
             ),
         ),
@@ -1183,12 +1291,12 @@ parameter_groups = Judge(
         Mistake(
             "frozen_ones_too", frozen_ones_too,
             "Frozen parameters are among yours. Give the optimizer only what wants a gradient.",
-            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["rate"].keys() - t.expected["rate"].keys())),
+            behaves=lambda trials: in_any(trials, lambda t: bool(t.seen["rate"].keys() - t.expected["rate"].keys())),
         ),
         Mistake(
             "weights_alone", weights_alone,
             "Biases are missing, and would never learn. A group holds all parameters of its part that want a gradient.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: bool(t.expected["rate"].keys() - t.seen["rate"].keys()) and all(
                     name.endswith("bias") for name in t.expected["rate"].keys() - t.seen["rate"].keys()
                 )
@@ -1198,7 +1306,7 @@ parameter_groups = Judge(
             "from_the_input", from_the_input,
             "The rates are right; only the order of the groups is not as asked for: the head first, then down to the "
             "lowest block.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(t.seen["rate"], t.expected["rate"])
                 and t.seen["rates_in_order"] == sorted(t.seen["rates_in_order"])
             ),
@@ -1392,7 +1500,7 @@ def _open_blocks(t: Trial, stage: int) -> set[int]:
 
 def _opens_as(trials: Sequence[Trial], rule: Callable[[int, int, int], bool]) -> bool:
     """Whether at each stage just the blocks with `rule(number, blocks, stage)` are open."""
-    return _in_all(
+    return in_all(
         trials,
         lambda t: all(
             _open_blocks(t, stage) == {i for i in range(_blocks_of(t)) if rule(i, _blocks_of(t), stage)}
@@ -1457,7 +1565,7 @@ gradual_unfreezing = Judge(
             "handed_over_again", handed_over_again,
             "You hand over blocks that the optimizer already holds, and it refuses them: some parameters appear in "
             "more than one group. Add only those that it does not know.",
-            behaves=lambda trials: _failed_with(trials, "more than one parameter group"),
+            behaves=lambda trials: failed_with(trials, "more than one parameter group"),
         ),
         Mistake(
             "minus_zero", minus_zero,
@@ -1505,13 +1613,13 @@ gradual_unfreezing = Judge(
         Mistake(
             "head_dropped", head_dropped,
             "The optimizer has lost the head: you replaced what it held. Add a group to those that are there.",
-            behaves=lambda trials: _any(trials, lambda t: not _some_held(t, _blocks_of(t), "head")),
+            behaves=lambda trials: in_any(trials, lambda t: not _some_held(t, _blocks_of(t), "head")),
         ),
         Mistake(
             "a_new_optimizer", a_new_optimizer,
             "You make an optimizer of your own; whoever called you still uses the old one, which knows nothing of the "
             "new blocks. Add to the optimizer that you are given: `optimizer.add_param_group`.",
-            behaves=lambda trials: _right_blocks(trials) and _any(
+            behaves=lambda trials: _right_blocks(trials) and in_any(
                 trials, lambda t: t.seen["returned"][-1] in ("SGD", "Adam", "AdamW")
                 and not _some_held(t, _blocks_of(t), f"block {_blocks_of(t) - 1}")
             ),
@@ -1521,18 +1629,18 @@ gradual_unfreezing = Judge(
             "The blocks are open but never move: the optimizer was made before and does not hold them. Hand over the "
             "parameters of each block that opens.",
             behaves=lambda trials: _right_blocks(trials)
-            and _any(trials, lambda t: not _some_held(t, _blocks_of(t), f"block {_blocks_of(t) - 1}")),
+            and in_any(trials, lambda t: not _some_held(t, _blocks_of(t), f"block {_blocks_of(t) - 1}")),
         ),
         Mistake(
             "all_handed_over_at_once", all_handed_over_at_once,
             "The optimizer holds closed blocks too. Left-over gradients or momentum could move them: hand over a block "
             "when it opens.",
-            behaves=lambda trials: _right_blocks(trials) and _any(trials, lambda t: _some_held(t, 0, "block 0")),
+            behaves=lambda trials: _right_blocks(trials) and in_any(trials, lambda t: _some_held(t, 0, "block 0")),
         ),
         Mistake(
             "rate_of_all_changed", rate_of_all_changed,
             "The head's learning rate has changed too. `lr` is for the blocks that open.",
-            behaves=lambda trials: _right_blocks(trials) and _any(
+            behaves=lambda trials: _right_blocks(trials) and in_any(
                 trials, lambda t: not close(t.seen["rates"][-1].get("head"), t.expected["rates"][-1]["head"])
             ),
         ),
@@ -1540,7 +1648,7 @@ gradual_unfreezing = Judge(
             "rate_of_the_head", rate_of_the_head,
             "The new blocks learn at the optimizer's own rate, not at `lr`. Give them a group of their own that says "
             "its rate.",
-            behaves=lambda trials: _right_blocks(trials) and _any(
+            behaves=lambda trials: _right_blocks(trials) and in_any(
                 trials, lambda t: close(
                     t.seen["rates"][-1].get(f"block {_blocks_of(t) - 1}"), t.expected["rates"][-1]["head"]
                 )
@@ -1702,7 +1810,7 @@ def _open_after(t: Trial, call: str) -> set[int]:
 
 def _tunes_as(trials: Sequence[Trial], rule: Callable[[int, int, set[int]], bool]) -> bool:
     """Whether after each call just the blocks with `rule(number, blocks, chosen)` are open."""
-    return _in_all(
+    return in_all(
         trials,
         lambda t: all(
             _open_after(t, call) == {i for i in range(_blocks_of(t)) if rule(i, _blocks_of(t), _chosen(t.case, call))}
@@ -1745,14 +1853,14 @@ tune_blocks = Judge(
         Mistake(
             "no_list", no_list,
             "Nothing comes back. Return the list of parameters that the optimizer shall hold.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["returned_first"] == "NoneType"),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["returned_first"] == "NoneType"),
         ),
         Mistake(
             "listed_but_not_frozen", listed_but_not_frozen,
             "The list is right, but the other blocks still want gradients: they cost time and memory, and any "
             "optimizer made of `model.parameters()` would move them. Freeze them.",
             behaves=lambda trials: _tunes_as(trials, lambda i, n, chosen: True)
-            and _in_all(trials, lambda t: t.seen["returned_first"] == t.expected["returned_first"]),
+            and in_all(trials, lambda t: t.seen["returned_first"] == t.expected["returned_first"]),
         ),
         Mistake(
             "chosen_ones_frozen", chosen_ones_frozen,
@@ -1785,41 +1893,41 @@ tune_blocks = Judge(
         Mistake(
             "the_first_choice_only", the_first_choice_only,
             "Only the first of the chosen blocks is open. `chosen` may name several.",
-            behaves=lambda trials: _any(trials, lambda t: len(_chosen(t.case, "first")) > 1) and _in_all(
+            behaves=lambda trials: in_any(trials, lambda t: len(_chosen(t.case, "first")) > 1) and in_all(
                 trials, lambda t: len(_open_after(t, "first")) == min(1, len(_chosen(t.case, "first")))
             ),
         ),
         Mistake(
             "head_frozen_too", head_frozen_too,
             "The head is frozen. It is new and always learns.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["open_first"]["head"] == "closed"),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["open_first"]["head"] == "closed"),
         ),
         Mistake(
             "gradient_cut_off", gradient_cut_off,
             "A chosen block below a frozen one is open but does not move: your frozen block lets no gradient through. "
             "It needs none for itself, the ones below do.",
             behaves=lambda trials: _tunes_as(trials, lambda i, n, chosen: i in chosen)
-            and _any(trials, lambda t: t.case.name == "the_lowest" and t.seen["moved_first"]["block 0"] == "stayed"),
+            and in_any(trials, lambda t: t.case.name == "the_lowest" and t.seen["moved_first"]["block 0"] == "stayed"),
         ),
         Mistake(
             "closed_for_good", closed_for_good,
             "A block that was closed once stays closed when another call chooses it. Set each block every time, open "
             "or closed.",
-            behaves=lambda trials: _any(trials, lambda t: bool(_chosen(t.case, "then") - _open_after(t, "then")))
-            and _in_all(trials, lambda t: _open_after(t, "first") == _chosen(t.case, "first")),
+            behaves=lambda trials: in_any(trials, lambda t: bool(_chosen(t.case, "then") - _open_after(t, "then")))
+            and in_all(trials, lambda t: _open_after(t, "first") == _chosen(t.case, "first")),
         ),
         Mistake(
             "never_closed_again", never_closed_again,
             "A block that was open once stays open when another call does not choose it. Set each block every time, "
             "open or closed.",
-            behaves=lambda trials: _any(trials, lambda t: bool(_open_after(t, "then") - _chosen(t.case, "then")))
-            and _in_all(trials, lambda t: _open_after(t, "first") == _chosen(t.case, "first")),
+            behaves=lambda trials: in_any(trials, lambda t: bool(_open_after(t, "then") - _chosen(t.case, "then")))
+            and in_all(trials, lambda t: _open_after(t, "first") == _chosen(t.case, "first")),
         ),
         Mistake(
             "all_returned", all_returned,
             "The list holds frozen parameters as well. Weight decay and momentum move what an optimizer holds: list "
             "only what is open.",
-            behaves=lambda trials: _tunes_as(trials, lambda i, n, chosen: i in chosen) and _any(
+            behaves=lambda trials: _tunes_as(trials, lambda i, n, chosen: i in chosen) and in_any(
                 trials, lambda t: isinstance(t.seen["returned_first"], list)
                 and bool(set(t.seen["returned_first"]) - set(t.expected["returned_first"]))
             ),
@@ -1827,7 +1935,7 @@ tune_blocks = Judge(
         Mistake(
             "head_left_out", head_left_out,
             "The list lacks the head, so nothing would learn to answer. The head is always trained.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not any(name.startswith("head") for name in t.seen["returned_first"])
             ),
         ),

@@ -13,37 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
-
-
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
-def _in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
-
-
-def _named(trials: Sequence[Trial], *names: str) -> list[Trial]:
-    return [t for t in _ok(trials) if t.case.name in names]
-
-
-def _failed_with(trials: Sequence[Trial], *words: str) -> bool:
-    return any(t.error and all(word in t.error.text for word in words) for t in trials)
-
-
-def _number(value: object) -> float:
-    """A number, or a tensor with a single number, as a float; NaN for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
-        return math.nan
-    return float(value)
+from course_lib.exercises.judging import as_number, failed_with, in_all, in_any, named, ran
 
 
 def _near(seen: object, expected: float) -> bool:
-    return math.isclose(_number(seen), expected, rel_tol=1e-4, abs_tol=1e-5)
+    return math.isclose(as_number(seen), expected, rel_tol=1e-4, abs_tol=1e-5)
 
 
 # --- l2_sp_penalty --------------------------------------------------------------------------------------------------
@@ -279,7 +253,7 @@ def _right_value(case: Case, seen: Values, expected: Values) -> bool:
 
 def _encoder_only(trials: Sequence[Trial]) -> list[Trial]:
     """Where nothing but the encoder's parameters moved."""
-    return _named(trials, "encoder_moved")
+    return named(trials, "encoder_moved")
 
 
 def _value_is(trials: Sequence[Trial], factor: Callable[[float], float]) -> bool:
@@ -317,24 +291,24 @@ l2_sp_penalty = Judge(
             "start_of_the_first_call", start_of_the_first_call,
             "The start is taken when the penalty is first called; by then training may have moved the weights. Take "
             "it when `l2_sp_penalty` is called.",
-            behaves=lambda trials: bool(_named(trials, *_MOVED))
+            behaves=lambda trials: bool(named(trials, *_MOVED))
             and all(_zero(t.seen["penalty"]) and not _zero(t.seen["after_another_move"])
-                    for t in _named(trials, *_MOVED)),
+                    for t in named(trials, *_MOVED)),
         ),
         Mistake(
             "start_is_alive", start_is_alive,
             "The penalty is zero wherever the weights go: they are compared with themselves. A list of parameters, a "
             "state dict and `detach()` all show the live weights: remember a copy of their numbers.",
-            behaves=lambda trials: bool(_named(trials, *_MOVED))
-            and all(_zero(t.seen["penalty"]) and _zero(t.seen["after_another_move"]) for t in _named(trials, *_MOVED)),
+            behaves=lambda trials: bool(named(trials, *_MOVED))
+            and all(_zero(t.seen["penalty"]) and _zero(t.seen["after_another_move"]) for t in named(trials, *_MOVED)),
         ),
         Mistake(
             "start_follows", start_follows,
             "The second look gives another number: your start moves along with the weights. It is taken once and "
             "never again.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name in _MOVED
-                and not _near(t.seen["called_again"], _number(t.seen["penalty"]))
+                and not _near(t.seen["called_again"], as_number(t.seen["penalty"]))
             ),
         ),
         Mistake(
@@ -351,7 +325,7 @@ l2_sp_penalty = Judge(
             "a_plain_number", a_plain_number,
             "You give back a plain number, which has no gradient: added to a loss it would change nothing. Return the "
             "tensor.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["penalty"], float)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["penalty"], float)),
         ),
         Mistake(
             "measured_without_gradient", measured_without_gradient,
@@ -365,24 +339,24 @@ l2_sp_penalty = Judge(
             "towards_zero", towards_zero,
             "This is plain weight decay: it measures the distance to zero. SP stands for the starting point: take the "
             "difference to the pretrained weights first.",
-            behaves=lambda trials: bool(_named(trials, "head_moved", "buffers_moved"))
+            behaves=lambda trials: bool(named(trials, "head_moved", "buffers_moved"))
             and all(
                 not _zero(t.seen["penalty"]) and bool((t.seen["encoder_gradient"] != 0).any())
-                for t in _named(trials, "head_moved", "buffers_moved")
+                for t in named(trials, "head_moved", "buffers_moved")
             ),
         ),
         Mistake(
             "buffers_included", buffers_included,
             "Running statistics of batch normalization are counted too. They are buffers that follow the data, no "
             "weights that learn: take `parameters()`.",
-            behaves=lambda trials: all(not _zero(t.seen["penalty"]) for t in _named(trials, "buffers_moved"))
-            and all(_zero(t.seen["penalty"]) for t in _named(trials, "head_moved")) and bool(_ok(trials)),
+            behaves=lambda trials: all(not _zero(t.seen["penalty"]) for t in named(trials, "buffers_moved"))
+            and all(_zero(t.seen["penalty"]) for t in named(trials, "head_moved")) and bool(ran(trials)),
         ),
         Mistake(
             "head_included", head_included,
             "The head is counted. It is new, its first weights are random, and to stay near them is no use: measure "
             "the encoder alone.",
-            behaves=lambda trials: all(not _zero(t.seen["penalty"]) for t in _named(trials, "head_moved"))
+            behaves=lambda trials: all(not _zero(t.seen["penalty"]) for t in named(trials, "head_moved"))
             and _value_is(trials, lambda v: v),
         ),
         Mistake(
@@ -431,7 +405,7 @@ l2_sp_penalty = Judge(
             "the_number_at_once", the_number_at_once,
             "What comes back is no function. A number measured at once says nothing, for nothing has moved yet: "
             "return a function that measures whenever it is called.",
-            behaves=lambda trials: _failed_with(trials, "not callable"),
+            behaves=lambda trials: failed_with(trials, "not callable"),
         ),
     ),
     alternatives=(by_names, as_one_vector, norms_squared),
@@ -590,7 +564,7 @@ def _right_loss(trial: Trial) -> bool:
 
 
 def _weighed(trials: Sequence[Trial]) -> list[Trial]:
-    return _named(trials, *_WITH_WEIGHT)
+    return named(trials, *_WITH_WEIGHT)
 
 
 def _ratio(trial: Trial, part: str) -> float:
@@ -636,18 +610,18 @@ joint_loss = Judge(
             "backward_inside", backward_inside,
             "Gradients are there before anybody called `backward()`. Return the sum and let the training loop go "
             "backward, once.",
-            behaves=lambda trials: _any(trials, lambda t: bool((t.seen["gradient_before_backward"] != 0).any()))
-            or _failed_with(trials, "backward through the graph a second time"),
+            behaves=lambda trials: in_any(trials, lambda t: bool((t.seen["gradient_before_backward"] != 0).any()))
+            or failed_with(trials, "backward through the graph a second time"),
         ),
         Mistake(
             "both_losses", both_losses,
             "You return two losses. The training loop needs one number: their weighted sum.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["loss"], list)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["loss"], list)),
         ),
         Mistake(
             "losses_as_numbers", losses_as_numbers,
             "`item()` gives plain numbers, which no gradient flows from. Add the tensors.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["loss"], float)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["loss"], float)),
         ),
         Mistake(
             "pretraining_left_out", pretraining_left_out,
@@ -708,7 +682,7 @@ joint_loss = Judge(
         Mistake(
             "heads_exchanged", heads_exchanged,
             "New images go to the old head and old images to the new one. Each batch has its own head.",
-            behaves=lambda trials: _failed_with(trials, "Target", "out of bounds")
+            behaves=lambda trials: failed_with(trials, "Target", "out of bounds")
             and all(t.error for t in trials if t.case.name == "other_number_of_classes")
             and not any(_same_parts(t.seen, t.expected, "head") for t in _weighed(trials)),
         ),
@@ -716,9 +690,9 @@ joint_loss = Judge(
             "one_head_for_both", one_head_for_both,
             "One head answers both tasks. Class 2 of the old task is not class 2 of the new one: use "
             "`model.old_head` for the old batch.",
-            behaves=lambda trials: bool(_named(trials, "plain"))
+            behaves=lambda trials: bool(named(trials, "plain"))
             and all(_no_gradient(t.seen, "old_head") and not _no_gradient(t.seen, "head") and not _right_loss(t)
-                    and _ratio(t, "head") != 1.0 for t in _named(trials, "plain", "heavy", "float64")),
+                    and _ratio(t, "head") != 1.0 for t in named(trials, "plain", "heavy", "float64")),
         ),
         Mistake(
             "new_images_twice", new_images_twice,
@@ -1104,7 +1078,7 @@ def _batches(trial: Trial) -> int:
 
 
 def _encoder_never_moved(trials: Sequence[Trial]) -> bool:
-    return _in_all(
+    return in_all(
         trials,
         lambda t: (
             _kept(t, "encoder", "before", "at_the_switch")
@@ -1151,7 +1125,7 @@ lp_ft = Judge(
             "second_stage_missing", second_stage_missing,
             "This is a linear probe: the head learns, and then nothing more happens. Go on with everything, from that "
             "head.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["batches_fetched"] == t.case.inputs["head_epochs"] * _batches(t)
                 and _kept(t, "encoder", "before", "after") and not _kept(t, "head", "before", "after")
             ),
@@ -1159,7 +1133,7 @@ lp_ft = Judge(
         Mistake(
             "first_stage_missing", first_stage_missing,
             "This is plain fine-tuning: nothing is learned before the encoder moves. First train the head alone.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["batches_fetched"] == t.case.inputs["epochs"] * _batches(t)
                 and not _kept(t, "encoder", "before", "after")
             ),
@@ -1167,13 +1141,13 @@ lp_ft = Judge(
         Mistake(
             "one_pass_each", one_pass_each,
             "Each stage goes through the batches once. It shall do so `head_epochs` times, and then `epochs` times.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["batches_fetched"] == 2 * _batches(t)),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["batches_fetched"] == 2 * _batches(t)),
         ),
         Mistake(
             "everything_then_the_head", everything_then_the_head,
             "The stages are in the wrong order: by the time the head learns alone, the encoder has moved. The head "
             "comes first.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not _kept(t, "encoder", "before", "at_the_switch")
                 and t.case.inputs["head_epochs"] >= t.case.inputs["epochs"]
                 and _kept(t, "encoder", "at_the_switch", "after")
@@ -1183,14 +1157,14 @@ lp_ft = Judge(
             "encoder_learns_from_the_start", encoder_learns_from_the_start,
             "The encoder's weights move in the first stage, drawn by a head that is still random. Give the optimizer "
             "of that stage the head alone.",
-            behaves=lambda trials: _any(trials, lambda t: not _kept(t, "encoder", "before", "at_the_switch")),
+            behaves=lambda trials: in_any(trials, lambda t: not _kept(t, "encoder", "before", "at_the_switch")),
         ),
         Mistake(
             "never_unfrozen", never_unfrozen,
             "The encoder never moves, and at the end it is still frozen. Switch `requires_grad` on again before the "
             "second optimizer is made.",
             behaves=lambda trials: _encoder_never_moved(trials)
-            and _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
+            and in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "optimizer_of_the_head_kept", optimizer_of_the_head_kept,
@@ -1202,7 +1176,7 @@ lp_ft = Judge(
             "woken_by_train", woken_by_train,
             "The first epoch leaves the running statistics alone, later ones do not: `model.train()` wakes the whole "
             "network, the encoder too. Put the encoder to rest after it, every time.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _kept(t, "statistics", "before", "at_the_switch")
                 == (t.case.inputs["head_epochs"] == 1)
             ),
@@ -1211,12 +1185,12 @@ lp_ft = Judge(
             "statistics_move", statistics_move,
             "The encoder's weights stay, but its batch normalization goes on following the batches: those statistics "
             "are no parameters. Put the encoder into eval mode while the head learns.",
-            behaves=lambda trials: _any(trials, lambda t: not _kept(t, "statistics", "before", "at_the_switch")),
+            behaves=lambda trials: in_any(trials, lambda t: not _kept(t, "statistics", "before", "at_the_switch")),
         ),
         Mistake(
             "head_left_behind", head_left_behind,
             "In the second stage only the encoder moves. Everything learns then, the head too.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _kept(t, "head", "at_the_switch", "after")
                 and not _kept(t, "encoder", "at_the_switch", "after")
             ),
@@ -1225,7 +1199,7 @@ lp_ft = Judge(
             "still_at_rest", still_at_rest,
             "The second stage runs in eval mode, so the running statistics stay those of the source. Call "
             "`model.train()` before it.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _kept(t, "statistics", "at_the_switch", "after")
                 and not _kept(t, "encoder", "at_the_switch", "after")
             ),
@@ -1264,7 +1238,7 @@ lp_ft = Judge(
             "head_drawn_again", head_drawn_again,
             "Between the stages the head jumps: it is drawn anew, and what the first stage has taught it is lost. Go "
             "on with the head that you have.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not _kept(t, "head", "before", "at_the_switch") and _jumps(t.case, t.seen)
             ),
         ),
@@ -1660,7 +1634,7 @@ def _best_back(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _timely(trials: Sequence[Trial]) -> bool:
-    return _in_all(trials, lambda t: _in_time(t.case, t.seen, t.expected))
+    return in_all(trials, lambda t: _in_time(t.case, t.seen, t.expected))
 
 
 def _restored_is(trial: Trial, number: float) -> bool:
@@ -1696,7 +1670,7 @@ early_stopping = Judge(
             "best_is_alive", BestIsAlive,
             "After `restore` the network is as training left it: `state_dict()` shows the live weights, and so does a "
             "copy of the dictionary, so your best has changed along with them. Copy every tensor.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _restored_is(t, 99) and bool((t.seen["weights_given_to_another"] == 99).all())
             ),
         ),
@@ -1704,7 +1678,7 @@ early_stopping = Judge(
             "restores_nothing", RestoresNothing,
             "After `restore` the network is as training left it: nothing is loaded into the model that is given. "
             "Returning the best state does not put it back.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _restored_is(t, 99) and bool((t.seen["weights_given_to_another"] == 55).all())
             ),
         ),
@@ -1712,7 +1686,7 @@ early_stopping = Judge(
             "parameters_only", ParametersOnly,
             "The weights come back, the running statistics do not: they are buffers, and a network whose statistics "
             "belong to another moment answers otherwise. A state dict has both.",
-            behaves=lambda trials: _in_all(trials, lambda t: _best_back(t.case, t.seen, t.expected)
+            behaves=lambda trials: in_all(trials, lambda t: _best_back(t.case, t.seen, t.expected)
                                            and not close(t.seen["statistics_restored"],
                                                          t.expected["statistics_restored"])),
         ),
@@ -1720,17 +1694,17 @@ early_stopping = Judge(
             "keeps_the_last", KeepsTheLast,
             "What comes back are the weights of the last validation. Keep a copy only when the value is a new best.",
             behaves=lambda trials: _timely(trials)
-            and _in_all(trials, lambda t: _restored_is(t, t.seen["validations"])),
+            and in_all(trials, lambda t: _restored_is(t, t.seen["validations"])),
         ),
         Mistake(
             "keeps_the_first", KeepsTheFirst,
             "What comes back are the weights of the first validation. Replace the copy whenever there is a new best.",
-            behaves=lambda trials: _timely(trials) and _in_all(trials, lambda t: _restored_is(t, 1)),
+            behaves=lambda trials: _timely(trials) and in_all(trials, lambda t: _restored_is(t, 1)),
         ),
         Mistake(
             "never_stops", NeverStops,
             "`update` never says stop. Return True once `patience` validations have brought nothing new.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["validations"] == len(t.case.inputs["values"])
             ),
         ),
@@ -1738,17 +1712,17 @@ early_stopping = Judge(
             "stops_at_once", StopsAtOnce,
             "It stops at the first value that is no better. Accuracies of small validation sets jump: wait for "
             "`patience` of them.",
-            behaves=lambda trials: bool(_named(trials, "rises_and_falls"))
-            and all(t.seen["validations"] == 4 for t in _named(trials, "rises_and_falls"))
-            and all(t.seen["validations"] == 3 for t in _named(trials, "plateau")),
+            behaves=lambda trials: bool(named(trials, "rises_and_falls"))
+            and all(t.seen["validations"] == 4 for t in named(trials, "rises_and_falls"))
+            and all(t.seen["validations"] == 3 for t in named(trials, "plateau")),
         ),
         Mistake(
             "one_too_many", OneTooMany,
             "It stops one validation too late. With a patience of one, the first value that brings nothing is enough.",
-            behaves=lambda trials: _any(trials, lambda t: t.case.name == "patience_of_one"
+            behaves=lambda trials: in_any(trials, lambda t: t.case.name == "patience_of_one"
                                         and t.seen["validations"] == 5)
             and all(t.seen["validations"] == t.expected["validations"] + 1
-                    for t in _named(trials, "rises_and_falls", "a_loss")),
+                    for t in named(trials, "rises_and_falls", "a_loss")),
         ),
         Mistake(
             "patience_never_reset", PatienceNeverReset,
@@ -1758,48 +1732,48 @@ early_stopping = Judge(
             "equal_counts", EqualCounts,
             "A value that only equals the best counts as a new best, so a plateau never ends and later weights "
             "replace earlier ones. Ask for more than the best.",
-            behaves=lambda trials: all(t.seen["validations"] == 7 for t in _named(trials, "plateau"))
-            and all(_in_time(t.case, t.seen, t.expected) for t in _named(trials, "rises_and_falls", "a_loss"))
-            and bool(_named(trials, "plateau")),
+            behaves=lambda trials: all(t.seen["validations"] == 7 for t in named(trials, "plateau"))
+            and all(_in_time(t.case, t.seen, t.expected) for t in named(trials, "rises_and_falls", "a_loss"))
+            and bool(named(trials, "plateau")),
         ),
         Mistake(
             "compared_with_the_last", ComparedWithTheLast,
             "Each value is compared with the one before, so a small recovery after a fall counts as progress. Compare "
             "with the best so far.",
-            behaves=lambda trials: bool(_named(trials, "recovers_below_the_best"))
+            behaves=lambda trials: bool(named(trials, "recovers_below_the_best"))
             and all(t.seen["validations"] > t.expected["validations"]
-                    for t in _named(trials, "recovers_below_the_best"))
-            and all(_in_time(t.case, t.seen, t.expected) for t in _named(trials, "plateau")),
+                    for t in named(trials, "recovers_below_the_best"))
+            and all(_in_time(t.case, t.seen, t.expected) for t in named(trials, "plateau")),
         ),
         Mistake(
             "mode_ignored", ModeIgnored,
             "A loss is better when it is lower, but higher is taken for better whatever `mode` says. Mind "
             "`mode='min'`.",
             behaves=lambda trials: all(_in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                                       for t in _named(trials, *_OF_ACCURACY))
-            and all(_restored_is(t, 1) for t in _named(trials, "a_loss_with_min_delta"))
-            and len(_named(trials, *_OF_LOSS)) == 2,
+                                       for t in named(trials, *_OF_ACCURACY))
+            and all(_restored_is(t, 1) for t in named(trials, "a_loss_with_min_delta"))
+            and len(named(trials, *_OF_LOSS)) == 2,
         ),
         Mistake(
             "always_a_loss", AlwaysALoss,
             "Lower is taken for better whatever `mode` says. An accuracy, `mode='max'`, is better when it is higher.",
             behaves=lambda trials: all(_in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                                       for t in _named(trials, *_OF_LOSS)) and len(_named(trials, *_OF_LOSS)) == 2
+                                       for t in named(trials, *_OF_LOSS)) and len(named(trials, *_OF_LOSS)) == 2
             and not any(_in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                        for t in _named(trials, *_WITH_DELTA)),
+                        for t in named(trials, *_WITH_DELTA)),
         ),
         Mistake(
             "delta_the_wrong_way", DeltaTheWrongWay,
             "With your sign of `min_delta` a value may even be worse and count as a new best. A gain must exceed it.",
-            behaves=lambda trials: bool(_named(trials, "small_losses"))
-            and all(t.seen["validations"] == 5 for t in _named(trials, "small_losses")),
+            behaves=lambda trials: bool(named(trials, "small_losses"))
+            and all(t.seen["validations"] == 5 for t in named(trials, "small_losses")),
         ),
         Mistake(
             "delta_forgotten", DeltaForgotten,
             "Every gain counts, however small. One of `min_delta` or less is no new best.",
             behaves=lambda trials: all(_in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                                       for t in _named(trials, *_OF_ACCURACY))
-            and all(t.seen["validations"] == 6 for t in _named(trials, "small_gains_are_none")) and bool(_ok(trials)),
+                                       for t in named(trials, *_OF_ACCURACY))
+            and all(t.seen["validations"] == 6 for t in named(trials, "small_gains_are_none")) and bool(ran(trials)),
         ),
         Mistake(
             "best_creeps_along", BestCreepsAlong,

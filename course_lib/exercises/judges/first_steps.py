@@ -12,15 +12,12 @@ from torch.nn import functional as F
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
 from course_lib.exercises.first_steps import DRAWN_CASES, DRAWS
+from course_lib.exercises.judging import in_any
 
 
 def _all(trials: Sequence[Trial], says: Callable[[Trial], bool]) -> bool:
     """Whether it holds in every one of some trials that all came to an end."""
     return bool(trials) and all(not t.error and says(t) for t in trials)
-
-
-def _any(trials: Sequence[Trial], says: Callable[[Trial], bool]) -> bool:
-    return any(not t.error and says(t) for t in trials)
 
 
 def _named(trials: Sequence[Trial], *names: str) -> list[Trial]:
@@ -552,7 +549,7 @@ evaluate = Judge(
             "train_mode", evaluated_in_train_mode,
             "The model is measured in train mode: dropout still drops, batch normalization uses the batch and learns "
             "from the test images. Call `model.eval()` first.",
-            behaves=lambda trials: _any(trials, lambda t: "train" in t.seen["mode_during"]),
+            behaves=lambda trials: in_any(trials, lambda t: "train" in t.seen["mode_during"]),
         ),
         Mistake(
             "mean_of_batch_means", mean_of_batch_means,
@@ -634,7 +631,7 @@ evaluate = Judge(
             "left_in_eval_mode", left_in_eval_mode,
             "A model that came in train mode leaves in eval mode, so training that goes on would go on wrongly. Put "
             "the mode back at the end.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),
         ),
@@ -642,7 +639,7 @@ evaluate = Judge(
             "always_train", always_back_to_train_mode,
             "A model that came in eval mode leaves in train mode. Remember `model.training` before you change it, and "
             "put back just that.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
             ),
         ),
@@ -650,7 +647,7 @@ evaluate = Judge(
             "with_gradients", evaluated_with_gradients,
             "Gradients are recorded while you only measure, which costs memory and time for nothing. Put the loop "
             "under `torch.no_grad()`.",
-            behaves=lambda trials: _any(trials, lambda t: "on" in t.seen["gradients_during"]),
+            behaves=lambda trials: in_any(trials, lambda t: "on" in t.seen["gradients_during"]),
         ),
     ),
     alternatives=(evaluate_all_at_once, evaluate_with_sums),
@@ -960,7 +957,7 @@ train_step = Judge(
             "raw_likelihood", trained_on_raw_likelihood,
             "`F.nll_loss` expects log-probabilities, and you give it logits, so the loss has no floor. Use "
             "`F.cross_entropy` on the logits.",
-            behaves=lambda trials: _any(trials, lambda t: _value_of(t.seen["loss"]) < 0),
+            behaves=lambda trials: in_any(trials, lambda t: _value_of(t.seen["loss"]) < 0),
         ),
         Mistake(
             "squared_error", trained_on_squared_error,
@@ -1013,7 +1010,7 @@ train_step = Judge(
             "eval_mode", trained_in_eval_mode,
             "A network that comes in eval mode is trained in eval mode, and its batch normalization learns no "
             "statistics. Begin with `model.train()`.",
-            behaves=lambda trials: _any(trials, lambda t: "eval" in t.seen["mode_during"]),
+            behaves=lambda trials: in_any(trials, lambda t: "eval" in t.seen["mode_during"]),
         ),
     ),
     alternatives=(train_step_plain, train_step_cleared_at_the_end),
@@ -1245,7 +1242,7 @@ def _from_the_generator(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _some_other_seed_differs(trials: Sequence[Trial]) -> bool:
-    return _any(trials, lambda t: _set(t.seen["labeled"]) != _set(t.seen["labeled_other_seed"]))
+    return in_any(trials, lambda t: _set(t.seen["labeled"]) != _set(t.seen["labeled_other_seed"]))
 
 
 def _first_positions(case: Case) -> list[int]:
@@ -1340,7 +1337,7 @@ few_label_split = Judge(
                 lambda t: _is_stratified(t.case, t.seen["labeled"])
                 and not set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"])),
             )
-            and _any(trials, lambda t: len(t.seen["rest"]) < len(t.expected["rest"])),
+            and in_any(trials, lambda t: len(t.seen["rest"]) < len(t.expected["rest"])),
         ),
         Mistake(
             "first_of_each_class", first_of_each_class,
@@ -1392,7 +1389,7 @@ few_label_split = Judge(
             "with_replacement", drawn_with_replacement,
             "Some images are drawn twice, so a class has fewer different images than it should. Draw without putting "
             "back: shuffle, then cut.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: len(set(_set(t.seen["labeled"]))) < len(t.seen["labeled"])
                 and len(t.seen["labeled"]) == len(t.expected["labeled"]),
@@ -1402,7 +1399,7 @@ few_label_split = Judge(
             "not_stratified", not_stratified,
             "The number of labels is right, but some classes get more than others. Choose `per_class` from each class.",
             behaves=lambda trials: _all(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))
-            and _any(trials, lambda t: not _is_stratified(t.case, t.seen["labeled"])),
+            and in_any(trials, lambda t: not _is_stratified(t.case, t.seen["labeled"])),
         ),
         Mistake(
             "shuffled_twice", shuffled_twice,
@@ -1412,7 +1409,7 @@ few_label_split = Judge(
                 trials,
                 lambda t: len(t.seen["rest"]) == len(t.expected["rest"]) and _is_stratified(t.case, t.seen["labeled"]),
             )
-            and _any(trials, lambda t: bool(set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"])))),
+            and in_any(trials, lambda t: bool(set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"])))),
         ),
         Mistake(
             "overlapping_sets", overlapping_sets,
@@ -1444,7 +1441,7 @@ few_label_split = Judge(
             "global_generator", from_the_global_generator,
             "Your shuffle does not use the generator, so the split changes with whatever else draws random numbers. "
             "Pass it on: `generator=generator`.",
-            behaves=lambda trials: _any(trials, lambda t: _set(t.seen["labeled"]) != _set(t.seen["labeled_again"])),
+            behaves=lambda trials: in_any(trials, lambda t: _set(t.seen["labeled"]) != _set(t.seen["labeled_again"])),
         ),
     ),
     alternatives=(split_class_by_class, split_by_a_mask, split_by_multinomial),

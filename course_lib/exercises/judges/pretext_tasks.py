@@ -14,23 +14,7 @@ from torch import Tensor, nn
 
 from course_lib import evaluation
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
-
-
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
-def _in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
-
-
-def _failed_with(trials: Sequence[Trial], *words: str) -> bool:
-    return any(t.error and all(word in t.error.text for word in words) for t in trials)
-
+from course_lib.exercises.judging import as_number, failed_with, in_all, in_any, named, ran
 
 # --- 4.1 rotate_batch -----------------------------------------------------------------------------------------------
 
@@ -120,7 +104,7 @@ def _rotated(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _keeps_shape(trials: Sequence[Trial]) -> bool:
-    return _any(
+    return in_any(
         trials,
         lambda t: (
             t.case.inputs["k"] % 2 == 1
@@ -132,7 +116,7 @@ def _keeps_shape(trials: Sequence[Trial]) -> bool:
 
 def _turns_as(trials: Sequence[Trial], fn: Callable[[Tensor, int], Tensor]) -> bool:
     """Whether every case comes out as `fn` would turn it, errors aside."""
-    return _in_all(trials, lambda t: close(t.seen["rotated"], fn(t.case.inputs["images"].clone(), t.case.inputs["k"])))
+    return in_all(trials, lambda t: close(t.seen["rotated"], fn(t.case.inputs["images"].clone(), t.case.inputs["k"])))
 
 
 _PLAIN_TURNS = ("quarter_turn", "half_turn", "three_quarters", "no_turn", "one", "transposed", "float64")
@@ -167,7 +151,7 @@ rotate_batch = Judge(
         Mistake(
             "written_into_the_input", written_into_the_input,
             "You change the images that were given to you. Make a new tensor: the upright copy is needed too.",
-            behaves=lambda trials: _any(trials, lambda t: not close(t.seen["images_after"], t.case.inputs["images"])),
+            behaves=lambda trials: in_any(trials, lambda t: not close(t.seen["images_after"], t.case.inputs["images"])),
         ),
         Mistake(
             "clockwise", clockwise,
@@ -199,7 +183,7 @@ rotate_batch = Judge(
         Mistake(
             "half_turns", half_turns,
             "Your images turn by half turns: one step is twice too far. A quarter turn is 90 degrees.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "quarter_turn"
                 and close(t.seen["rotated"], t.case.inputs["images"].flip(2, 3)),
             ),
@@ -208,7 +192,7 @@ rotate_batch = Judge(
             "transposed_only", transposed_only,
             "Exchanging rows and columns mirrors the image at its diagonal. For a quarter turn one axis has to be "
             "flipped as well.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "quarter_turn"
                 and close(t.seen["rotated"], t.case.inputs["images"].transpose(2, 3)),
             ),
@@ -216,7 +200,7 @@ rotate_batch = Judge(
         Mistake(
             "upside_down", upside_down,
             "A flip is no turn: a letter R that is flipped reads wrongly from every side. Turn the images.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "quarter_turn"
                 and any(close(t.seen["rotated"], t.case.inputs["images"].flip(d)) for d in (2, 3)),
             ),
@@ -239,7 +223,7 @@ rotate_batch = Judge(
             "Zero to three turns are right, but other numbers leave the images as they are. Five turns are one, and "
             "minus one is three: think of `k % 4`.",
             behaves=lambda trials: _only_plain_turns_right(trials)
-            and _any(
+            and in_any(
                 trials, lambda t: t.case.name == "more_than_once_around"
                 and close(t.seen["rotated"], t.case.inputs["images"]),
             ),
@@ -249,7 +233,7 @@ rotate_batch = Judge(
             "A negative `k` leaves the images as they are: `range(k)` is empty then. Minus one quarter turn is three: "
             "think of `k % 4`.",
             behaves=lambda trials: _only_plain_turns_right(trials)
-            and _any(trials, lambda t: t.case.name == "backward" and not _rotated(t.case, t.seen, t.expected)),
+            and in_any(trials, lambda t: t.case.name == "backward" and not _rotated(t.case, t.seen, t.expected)),
         ),
     ),
     alternatives=(transposed_and_flipped, image_by_image, counted_from_behind),
@@ -419,7 +403,7 @@ def _labels_tell_the_turn(case: Case, seen: Values, expected: Values) -> bool:
 
 def _labels_are(trials: Sequence[Trial], labels: Callable[[int], list[float]]) -> bool:
     """Whether all copies are there and the labels are those of a formula of N."""
-    return _in_all(
+    return in_all(
         trials,
         lambda t: (
             _all_four(*t[:3])
@@ -450,26 +434,26 @@ rotation_pretext = Judge(
         Mistake(
             "labels_first", labels_first,
             "Images and labels are exchanged: `x` comes first, then `labels`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: isinstance(t.seen["labels"], Tensor) and t.seen["labels"].ndim == 4
             ),
         ),
         Mistake(
             "labels_in_a_list", labels_in_a_list,
             "Your labels are a Python list. A loss needs a tensor of whole numbers, `(4N,)`.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["labels"], list)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["labels"], list)),
         ),
         Mistake(
             "copies_stacked", copies_stacked,
             "`torch.stack` made a fifth dimension, `(4, N, C, H, W)`. A network wants one batch of 4N images: "
             "`torch.cat`, or flatten the first two dimensions.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["x"], Tensor) and t.seen["x"].ndim == 5),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["x"], Tensor) and t.seen["x"].ndim == 5),
         ),
         Mistake(
             "same_turn_for_all", same_turn_for_all,
             "All images of the batch get the same turn: the network could then read it from the batch as a whole. "
             "Give back every image in all four turns.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: len(t.seen["x"]) == len(t.case.inputs["images"])
                 and len({row[1] for row in _turn_of_rows(t.case, t.seen) if row}) == 1,
             ),
@@ -478,19 +462,19 @@ rotation_pretext = Judge(
             "one_turn_each", one_turn_each,
             "You give each image one turn. Here every image comes in all four, so `x` has 4N rows: no chance is "
             "needed, and each batch is balanced.",
-            behaves=lambda trials: _in_all(trials, lambda t: len(t.seen["x"]) == len(t.case.inputs["images"])),
+            behaves=lambda trials: in_all(trials, lambda t: len(t.seen["x"]) == len(t.case.inputs["images"])),
         ),
         Mistake(
             "upright_left_out", upright_left_out,
             "One of the four copies is missing: `x` has 3N rows. Not being turned is an answer too, with label 0.",
-            behaves=lambda trials: _in_all(trials, lambda t: len(t.seen["x"]) == 3 * len(t.case.inputs["images"])),
+            behaves=lambda trials: in_all(trials, lambda t: len(t.seen["x"]) == 3 * len(t.case.inputs["images"])),
         ),
         Mistake(
             "default_dims_of_copies", default_dims_of_copies,
             "`torch.rot90` turned images into channels: its default dims are the first two. Height and width are "
             "dimensions 2 and 3.",
-            behaves=lambda trials: _failed_with(trials, "Sizes of tensors must match")
-            or _failed_with(trials, "stack expects each tensor"),
+            behaves=lambda trials: failed_with(trials, "Sizes of tensors must match")
+            or failed_with(trials, "stack expects each tensor"),
         ),
         Mistake(
             "turned_again_and_again", turned_again_and_again,
@@ -500,7 +484,7 @@ rotation_pretext = Judge(
         Mistake(
             "never_turned_copies", never_turned_copies,
             "All four copies are upright: nothing was turned.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: {row and row[1] for row in _turn_of_rows(t.case, t.seen)} == {0}
             ),
         ),
@@ -508,7 +492,7 @@ rotation_pretext = Judge(
             "turned_clockwise", turned_clockwise,
             "Your copies turn clockwise, so label 1 stands for three quarter turns and label 3 for one. Use your "
             "`rotate_batch`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: [row and -row[1] % 4 for row in _turn_of_rows(t.case, t.seen)]
                 == t.seen["labels"].tolist(),
             ),
@@ -516,12 +500,12 @@ rotation_pretext = Judge(
         Mistake(
             "four_labels_only", four_labels_only,
             "You give back four labels for 4N images. Every row of `x` needs its own.",
-            behaves=lambda trials: _in_all(trials, lambda t: tuple(t.seen["labels"].shape) == (4,)),
+            behaves=lambda trials: in_all(trials, lambda t: tuple(t.seen["labels"].shape) == (4,)),
         ),
         Mistake(
             "one_hot_labels", one_hot_labels,
             "Your labels are rows of zeros and ones. `F.cross_entropy` wants the number of the class, `(4N,)`.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["labels"].ndim == 2),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["labels"].ndim == 2),
         ),
         Mistake(
             "labels_in_degrees", labels_in_degrees,
@@ -538,13 +522,13 @@ rotation_pretext = Judge(
             "labels_as_floats", labels_as_floats,
             "Your labels are {dtype}. Class numbers are whole numbers of dtype int64.",
             behaves=lambda trials: _labels_are(trials, _in_blocks([0, 1, 2, 3]))
-            and {"dtype": _ok(trials)[0].seen["labels_dtype"].removeprefix("torch.")},
+            and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")},
         ),
         Mistake(
             "labels_interleaved", labels_interleaved,
             "Your images come copy after copy, but your labels run 0, 1, 2, 3, 0, 1, ...: image i meets the label of "
             "another. `repeat_interleave` repeats each number before it goes on.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(t.seen["x"], t.expected["x"])
                 and t.seen["labels"].tolist() == list(range(4)) * len(t.case.inputs["images"]),
             ),
@@ -559,13 +543,13 @@ rotation_pretext = Judge(
             "both_interleaved", both_interleaved,
             "Each label fits its image, so a network would learn. But the order asked for is copy after copy: row "
             "k * N + i is image i, turned k times.",
-            behaves=lambda trials: _in_all(trials, lambda t: _all_four(*t[:3]) and _labels_tell_the_turn(*t[:3])),
+            behaves=lambda trials: in_all(trials, lambda t: _all_four(*t[:3]) and _labels_tell_the_turn(*t[:3])),
         ),
         Mistake(
             "labels_shifted", labels_shifted,
             "Label and turn are shifted against each other: label 0 belongs to the upright copy, label 1 to one "
             "quarter turn.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _labels_fine(*t[:3]) and len(
                     {row and (int(label) - row[1]) % 4 for row, label in zip(_turn_of_rows(t.case, t.seen),
                                                                              t.seen["labels"])} - {None}
@@ -576,9 +560,9 @@ rotation_pretext = Judge(
             "shuffled_apart", shuffled_apart,
             "The labels do not belong to their rows: this is what two separate shuffles do. There is no need to "
             "shuffle inside a batch at all.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _all_four(*t[:3]) and _labels_fine(*t[:3])
-            ) and not _in_all(trials, lambda t: _labels_tell_the_turn(*t[:3])),
+            ) and not in_all(trials, lambda t: _labels_tell_the_turn(*t[:3])),
         ),
     ),
     alternatives=(copies_in_a_loop, by_transposing),
@@ -745,7 +729,7 @@ def _regular(labels: Tensor) -> bool:
 
 
 def _in_many(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials) if t.case.name == "many")
+    return any(predicate(t) for t in ran(trials) if t.case.name == "many")
 
 
 flip_pretext = Judge(
@@ -768,13 +752,13 @@ flip_pretext = Judge(
         Mistake(
             "coins_first", coins_first,
             "Images and labels are exchanged: `flipped` comes first, then `labels`.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["labels"].shape == t.case.inputs["images"].shape),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["labels"].shape == t.case.inputs["images"].shape),
         ),
         Mistake(
             "flipped_in_place", flipped_in_place,
             "You change the images that were given to you. Build a new tensor: whoever called you still needs them "
             "upright.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
             ),
         ),
@@ -782,7 +766,7 @@ flip_pretext = Judge(
             "both_flips_of_each", both_flips_of_each,
             "You give back both flips of each image, 2N rows. Here a coin chooses one for each: `flipped` has the "
             "shape of `images`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: len(t.seen["flipped"]) == 2 * len(t.case.inputs["images"])
             ),
         ),
@@ -790,7 +774,7 @@ flip_pretext = Judge(
             "labels_as_a_column", labels_as_a_column,
             "Your labels stand in a column, `(N, 1)`. `F.cross_entropy` wants them flat, `(N,)`: add dimensions only "
             "where you compare.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["labels"].ndim > 1),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["labels"].ndim > 1),
         ),
         Mistake(
             "one_coin_for_all", one_coin_for_all,
@@ -813,7 +797,7 @@ flip_pretext = Judge(
             "coins_without_generator", coins_without_generator,
             "Your coins do not come from `generator`, so the run cannot be repeated. Pass it to the function that "
             "draws.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
             ) or _in_many(trials, lambda t: not torch.equal(t.seen["labels"], t.seen["labels_of_same_seed"])),
         ),
@@ -828,33 +812,33 @@ flip_pretext = Judge(
         Mistake(
             "labels_not_whole", labels_not_whole,
             "Your labels are {dtype}. Class numbers are whole numbers of dtype int64.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["labels_dtype"] != "torch.int64" and _shows(*t[:2], "upside_down", "mirrored")
-            ) and {"dtype": _ok(trials)[0].seen["labels_dtype"].removeprefix("torch.")},
+            ) and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")},
         ),
         Mistake(
             "directions_exchanged", directions_exchanged,
             "The two directions are exchanged: your label 0 stands upside down. In `(N, C, H, W)`, flipping dimension "
             "2 turns the rows over, dimension 3 mirrors left to right.",
-            behaves=lambda trials: _in_all(trials, lambda t: _shows(*t[:2], "mirrored", "upside_down")),
+            behaves=lambda trials: in_all(trials, lambda t: _shows(*t[:2], "mirrored", "upside_down")),
         ),
         Mistake(
             "zero_left_alone", zero_left_alone,
             "Images with label 0 come back unflipped. Both labels are flips, in different directions: so no label is "
             "betrayed by the mere fact that something was done.",
-            behaves=lambda trials: _in_all(trials, lambda t: _shows(*t[:2], "upside_down", "as_it_was")),
+            behaves=lambda trials: in_all(trials, lambda t: _shows(*t[:2], "upside_down", "as_it_was")),
         ),
         Mistake(
             "mirrored_left_alone", mirrored_left_alone,
             "You mirror the images with label 1 and leave the others alone, so none stands upside down. Label 0: left "
             "to right; label 1: upside down.",
-            behaves=lambda trials: _in_all(trials, lambda t: _shows(*t[:2], "mirrored", "as_it_was")),
+            behaves=lambda trials: in_all(trials, lambda t: _shows(*t[:2], "mirrored", "as_it_was")),
         ),
         Mistake(
             "turned_by_half", turned_by_half,
             "You flip both ways for label 1, and that is half a turn. Upside down means that rows change places and "
             "columns stay.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: any(_shows(*t[:2], "turned", zero) for zero in ("mirrored", "as_it_was"))
             ),
         ),
@@ -865,7 +849,7 @@ flip_pretext = Judge(
             behaves=lambda trials: any(
                 t.case.name == "color" and any(
                     close(row, image.flip(0)) for row, image in zip(t.seen["flipped"], t.case.inputs["images"])
-                ) for t in _ok(trials)
+                ) for t in ran(trials)
             ),
         ),
         Mistake(
@@ -882,7 +866,7 @@ flip_pretext = Judge(
             "two_draws", two_draws,
             "Each image is flipped, but the labels do not say how: flips and labels come from two different draws. "
             "Draw once and use it for both.",
-            behaves=lambda trials: _in_all(trials, lambda t: _only_the_two_flips(*t[:3])),
+            behaves=lambda trials: in_all(trials, lambda t: _only_the_two_flips(*t[:3])),
         ),
     ),
     alternatives=(coins_from_uniform_numbers, flipped_one_by_one),
@@ -1134,7 +1118,7 @@ def _hidden_are_zero(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _for_chance(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    found = [t for t in _ok(trials) if t.case.name in _CHANCE]
+    found = [t for t in ran(trials) if t.case.name in _CHANCE]
     return bool(found) and all(predicate(t) for t in found)
 
 
@@ -1150,7 +1134,7 @@ def _only_squares_work(trials: Sequence[Trial]) -> bool:
     return bool(broken) and all(
         t.error.type == "RuntimeError" and t.case.inputs["images"].shape[2] != t.case.inputs["images"].shape[3]
         for t in broken
-    ) and any(_whole_patches(*t[:3]) for t in _ok(trials))  # fmt: skip
+    ) and any(_whole_patches(*t[:3]) for t in ran(trials))  # fmt: skip
 
 
 mask_patches = Judge(
@@ -1172,13 +1156,13 @@ mask_patches = Judge(
         Mistake(
             "mask_first", mask_first,
             "Images and mask are exchanged: `masked` comes first, then `mask`.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["masked"].dtype == torch.bool),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["masked"].dtype == torch.bool),
         ),
         Mistake(
             "masked_in_place", masked_in_place,
             "You blacken the images that were given to you, and they are needed as the target later. Make a new "
             "tensor: `masked_fill` without the underscore.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
             ),
         ),
@@ -1186,7 +1170,7 @@ mask_patches = Judge(
             "patches_without_generator", patches_without_generator,
             "The patches do not come from `generator`, so the run cannot be repeated. Pass it to the function that "
             "draws.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
             ) or _for_chance(trials, lambda t: not torch.equal(t.seen["mask"], t.seen["mask_of_same_seed"])),
         ),
@@ -1216,14 +1200,14 @@ mask_patches = Judge(
             "mask_for_every_channel", mask_for_every_channel,
             "Your mask has a channel for each of the image's. A patch is hidden in all channels at once: one channel "
             "says it, `(N, 1, H, W)`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["mask"].shape == t.case.inputs["images"].shape
             ),
         ),
         Mistake(
             "mask_without_channel", mask_without_channel,
             "Your mask is `(N, H, W)`. With one channel, `(N, 1, H, W)`, it fits the images without a word more.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["mask"].ndim == 3),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["mask"].ndim == 3),
         ),
         Mistake(
             "nothing_is_hidden", nothing_is_hidden,
@@ -1260,8 +1244,8 @@ mask_patches = Judge(
         Mistake(
             "mask_of_numbers", mask_of_numbers,
             "Your mask is {dtype}. A mask of True and False (bool) can be used as an index and inverted by `~`.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["mask_dtype"] != "torch.bool")
-            and {"dtype": _ok(trials)[0].seen["mask_dtype"].removeprefix("torch.")},
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["mask_dtype"] != "torch.bool")
+            and {"dtype": ran(trials)[0].seen["mask_dtype"].removeprefix("torch.")},
         ),
         Mistake(
             "tiled", tiled,
@@ -1296,7 +1280,7 @@ mask_patches = Judge(
             "coin_for_each_patch", coin_for_each_patch,
             "One image loses more patches than another, as with a coin for each patch, or when one is drawn twice. "
             "Hide the same number in all: take the lowest of random ranks.",
-            behaves=lambda trials: _any(trials, lambda t: len(set(_share(t.case, t.seen["mask"]))) > 1),
+            behaves=lambda trials: in_any(trials, lambda t: len(set(_share(t.case, t.seen["mask"]))) > 1),
         ),
     ),
     alternatives=(patch_by_patch, enlarged_by_interpolation),
@@ -1404,7 +1388,7 @@ def loss_off_the_graph(x_hat, images, mask):
 
 def _loss_is(trials: Sequence[Trial], value: Callable[[Tensor, Tensor, Tensor], Tensor]) -> bool:
     """Whether the loss is this function's on every case with holes, and not the right one everywhere."""
-    found = [t for t in _ok(trials) if t.case.name != "nothing_hidden"]
+    found = [t for t in ran(trials) if t.case.name != "nothing_hidden"]
     inputs = ("x_hat", "images", "mask")
     return (
         bool(found)
@@ -1455,19 +1439,19 @@ masked_loss = Judge(
         Mistake(
             "loss_as_a_number", loss_as_a_number,
             "You give back a plain Python number, and with it the gradient is gone. Return the tensor.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["loss"], float)),
+            behaves=lambda trials: in_any(trials, lambda t: isinstance(t.seen["loss"], float)),
         ),
         Mistake(
             "loss_of_each_pixel", loss_of_each_pixel,
             "You give back a number for each pixel or image. Training needs a single one: the mean over all that is "
             "hidden.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["loss"].numel() > 1),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["loss"].numel() > 1),
         ),
         Mistake(
             "loss_off_the_graph", loss_off_the_graph,
             "The value is right, but no gradient reaches `x_hat`: `detach`, `no_grad` or `.data` cuts it off, and "
             "nothing would be learned.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(t.seen["loss"], t.expected["loss"]) and not t.seen["gradient"].any()
             ),
         ),
@@ -1535,7 +1519,7 @@ masked_loss = Judge(
             "nan_without_holes", nan_without_holes,
             "Where nothing is hidden the mean of nothing is NaN, and one such batch spoils all weights. Keep the "
             "divisor at 1 or more, or give back 0.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "nothing_hidden" and bool(t.seen["loss"].isnan())
             ),
         ),
@@ -1772,16 +1756,9 @@ _TOLERANCE = 0.06  # two or three of the test images: any linear classifier that
 _ORDINARY = ("plain", "already_in_eval_mode")
 
 
-def _number(value: object) -> float:
-    """The accuracy as a number, a tensor with a single number included; NaN for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
-        return math.nan
-    return float(value)
-
-
 def _off(trial: Trial) -> float:
     """How far the accuracy is above what it should be."""
-    return _number(trial.seen["accuracy"]) - float(trial.expected["accuracy"])
+    return as_number(trial.seen["accuracy"]) - float(trial.expected["accuracy"])
 
 
 def _accuracy_fine(case: Case, seen: Values, expected: Values) -> bool:
@@ -1796,10 +1773,6 @@ def _encoder_at_rest(case: Case, seen: Values, expected: Values) -> bool:
         and seen["weights_require_grad_after"] == expected["weights_require_grad_after"]
         and seen["grad_mode_after"] == 1
     )
-
-
-def _named(trials: Sequence[Trial], *names: str) -> list[Trial]:
-    return [t for t in _ok(trials) if t.case.name in names]
 
 
 linear_probe = Judge(
@@ -1828,7 +1801,7 @@ linear_probe = Judge(
             "encoder_trained_too", encoder_trained_too,
             "The encoder's weights have moved: this is fine-tuning. A probe measures the encoder as it is; only the "
             "linear layer learns.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not close(t.seen["weights_after"], t.seen["weights_before"], rtol=1e-6, atol=1e-7)
             ),
         ),
@@ -1836,19 +1809,19 @@ linear_probe = Judge(
             "features_in_train_mode", features_in_train_mode,
             "The encoder works in train mode: dropout blots features out, and batch normalization learns from the "
             "test images. Switch to eval mode.",
-            behaves=lambda trials: _any(trials, lambda t: "train" in t.seen["modes"]),
+            behaves=lambda trials: in_any(trials, lambda t: "train" in t.seen["modes"]),
         ),
         Mistake(
             "frozen_for_good", frozen_for_good,
             "You switch `requires_grad` of the weights off, and it stays off: the encoder can never be fine-tuned "
             "again. A measurement needs `torch.no_grad()` only.",
-            behaves=lambda trials: _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
+            behaves=lambda trials: in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "encoder_left_in_eval", encoder_left_in_eval,
             "Afterwards the encoder is still in eval mode, and training that goes on would go on wrongly. Put back "
             "the mode that you found.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),
         ),
@@ -1856,39 +1829,39 @@ linear_probe = Judge(
             "encoder_woken_up", encoder_woken_up,
             "An encoder that came in eval mode leaves in train mode. Remember `encoder.training` before you change "
             "it.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
             ),
         ),
         Mistake(
             "accuracy_as_a_tensor", accuracy_as_a_tensor,
             "You give back a tensor. Return a plain number, so that it can be written down: `.item()`.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["accuracy"], Tensor)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["accuracy"], Tensor)),
         ),
         Mistake(
             "accuracy_in_percent", accuracy_in_percent,
             "Your accuracy is in percent. Accuracies of this course are shares, from 0 to 1.",
             behaves=lambda trials: all(
-                _number(t.seen["accuracy"]) > 1.5 and abs(t.seen["accuracy"] / 100 - t.expected["accuracy"])
-                < _TOLERANCE for t in _named(trials, *_ORDINARY)
+                as_number(t.seen["accuracy"]) > 1.5 and abs(t.seen["accuracy"] / 100 - t.expected["accuracy"])
+                < _TOLERANCE for t in named(trials, *_ORDINARY)
             ),
         ),
         Mistake(
             "number_of_right_ones", number_of_right_ones,
             "You count the images that are right. Divide by how many there are.",
-            behaves=lambda trials: all(_number(t.seen["accuracy"]) > 1.5 for t in _named(trials, *_ORDINARY)),
+            behaves=lambda trials: all(as_number(t.seen["accuracy"]) > 1.5 for t in named(trials, *_ORDINARY)),
         ),
         Mistake(
             "accuracy_on_training_images", accuracy_on_training_images,
             "Every image is right, which no honest probe can reach here. Either this is the accuracy on the training "
             "images, or the test labels have taught the linear layer: they are for measuring alone.",
-            behaves=lambda trials: _in_all(trials, lambda t: _number(t.seen["accuracy"]) > 0.99),
+            behaves=lambda trials: in_all(trials, lambda t: as_number(t.seen["accuracy"]) > 0.99),
         ),
         Mistake(
             "taught_by_the_test_labels", taught_by_the_test_labels,
             "It is better than any honest probe can be here: the test labels must have taught it. They are for "
             "measuring alone.",
-            behaves=lambda trials: all(_off(t) > 0.02 for t in _named(trials, *_ORDINARY)),
+            behaves=lambda trials: all(_off(t) > 0.02 for t in named(trials, *_ORDINARY)),
         ),
         Mistake(
             "labels_of_other_images", labels_of_other_images,
@@ -1899,21 +1872,21 @@ linear_probe = Judge(
             "head_never_trained", head_never_trained,
             "It does no better than guessing, or hardly: the linear layer has not learned. Does its optimizer step, "
             "often enough, on the training features and their own labels?",
-            behaves=lambda trials: all(_off(t) < -0.2 for t in _named(trials, *_ORDINARY)),
+            behaves=lambda trials: all(_off(t) < -0.2 for t in named(trials, *_ORDINARY)),
         ),
         Mistake(
             "test_by_its_own_statistics", test_by_its_own_statistics,
             "The test features are standardized by their own mean and deviation. When the test set is composed "
             "otherwise, that moves it under the classifier: use those of the training features for both.",
-            behaves=lambda trials: _off(_named(trials, "one_class_in_the_test_set")[0]) < -_TOLERANCE
-            and all(abs(_off(t)) < _TOLERANCE for t in _named(trials, *_ORDINARY, "far_from_zero")),
+            behaves=lambda trials: _off(named(trials, "one_class_in_the_test_set")[0]) < -_TOLERANCE
+            and all(abs(_off(t)) < _TOLERANCE for t in named(trials, *_ORDINARY, "far_from_zero")),
         ),
         Mistake(
             "not_standardized", not_standardized,
             "Features that are small, or far from zero, defeat your classifier: within its steps it learns nothing. "
             "Standardize them by the training features' mean and deviation.",
-            behaves=lambda trials: _off(_named(trials, "far_from_zero")[0]) < -_TOLERANCE
-            and all(abs(_off(t)) < _TOLERANCE for t in _named(trials, *_ORDINARY)),
+            behaves=lambda trials: _off(named(trials, "far_from_zero")[0]) < -_TOLERANCE
+            and all(abs(_off(t)) < _TOLERANCE for t in named(trials, *_ORDINARY)),
         ),
     ),
     alternatives=(probe_by_gradient_descent, probe_by_least_squares, probe_by_sklearn),

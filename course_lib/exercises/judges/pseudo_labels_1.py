@@ -15,18 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
-
-
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
-def _in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
+from course_lib.exercises.judging import as_number, in_all, in_any, ran
 
 
 def _vectors(*values: object) -> bool:
@@ -38,34 +27,36 @@ def _vectors(*values: object) -> bool:
 
 
 def _reference_pseudo_label(model, images):
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     with torch.no_grad():
-        probabilities = model(images).softmax(dim=1)
-    model.train(was_training)
+        probabilities = torch.cat([model(batch) for batch in images.split(500)]).softmax(dim=1)
+    for module, was_training in modes:
+        module.training = was_training
     confidences, labels = probabilities.max(dim=1)
     return labels, confidences
 
 
 def batch_after_batch(model, images):
-    was_training = model.training
+    at_work = [module for module in model.modules() if module.training]
     model.eval()
     labels, confidences = [], []
     with torch.inference_mode():
-        for batch in images.split(4):
-            logits = model(batch)
+        for start in range(0, len(images), 100):
+            logits = model(images[start : start + 100])
             labels.append(logits.argmax(dim=1))
             confidences.append(torch.exp(logits.max(dim=1).values - logits.logsumexp(dim=1)))
-    if was_training:
-        model.train()
+    for module in at_work:
+        module.training = True
     return torch.cat(labels), torch.cat(confidences)
 
 
 def on_a_resting_copy(model, images):
     import copy
 
+    resting = copy.deepcopy(model).eval()
     with torch.no_grad():
-        log_probabilities = F.log_softmax(copy.deepcopy(model).eval()(images), dim=-1)
+        log_probabilities = torch.cat([F.log_softmax(resting(batch), dim=-1) for batch in images.split(256)])
     confidences, labels = log_probabilities.topk(1, dim=1)
     return labels[:, 0], confidences[:, 0].exp()
 
@@ -122,6 +113,37 @@ def woken_up(model, images):
     with torch.no_grad():
         confidences, labels = model(images).softmax(dim=1).max(dim=1)
     model.train()
+    return labels, confidences
+
+
+def parts_woken_up(model, images):
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        confidences, labels = torch.cat([model(part) for part in images.split(256)]).softmax(dim=1).max(dim=1)
+    model.train(was_training)
+    return labels, confidences
+
+
+def all_at_once(model, images):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    with torch.no_grad():
+        confidences, labels = model(images).softmax(dim=1).max(dim=1)
+    for module, mode in modes.items():
+        module.training = mode
+    return labels, confidences
+
+
+def last_batch_dropped(model, images):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    size = min(256, len(images))
+    with torch.no_grad():
+        logits = torch.cat([model(images[i * size : (i + 1) * size]) for i in range(len(images) // size)])
+    for module, mode in modes.items():
+        module.training = mode
+    confidences, labels = logits.softmax(dim=1).max(dim=1)
     return labels, confidences
 
 
@@ -244,7 +266,7 @@ def _resting_logits(case: Case) -> Tensor:
 
 
 def _confidences_are(trials: Sequence[Trial], of_logits: Callable[[Tensor], Tensor]) -> bool:
-    found = _ok(trials)
+    found = ran(trials)
     return bool(found) and all(
         isinstance(t.seen["confidences"], Tensor) and close(t.seen["confidences"], of_logits(_resting_logits(t.case)))
         for t in found
@@ -276,13 +298,15 @@ pseudo_label = Judge(
             and s["weights_require_grad_after"] == e["weights_require_grad_after"],
         ),
         Criterion(
-            "no_gradients", 1, "no gradients are kept meanwhile, and afterwards they are on again",
+            "no_gradients", 1, "memory is spared: no gradients are kept meanwhile (afterwards they are on again), and "
+            "many images are asked in batches",
             lambda c, s, e: s["gradients"] == ["off"] and s["confidences_graph"] == "none"
-            and s["grad_mode_after"] == "on",
+            and s["grad_mode_after"] == "on" and s.get("most_at_once", 0) < 2_000,
         ),
         Criterion(
-            "mode_restored", 1, "afterwards the network is in the mode that it was in",
-            lambda c, s, e: bool(s["modes"]) and s["mode_after"] == c.inputs["mode_before"],
+            "mode_restored", 1, "afterwards the network, and each part of it, is in the mode that it was in",
+            lambda c, s, e: bool(s["modes"]) and s["mode_after"] == c.inputs["mode_before"]
+            and s["modes_of_parts"] == e["modes_of_parts"],
         ),
     ),
     mistakes=(
@@ -291,52 +315,52 @@ pseudo_label = Judge(
             "The network is asked in train mode: dropout blots numbers out, and batch normalization judges an image "
             "by its neighbors. Switch to eval mode first.",
             # batch normalization refuses a single image in train mode
-            behaves=lambda trials: _any(trials, lambda t: "train" in t.seen["modes"])
+            behaves=lambda trials: in_any(trials, lambda t: "train" in t.seen["modes"])
             or any(t.error and "more than 1 value per channel" in t.error.text for t in trials),
         ),
         Mistake(
             "gradients_off_for_good", gradients_off_for_good,
             "Gradients are still off when you return, so nothing can be trained afterwards. `with torch.no_grad():` "
             "puts them back by itself.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["grad_mode_after"] == "off"),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["grad_mode_after"] == "off"),
         ),
         Mistake(
             "weights_frozen_for_good", weights_frozen_for_good,
             "You switch `requires_grad` of the weights off, and it stays off: the network can no longer learn. Asking "
             "it needs `torch.no_grad()` only.",
-            behaves=lambda trials: _any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
+            behaves=lambda trials: in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         ),
         Mistake(
             "gradients_on", gradients_on,
             "The confidences still hang on the graph: memory for gradients is kept for thousands of images, and a "
             "loss could pull its own target along. Ask without gradients.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["confidences_graph"] == "kept"),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["confidences_graph"] == "kept"),
         ),
         Mistake(
             "gradients_cut_afterwards", gradients_cut_afterwards,
             "You cut the graph after it has been built: for thousands of images the memory is spent by then. Do not "
             "build it at all.",
-            behaves=lambda trials: _any(trials, lambda t: "on" in t.seen["gradients"]),
+            behaves=lambda trials: in_any(trials, lambda t: "on" in t.seen["gradients"]),
         ),
         Mistake(
             "left_in_eval_mode", left_in_eval_mode,
             "Afterwards the network is still in eval mode, and training that goes on would go on wrongly. Put back "
             "the mode that you found.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
             ),
         ),
         Mistake(
             "woken_up", woken_up,
             "A network that came in eval mode leaves in train mode. Remember `model.training` before you change it.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
             ),
         ),
         Mistake(
             "confidences_first", confidences_first,
             "Labels and confidences are exchanged: labels come first. `max` gives values first, then indices.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(t.seen["labels"], t.expected["confidences"])
                 and close(t.seen["confidences"], t.expected["labels"]),
             ),
@@ -344,7 +368,7 @@ pseudo_label = Judge(
         Mistake(
             "probabilities_as_labels", probabilities_as_labels,
             "Your labels have a number for every class. A pseudo-label is the one class with the largest, `(N,)`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: isinstance(t.seen["labels"], Tensor) and t.seen["labels"].ndim == 2
                 and t.seen["labels"].shape[1] == t.case.inputs["num_classes"],
             ),
@@ -353,16 +377,16 @@ pseudo_label = Judge(
             "labels_as_floats", labels_as_floats,
             "Your labels are {dtype}. Classes are whole numbers, int64: a loss takes nothing else, and nothing can be "
             "indexed by it.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(t.seen["labels"], t.expected["labels"])
                 and t.seen["labels_dtype"] != "torch.int64",
-            ) and {"dtype": _ok(trials)[0].seen["labels_dtype"].removeprefix("torch.")},
+            ) and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")},
         ),
         Mistake(
             "maximum_over_images", maximum_over_images,
             "You take the maximum over the images: one image for each class. Wanted is one class for each image: the "
             "classes are dimension 1.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _vectors(t.seen["labels"])
                 and len(t.seen["labels"]) == t.case.inputs["num_classes"],
             ),
@@ -371,7 +395,7 @@ pseudo_label = Judge(
             "softmax_over_images", softmax_over_images,
             "Your probabilities sum to one over the images of the batch, so each image is judged by its company. They "
             "must sum to one over the classes: dimension 1.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "one" and close(t.seen["confidences"], torch.ones(1))
             ),
         ),
@@ -410,16 +434,39 @@ pseudo_label = Judge(
             "in_shuffled_order", in_shuffled_order,
             "The right labels, in another order: image i gets the label of another. Ask the images in the order in "
             "which they came.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: _same_but_elsewhere(t.seen["confidences"], t.expected["confidences"])
-            ) and _any(trials, lambda t: not close(t.seen["labels"], t.expected["labels"])),
+            ) and in_any(trials, lambda t: not close(t.seen["labels"], t.expected["labels"])),
         ),
         Mistake(
             "two_permutations", two_permutations,
             "The labels are in place, but their confidences stand in another order. Shuffle neither.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: _same_but_elsewhere(t.seen["confidences"], t.expected["confidences"])
             ),
+        ),
+        Mistake(
+            "last_batch_dropped", last_batch_dropped,
+            "Images are missing at the end: your batches stop before the last one, which is not full. Every image gets "
+            "its label.",
+            behaves=lambda trials: in_any(
+                trials, lambda t: _vectors(t.seen["labels"]) and 0 < len(t.seen["labels"]) < len(t.expected["labels"])
+            ),
+        ),
+        Mistake(
+            "parts_woken_up", parts_woken_up,
+            "`model.train(mode)` gives all parts one mode, and wakes up a part that was at rest, such as a frozen one. "
+            "Note the mode of each of `model.modules()`, and put each back.",
+            behaves=lambda trials: in_any(
+                trials, lambda t: t.seen["mode_after"] == t.case.inputs["mode_before"]
+                and t.seen["modes_of_parts"] != t.expected["modes_of_parts"]
+            ),
+        ),
+        Mistake(
+            "all_at_once", all_at_once,
+            "All images go through the network in one go: with thousands of real ones the memory does not hold what "
+            "its layers compute. Ask in batches, and join the answers.",
+            behaves=lambda trials: in_any(trials, lambda t: t.seen.get("most_at_once", 0) >= 2_000),
         ),
     ),
     alternatives=(batch_after_batch, on_a_resting_copy),
@@ -539,6 +586,26 @@ def in_order_of_confidence(labels, confidences, tau, *, per_class=None):
     return positions[confidences[positions].argsort(descending=True)]
 
 
+def zero_for_no_limit(labels, confidences, tau, *, per_class=None):
+    positions = (confidences >= tau).nonzero().squeeze(1)
+    if not per_class:
+        return positions
+    parts = [positions[labels[positions] == k] for k in labels[positions].unique()]
+    parts = [own[confidences[own].argsort(descending=True)[:per_class]] for own in parts]
+    return torch.cat([positions[:0], *parts]).sort().values
+
+
+def a_number_for_a_single_one(labels, confidences, tau, *, per_class=None):
+    positions = (confidences >= tau).nonzero().squeeze()
+    if per_class is None:
+        return positions
+    kept = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+    for k in labels[positions].unique():
+        own = positions[labels[positions] == k]
+        kept[own[confidences[own].argsort(descending=True)[:per_class]]] = True
+    return kept.nonzero().squeeze()
+
+
 def a_mask(labels, confidences, tau, *, per_class=None):
     kept = confidences >= tau
     if per_class is not None:
@@ -622,13 +689,13 @@ def _chooses_as(trials: Sequence[Trial], fn: Callable[..., Tensor]) -> bool:
             return False
         return sorted(_positions(t)) == sorted(theirs.tolist())
 
-    return _in_all(trials, lambda t: isinstance(t.seen["positions"], (Tensor, list)) and same(t)) and _any(
+    return in_all(trials, lambda t: isinstance(t.seen["positions"], (Tensor, list)) and same(t)) and in_any(
         trials, lambda t: sorted(_positions(t)) != t.expected["positions"].tolist()
     )
 
 
 def _chosen_right(trials: Sequence[Trial]) -> bool:
-    return _in_all(trials, lambda t: sorted(_positions(t)) == t.expected["positions"].tolist())
+    return in_all(trials, lambda t: sorted(_positions(t)) == t.expected["positions"].tolist())
 
 
 select_confident = Judge(
@@ -639,7 +706,8 @@ select_confident = Judge(
         ),
         Criterion(
             "limit", 1, "with a limit: of each class the most confident of those, and no more than per_class",
-            _sorted_as_asked, ("limit", "most_say_one_class", "limit_of_one", "limit_not_reached", "float64"),
+            _sorted_as_asked,
+            ("limit", "most_say_one_class", "limit_of_one", "limit_not_reached", "float64", "limit_of_zero"),
         ),
         Criterion(
             "nobody", 1, "where nobody is sure, there is an empty tensor of positions",
@@ -649,26 +717,26 @@ select_confident = Judge(
             "in_order", 1, "positions, int64, one dimension, ascending; what was given stays as it was",
             lambda c, s, e: _as_asked(c, s, e) and close(s["labels_after"], c.inputs["labels"])
             and close(s["confidences_after"], c.inputs["confidences"]),
-            ("plain", "limit", "most_say_one_class", "float64"),
+            ("plain", "limit", "most_say_one_class", "float64", "one_is_sure"),
         ),
     ),
     mistakes=(
         Mistake(
             "a_mask", a_mask,
             "You return a mask of true and false. Positions are asked for: `nonzero()` finds them.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["dtype"] == "torch.bool"),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["dtype"] == "torch.bool"),
         ),
         Mistake(
             "positions_in_a_column", positions_in_a_column,
             "Your positions stand in a column, `(M, 1)`, as `nonzero()` gives them. One dimension is asked for.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: isinstance(t.seen["positions"], Tensor) and t.seen["positions"].ndim == 2
             ),
         ),
         Mistake(
             "the_chosen_labels", the_chosen_labels,
             "You return the labels of the chosen images. Return their positions, so that the images can be found too.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: _vectors(t.seen["positions"])
                 and close(t.seen["positions"], t.case.inputs["labels"][t.expected["positions"]]),
             ),
@@ -686,7 +754,7 @@ select_confident = Judge(
         Mistake(
             "strictly_above", strictly_above,
             "An image whose confidence is exactly tau is left out. At least tau: equal counts too.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "exactly_the_threshold"
                 and sorted(_positions(t)) == (t.case.inputs["confidences"] > 0.75).nonzero().squeeze(1).tolist(),
             ),
@@ -695,15 +763,31 @@ select_confident = Judge(
             "everyone_when_nobody_is_sure", everyone_when_nobody_is_sure,
             "When nobody is sure you take everyone, the very images that the threshold is there to keep out. Return "
             "an empty tensor of positions.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name in _NOBODY and bool(_positions(t))
-            ) and not _any(trials, lambda t: t.case.name == "limit" and not _sorted_as_asked(*t[:3])),
+            ) and not in_any(trials, lambda t: t.case.name not in _NOBODY and not _sorted_as_asked(*t[:3])),
         ),
         Mistake(
             "limit_ignored", limit_ignored,
             "`per_class` changes nothing: a class that the network likes fills the selection. Keep at most that many "
             "of each class.",
             behaves=lambda trials: _chooses_as(trials, limit_ignored),
+        ),
+        Mistake(
+            "zero_for_no_limit", zero_for_no_limit,
+            "A limit of 0 means none of each class, but you take it for no limit at all: `if per_class` is false for "
+            "0 too. Ask whether it `is None`.",
+            behaves=lambda trials: {
+                t.case.name for t in ran(trials) if sorted(_positions(t)) != t.expected["positions"].tolist()
+            } == {"limit_of_zero"} and in_any(trials, lambda t: t.case.name == "limit_of_zero" and bool(_positions(t))),
+        ),
+        Mistake(
+            "a_number_for_a_single_one", a_number_for_a_single_one,
+            "When a single image is chosen you return a number, not a tensor with one entry: `squeeze()` drops every "
+            "dimension of size 1. Tell it which, `squeeze(1)`.",
+            behaves=lambda trials: in_any(
+                trials, lambda t: isinstance(t.seen["positions"], Tensor) and t.seen["positions"].ndim == 0
+            ),
         ),
         Mistake(
             "limit_for_all_together", limit_for_all_together,
@@ -736,14 +820,14 @@ select_confident = Judge(
             "in_order_of_confidence", in_order_of_confidence,
             "The right images, but in order of confidence. Ascending positions are asked for, so that they can be "
             "compared and joined.",
-            behaves=lambda trials: _chosen_right(trials) and _any(
+            behaves=lambda trials: _chosen_right(trials) and in_any(
                 trials, lambda t: t.case.name == "plain" and not close(t.seen["positions"], t.expected["positions"])
             ),
         ),
         Mistake(
             "class_after_class", class_after_class,
             "The right images, but class after class. Put the positions back in ascending order at the end.",
-            behaves=lambda trials: _chosen_right(trials) and _any(
+            behaves=lambda trials: _chosen_right(trials) and in_any(
                 trials, lambda t: isinstance(t.seen["positions"], Tensor)
                 and not close(t.seen["positions"], t.expected["positions"]),
             ),
@@ -983,25 +1067,18 @@ def error_as_a_tensor(logits, labels, *, num_bins=10):
     return gap.abs().sum() / len(labels)
 
 
-def _number(value: object) -> float:
-    """The error as a number, a tensor with a single number included; NaN for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
-        return math.nan
-    return float(value)
-
-
 def _error_fine(case: Case, seen: Values, expected: Values) -> bool:
-    return math.isclose(_number(seen["error"]), expected["error"], rel_tol=1e-3, abs_tol=1e-4)
+    return math.isclose(as_number(seen["error"]), expected["error"], rel_tol=1e-3, abs_tol=1e-4)
 
 
 def _measures_as(trials: Sequence[Trial], fn: Callable[..., float]) -> bool:
     """Whether every case that works comes out as `fn` would measure it, tensors taken for numbers."""
 
     def same(t: Trial) -> bool:
-        theirs = _number(fn(t.case.inputs["logits"], t.case.inputs["labels"], num_bins=t.case.inputs["num_bins"]))
-        return math.isclose(_number(t.seen["error"]), theirs, rel_tol=1e-3, abs_tol=1e-4)
+        theirs = as_number(fn(t.case.inputs["logits"], t.case.inputs["labels"], num_bins=t.case.inputs["num_bins"]))
+        return math.isclose(as_number(t.seen["error"]), theirs, rel_tol=1e-3, abs_tol=1e-4)
 
-    return _in_all(trials, same) and _any(trials, lambda t: not _error_fine(*t[:3]))
+    return in_all(trials, same) and in_any(trials, lambda t: not _error_fine(*t[:3]))
 
 
 def _measured_alike(name: str, fn: Callable[..., float], text: str) -> Mistake:
@@ -1030,7 +1107,7 @@ expected_calibration_error = Judge(
         Mistake(
             "error_as_a_tensor", error_as_a_tensor,
             "You give back a tensor. Return a plain number: `.item()`.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["error"], Tensor)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["error"], Tensor)),
         ),
         _measured_alike(
             "error_in_percent", error_in_percent,
@@ -1039,9 +1116,9 @@ expected_calibration_error = Judge(
         Mistake(
             "nan_of_empty_bins", nan_of_empty_bins,
             "An empty bin has no mean: it makes NaN of everything. Leave out bins that nobody fell into.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name in ("more_bins_than_images", "one")
-                and isinstance(t.seen["error"], (float, Tensor)) and math.isnan(_number(t.seen["error"])),
+                and isinstance(t.seen["error"], (float, Tensor)) and math.isnan(as_number(t.seen["error"])),
             ),
         ),
         Mistake(
@@ -1372,6 +1449,35 @@ def labeled_by_the_student(model, start, images, labels, unlabeled, *, tau, trai
     return network, chosen
 
 
+def trained_one_after_the_other(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+    import copy
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        confidences, guessed = model(unlabeled).softmax(dim=1).max(dim=1)
+    model.train(was_training)
+    chosen = (confidences >= tau).nonzero().squeeze(1)
+    network = copy.deepcopy(start if restart else model)
+    train(network, images, labels)
+    train(network, unlabeled[chosen], guessed[chosen])
+    return network, chosen
+
+
+def above_the_threshold_only(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+    import copy
+
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        confidences, guessed = model(unlabeled).softmax(dim=1).max(dim=1)
+    model.train(was_training)
+    chosen = (confidences > tau).nonzero().squeeze(1)
+    network = copy.deepcopy(start if restart else model)
+    train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
+    return network, chosen
+
+
 def old_network_returned(model, start, images, labels, unlabeled, *, tau, train, restart=True):
     import copy
 
@@ -1501,7 +1607,7 @@ def _first_pseudo(t: Trial) -> Pairs | None:
 
 def _plain_rounds(trials: Sequence[Trial]) -> list[Trial]:
     """Rounds in which somebody is sure."""
-    return [t for t in _ok(trials) if t.case.name != "nobody_is_sure"]
+    return [t for t in ran(trials) if t.case.name != "nobody_is_sure"]
 
 
 def _everywhere(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
@@ -1525,7 +1631,10 @@ self_training_round = Judge(
             "begin", 1, "training begins with the first weights after a restart, else with those of the network so "
             "far; what was trained is returned", _in_both_rounds(_begin_fine),
         ),
-        Criterion("chosen", 1, "the positions of the chosen images are returned too", _in_both_rounds(_chosen_fine)),
+        Criterion(
+            "chosen", 1, "the positions of the chosen images are returned too", _in_both_rounds(_chosen_fine),
+            ("restarted", "continued", "color_at_rest", "continued_at_rest", "nobody_is_sure"),
+        ),
         Criterion(
             "left_alone", 1, "the network so far and the first weights stay as they were, mode included; there is one "
             "training", _in_both_rounds(_left_alone),
@@ -1541,23 +1650,30 @@ self_training_round = Judge(
             ),
         ),
         Mistake(
+            "trained_one_after_the_other", trained_one_after_the_other,
+            "You train on the labeled images first and on the chosen ones after: what is learned last covers what came "
+            "before. There is one training, on both joined.",
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["first_calls"] > 1)
+            and _everywhere(trials, lambda t: _chosen_fine(*t[:3], "first")),
+        ),
+        Mistake(
             "labeled_by_the_student", labeled_by_the_student,
             "You train twice in a round. The labels come from the network of the round BEFORE, `model`; there is one "
             "training, on both kinds of images.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["first_calls"] > 1),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["first_calls"] > 1),
         ),
         Mistake(
             "start_trained_itself", start_trained_itself,
             "You train `start` itself: from the second round on it no longer holds the first weights, and nothing "
             "restarts. Train a copy.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not close(t.seen["first_start_after"], t.case.inputs["first_weight"])
             ),
         ),
         Mistake(
             "model_trained_itself", model_trained_itself,
             "The network that was handed to you has changed. It may be needed again, to compare: train a copy.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not close(t.seen["first_weight_after"], t.seen["first_weight_before"])
             ),
         ),
@@ -1572,7 +1688,7 @@ self_training_round = Judge(
             "restarted_before_asking", restarted_before_asking,
             "The pseudo-labels come from the first weights, which have learned nothing. Ask the network so far, "
             "`model`, and go back to the start only then.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["restart"] == 1 and bool(_first_pseudo(t))
                 and _first_pseudo(t) == _wanted(t.case, t.case.inputs["first_weight"]),
             ),
@@ -1580,7 +1696,7 @@ self_training_round = Judge(
         Mistake(
             "network_left_at_rest", network_left_at_rest,
             "The network so far is left in another mode than it came in. Put it back: your `pseudo_label` does.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.seen["first_modes_after"] != t.seen["first_modes_before"]
             ),
         ),
@@ -1621,15 +1737,15 @@ self_training_round = Judge(
             "labeled_relabeled", labeled_relabeled,
             "The labeled images have got new labels from the network. Their own are the only ones that are certain: "
             "keep them.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: _pairs(t.case, t.seen, "first") is not None and not _labeled_fine(*t[:3], "first")
-            ) and _in_all(trials, lambda t: _pseudo_fine(*t[:3], "first")),
+            ) and in_all(trials, lambda t: _pseudo_fine(*t[:3], "first")),
         ),
         Mistake(
             "joined_the_other_way_round", joined_the_other_way_round,
             "Images are joined in one order and labels in the other, so almost every image gets the label of another. "
             "Labeled first in both, or second in both.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: _pairs(t.case, t.seen, "first") is not None and not _labeled_fine(*t[:3], "first")
             ),
         ),
@@ -1645,7 +1761,7 @@ self_training_round = Judge(
             "The second round trains on pseudo-labels of the first as well: an image comes twice, perhaps with two "
             "labels. Make them anew each round and keep nothing.",
             behaves=lambda trials: _everywhere(trials, lambda t: _pseudo_fine(*t[:3], "first"))
-            and _any(
+            and in_any(
                 trials, lambda t: len((_pairs(t.case, t.seen, "second") or ([], []))[1])
                 > len(_wanted(t.case, t.seen["second_weight_before"])),
             ),
@@ -1654,18 +1770,26 @@ self_training_round = Judge(
             "labels_of_the_first_images", labels_of_the_first_images,
             "The right images are chosen, but their labels are taken from the beginning of the list. Index labels "
             "and images by the same positions.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: [i for i, _ in _first_pseudo(t) or []] == [i for i, _ in _wanted(
                     t.case, t.case.inputs["weight"])] and not _pseudo_fine(*t[:3], "first"),
             ),
         ),
         Mistake(
+            "above_the_threshold_only", above_the_threshold_only,
+            "An image whose confidence is exactly tau is left out, and where tau is 1 nobody is left. At least tau is "
+            "sure enough.",
+            behaves=lambda trials: _everywhere(
+                trials, lambda t: _pseudo_fine(*t[:3], "first") == (t.case.name != "exactly_the_threshold")
+            ) and in_any(trials, lambda t: t.case.name == "exactly_the_threshold" and _first_pseudo(t) == []),
+        ),
+        Mistake(
             "asked_while_training", asked_while_training,
             "The choice is another one than the network at rest would make: it was asked in train mode. Your "
             "`pseudo_label` takes care of that.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name == "restarted" and not _chosen_fine(*t[:3], "first")
-            ) and _any(trials, lambda t: t.case.name == "color_at_rest" and _chosen_fine(*t[:3], "first")),
+            ) and in_any(trials, lambda t: t.case.name == "color_at_rest" and _chosen_fine(*t[:3], "first")),
         ),
     ),
     alternatives=(pseudo_labels_first_in_the_batch, weights_loaded_into_a_copy),
@@ -1815,6 +1939,56 @@ def not_shuffled_at_all(model, images, labels, unlabeled, *, num_epochs, lr, bat
             running_loss += loss.item() * len(x_batch)
         scheduler.step()
         losses.append(running_loss / len(x))
+    return losses
+
+
+def generator_ignored(model, images, labels, unlabeled, *, num_epochs, lr, batch_size, generator):
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=lr, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs)
+    losses = []
+    for _ in range(num_epochs):
+        model.eval()
+        with torch.no_grad():
+            pseudo = model(unlabeled).argmax(dim=1)
+        model.train()
+        x, y = torch.cat([images, unlabeled]), torch.cat([labels, pseudo])
+        order = torch.randperm(len(x))
+        x, y = x[order], y[order]
+        running_loss = 0.0
+        for x_batch, y_batch in zip(x.split(batch_size), y.split(batch_size)):
+            loss = F.cross_entropy(model(x_batch), y_batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item() * len(x_batch)
+        scheduler.step()
+        losses.append(running_loss / len(x))
+    return losses
+
+
+def last_batch_left_out(model, images, labels, unlabeled, *, num_epochs, lr, batch_size, generator):
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=lr, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs)
+    losses = []
+    for _ in range(num_epochs):
+        model.eval()
+        with torch.no_grad():
+            pseudo = model(unlabeled).argmax(dim=1)
+        model.train()
+        x, y = torch.cat([images, unlabeled]), torch.cat([labels, pseudo])
+        order = torch.randperm(len(x), generator=generator)
+        running_loss, count = 0.0, 0
+        for start in range(0, len(x) - batch_size + 1, batch_size):
+            chosen = order[start : start + batch_size]
+            loss = F.cross_entropy(model(x[chosen]), y[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            running_loss, count = running_loss + loss.item() * len(chosen), count + len(chosen)
+        scheduler.step()
+        losses.append(running_loss / count)
     return losses
 
 
@@ -2120,8 +2294,26 @@ def _taught(seen: Values) -> list[Values]:
     return [f for f in seen["forwards"] if isinstance(f.get("gradient"), Tensor)]
 
 
-def _batches_an_epoch(case: Case) -> int:
-    return math.ceil((len(case.inputs["images"]) + len(case.inputs["unlabeled"])) / case.inputs["batch_size"])
+def _count(case: Case) -> int:
+    return len(case.inputs["images"]) + len(case.inputs["unlabeled"])
+
+
+def _batches_an_epoch(case: Case, seen: Values) -> int:
+    """As many as there were, where all epochs can have as many; else as many as there should be."""
+    each, rest = divmod(len(_taught(seen)), case.inputs["num_epochs"])
+    return each if each and not rest else math.ceil(_count(case) / case.inputs["batch_size"])
+
+
+def _last_batch_missing(case: Case, seen: Values) -> bool:
+    """Whether the epochs consist of full batches only, where one that is not full belongs to each."""
+    size = case.inputs["batch_size"]
+    full = case.inputs["num_epochs"] * (_count(case) // size)
+    return _count(case) % size > 0 and [len(f["images"]) for f in _taught(seen)] == [size] * full
+
+
+def _from_the_generator(case: Case, seen: Values) -> bool:
+    """Whether something was drawn from the generator: its next number is no longer its first."""
+    return seen["next_draw"] != float(torch.rand((), generator=torch.Generator().manual_seed(case.inputs["seed"])))
 
 
 def _targets(forward: Values) -> list[int]:
@@ -2132,7 +2324,7 @@ def _targets(forward: Values) -> list[int]:
 def _epochs(case: Case, seen: Values) -> list[tuple[Pairs, dict[int, int]]]:
     """For each epoch: (image, class taught) in order, and the pseudo-labels that were made latest before it."""
     given = torch.cat([case.inputs["images"], case.inputs["unlabeled"]])
-    count, per_epoch = len(case.inputs["images"]), _batches_an_epoch(case)
+    count, per_epoch = len(case.inputs["images"]), _batches_an_epoch(case, seen)
     latest: dict[int, int] = {}
     epochs: list[tuple[Pairs, dict[int, int]]] = []
     taught = 0
@@ -2150,7 +2342,7 @@ def _epochs(case: Case, seen: Values) -> list[tuple[Pairs, dict[int, int]]]:
 
 def _all_there(case: Case, seen: Values) -> bool:
     """Whether each epoch teaches every image exactly once."""
-    everyone = list(range(len(case.inputs["images"]) + len(case.inputs["unlabeled"])))
+    everyone = list(range(_count(case)))
     epochs = _epochs(case, seen)
     return len(epochs) == case.inputs["num_epochs"] and all(sorted(i for i, _ in e) == everyone for e, _ in epochs)
 
@@ -2182,7 +2374,7 @@ def _rates(case: Case, seen: Values) -> list[float]:
 
 
 def _rates_fine(case: Case, seen: Values) -> bool:
-    per_epoch, num_epochs = _batches_an_epoch(case), case.inputs["num_epochs"]
+    per_epoch, num_epochs = _batches_an_epoch(case, seen), case.inputs["num_epochs"]
     wanted = [
         case.inputs["lr"] * 0.5 * (1 + math.cos(math.pi * epoch / num_epochs))
         for epoch in range(num_epochs) for _ in range(per_epoch)
@@ -2192,7 +2384,7 @@ def _rates_fine(case: Case, seen: Values) -> bool:
 
 def _batch_losses(case: Case, seen: Values) -> list[list[tuple[float, int]]]:
     """For each epoch the mean loss and the size of every batch, recomputed from logits and what was taught."""
-    per_epoch, taught = _batches_an_epoch(case), _taught(seen)
+    per_epoch, taught = _batches_an_epoch(case, seen), _taught(seen)
     found = [
         (F.cross_entropy(f["logits"], torch.tensor(_targets(f))).item(), len(f["logits"])) for f in taught
     ]  # fmt: skip
@@ -2223,8 +2415,8 @@ def _never(case: Case, seen: Values) -> bool:
 
 def _losses_like(of: Callable[[list[tuple[float, int]]], float]) -> Callable[[Sequence[Trial]], bool]:
     return lambda trials: (
-        _in_all(trials, lambda t: _losses_are(t.case, t.seen, of))
-        and _any(trials, lambda t: not _losses_are(t.case, t.seen, _mean_of_images))
+        in_all(trials, lambda t: _losses_are(t.case, t.seen, of))
+        and in_any(trials, lambda t: not _losses_are(t.case, t.seen, _mean_of_images))
     )
 
 
@@ -2233,8 +2425,9 @@ train_with_pseudo_labels = Judge(
     criteria=(
         Criterion(
             "image_keeps_label", 1,
-            "every epoch shows each image once, in a new order, with its own label or its latest pseudo-label",
-            lambda c, s, e: _all_there(c, s) and _aligned(c, s) and _shuffled(c, s),
+            "every epoch shows each image once, in a new order from the generator, with its own label or its latest "
+            "pseudo-label",
+            lambda c, s, e: _all_there(c, s) and _aligned(c, s) and _shuffled(c, s) and _from_the_generator(c, s),
         ),
         Criterion(
             "at_rest", 1, "pseudo-labels are made anew each epoch in eval mode, and training happens in train mode",
@@ -2263,7 +2456,7 @@ train_with_pseudo_labels = Judge(
             "untouched", untouched,
             "The loop is as it was published: all six faults are still in it. Read it from top to bottom, and ask of "
             "each line which images, which labels, which mode.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not _held_fine(t.seen) and _never(t.case, t.seen)
                 and "train" in _modes(_asked(t.seen)) and not _aligned(t.case, t.seen)
                 and not _losses_are(t.case, t.seen, _mean_of_images),
@@ -2273,7 +2466,7 @@ train_with_pseudo_labels = Judge(
             "two_permutations_left", two_permutations_left,
             "Images and labels are shuffled by two different draws, so image i learns the label of image j. Draw one "
             "order and use it for both.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: _all_there(t.case, t.seen) and not _aligned(t.case, t.seen)
             ),
         ),
@@ -2281,43 +2474,58 @@ train_with_pseudo_labels = Judge(
             "not_shuffled_at_all", not_shuffled_at_all,
             "Image and label are together again, but every epoch has the same order: first all labeled images, then "
             "the others. Shuffle both by one order.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: _all_there(t.case, t.seen) and not _shuffled(t.case, t.seen)
             ),
         ),
         Mistake(
+            "generator_ignored", generator_ignored,
+            "The order of the images does not come from `generator`, so nobody can repeat your run. Hand it to "
+            "`torch.randperm`.",
+            behaves=lambda trials: in_all(
+                trials, lambda t: _shuffled(t.case, t.seen) and not _from_the_generator(t.case, t.seen)
+            ),
+        ),
+        Mistake(
+            "last_batch_left_out", last_batch_left_out,
+            "The last batch of an epoch is left out when it is not full, so some images are missing. A small batch is "
+            "a batch too.",
+            behaves=lambda trials: in_any(trials, lambda t: _last_batch_missing(t.case, t.seen))
+            and not in_any(trials, lambda t: t.case.name == "one_batch_an_epoch" and not _all_there(t.case, t.seen)),
+        ),
+        Mistake(
             "pseudo_labels_made_once", pseudo_labels_made_once,
             "The pseudo-labels are made once, by the untrained network, and never again. Renew them in every epoch.",
-            behaves=lambda trials: _any(trials, lambda t: not _renewed(t.case, t.seen)),
+            behaves=lambda trials: in_any(trials, lambda t: not _renewed(t.case, t.seen)),
         ),
         Mistake(
             "pseudo_labels_in_train_mode", pseudo_labels_in_train_mode,
             "The pseudo-labels are made in train mode: dropout has thrown half of the features away when the network "
             "decides. Put it at rest for that.",
-            behaves=lambda trials: _any(trials, lambda t: "train" in _modes(_asked(t.seen))),
+            behaves=lambda trials: in_any(trials, lambda t: "train" in _modes(_asked(t.seen))),
         ),
         Mistake(
             "trained_in_eval_mode", trained_in_eval_mode,
             "After the pseudo-labels the network stays in eval mode, so it is trained without dropout. Wake it up "
             "again before the batches, in every epoch.",
-            behaves=lambda trials: _any(trials, lambda t: "eval" in _modes(_taught(t.seen))),
+            behaves=lambda trials: in_any(trials, lambda t: "eval" in _modes(_taught(t.seen))),
         ),
         Mistake(
             "pseudo_labels_with_gradients", pseudo_labels_with_gradients,
             "A graph is built for all unlabeled images at once and never used: with real images the memory runs out "
             "here. Make the pseudo-labels without gradients.",
-            behaves=lambda trials: _any(trials, lambda t: any(f["gradients"] == "on" for f in _asked(t.seen))),
+            behaves=lambda trials: in_any(trials, lambda t: any(f["gradients"] == "on" for f in _asked(t.seen))),
         ),
         Mistake(
             "scheduler_never_stepped", scheduler_never_stepped,
             "The scheduler is built and never used: the learning rate stays where it began. It has to step.",
-            behaves=lambda trials: _in_all(trials, lambda t: _never(t.case, t.seen)),
+            behaves=lambda trials: in_all(trials, lambda t: _never(t.case, t.seen)),
         ),
         Mistake(
             "scheduler_stepped_first", scheduler_stepped_first,
             "The scheduler steps before the first epoch has used its learning rate, so all are one epoch too low. "
             "Step it after the epoch.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: bool(t.seen["steps"]) and max(_rates(t.case, t.seen)) < 0.9 * t.case.inputs["lr"]
             ),
         ),
@@ -2325,9 +2533,9 @@ train_with_pseudo_labels = Judge(
             "scheduler_stepped_each_batch", scheduler_stepped_each_batch,
             "The scheduler counts epochs but steps with every batch: the learning rate is at zero after a few of "
             "them, and then rises again. Step it once an epoch.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.name != "one_batch_an_epoch" and len(
-                    {round(rate, 6) for rate in _rates(t.case, t.seen)[: _batches_an_epoch(t.case)]}
+                    {round(rate, 6) for rate in _rates(t.case, t.seen)[: _batches_an_epoch(t.case, t.seen)]}
                 ) > 1,
             ),
         ),
@@ -2352,7 +2560,7 @@ train_with_pseudo_labels = Judge(
             "thawed_instead", thawed_instead,
             "The frozen weights now learn: that is another method, not a repair. Leave them frozen, and give the "
             "optimizer the others only.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.seen["frozen_requires_grad"] != [0, 0]
                 or not close(t.seen["frozen_after"], t.seen["frozen_before"]),
             ),
@@ -2361,7 +2569,7 @@ train_with_pseudo_labels = Judge(
             "all_parameters_left", all_parameters_left,
             "The optimizer still holds the frozen weights. They keep still only as long as nothing gives them a "
             "gradient: hand over those that require one.",
-            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["steps"]) and not _held_fine(t.seen)),
+            behaves=lambda trials: in_any(trials, lambda t: bool(t.seen["steps"]) and not _held_fine(t.seen)),
         ),
     ),
     alternatives=(batches_of_positions, by_a_data_loader),

@@ -13,26 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
-
-
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
-def _in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
-
-
-def _named(trials: Sequence[Trial], *names: str) -> list[Trial]:
-    return [t for t in _ok(trials) if t.case.name in names]
+from course_lib.exercises.judging import in_all, in_any, named, ran
 
 
 def _all_named(trials: Sequence[Trial], predicate: Callable[[Trial], bool], *names: str) -> bool:
-    found = _named(trials, *names)
+    found = named(trials, *names)
     return bool(found) and all(predicate(t) for t in found)
 
 
@@ -189,7 +174,7 @@ ramp_up = Judge(
         Mistake(
             "weight_as_a_tensor", weight_as_a_tensor,
             "The weight is a tensor. Steps are counted in Python: return a plain number, with `math.exp`.",
-            behaves=lambda trials: _in_all(trials, lambda t: isinstance(t.seen["weight"], Tensor)),
+            behaves=lambda trials: in_all(trials, lambda t: isinstance(t.seen["weight"], Tensor)),
         ),
         Mistake(
             "not_clipped", not_clipped,
@@ -249,7 +234,7 @@ ramp_up = Judge(
             "In step 0 your weight is {weight:.4f}: the formula never quite reaches 0. Give the first step the exact "
             "0 that is asked for.",
             behaves=lambda trials: next(
-                ({"weight": _weight(t)} for t in _named(trials, "begins")
+                ({"weight": _weight(t)} for t in named(trials, "begins")
                  if _weighs(t, t.case.inputs["maximum"] * math.exp(-5))), False,
             ),
         ),
@@ -280,7 +265,7 @@ ramp_up = Judge(
             "for a step in the middle by hand and compare.",
             behaves=lambda trials: _all_named(
                 trials, lambda t: _ramp_right(t.case, t.seen, t.expected), "begins", "ends", "long_after"
-            ) and not any(_ramp_right(t.case, t.seen, t.expected) for t in _named(trials, *_ON_THE_WAY)),
+            ) and not any(_ramp_right(t.case, t.seen, t.expected) for t in named(trials, *_ON_THE_WAY)),
         ),
     ),
     alternatives=(ramp_by_cases, ramp_by_torch),
@@ -521,6 +506,18 @@ def log_of_zero(logits, labels, unlabeled_logits, x_hat, images, *, term, weight
     return F.cross_entropy(logits, labels) + weight * unsupervised
 
 
+def log_of_a_mean_of_zero(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
+    if term == "pseudo_label":
+        unsupervised = F.cross_entropy(unlabeled_logits, unlabeled_logits.argmax(dim=1))
+    elif term == "reconstruction":
+        unsupervised = F.mse_loss(x_hat, images)
+    else:
+        p, log_p = unlabeled_logits.softmax(dim=1), unlabeled_logits.log_softmax(dim=1)
+        mean = p.mean(dim=0)
+        unsupervised = -(p * log_p).sum(dim=1).mean() + (mean * mean.log()).sum()
+    return F.cross_entropy(logits, labels) + weight * unsupervised
+
+
 def all_terms_at_once(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
     p, log_p = unlabeled_logits.softmax(dim=1), unlabeled_logits.log_softmax(dim=1)
     unsupervised = F.cross_entropy(unlabeled_logits, p.argmax(dim=1)) + F.mse_loss(x_hat, images)
@@ -540,13 +537,18 @@ def _semi_gradients_fine(case: Case, seen: Values, expected: Values) -> bool:
     return seen["went_backward"] == "yes" and all(close(seen[key], expected[key], atol=1e-6) for key in _GRADIENTS)
 
 
+def _arguments(case: Case) -> Values:
+    return {key: value for key, value in case.inputs.items() if key != "constant"}
+
+
 def _as_semi(fn: Callable[..., Tensor], *names: str) -> Callable[[Sequence[Trial]], bool]:
     """A predicate: on the named cases the loss is that of `fn`, which is not the right one."""
 
     def behaves(trials: Sequence[Trial]) -> bool:
-        found = _named(trials, *names)
+        found = named(trials, *names)
         return bool(found) and all(
-            close(t.seen["loss"], fn(**t.case.inputs)) and not _semi_fine(t.case, t.seen, t.expected) for t in found
+            close(t.seen["loss"], fn(**_arguments(t.case))) and not _semi_fine(t.case, t.seen, t.expected)
+            for t in found
         )
 
     return behaves
@@ -579,7 +581,7 @@ semi_supervised_loss = Judge(
         ),
         Criterion(
             "certain", 1, "clustering with probabilities of exactly 0 and 1 is a finite number, its gradient too",
-            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e), ("certain",),
+            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e), ("certain", "a_class_of_nobody"),
         ),
     ),
     mistakes=(
@@ -592,6 +594,15 @@ semi_supervised_loss = Judge(
                 and not (t.seen["loss"].isfinite().all() and t.seen["gradient_unlabeled_logits"].isfinite().all()),
                 "certain",
             ) and _all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), *_CLUSTERING),
+        ),
+        Mistake(
+            "log_of_a_mean_of_zero", log_of_a_mean_of_zero,
+            "When no image is of some class, the mean probability of that class is 0, and 0 times its logarithm is NaN "
+            "for a computer. In an entropy it counts as 0: `torch.special.entr` knows that.",
+            behaves=lambda trials: _all_named(
+                trials, lambda t: isinstance(t.seen["loss"], Tensor) and not t.seen["loss"].isfinite().all(),
+                "a_class_of_nobody",
+            ) and _all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), "certain", *_CLUSTERING),
         ),
         Mistake(
             "mixed_instead_of_added", mixed_instead_of_added,
@@ -624,7 +635,7 @@ semi_supervised_loss = Judge(
         Mistake(
             "labels_forgotten", labels_forgotten,
             "No gradient reaches the logits of the labeled images. The sum begins with their cross-entropy.",
-            behaves=lambda trials: _in_all(trials, lambda t: float(t.seen["gradient_logits"].abs().sum()) == 0),
+            behaves=lambda trials: in_all(trials, lambda t: float(t.seen["gradient_logits"].abs().sum()) == 0),
         ),
         Mistake(
             "all_terms_at_once", all_terms_at_once,
@@ -862,6 +873,13 @@ def mean_before_the_mask(weak_logits, strong_logits, *, threshold):
     return (F.cross_entropy(strong_logits, guess) * mask).mean()
 
 
+def log_of_softmax(weak_logits, strong_logits, *, threshold):
+    confidence, guess = weak_logits.detach().softmax(dim=1).max(dim=1)
+    mask = confidence >= threshold
+    losses = -strong_logits.softmax(dim=1).log()[torch.arange(len(guess), device=guess.device), guess]
+    return torch.where(mask, losses, 0.0 * losses).mean()
+
+
 def both_views_detached(weak_logits, strong_logits, *, threshold):
     with torch.no_grad():
         confidence, guess = weak_logits.softmax(dim=1).max(dim=1)
@@ -887,7 +905,7 @@ def _as_fixmatch(fn: Callable[..., Tensor], *names: str) -> Callable[[Sequence[T
     """A predicate: on the named cases the loss is that of `fn`, and on one of them it is not the right one."""
 
     def behaves(trials: Sequence[Trial]) -> bool:
-        found = _named(trials, *names)
+        found = named(trials, *names)
         return (
             bool(found)
             and all(close(t.seen["loss"], fn(**t.case.inputs)) for t in found)
@@ -908,7 +926,8 @@ fixmatch_loss = Judge(
     criteria=(
         Criterion(
             "sure_ones", 1, "images that are sure in the weak view pay the cross-entropy of the strong view",
-            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e), ("all_sure", "one_sure"),
+            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e),
+            ("all_sure", "one_sure", "certain_of_something_else"),
         ),
         Criterion(
             "whole_batch", 1, "the mean is over the whole batch, sure or not",
@@ -932,21 +951,21 @@ fixmatch_loss = Judge(
         Mistake(
             "one_loss_an_image", one_loss_an_image,
             "You give back one number an image. The loss is a single number: the mean over the batch.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["loss"].ndim > 0),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["loss"].ndim > 0),
         ),
         Mistake(
             "weak_view_trained", weak_view_trained,
             "The weak view learns from itself and the strong view is never used. Both labels and confidence come from "
             "the weak view; what is trained is the strong one.",
-            behaves=lambda trials: any(map(_touches_weak, _ok(trials)))
+            behaves=lambda trials: any(map(_touches_weak, ran(trials)))
             and _as_fixmatch(weak_view_trained, *_SOME)(trials),
         ),
         Mistake(
             "strong_teaches_weak", strong_teaches_weak,
             "The strong view teaches the weak one: the network learns from its answers to the distorted images, where "
             "it errs most. Exchange the two.",
-            behaves=lambda trials: any(map(_touches_weak, _ok(trials)))
-            and not _any(trials, lambda t: float(t.seen["gradient_strong"].abs().sum()) > 0),
+            behaves=lambda trials: any(map(_touches_weak, ran(trials)))
+            and not in_any(trials, lambda t: float(t.seen["gradient_strong"].abs().sum()) > 0),
         ),
         Mistake(
             "strong_view_teaches_itself", strong_view_teaches_itself,
@@ -970,7 +989,7 @@ fixmatch_loss = Judge(
             "soft_targets_with_gradient", soft_targets_with_gradient,
             "A gradient flows through the targets: teacher and pupil may meet halfway, and the easiest meeting point "
             "is the same answer for every image. Detach the weak view, and take its best class.",
-            behaves=lambda trials: any(map(_touches_weak, _ok(trials))),
+            behaves=lambda trials: any(map(_touches_weak, ran(trials))),
         ),
         Mistake(
             "soft_targets", soft_targets,
@@ -990,10 +1009,20 @@ fixmatch_loss = Judge(
             "both_views_detached", both_views_detached,
             "The loss is cut off from the network: nothing can be learned from it. Only the weak view is taken "
             "without gradient.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["went_backward"] == "no" and isinstance(t.seen["loss"], Tensor)
                 and t.seen["loss"].numel() == 1
             ),
+        ),
+        Mistake(
+            "log_of_softmax", log_of_softmax,
+            "Where the strong view is certain of another class, the probability of the guess is 0 for a computer, and "
+            "the loss infinite. `F.cross_entropy`, or `F.log_softmax`, takes that logarithm without making the 0.",
+            behaves=lambda trials: _all_named(
+                trials, lambda t: isinstance(t.seen["loss"], Tensor)
+                and not (t.seen["loss"].isfinite().all() and t.seen["gradient_strong"].isfinite().all()),
+                "certain_of_something_else",
+            ) and _all_named(trials, lambda t: _fixmatch_fine(t.case, t.seen, t.expected), "all_sure", *_SOME),
         ),
         Mistake(
             "mean_of_the_sure", mean_of_the_sure,
@@ -1181,6 +1210,13 @@ def with_history(teacher, student, decay):
             slow.copy_(decay * slow + (1 - decay) * fast if slow.is_floating_point() else fast)
 
 
+def modes_set(teacher, student, decay):
+    teacher.eval()
+    with torch.no_grad():
+        for slow, fast in zip(teacher.state_dict().values(), student.state_dict().values()):
+            slow.copy_(decay * slow + (1 - decay) * fast if slow.is_floating_point() else fast)
+
+
 def gradients_switched_off(teacher, student, decay):
     teacher.requires_grad_(False)
     with torch.no_grad():
@@ -1239,7 +1275,7 @@ def _as_it_was(case: Case, seen: Values, expected: Values) -> bool:
     return (
         seen["requires_grad_after"] == seen["requires_grad_before"]
         and not seen["with_history"]
-        and seen["mode_after"] == ["eval", "train"]
+        and seen["mode_after"] == case.inputs["modes"].split()
         and _kept(seen, expected, _TRAINED)
     )
 
@@ -1286,20 +1322,23 @@ ema_update = Judge(
             "student_averaged", student_averaged,
             "It is the student whose weights have changed. The student learns by gradients alone; write into the "
             "teacher.",
-            behaves=lambda trials: _any(trials, lambda t: not close(t.seen["student_after"], t.seen["student_before"]))
-            and _all_named(trials, lambda t: _stays(t, _WEIGHTS), *_MIXED),
+            behaves=lambda trials: in_any(
+                trials, lambda t: not close(t.seen["student_after"], t.seen["student_before"])
+            ) and _all_named(trials, lambda t: _stays(t, _WEIGHTS), *_MIXED),
         ),
         Mistake(
             "student_averaged_first", student_averaged_first,
             "The student's weights change too: an in-place operation works on its tensors. Only the teacher is "
             "written.",
-            behaves=lambda trials: _any(trials, lambda t: not close(t.seen["student_after"], t.seen["student_before"])),
+            behaves=lambda trials: in_any(
+                trials, lambda t: not close(t.seen["student_after"], t.seen["student_before"])
+            ),
         ),
         Mistake(
             "shares_the_students_memory", shares_the_students_memory,
             "When the student learns on, the teacher moves along: they share memory, and there is no average. Copy "
             "values into the teacher's tensors.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: not close(t.seen["teacher_when_student_moves"], t.seen["teacher_after"])
             ),
         ),
@@ -1307,7 +1346,7 @@ ema_update = Judge(
             "with_history", with_history,
             "Autograd records your average, and the teacher's weights drag a history along that grows with every step. "
             "Do it under `torch.no_grad()`.",
-            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["with_history"]))
+            behaves=lambda trials: in_any(trials, lambda t: bool(t.seen["with_history"]))
             or any(t.error and "leaf Variable that requires grad" in t.error.text for t in trials),
         ),
         Mistake(
@@ -1344,7 +1383,7 @@ ema_update = Judge(
             "new_tensors", new_tensors,
             "You put new tensors into the teacher. Whoever holds its old ones, an optimizer or an evaluation, never "
             "hears of the average: write in place.",
-            behaves=lambda trials: _any(trials, lambda t: not close(t.seen["held_after"], t.seen["teacher_after"])
+            behaves=lambda trials: in_any(trials, lambda t: not close(t.seen["held_after"], t.seen["teacher_after"])
                                         and not any("float" in d for n, d in t.seen["dtypes_after"].items()
                                                     if n == _COUNT)),
         ),
@@ -1352,7 +1391,7 @@ ema_update = Judge(
             "count_made_a_float", count_made_a_float,
             "The count of batches has become a number with decimals, in a new tensor. Whole numbers are not averaged "
             "but taken over: ask `is_floating_point()`.",
-            behaves=lambda trials: _any(trials, lambda t: "float" in t.seen["dtypes_after"][_COUNT]),
+            behaves=lambda trials: in_any(trials, lambda t: "float" in t.seen["dtypes_after"][_COUNT]),
         ),
         Mistake(
             "buffers_forgotten", buffers_forgotten,
@@ -1389,10 +1428,17 @@ ema_update = Judge(
             behaves=lambda trials: _all_named(trials, lambda t: _stays(t, (_COUNT,)), "usual", "three_times"),
         ),
         Mistake(
+            "modes_set", modes_set,
+            "You put a network in another mode, perhaps the one that it mostly has. Averaging needs no mode: leave "
+            "them as they are.",
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["mode_after"] != t.case.inputs["modes"].split())
+            and in_all(trials, lambda t: close(t.seen["teacher_after"], t.expected["teacher_after"])),
+        ),
+        Mistake(
             "gradients_switched_off", gradients_switched_off,
             "You switch `requires_grad` of the teacher off for good. That is for its owner to decide; the update only "
             "needs `torch.no_grad()` around it.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.seen["requires_grad_after"] != t.seen["requires_grad_before"]
             ),
         ),
@@ -1554,9 +1600,7 @@ def _loss_of(trial: Trial) -> float:
 
 def _times(trials: Sequence[Trial], factor: Callable[[Case], float]) -> bool:
     """Whether every loss is the right one times a factor that the case decides."""
-    return _in_all(
-        trials, lambda t: math.isclose(_loss_of(t), float(t.expected["loss"]) * factor(t.case), rel_tol=1e-4)
-    )
+    return in_all(trials, lambda t: math.isclose(_loss_of(t), float(t.expected["loss"]) * factor(t.case), rel_tol=1e-4))
 
 
 _DIFFERENT_VIEWS = ("plain", "alive", "color", "float64")
@@ -1591,38 +1635,38 @@ mean_teacher_loss = Judge(
             "student_for_teacher", student_for_teacher,
             "The loss is exactly 0: the student is compared with itself, and the teacher is never asked. A well-known "
             "library shipped this for years.",
-            behaves=lambda trials: _in_all(trials, lambda t: _loss_of(t) == 0),
+            behaves=lambda trials: in_all(trials, lambda t: _loss_of(t) == 0),
         ),
         Mistake(
             "student_on_both_views", student_on_both_views,
             "The teacher is never asked: both views go through the student. The target is the teacher's answer.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["calls"][1] == 0),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["calls"][1] == 0),
         ),
         Mistake(
             "teacher_on_both_views", teacher_on_both_views,
             "The student is never asked: both views go through the teacher, who does not learn. The strong view is for "
             "the student.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["calls"][0] == 0),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["calls"][0] == 0),
         ),
         Mistake(
             "all_detached", all_detached,
             "No gradient leaves your loss: the student is inside `torch.no_grad()` too. Only the teacher belongs "
             "there.",
-            behaves=lambda trials: _in_all(trials, lambda t: t.seen["went_backward"] == "no"),
+            behaves=lambda trials: in_all(trials, lambda t: t.seen["went_backward"] == "no"),
         ),
         Mistake(
             "student_detached", student_detached,
             "The wrong one learns: a gradient reaches the teacher, none the student. `torch.no_grad()` belongs around "
             "the teacher.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: float(t.seen["gradient_student"].abs().sum()) == 0
-            ) and _any(trials, lambda t: t.seen["gradient_teacher"] > 0),
+            ) and in_any(trials, lambda t: t.seen["gradient_teacher"] > 0),
         ),
         Mistake(
             "gradient_into_the_teacher", gradient_into_the_teacher,
             "A gradient reaches the teacher. It follows the student by averaging, and by nothing else: ask it without "
             "gradient.",
-            behaves=lambda trials: _any(trials, lambda t: t.seen["gradient_teacher"] > 0),
+            behaves=lambda trials: in_any(trials, lambda t: t.seen["gradient_teacher"] > 0),
         ),
         Mistake(
             "both_on_the_strong_view", both_on_the_strong_view,
@@ -1682,7 +1726,7 @@ mean_teacher_loss = Judge(
         Mistake(
             "modes_changed", modes_changed,
             "You put the teacher into train mode, which the caller did not. Leave the modes as they are.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["teacher_mode"] == "eval" and t.seen["mode_after"][1] == "train"
             ),
         ),
@@ -1690,14 +1734,14 @@ mean_teacher_loss = Judge(
             "teacher_put_to_eval", teacher_put_to_eval,
             "A teacher that came in train mode leaves in eval mode, or was judged there. Leave the modes to the "
             "caller: here it is his choice.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["teacher_mode"] == "train" and t.seen["mode_after"][1] == "eval"
             ),
         ),
         Mistake(
             "teacher_frozen_for_good", teacher_frozen_for_good,
             "You switch the teacher's `requires_grad` off, and it stays off. `torch.no_grad()` does it for one call.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials, lambda t: t.case.inputs["frozen"] == "no" and 0 in t.seen["requires_grad_after"]
             ),
         ),

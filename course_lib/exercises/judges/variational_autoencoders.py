@@ -13,22 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Mistake, Trial, Values, close
-
-
-def _ok(trials: Sequence[Trial]) -> list[Trial]:
-    return [t for t in trials if not t.error and t.seen]
-
-
-def _any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in _ok(trials))
-
-
-def _in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return bool(_ok(trials)) and all(predicate(t) for t in _ok(trials))
-
-
-def _failed_with(trials: Sequence[Trial], *texts: str) -> bool:
-    return any(t.error and any(text in t.error.text for text in texts) for t in trials)
+from course_lib.exercises.judging import failed_with, in_all, in_any, ran
 
 
 def _finite(value: Tensor) -> bool:
@@ -198,7 +183,7 @@ def _from_generator(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _is_noise_of(trials: Sequence[Trial], deviation: Callable[[Tensor], Tensor]) -> bool:
-    return _in_all(trials, lambda t: _standard(_noise(t.case, t.seen, deviation)))
+    return in_all(trials, lambda t: _standard(_noise(t.case, t.seen, deviation)))
 
 
 def _no_gradient(trials: Sequence[Trial]) -> bool:
@@ -206,7 +191,7 @@ def _no_gradient(trials: Sequence[Trial]) -> bool:
         none = not t.seen["mu_gradient"].any() and not t.seen["logvar_gradient"].any()
         return none and float(_noise(t.case, t.seen).std()) > 0.5
 
-    return _in_all(trials, cut)
+    return in_all(trials, cut)
 
 
 def _shared_noise(trials: Sequence[Trial]) -> bool:
@@ -217,7 +202,7 @@ def _shared_noise(trials: Sequence[Trial]) -> bool:
         rest = (noise - noise.mean(dim=0, keepdim=True)).abs().max()
         return len(noise) == 1 or bool(rest < 0.01 and noise.std() > 0.1)
 
-    return _in_all(trials, shared)
+    return in_all(trials, shared)
 
 
 def _one_for_each_image(trials: Sequence[Trial]) -> bool:
@@ -226,7 +211,7 @@ def _one_for_each_image(trials: Sequence[Trial]) -> bool:
         spread = len(noise) == 1 or float(noise.std()) > 0.1
         return bool((noise.std(dim=1) < 0.01).all()) and bool(noise.abs().max() > 0.001) and spread
 
-    return _in_all(trials, flat)
+    return in_all(trials, flat)
 
 
 def _one_for_all(trials: Sequence[Trial]) -> bool:
@@ -234,7 +219,7 @@ def _one_for_all(trials: Sequence[Trial]) -> bool:
         noise = _noise(t.case, t.seen)
         return bool(noise.std() < 0.01) and not close(noise.mean(), torch.ones(())) and bool(noise.abs().max() > 0.001)
 
-    return _in_all(trials, constant)
+    return in_all(trials, constant)
 
 
 def _without_tails(trials: Sequence[Trial]) -> bool:
@@ -242,11 +227,11 @@ def _without_tails(trials: Sequence[Trial]) -> bool:
         noise = _noise(t.case, t.seen)
         return bool(noise.std() > 0.1) and bool((noise - noise.mean()).abs().max() < 1.9 * noise.std())
 
-    return _in_all(trials, flat)
+    return in_all(trials, flat)
 
 
 def _global_numbers(trials: Sequence[Trial]) -> bool:
-    return _any(
+    return in_any(
         trials,
         lambda t: (
             not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
@@ -274,14 +259,15 @@ reparameterize = Judge(
             "into_the_input", into_the_input,
             "You change `mu` or `logvar` in place, and both are needed again, for the KL and for the gradient. Make a "
             "new tensor: no `+=`, no call that ends in an underscore.",
-            behaves=lambda trials: _failed_with(trials, "in-place operation", "modified by an inplace")
-            or _any(trials, lambda t: not close(t.seen["mu_after"], t.case.inputs["mu"])),
+            behaves=lambda trials: failed_with(trials, "in-place operation")
+            or failed_with(trials, "modified by an inplace")
+            or in_any(trials, lambda t: not close(t.seen["mu_after"], t.case.inputs["mu"])),
         ),
         Mistake(
             "root_of_logvar", root_of_logvar,
             "You take the square root of `logvar`, which may be negative (then the code is NaN). It is the LOGARITHM "
             "of the variance: undo the logarithm first.",
-            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["z"].isnan().any()))
+            behaves=lambda trials: in_any(trials, lambda t: bool(t.seen["z"].isnan().any()))
             or _is_noise_of(trials, lambda logvar: logvar.abs().sqrt()),
         ),
         Mistake(
@@ -294,7 +280,7 @@ reparameterize = Judge(
             "seeded_inside", seeded_inside,
             "The generator is seeded anew at each call, so every batch gets the same noise. Leave its seed alone: it "
             "was chosen by whoever passed it to you.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: torch.equal(t.seen["z"], t.seen["next_call"]) and float(_noise(t.case, t.seen).std()) > 0.5,
             ),
@@ -302,12 +288,12 @@ reparameterize = Judge(
         Mistake(
             "no_noise", no_noise,
             "You give back the mean itself. That is an ordinary autoencoder: the draw is missing.",
-            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["z"], t.case.inputs["mu"])),
+            behaves=lambda trials: in_all(trials, lambda t: close(t.seen["z"], t.case.inputs["mu"])),
         ),
         Mistake(
             "mean_plus_deviation", mean_plus_deviation,
             "You add the standard deviation as it is, so nothing is random. Multiply it by noise first.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(_noise(t.case, t.seen), torch.ones_like(t.seen["z"]), atol=1e-3)
             ),
         ),
@@ -361,12 +347,12 @@ reparameterize = Judge(
             "drawn_from_the_prior", drawn_from_the_prior,
             "Your codes do not depend on the image: they are plain standard normal noise, the prior. Stretch it by the "
             "standard deviation and move it to `mu`.",
-            behaves=lambda trials: _in_all(trials, lambda t: _standard(t.seen["z"].double())),
+            behaves=lambda trials: in_all(trials, lambda t: _standard(t.seen["z"].double())),
         ),
         Mistake(
             "mean_forgotten", mean_forgotten,
             "The spread is right, but `mu` is missing: all images have the same mean code, zero. Add `mu`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: _standard(t.seen["z"].double() / torch.exp(0.5 * t.case.inputs["logvar"].double())),
             ),
@@ -380,7 +366,7 @@ reparameterize = Judge(
             "deviation_and_noise_added", deviation_and_noise_added,
             "You add the standard deviation and the noise, one after the other. The noise is MULTIPLIED by the "
             "standard deviation; only the mean is added.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: _standard(
                     t.seen["z"].double()
@@ -393,7 +379,7 @@ reparameterize = Judge(
             "never_below_the_mean", never_below_the_mean,
             "Your noise is never negative, so codes lie on one side of their mean. Leave the signs of the random "
             "numbers as they are drawn.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: bool((_noise(t.case, t.seen) > -1e-6).all())
                 and float(_noise(t.case, t.seen).max()) > 1.5
@@ -409,7 +395,7 @@ reparameterize = Judge(
         Mistake(
             "deviation_cut_off", deviation_cut_off,
             "A gradient reaches only one of `mu` and `logvar`. Both must learn: leave out `detach` and `no_grad`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: bool(t.seen["mu_gradient"].any()) != bool(t.seen["logvar_gradient"].any())
             ),
         ),
@@ -519,7 +505,7 @@ def without_gradient(mu, logvar):
 
 def _offset(trials: Sequence[Trial]) -> bool | Values:
     """By how much the KL is off where it is off by the same amount everywhere, above 0."""
-    offsets = [(t.seen["kl"].double() - t.expected["kl"].double()).flatten() for t in _ok(trials)]
+    offsets = [(t.seen["kl"].double() - t.expected["kl"].double()).flatten() for t in ran(trials)]
     every = torch.cat(offsets) if offsets else torch.zeros(1)
     constant = len(offsets) == len(trials) and float(every.min()) > 0.1 and close(every, every[:1].expand_as(every))
     return {"value": f"{float(every[0]):.3g}"} if constant else False
@@ -532,7 +518,7 @@ def _plain_mean(t: Trial) -> Tensor:
 
 
 def _kl_reduced(trials: Sequence[Trial], reduce: Callable[[Tensor], Tensor]) -> bool:
-    return _in_all(trials, lambda t: close(t.seen["kl"], reduce(t.expected["kl"])))
+    return in_all(trials, lambda t: close(t.seen["kl"], reduce(t.expected["kl"])))
 
 
 kl_divergence = Judge(
@@ -560,14 +546,14 @@ kl_divergence = Judge(
         Mistake(
             "wrong_sign", wrong_sign,
             "The sign is wrong: your KL is never above 0, and a network that minimizes it runs away to minus infinity.",
-            behaves=lambda trials: _in_all(trials, lambda t: bool((t.seen["kl"] < 1e-6).all()))
-            and _any(trials, lambda t: bool((t.seen["kl"] < -0.1).any())),
+            behaves=lambda trials: in_all(trials, lambda t: bool((t.seen["kl"] < 1e-6).all()))
+            and in_any(trials, lambda t: bool((t.seen["kl"] < -0.1).any())),
         ),
         Mistake(
             "without_gradient", without_gradient,
             "The values are right, but no gradient reaches `mu` or `logvar`: leave out `no_grad`, `detach` and "
             "`.data`.",
-            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["kl"], t.expected["kl"])),
+            behaves=lambda trials: in_all(trials, lambda t: close(t.seen["kl"], t.expected["kl"])),
         ),
         Mistake(
             "summed_over_latents", summed_over_latents,
@@ -593,7 +579,7 @@ kl_divergence = Judge(
             "one_number_for_the_batch", one_number_for_the_batch,
             "You give back a single number. Keep a number for each image and each latent, `(N, code_dim)`; the loss "
             "does the summing.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: isinstance(t.seen["kl"], float) or t.seen["kl"].numel() == 1 < t.case.inputs["mu"].numel(),
             ),
@@ -602,7 +588,7 @@ kl_divergence = Judge(
             "variance_itself", variance_itself,
             "Some values are NaN: you take the logarithm of `logvar`, which is a logarithm already and may be "
             "negative. The variance is `exp(logvar)`; its logarithm is `logvar`.",
-            behaves=lambda trials: _any(trials, lambda t: bool(t.seen["kl"].isnan().any())),
+            behaves=lambda trials: in_any(trials, lambda t: bool(t.seen["kl"].isnan().any())),
         ),
         Mistake(
             "deviation_itself", deviation_itself,
@@ -632,12 +618,12 @@ kl_divergence = Judge(
         Mistake(
             "mean_not_squared", mean_not_squared,
             "The mean must be squared: left and right cost the same, and twice as far costs four times as much.",
-            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["kl"], _plain_mean(t))),
+            behaves=lambda trials: in_all(trials, lambda t: close(t.seen["kl"], _plain_mean(t))),
         ),
         Mistake(
             "mean_left_out", mean_left_out,
             "`mu` does not matter in your KL, so codes may run away to any distance for free. Its square is missing.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: not t.seen["mu_gradient"].any() and bool(t.expected["logvar_gradient"].any())
             ),
         ),
@@ -659,17 +645,17 @@ kl_divergence = Judge(
             "held_above_a_floor", held_above_a_floor,
             "Your KL never falls below a certain value, so a latent that says nothing is charged all the same. Leave "
             "out the `clamp` or `max`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: close(t.seen["kl"], t.expected["kl"].clamp(min=float(t.seen["kl"].min()))),
             )
-            and _any(trials, lambda t: t.case.name == "prior" and bool((t.seen["kl"] > 1e-4).all())),
+            and in_any(trials, lambda t: t.case.name == "prior" and bool((t.seen["kl"] > 1e-4).all())),
         ),
         Mistake(
             "one_sample_estimate", one_sample_estimate,
             "You estimate the KL from a random draw, so it is noisy and can even be negative. For two normal "
             "distributions there is the formula above, without any chance.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: t.case.name != "prior"
                 and t.seen["kl"].shape == t.expected["kl"].shape
@@ -864,7 +850,7 @@ def _weights(trials: Sequence[Trial], pixels: Callable[[Case], float], latents: 
         reconstruction = t.expected["loss"].double() - beta * cost
         return close(_loss_of(t), pixels(t.case) * reconstruction + latents(t.case) * beta * cost)
 
-    return _in_all(trials, fits)
+    return in_all(trials, fits)
 
 
 def _pixels(case: Case) -> int:
@@ -884,7 +870,7 @@ def _beta(case: Case) -> float:
 
 
 def _right_elsewhere(trials: Sequence[Trial]) -> bool:
-    return all(close(t.seen["loss"], t.expected["loss"]) for t in _ok(trials) if t.case.name != "confident")
+    return all(close(t.seen["loss"], t.expected["loss"]) for t in ran(trials) if t.case.name != "confident")
 
 
 negative_elbo = Judge(
@@ -918,22 +904,22 @@ negative_elbo = Judge(
             "not_squashed", not_squashed,
             "`F.binary_cross_entropy` wants probabilities, and got logits, which may be any number. Its sister with "
             "`_with_logits` takes them as they are.",
-            behaves=lambda trials: _failed_with(trials, "between 0 and 1", "element of input"),
+            behaves=lambda trials: failed_with(trials, "between 0 and 1") or failed_with(trials, "element of input"),
         ),
         Mistake(
             "pair_of_terms", pair_of_terms,
             "You give back the terms one by one. Training needs a single number: add them up.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["loss"], (list, dict))),
+            behaves=lambda trials: in_any(trials, lambda t: isinstance(t.seen["loss"], (list, dict))),
         ),
         Mistake(
             "plain_number", plain_number,
             "You give back a plain Python number, and with `.item()` the gradient is gone. Return the tensor.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["loss"], float)),
+            behaves=lambda trials: in_any(trials, lambda t: isinstance(t.seen["loss"], float)),
         ),
         Mistake(
             "one_number_an_image", one_number_an_image,
             "You give back one number an image. Training needs a single number: take the mean over the batch.",
-            behaves=lambda trials: _any(
+            behaves=lambda trials: in_any(
                 trials,
                 lambda t: isinstance(t.seen["loss"], Tensor) and t.seen["loss"].shape == (_count(t.case),) != (1,),
             ),
@@ -943,20 +929,20 @@ negative_elbo = Judge(
             "With large logits your loss is infinite or NaN: the squashed value is rounded to exactly 0 or 1, and "
             "the logarithm of 0 follows. Work with the logits: `F.binary_cross_entropy_with_logits`.",
             behaves=lambda trials: _right_elsewhere([t for t in trials if t.case.name != "perfect"])
-            and _any(trials, lambda t: not _finite(_loss_of(t))),
+            and in_any(trials, lambda t: not _finite(_loss_of(t))),
         ),
         Mistake(
             "squashed_first", squashed_first,
             "Right for small logits. Large ones are squashed to exactly 0 or 1, and what they lose by that no "
             "logarithm brings back: give the logits themselves to `F.binary_cross_entropy_with_logits`.",
             behaves=lambda trials: _right_elsewhere(trials)
-            and _any(trials, lambda t: t.case.name == "confident" and not close(t.seen["loss"], t.expected["loss"])),
+            and in_any(trials, lambda t: t.case.name == "confident" and not close(t.seen["loss"], t.expected["loss"])),
         ),
         Mistake(
             "cut_from_the_graph", cut_from_the_graph,
             "The value is right, but a gradient is missing: `detach`, `no_grad` or `.data` cuts off `logits` or `kl`, "
             "and that part of the network would never learn.",
-            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["loss"], t.expected["loss"])),
+            behaves=lambda trials: in_all(trials, lambda t: close(t.seen["loss"], t.expected["loss"])),
         ),
         Mistake(
             "mean_over_pixels", mean_over_pixels,
@@ -1208,7 +1194,7 @@ _WARM = ("plain", "beta_large", "beta_small", "long", "one_step")
 
 def _on_warm(trials: Sequence[Trial], predicate: Callable[[Trial, Tensor, Tensor, float], bool]) -> bool:
     """Whether it holds for (trial, weights, steps as a share of the warm-up, beta) wherever there is a warm-up."""
-    found = [t for t in _ok(trials) if t.case.name in _WARM]
+    found = [t for t in ran(trials) if t.case.name in _WARM]
     return bool(found) and all(
         predicate(
             t,
@@ -1236,12 +1222,12 @@ def _rises_in_a_curve(trials: Sequence[Trial]) -> bool:
         share = steps[1] / t.case.inputs["warmup_steps"]
         return abs(float(w[1]) - t.case.inputs["beta"] * float(share)) > 0.3 * t.case.inputs["beta"] * float(share)
 
-    found = [t for t in _ok(trials) if t.case.name == "long"]
+    found = [t for t in ran(trials) if t.case.name == "long"]
     return bool(found) and all(map(bent, found)) and _on_warm(trials, climbs)
 
 
 def _no_warmup_values(trials: Sequence[Trial]) -> list[Tensor]:
-    return [_numbers(t.seen["weights"]) for t in _ok(trials) if t.case.inputs["warmup_steps"] == 0]
+    return [_numbers(t.seen["weights"]) for t in ran(trials) if t.case.inputs["warmup_steps"] == 0]
 
 
 kl_warmup = Judge(
@@ -1265,7 +1251,9 @@ kl_warmup = Judge(
             "divides_by_zero", divides_by_zero,
             "With `warmup_steps=0` you divide by zero. No warm-up means that the weight is `beta` from the first step "
             "on.",
-            behaves=lambda trials: _failed_with(trials, "division by zero", "float division", "modulo by zero")
+            behaves=lambda trials: failed_with(trials, "division by zero")
+            or failed_with(trials, "float division")
+            or failed_with(trials, "modulo by zero")
             or any(not _finite(values) for values in _no_warmup_values(trials)),
         ),
         Mistake(
@@ -1508,36 +1496,41 @@ latent_traversal = Judge(
         Mistake(
             "list_of_codes", list_of_codes,
             "You give back a list. The decoder wants one table, `(K, code_dim)`: `torch.stack` makes it.",
-            behaves=lambda trials: _any(trials, lambda t: isinstance(t.seen["codes"], list)),
+            behaves=lambda trials: in_any(trials, lambda t: isinstance(t.seen["codes"], list)),
         ),
         Mistake(
             "shared_memory", shared_memory,
             "`expand` makes rows that share their memory, so they cannot be set one by one. Make real copies: "
             "`.clone()` after it, or `repeat`.",
-            behaves=lambda trials: _failed_with(trials, "single memory location", "more than one element"),
+            behaves=lambda trials: failed_with(trials, "single memory location")
+            or failed_with(trials, "more than one element"),
         ),
         Mistake(
             "code_changed", code_changed,
             "You write into `code` itself, and whoever gave it to you finds it changed. Copy first, then write.",
-            behaves=lambda trials: _any(trials, lambda t: not torch.equal(t.seen["code_after"], t.case.inputs["code"])),
+            behaves=lambda trials: in_any(
+                trials, lambda t: not torch.equal(t.seen["code_after"], t.case.inputs["code"])
+            ),
         ),
         Mistake(
             "values_alone", values_alone,
             "Only the values come back. The decoder wants whole codes: all other latents as in `code`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["codes"].numel() == len(t.case.inputs["values"]) * 1
             ),
         ),
         Mistake(
             "rows_and_columns_swapped", rows_and_columns_swapped,
             "Rows and columns are swapped: a row is a whole code, so the table is `(K, code_dim)`.",
-            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["codes"], t.expected["codes"].t())),
+            behaves=lambda trials: in_all(trials, lambda t: close(t.seen["codes"], t.expected["codes"].t())),
         ),
         Mistake(
             "row_instead_of_column", row_instead_of_column,
             "You write into ROW `dim` of the table, which is a whole code. Latent `dim` is a column: `[:, dim]`.",
-            behaves=lambda trials: _failed_with(trials, "expanded size of the tensor", "out of bounds for dimension 0")
-            and _any(
+            behaves=lambda trials: (
+                failed_with(trials, "expanded size of the tensor")
+                or failed_with(trials, "out of bounds for dimension 0")
+            ) and in_any(
                 trials,
                 lambda t: t.case.name == "as_many_values_as_latents"
                 and close(t.seen["codes"][t.case.inputs["dim"]], t.case.inputs["values"]),
@@ -1547,7 +1540,7 @@ latent_traversal = Judge(
             "same_row_again", same_row_again,
             "All rows are the same: the same memory stands in each of them, so they all show the last value. Copy the "
             "code anew for each row.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: t.seen["codes"].ndim == 2 and bool((t.seen["codes"] == t.seen["codes"][:1]).all())
             ),
         ),
@@ -1555,7 +1548,7 @@ latent_traversal = Judge(
             "values_added", values_added,
             "You add the values to the latent. It is SET to them: then the same values mean the same codes, wherever "
             "you start.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: close(
                     _table(t.case, t.seen)[:, t.case.inputs["dim"]],
@@ -1572,7 +1565,7 @@ latent_traversal = Judge(
             "others_at_zero", others_at_zero,
             "All other latents are zero, so you leave the place in code space where you started. Keep them as they are "
             "in `code`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: _moves(t.case, t.seen, t.expected) and not _table(t.case, t.seen)[:, _others(t)].any(),
             ),
@@ -1580,7 +1573,7 @@ latent_traversal = Judge(
         Mistake(
             "all_latents_set", all_latents_set,
             "Every latent is set to the value. Only latent `dim` moves: index the column, `[:, dim]`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: close(
                     _table(t.case, t.seen), t.case.inputs["values"][:, None].expand(t.expected["codes"].shape)
@@ -1590,7 +1583,7 @@ latent_traversal = Judge(
         Mistake(
             "all_latents_moved", all_latents_moved,
             "Every latent moves. Only latent `dim` may: index the column, `[:, dim]`.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: len(t.case.inputs["values"]) < 2
                 or bool((_table(t.case, t.seen) != _table(t.case, t.seen)[:1]).any(dim=0).all()),
@@ -1599,14 +1592,14 @@ latent_traversal = Judge(
         Mistake(
             "always_the_first", always_the_first,
             "It is always the first latent that moves. `dim` says which.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials, lambda t: close(_table(t.case, t.seen)[:, 0], t.case.inputs["values"].to(t.seen["codes"]))
             ),
         ),
         Mistake(
             "one_latent_off", one_latent_off,
             "It is a neighbor of latent `dim` that moves. Latents are counted from 0, as Python does.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: any(
                     close(
@@ -1754,7 +1747,7 @@ def _log_w(case: Case, *signs: float) -> Tensor:
 
 def _bound_is(trials: Sequence[Trial], formula: Callable[[Case], Tensor]) -> bool:
     """Whether the answer is that formula on all ordinary cases (elsewhere it may over- or underflow)."""
-    found = [t for t in _ok(trials) if t.case.name in _ORDINARY]
+    found = [t for t in ran(trials) if t.case.name in _ORDINARY]
     return bool(found) and all(close(t.seen["bound"], formula(t.case)) for t in found)
 
 
@@ -1787,7 +1780,7 @@ importance_weighted_bound = Judge(
             "bound_without_gradient", bound_without_gradient,
             "The values are right, but no gradient goes through: leave out `detach`, `no_grad` and `.item()`, so that "
             "the bound can be trained on.",
-            behaves=lambda trials: _in_all(trials, lambda t: close(t.seen["bound"], t.expected["bound"])),
+            behaves=lambda trials: in_all(trials, lambda t: close(t.seen["bound"], t.expected["bound"])),
         ),
         Mistake(
             "mean_of_logs", mean_of_logs,
@@ -1806,7 +1799,7 @@ importance_weighted_bound = Judge(
             "Right for ordinary numbers. Weights such as `exp(-900)` are 0 for a computer, and large ones infinite: "
             "never leave the logarithms. `torch.logsumexp` sums without doing so.",
             behaves=lambda trials: _bound_is(trials, lambda c: _log_mean(_log_w(c)))
-            and _any(trials, lambda t: not close(t.seen["bound"], t.expected["bound"])),
+            and in_any(trials, lambda t: not close(t.seen["bound"], t.expected["bound"])),
         ),
         Mistake(
             "weights_themselves", weights_themselves,
@@ -1908,7 +1901,7 @@ importance_weighted_bound = Judge(
         Mistake(
             "all_samples_in_one", all_samples_in_one,
             "You put the samples of all images into one mean. Each image has its own samples: sum over `dim=0` only.",
-            behaves=lambda trials: _in_all(
+            behaves=lambda trials: in_all(
                 trials,
                 lambda t: t.seen["bound"].numel() == 1 and close(t.seen["bound"], _log_mean(_log_w(t.case).flatten())),
             ),

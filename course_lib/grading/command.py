@@ -203,7 +203,7 @@ def _published(report: Any, found: Any, place: Path, release: Path, out: Path) -
     except (book.GradebookError, FileNotFoundError) as fault:
         report.failed["the gradebook"] = str(fault)
         return []
-    return book.as_lines(written)
+    return [*book.as_lines(written), f"A column an exercise: {out.resolve().parent / 'grades.csv'}"]
 
 
 def summary(report: Any) -> str:
@@ -216,6 +216,7 @@ def summary(report: Any) -> str:
     if levels:
         several = [f"{level} ({count})" for level, count in sorted(levels.items())]
         lines[0] += f", isolation: {', '.join(several if len(several) > 1 else levels)}"
+        lines[0] += "; by the gravest verdict in each:"
     lines += [
         f"  not watched: {_shown(text)}" for text in sorted({r.get("unwatched", "") for r in report.results} - {""})
     ]

@@ -65,6 +65,7 @@ def test_exit_0_when_all_was_graded_whatever_the_scores(course_grade, tmp_path) 
     done = course_grade()
     assert done.exit_code == 0, done.output
     assert "2 graded (0 of them before), isolation: " in done.output
+    assert "grades.csv" in done.output
     again = course_grade()
     assert again.exit_code == 0 and "2 graded (2 of them before), isolation: " in again.output
     assert (tmp_path / "class" / "grades.csv").read_text().count("\n") == 3

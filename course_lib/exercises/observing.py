@@ -64,14 +64,14 @@ def observe_all(
     guard: bool = True,
     device: torch.device | str | None = None,
 ) -> list[Observation]:
-    """Observes `fn` on a copy of every case: output captured, random state put back, the library's own refused.
+    """Observes `fn` on a copy of every case: output captured, torch's state put back, the library's own refused.
 
     Args:
         guard: False lets the library's own versions run, for a reference that is one of them.
         device: where the copies' tensors go; observed values come back to the CPU all the same.
     """
     refused = library_refused(exercise.library) if guard else contextlib.nullcontext()
-    with refused, _random_state_restored():
+    with refused, _random_state_restored(), _modes_restored():
         return [_observe_one(exercise, fn, case, device) for case in cases]
 
 
@@ -256,7 +256,7 @@ class CapturedOutput:
         self._file.close()
 
 
-# --- random state ---------------------------------------------------------------------------------------------------
+# --- torch's state --------------------------------------------------------------------------------------------------
 
 
 def manual_seed(seed: int) -> None:
@@ -284,3 +284,14 @@ def _random_state_restored() -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
+
+
+@contextlib.contextmanager
+def _modes_restored() -> Iterator[None]:
+    """What an answer may leave switched for everything after it: recording gradients, and the default dtype."""
+    recording, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(recording)
+        torch.set_default_dtype(dtype)

@@ -686,6 +686,9 @@ class _Grading:
             session = self._start()
             if session is not None and len(benches) > 1:
                 found, seen = self._together(session, benches)
+                others = [place for place in benches if place.exercise.name in seen]
+                if len(others) > 1:
+                    found |= self._together_again(session, others[::-1], seen)
             for place in benches:
                 if place.exercise.name in found:
                     continue
@@ -727,11 +730,10 @@ class _Grading:
     ) -> tuple[dict[str, dict[str, Any]], dict[str, _Seen]]:
         """What is right, or not begun, when one process observes all exercises; and what was seen of the others.
 
-        The others are looked at again in processes of their own, for an answer before may have disturbed them. It
-        cannot have made one right: only values that match do, and a cell that the student added could put them there.
+        The others are looked at again, for an answer before may have disturbed them. It cannot have made one right:
+        only values that match do, and a cell that the student added could put them there.
         """
-        limits = self.zygote.options.limits
-        look = Look(session, wall_seconds=min(limits.exercise_seconds, limits.wall_seconds))
+        look = Look(session, self._wall_together)
         found: dict[str, dict[str, Any]] = {}
         others: dict[str, _Seen] = {}
         for place in benches:
@@ -747,6 +749,26 @@ class _Grading:
             session.alive = False  # who ended it is for each one's own process to show
             return {}, {}
         return found, others
+
+    def _together_again(
+        self, session: Session, benches: Sequence[Bench], seen: dict[str, _Seen]
+    ) -> dict[str, dict[str, Any]]:
+        """What does the same as before in a new process with other answers before it: nobody has disturbed that."""
+        look = Look(session, self._wall_together)
+        found = {}
+        for place in benches:
+            frame, record = seen[place.exercise.name]
+            if look.ask(place) == frame:
+                found[place.exercise.name] = record
+        if look.end() is not None:
+            session.alive = False
+            return {}
+        return found
+
+    @property
+    def _wall_together(self) -> float:
+        limits = self.zygote.options.limits
+        return min(limits.exercise_seconds, limits.wall_seconds)
 
     def _alone(self, session: Session | None, place: Bench, seen: _Seen | None) -> dict[str, Any]:
         """An exercise in a process of its own; looked at twice, together with what was seen of it before."""

@@ -88,6 +88,16 @@ def test_streams_and_descriptors_work_again_afterwards(capfd):
     assert capfd.readouterr().out.split() == ["back", "raw"]
 
 
+def test_what_an_answer_leaves_switched_ends_with_it(toy):
+    def answer(x):
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        return 2 * x
+
+    _observe(toy, answer)
+    assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
+
+
 def test_global_random_state_is_put_back_and_equal_answers_draw_equal_numbers(toy):
     torch.manual_seed(7), np.random.seed(7), random.seed(7)
     expected = torch.rand(1), np.random.rand(), random.random()

@@ -81,6 +81,16 @@ def test_right_answers_share_a_process_and_others_get_their_own(graded) -> None:
     assert apart[1] == together[0] and apart[0] != apart[1] and len(apart[0]) == 1
 
 
+def test_what_is_wrong_alone_is_wrong_in_company(graded) -> None:
+    """Both wrong: looked at together once more, in the other order, and alone where that was not the same."""
+    tripled, halved = "def double(x):\n    return 3 * x\n", "def scale(images):\n    return images / 127\n"
+    spoils = "def double(x):\n    globals()['scale'] = None\n    return 3 * x\n"
+    alone = [graded(answered(tripled))["exercises"][0], graded(answered(scale=halved))["exercises"][1]]
+    assert graded(answered(tripled, halved))["exercises"] == alone
+    spoiled = graded(answered(spoils, halved))["exercises"]
+    assert [(e["verdict"], e["score"]) for e in spoiled] == [(e["verdict"], e["score"]) for e in alone]
+
+
 def test_the_same_result_every_time(graded) -> None:
     notebook = answered("def double(x):\n    raise ValueError(object())", extra="print(object())")
     assert json.dumps(graded(notebook)) == json.dumps(graded(notebook))

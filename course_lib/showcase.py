@@ -1,4 +1,4 @@
-"""What README.md shows of the course: two pictures and the list of units. `course pictures` makes them from the course.
+"""What README.md and docs/ show of the course, made from it by `course pictures`: two pictures, units, the grader's table.
 
 The card is the one that a learner sees, of a real check of a real mistake; the curve is drawn from the records. Both
 are in results/pictures/, and their alt texts in README.md are filled in with them.
@@ -26,6 +26,8 @@ CURVE_UNIT = "04_pretext_tasks"
 CURVE_METHODS = ("rotation_finetuned", "autoencoder_finetuned", "scratch", "rotation_frozen", "random_frozen")
 CURVE_TITLE = "What labels buy, and what pretraining without labels adds"
 _UNITS = re.compile(r"(<!-- units -->\n).*?(<!-- /units -->)", re.DOTALL)
+INSTRUCTOR = "docs/instructor.md"
+_GRADER = re.compile(r"(<!-- grader -->\n).*?(<!-- /grader -->)", re.DOTALL)
 
 
 def write(root: Path | None = None) -> list[Path]:
@@ -59,7 +61,9 @@ def _wanted(root: Path) -> dict[str, bytes]:
         plain = alt.replace("[", "(").replace("]", ")").replace("`", "").replace("\\", "/")
         readme = re.sub(rf"!\[[^\]]*\]\({re.escape(name)}\)", f"![{plain}]({name})", readme)
     readme = _UNITS.sub(lambda match: f"{match.group(1)}{units_table(root)}\n{match.group(2)}", readme)
-    return {CARD: card.encode(), CURVE: curve, "README.md": readme.encode()}
+    guide = (root / INSTRUCTOR).read_text(encoding="utf-8")
+    guide = _GRADER.sub(lambda match: f"{match.group(1)}{grader_table(root)}\n{match.group(2)}", guide)
+    return {CARD: card.encode(), CURVE: curve, "README.md": readme.encode(), INSTRUCTOR: guide.encode()}
 
 
 def _same(here: bytes, wanted: bytes) -> bool:
@@ -167,4 +171,40 @@ def units_table(root: Path | None = None) -> str:
             number = source.stem[:2] + "".join(re.findall(r"_\d$", source.stem)).replace("_", ".")
             link = f"notebooks/{unit}/{source.stem}.ipynb"
             lines.append(f"| [{number}]({link}) | {title[1]} | {exercises} | {time[1]} |")
+    return "\n".join(lines)
+
+
+# --- the grader ------------------------------------------------------------------------------------------------------
+
+_COUNTED = {
+    "undeserved": "points that were not deserved",
+    "marked_down": "right work marked down",
+    "ungraded": "no grade: a person has to look",
+    "neighbor_ungraded": "somebody else's notebook not graded, because of this one",
+    "leaked": "hidden material in what students get back",
+}
+
+
+def grader_table(root: Path | None = None) -> str:
+    """A Markdown table of what was measured of both graders, from the records in results/benchmarks/."""
+    folder = (root or settings.root()) / "results" / "benchmarks"
+    corpus, speed = (
+        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("grading_corpus.json", "grading_speed.json")
+    )
+    version = corpus["environment"]["nbgrader"]
+    ours, theirs = (corpus["summary"][side] for side in ("course_grade", "nbgrader"))
+    lines = [f"| | `course grade` | nbgrader {version} |", "|---|---:|---:|"]
+    lines.append(f"| notebooks tried, broken and hostile ones | {ours['cases']} | {theirs['cases']} |")
+    lines += [f"| {words} | {ours[name]} | {theirs[name]} |" for name, words in _COUNTED.items()]
+    beside, whole = speed["beside_nbgrader"], speed["class"]
+    cost = beside["a_submission"]["cpu_s"]
+    lines.append(
+        f"| CPU seconds that a submission costs, besides its own code ({cost['ratio']:.0f} times less) "
+        f"| {cost['course_grade']['overhead']:.2f} | {cost['nbgrader']['overhead']:.1f} |"
+    )
+    large, cores = whole["rows"][-1], whole["environment"]["cores"]
+    lines.append(
+        f"| minutes for a class of {large['size']:,}, with {cores} cores; GB of memory "
+        f"| {large['wall_s'] / 60:.1f}; {large['own_mib'] / 1024:.1f} | – |"
+    )
     return "\n".join(lines)

@@ -24,7 +24,7 @@ TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 def project(tmp_path_factory) -> Path:
     """A copy of what `course pictures` reads and writes."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("solutions", "results/pictures"):
+    for name in ("solutions", "results/pictures", "results/benchmarks", "docs"):
         shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / "README.md", root)
     return root
@@ -44,6 +44,20 @@ def test_what_is_stale_is_found_and_written_anew(project, monkeypatch):
     assert showcase.stale(project) == [] and readme.read_text(encoding="utf-8") == TEXTS["README.md"]
     monkeypatch.setattr(showcase, "CURVE_METHODS", ("scratch", "random_frozen"))
     assert showcase.stale(project) == [showcase.CURVE, "README.md"]
+
+
+def test_the_table_of_the_graders_says_what_the_records_say(project):
+    guide = project / showcase.INSTRUCTOR
+    file = project / "results/benchmarks/grading_corpus.json"
+    kept, record = file.read_text(), json.loads(file.read_text())
+    record["summary"]["nbgrader"]["marked_down"] = 4321
+    file.write_text(json.dumps(record))
+    assert showcase.stale(project) == [showcase.INSTRUCTOR]
+    showcase.write(project)
+    assert "| right work marked down | 0 | 4321 |" in guide.read_text(encoding="utf-8")
+    file.write_text(kept)
+    showcase.write(project)
+    assert guide.read_text(encoding="utf-8") == TEXTS[showcase.INSTRUCTOR]
 
 
 def test_a_unit_without_an_opening_is_named(project, tmp_path):

@@ -517,8 +517,8 @@ def main(
     rows: dict[str, Any] = {
         name: row for name, row in held.get("cases", {}).items() if row["digest"] == now.get(name, "") or name in zips()
     }
-    for name in rows if "all" in again else again:
-        rows[name] = {}
+    for name in rows if "all" in again else again:  # what the other grader said is kept when one is asked for
+        rows[name] = {part: said for part, said in rows.get(name, {}).items() if side and part != side}
     chosen = [kind for kind in cases() if not only or kind.name in only]
 
     def keep() -> None:
@@ -554,7 +554,7 @@ def main(
             for name, row in by_course_grade(chosen, course).items():
                 rows[name]["course_grade"] = row
             keep()
-        if side != "nbgrader" and not only and any(name not in rows for name in zips()):
+        if side != "nbgrader" and not only and any("course_grade" not in rows.get(name, {}) for name in zips()):
             for name, row in by_course_grade_zips(course).items():
                 note = {"outcome": "not counted", "leaked": [], "said": "nbgrader takes no archives"}
                 rows[name] = {"digest": "", "deserved": {}, "course_grade": row, "nbgrader": note}

@@ -1,4 +1,4 @@
-"""What README.md and docs/ show of the course, made from it by `course pictures`: two pictures, units, the grader's table.
+"""What README.md and docs/ show of the course, made by `course pictures`: two pictures, the units, the grader in figures.
 
 The card is the one that a learner sees, of a real check of a real mistake; the curve is drawn from the records. Both
 are in results/pictures/, and their alt texts in README.md are filled in with them.
@@ -189,7 +189,8 @@ def grader_table(root: Path | None = None) -> str:
     """A Markdown table of what was measured of both graders, from the records in results/benchmarks/."""
     folder = (root or settings.root()) / "results" / "benchmarks"
     corpus, speed = (
-        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("grading_corpus.json", "grading_speed.json")
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("grading_corpus.json", "grading_speed.json")
     )
     version = corpus["environment"]["nbgrader"]
     ours, theirs = (corpus["summary"][side] for side in ("course_grade", "nbgrader"))

@@ -650,6 +650,8 @@ def _strength_view(
     at = f"{strength} {strengths[chosen]:g}"
     automatic = f"{title or 'How strongly held'}: {method} with {at}: {', '.join(says)}; {beside} {distance}."
     return plots.finished(figure, automatic, None)
+
+
 # ------------------------------------------------------------------------------------------------- pseudo-labels
 
 
@@ -744,6 +746,8 @@ def _pseudo_label_view(
         f"{class_names[many]} ({start[many]:.0f}), fewest {class_names[few]} ({start[few]:.0f})."
     )
     return plots.finished(figure, automatic, None)
+
+
 # ------------------------------------------------------------------------------------------------- who teaches
 
 

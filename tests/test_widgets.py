@@ -63,6 +63,8 @@ def strength():
         "joint": {**held, "moved": {0.0: [4.0], 0.1: [3.0], 1.0: [2.5]}},
     }
     return widgets.strength_explorer(curves, beside="moved")
+
+
 PSEUDO = {
     "labels": torch.tensor([0, 0, 1, 1, 2, 2, 2, 2]),
     "confidences": torch.tensor([0.95, 0.5, 0.75, 0.6, 0.99, 0.9, 0.85, 0.4]),
@@ -275,6 +277,8 @@ def test_freeze_picker_takes_recorded_curves():
 def test_freeze_picker_refuses_what_it_cannot_show(recorded, options, message):
     with pytest.raises(ValueError, match=message):
         widgets.freeze_picker(recorded, PARTS, **options)
+
+
 def test_strength_explorer_reads_the_numbers_at_the_chosen_strength():
     view = strength()
     assert "lambda 0.1: in domain 60 %, other 30 %; moved 2.00" in view.alt_text

@@ -224,9 +224,7 @@ def _train_step_cases(seed: int) -> list[Case]:
 
     def case(name: str, optimizer: str, normalized: str = "no", **options: Any) -> Case:
         options["count"] *= STEPS
-        return _watched_case(
-            name, generator, optimizer=optimizer, mode_before="eval", normalized=normalized, **options
-        )
+        return _watched_case(name, generator, optimizer=optimizer, mode_before="eval", normalized=normalized, **options)
 
     return [
         case("plain", "sgd", shape=(1, 4, 4), count=6, num_classes=4),

@@ -260,9 +260,7 @@ class PairOfTwo(nn.Module):
         super().__init__()
         num_pixels = math.prod(image_shape)
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(num_pixels, 128), nn.ReLU(), nn.Linear(128, code_dim))
-        self.decoder = nn.Sequential(
-            nn.Linear(code_dim, 128), nn.ReLU(), nn.Linear(128, num_pixels), nn.Sigmoid()
-        )
+        self.decoder = nn.Sequential(nn.Linear(code_dim, 128), nn.ReLU(), nn.Linear(128, num_pixels), nn.Sigmoid())
         self.image_shape = image_shape
 
     def encode(self, images):
@@ -959,8 +957,10 @@ def _behaves_spread(trials: Sequence[Trial], wanted) -> bool:
 def _behaves_global(trials: Sequence[Trial]) -> bool:
     return in_any(
         trials,
-        lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
-        or not torch.equal(t.seen["corrupted"], t.seen["same_seed"]),
+        lambda t: (
+            not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
+            or not torch.equal(t.seen["corrupted"], t.seen["same_seed"])
+        ),
     )
 
 
@@ -1293,10 +1293,12 @@ def rescaled_loss(model, images, corrupt, loss_fn):
 def _behaves_rescaled(trials: Sequence[Trial]) -> bool:
     return in_all(
         trials,
-        lambda t: _model_saw(t, "corrupted")
-        and _target_is(t, "clean")
-        and len(t.seen["compared"]) == 1
-        and close(_compared(t)[0], t.expected["compared"][0][0]),
+        lambda t: (
+            _model_saw(t, "corrupted")
+            and _target_is(t, "clean")
+            and len(t.seen["compared"]) == 1
+            and close(_compared(t)[0], t.expected["compared"][0][0])
+        ),
     ) and in_any(trials, lambda t: not close(t.seen["loss"], t.expected["loss"]) and t.seen["gradient"].any())
 
 

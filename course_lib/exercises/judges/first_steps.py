@@ -473,6 +473,7 @@ def _right_only_for_equal_batches(trials: Sequence[Trial]) -> bool:
 
 _PLAIN_CASES = ("ragged_last_batch", "last_batch_of_one", "equal_batches", "one_batch")
 
+
 def never_divided(model, batches):
     was_training = model.training
     model.eval()
@@ -1219,7 +1220,6 @@ def _complete(case: Case, seen: Values, expected: Values) -> bool:
     labeled, rest = set(_set(seen["labeled"])), set(_set(seen["rest"]))
     once = len(rest) == len(seen["rest"])
     return bool(labeled) and once and not labeled & rest and labeled | rest == set(range(len(case.inputs["labels"])))
-
 
 
 def _random(case: Case, seen: Values, expected: Values) -> bool:

@@ -1,4 +1,4 @@
-"""What README.md and docs/ show of the course, made by `course pictures`: two pictures, the units, the grader in figures.
+"""What README.md and docs/ show of the course, made by `course pictures`: two pictures, units, the grader in figures.
 
 The card is the one that a learner sees, of a real check of a real mistake; the curve is drawn from the records. Both
 are in results/pictures/, and their alt texts in README.md are filled in with them.

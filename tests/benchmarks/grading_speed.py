@@ -169,15 +169,20 @@ def _counting() -> Iterator[tuple[Callable[[], float], Callable[[], None]]]:
             time.sleep(0.1)
 
 
-def measured(commands: Sequence[tuple[list[str], Path]], *, okay: Sequence[int] = (0,)) -> dict[str, float]:
-    """Runs commands at the same time and gives their wall and CPU seconds and their peak memory in MiB."""
+def surroundings(folder: Path) -> dict[str, str]:
+    """The environment variables of a grader whose course folder this is: one thread, a secret of its own."""
     variables = {**os.environ, "COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "COURSE_THREADS": "1"}
     variables |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "COURSE_ROOT": str(settings.root())}
-    variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "COURSE_SECRET": str(commands[0][1] / "secret")}
+    variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "COURSE_SECRET": str(folder / "secret")}
     variables.pop("COURSE_WORK", None)
     package = str(Path(demo_class.__file__).resolve().parents[2])
     variables["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return variables
 
+
+def measured(commands: Sequence[tuple[list[str], Path]], *, okay: Sequence[int] = (0,)) -> dict[str, float]:
+    """Runs commands at the same time and gives their wall and CPU seconds and their peak memory in MiB."""
+    variables = surroundings(commands[0][1])
     with release.tools_on_path(), Watch() as watch, _counting() as (cpu, enter):
         variables["PATH"] = os.environ["PATH"]
         cpu_before, began = cpu(), time.perf_counter()
@@ -384,15 +389,21 @@ def beside_nbgrader(material: Material, folder: Path, *, each: int, copies: int)
     }
 
 
-def whole_class(material: Material, folder: Path, size: int) -> dict[str, Any]:
-    """Grades a generated class; what it cost, and whether each kind came out as it must."""
+def hand_in_class(material: Material, place: Path, size: int) -> dict[str, str]:
+    """Makes the course folder of a generated class; the kind of each student."""
     kinds = [kind for kind, share in SHARES for _ in range(share)]
-    place = folder / f"class{size}"
     material.release_into(place)
     who = {}
     for i in range(size):
         who[f"s{i:05d}"] = kind = kinds[i * 37 % 100]  # 37 and 100 have no common factor: every kind, well mixed
         material.put(place, f"s{i:05d}", material.notebook(material.answers(kind, i % 100)))
+    return who
+
+
+def whole_class(material: Material, folder: Path, size: int) -> dict[str, Any]:
+    """Grades a generated class; what it cost, and whether each kind came out as it must."""
+    place = folder / f"class{size}"
+    who = hand_in_class(material, place, size)
     cost = course_grade(place, "--cpu-seconds", str(SECONDS))
     results = {result["student"]: result for result in cost.pop("results")}
     total = sum(material.points.values())

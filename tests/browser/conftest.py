@@ -87,6 +87,8 @@ class Server:
             self.process = subprocess.Popen(
                 self.command, cwd=self.course.root, env=self.course.variables, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
+                # Where these tests run in the background, Ctrl-C would be ignored by all that they start.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
         while True:
             found = re.search(r"(http://\S+?)(/lab\S*)?\?token=(\w+)", self.said)

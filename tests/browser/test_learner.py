@@ -8,6 +8,7 @@ import signal
 
 import pytest
 from in_lab import Notebook, faintest, pixels
+from PIL import Image
 
 from course_lib.exercises import judge_of
 from course_lib.exercises.autoencoders import reconstruction_loss
@@ -47,6 +48,8 @@ def test_lab_opens_the_first_unit_and_unit_01_runs_to_its_first_open_exercise(la
     stopped = notebook.cell("cell-012")
     stopped.scroll_into_view_if_needed()
     page.screenshot(path=screenshots / "unit_01_run_all.png")
+    shown = Image.open(screenshots / "unit_01_run_all.png").convert("L").crop((300, 100, 1200, 860))
+    assert len(shown.getcolors()) > 50, "the notebook is blank where it is scrolled to"
 
 
 def test_a_wrong_answer_is_diagnosed_a_hint_opens_and_the_right_answer_counts(lab, page, screenshots):

@@ -319,7 +319,7 @@ def _round_cases(seed: int) -> list[Case]:
 
     def case(
         name: str, restart: bool, *, shape: tuple[int, ...] = (1, 4, 5), tau: float = 0.7, mode: str = "train",
-        labeled: int = 6, unlabeled: int = 30,
+        labeled: int = 6,
     ) -> Case:  # fmt: skip
         pixels, num_classes = torch.Size(shape).numel(), 3
         # matrices of the network so far, of the first weights, and what "training" adds to a matrix
@@ -329,37 +329,19 @@ def _round_cases(seed: int) -> list[Case]:
         return Case(
             name,
             {
-                "images": images, "labels": labels, "unlabeled": torch.rand(unlabeled, *shape, generator=generator),
+                "images": images, "labels": labels, "unlabeled": torch.rand(30, *shape, generator=generator),
                 "weight": weights[0], "first_weight": weights[1], "step": weights[2], "tau": tau,
                 "restart": int(restart), "mode_before": mode,
             },
         )  # fmt: skip
 
-    certain = case("exactly_the_threshold", True, tau=1.0, unlabeled=90)
-    _some_certain(certain.inputs)
     return [
         case("restarted", True),
         case("continued", False),
         case("color_at_rest", True, shape=(3, 3, 4), tau=0.6, mode="eval"),
         case("continued_at_rest", False, tau=0.5, mode="eval", labeled=3),
         case("nobody_is_sure", True, tau=1.1),
-        certain,
     ]
-
-
-def _some_certain(inputs: Values) -> None:
-    """A third of the unlabeled images gets a contrast at which each network of the case is certain, with a confidence
-    of exactly 1 however it is computed; the others are far from it."""
-    images, weights = inputs["unlabeled"], (inputs["weight"], inputs["first_weight"])
-    bright = 500 * images
-    gaps = torch.ones(len(images)).fill_(torch.inf)
-    for weight in (*weights, *(weight + inputs["step"] for weight in weights)):
-        best = (bright.flatten(1) @ weight.T).topk(2, dim=1).values
-        gaps = gaps.minimum(best[:, 0] - best[:, 1])
-    certain = gaps.argsort(descending=True)[:10]
-    kept = torch.cat([certain, gaps.argsort()[:20]]).sort().values
-    images[certain] = bright[certain]
-    inputs["unlabeled"] = images[kept]
 
 
 def _weight_of(network: Any) -> Any:

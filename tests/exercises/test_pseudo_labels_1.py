@@ -429,6 +429,11 @@ def altered(before, after):
     return scope["train_with_pseudo_labels"]
 
 
+def test_a_strict_threshold_costs_its_own_exercise_alone():
+    exercise = exercise_named("self_training_round")  # built on the learner's own select_confident
+    assert check(exercise, surer_than_tau, seed=5).score == exercise.points
+
+
 def test_an_order_from_elsewhere_and_a_last_batch_left_out_are_named():
     exercise = exercise_named("train_with_pseudo_labels")
     result = check(exercise, altered(", generator=generator)", ")"), seed=5)
@@ -498,7 +503,6 @@ CASES = [
     ("self_training_round", everything_relabeled, "labeled_relabeled"),
     ("self_training_round", no_threshold, "all_of_them_trained_on"),
     ("self_training_round", restart_forgotten, "never_restarted"),
-    ("self_training_round", surer_than_tau, "above_the_threshold_only"),
     ("self_training_round", two_trainings, "trained_one_after_the_other"),
     ("self_training_round", fine_round, None),
     ("self_training_round", fine_round_from_state, None),

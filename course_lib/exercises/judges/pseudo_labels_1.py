@@ -1464,20 +1464,6 @@ def trained_one_after_the_other(model, start, images, labels, unlabeled, *, tau,
     return network, chosen
 
 
-def above_the_threshold_only(model, start, images, labels, unlabeled, *, tau, train, restart=True):
-    import copy
-
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        confidences, guessed = model(unlabeled).softmax(dim=1).max(dim=1)
-    model.train(was_training)
-    chosen = (confidences > tau).nonzero().squeeze(1)
-    network = copy.deepcopy(start if restart else model)
-    train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
-    return network, chosen
-
-
 def old_network_returned(model, start, images, labels, unlabeled, *, tau, train, restart=True):
     import copy
 
@@ -1774,14 +1760,6 @@ self_training_round = Judge(
                 trials, lambda t: [i for i, _ in _first_pseudo(t) or []] == [i for i, _ in _wanted(
                     t.case, t.case.inputs["weight"])] and not _pseudo_fine(*t[:3], "first"),
             ),
-        ),
-        Mistake(
-            "above_the_threshold_only", above_the_threshold_only,
-            "An image whose confidence is exactly tau is left out, and where tau is 1 nobody is left. At least tau is "
-            "sure enough.",
-            behaves=lambda trials: _everywhere(
-                trials, lambda t: _pseudo_fine(*t[:3], "first") == (t.case.name != "exactly_the_threshold")
-            ) and in_any(trials, lambda t: t.case.name == "exactly_the_threshold" and _first_pseudo(t) == []),
         ),
         Mistake(
             "asked_while_training", asked_while_training,

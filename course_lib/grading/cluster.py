@@ -77,19 +77,22 @@ class Cluster:
             with self._client.as_current():
                 completed = distributed.as_completed(list(waiting))
             for future in completed:
-                task = waiting[future]
-                if future.status == "finished":
-                    yield task, future.result(), None
-                elif future.status == "error":
-                    fault = future.exception()
-                    if isinstance(fault, distributed.KilledWorker):
-                        fault = BrokenProcessPool("the workers that graded it ended, one after another")
-                    yield task, None, fault
-                else:
+                try:
+                    result, fault = None, None
+                    if future.status == "finished":
+                        result = future.result()  # fetched only now
+                    elif future.status == "error":
+                        fault = future.exception()
+                    else:
+                        raise OSError(future.status)
+                except (OSError, TimeoutError, distributed.CancelledError):
                     raise ClusterError(
                         f"the Dask scheduler at {self.address!r} went away. What was graded is kept; "
                         "run the same command again."
-                    )
+                    ) from None
+                if isinstance(fault, distributed.KilledWorker):
+                    fault = BrokenProcessPool("the workers that graded it ended, one after another")
+                yield waiting[future], result, fault
 
     def close(self) -> None:
         """Leaves the cluster, which goes on; tasks of ours that still wait there are dropped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import class_notebooks as notebooks
 import pytest
@@ -56,6 +58,23 @@ def test_two_workers_of_a_cluster_give_the_same_bytes(
     assert not there.failed
     assert there.results == here.results and len(here.results) == 4
     assert bytes_of(tmp_path / "there") == bytes_of(tmp_path / "here")
+
+
+def test_a_scheduler_that_is_lost_while_a_result_is_fetched(monkeypatch) -> None:
+    distributed = pytest.importorskip("distributed")
+
+    class Lost:
+        status = "finished"
+
+        def result(self):
+            raise distributed.comm.CommClosedError("reset by peer")
+
+    client = SimpleNamespace(submit=lambda *args, **options: Lost(), as_current=contextlib.nullcontext)
+    monkeypatch.setattr(distributed, "as_completed", iter)
+    there = cluster.Cluster.__new__(cluster.Cluster)
+    there.address, there._client = "tcp://127.0.0.1:1", client
+    with pytest.raises(cluster.ClusterError, match=r"went away\. What was graded is kept"):
+        list(there.run(len, ["task"], None))
 
 
 def test_another_course_on_a_worker_is_refused(options, release, class_of_four) -> None:

@@ -470,8 +470,14 @@ def _cell_record(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _same_each_time(text: Any) -> str:
-    """Text without memory addresses, which would make a result another one each time."""
-    return re.sub(r"\b0x[0-9a-fA-F]{6,16}\b", "0x...", text) if isinstance(text, str) else ""
+    """Text without memory addresses and the sandbox's folder, which would make a result another one each time."""
+    if not isinstance(text, str):
+        return ""
+    return _ADDRESS.sub("0x...", _FOLDER.sub("", text))
+
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b")
+_FOLDER = re.compile(r"(?:/[^\s/'\"]+)*/course-grading-\d+-\w+/(?:scratch/submission-\w+/?)?")
 
 
 # --- judging --------------------------------------------------------------------------------------------------------

@@ -63,6 +63,13 @@ def test_what_cannot_be_read_is_malformed(graded, data: bytes, words: str) -> No
     assert words in result["problem"]
 
 
+def test_nothing_is_kept_that_is_another_each_time(graded) -> None:
+    where = "import course_lib\nprint(course_lib.__file__, object())\n"
+    result = graded(answered(extra=f"{where}from course_lib.exercises.judges import autoencoders"))["cells"]["3f2a1b"]
+    assert result["printed"] == "library/course_lib/__init__.py <object object at 0x...>\n"
+    assert result["error"]["text"].endswith("(library/course_lib/exercises/judges/__init__.py)")
+
+
 def test_output_is_cut_short(graded) -> None:
     result = graded(answered(extra="for _ in range(100): print('x' * 1_000_000)"))
     assert 20_000 < len(result["cells"]["3f2a1b"]["printed"]) < 20_100

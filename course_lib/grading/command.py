@@ -203,7 +203,8 @@ def _published(report: Any, found: Any, place: Path, release: Path, out: Path) -
     except (book.GradebookError, FileNotFoundError) as fault:
         report.failed["the gradebook"] = str(fault)
         return []
-    return [*book.as_lines(written), f"A column an exercise: {out.resolve().parent / 'grades.csv'}"]
+    table = out.resolve().parent / "grades.csv"
+    return [*book.as_lines(written), *([f"A column an exercise: {table}"] if table.is_file() else [])]
 
 
 def summary(report: Any) -> str:

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import resource
 import shutil
 import site
@@ -233,7 +234,7 @@ def stage_folder() -> Path:
 
     Folders that a killed grader left behind are removed.
     """
-    for parent in ("/var/tmp", tempfile.gettempdir()):
+    for parent in _stage_parents():
         with contextlib.suppress(OSError):
             for old in Path(parent).glob("course-grading-*"):
                 owner = old.name.split("-")[2]
@@ -243,6 +244,20 @@ def stage_folder() -> Path:
             folder.chmod(0o755)
             return folder
     raise IsolationError("no temporary folder can be written to; set TMPDIR to one that can.")
+
+
+def _stage_parents() -> tuple[str, str]:
+    return "/var/tmp", tempfile.gettempdir()
+
+
+def without_stage(text: str) -> str:
+    """A text without the folders made by `stage_folder` and for submissions in it: their names are others each time.
+
+    The text may be a student's and long: no part of the pattern can match in two ways, so the time grows with the
+    length and no faster.
+    """
+    parents = "|".join(map(re.escape, _stage_parents()))
+    return re.sub(rf"(?:{parents})/course-grading-\d+-\w+/(?:scratch/submission-\w+/?)?", "", text)
 
 
 def readable_paths() -> list[str]:

@@ -5,8 +5,8 @@
         unit            the release's setup cells have run; forked once a unit
           first         process 1 of a submission's namespaces; trusted; ends everything when the judge hangs up
             submission  runs the student's cells; then waits for exercises
-              observer  observes answers on the judge's cases and sends back raw values: all of them, then in a process
-                        of its own each that was not right
+              observer  observes answers on the judge's cases and sends back raw values: a first one all answers, a
+                        second one those that were not right, in the other order, and one each what then differs
 
 A student's code runs in the last two. Each speaks over a channel of its own, and all that any of them can say is data.
 """

@@ -11,7 +11,7 @@ two workers each. The overhead a submission is
 
 where everything counts that the command starts, from Python itself to the gradebook and the last page, and what the
 code needs is measured in one plain, warm process, for the cells that this side executes: setup, answers and one look
-at each answer for nbgrader; answers and one look for us, who run setup once a class. That we look twice, to see whether
+at each answer for nbgrader; answers and one look for us, who run setup once a class. That we look again, to see whether
 an answer is the same each time, is overhead of ours, and so is all judging on both sides. Wall seconds of two workers
 have half of the students' seconds taken off.
 
@@ -375,10 +375,8 @@ def beside_nbgrader(material: Material, folder: Path, *, each: int, copies: int)
             "nbgrader": {"whole": theirs_whole, "growing": them, "students": executed,
                          "overhead": theirs_whole - executed},
             "start": {"course_grade": start, "nbgrader": again[unit]},
-            "second_look": compute["looks"] / share,
             "ratio": (theirs_whole - executed) / (ours_whole - looked),
             "ratio_without_start": (them - executed) / (us - looked),
-            "ratio_without_start_and_second_look": (them - executed) / (us - looked - compute["looks"] / share),
         }  # fmt: skip
     return {
         "submissions": {"nbgrader": len(notebooks), "course_grade": count},
@@ -459,14 +457,11 @@ def main(parts: tuple[str, ...], each: int, copies: int, sizes: tuple[str, ...],
             click.echo(
                 f"{counts['nbgrader']} submissions by nbgrader, {counts['course_grade']} by course grade, 2 workers"
             )
-            click.echo(
-                f"{'a submission':14} {'nbgrader':>10} {'course':>10} {'ratio':>8} {'no start':>9} {'one look':>9}"
-            )
+            click.echo(f"{'a submission':14} {'nbgrader':>10} {'course':>10} {'ratio':>8} {'no start':>9}")
             for name, values in row["a_submission"].items():
                 click.echo(
                     f"{name:14} {values['nbgrader']['overhead']:10.3f} {values['course_grade']['overhead']:10.4f} "
-                    f"{values['ratio']:7.1f}x {values['ratio_without_start']:8.1f}x "
-                    f"{values['ratio_without_start_and_second_look']:8.1f}x"
+                    f"{values['ratio']:7.1f}x {values['ratio_without_start']:8.1f}x"
                 )
             ratio = row["a_submission"]["cpu_s"]["ratio"]
             if ratio < GOAL_RATIO:

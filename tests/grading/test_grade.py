@@ -70,6 +70,15 @@ def test_nothing_is_kept_that_is_another_each_time(graded) -> None:
     assert result["error"]["text"].endswith("(library/course_lib/exercises/judges/__init__.py)")
 
 
+def test_no_text_of_a_student_keeps_the_judge_busy() -> None:
+    for text in (
+        "/a" * 2_000_000,
+        "/var/tmp/course-grading-1-" * 200_000,
+        "/var/tmp/course-grading-1-" + "a" * 4_000_000,
+    ):
+        assert grade._same_each_time(text) == text
+
+
 def test_output_is_cut_short(graded) -> None:
     result = graded(answered(extra="for _ in range(100): print('x' * 1_000_000)"))
     assert 20_000 < len(result["cells"]["3f2a1b"]["printed"]) < 20_100

@@ -52,6 +52,11 @@ def test_tensors_arrive_as_they_were_strides_too(tensor) -> None:
     assert same(sent({"x": tensor})["x"], tensor)
 
 
+def test_several_tensors_arrive_each_as_it_was() -> None:
+    tensors = [torch.arange(5), torch.empty(0), torch.tensor([True, False]), torch.rand(2, 3)]
+    assert all(map(same, sent(tensors), tensors))
+
+
 def test_plain_values_arrive_as_they_were() -> None:
     message = {"a": [1, 2.5, None, True, "ü", {"deep": {}}], "o": Other("numpy.ndarray", (2, 3)), "\0kind": "tensor"}
     assert sent(message) == message

@@ -1,0 +1,122 @@
+"""The verdict on every known answer, as two tables that a change of the judges is compared with, row by row.
+
+    python -m tests.exercises.verdicts            says which rows differ from the tables kept here
+    python -m tests.exercises.verdicts --write    keeps what the judges say now
+
+`verdicts.tsv` has a row for every known mistake, right answer, blank and junk answer and every seed: state, score, the
+criteria that are met, and the mistake's name. `sentences.tsv` has what a learner reads, by message id, and the points.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from tqdm import tqdm
+
+from course_lib.exercises import checking, exercises, judge_of
+from course_lib.exercises.judging import sentences_of
+from course_lib.exercises.observing import observe_all
+
+HERE = Path(__file__).resolve().parent
+VERDICTS, SENTENCES = HERE / "verdicts.tsv", HERE / "sentences.tsv"
+SEEDS = (0, 1, 20261121)
+JUNK = {"None": lambda *a, **k: None, "0": lambda *a, **k: 0, "zeros": lambda *a, **k: torch.zeros(3)}
+
+
+def known_answers(exercise: Any) -> Iterator[tuple[str, str, Any]]:
+    """Kind, name and function of every answer whose verdict is known."""
+    judge = judge_of(exercise)
+    yield "right", "reference", judge.reference
+    for fn in judge.alternatives:
+        yield "right", fn.__name__, fn
+    for mistake in judge.mistakes:
+        yield "mistake", mistake.name, mistake.fn
+
+    def blank(*args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(f"Exercise {exercise.number}: {exercise.name}")
+
+    yield "blank", "blank", blank
+    for name, fn in JUNK.items():
+        yield "junk", name, fn
+
+
+def verdict(exercise: Any, kind: str, fn: Any, seed: int) -> str:
+    """State, score, criteria (1 for met) and the mistake's name; a right answer may be the library's own version."""
+    if kind == "right":
+        kept = checking.observe_all
+        checking.observe_all = functools.partial(observe_all, guard=False)
+    try:
+        result = checking.check(exercise, fn, seed=seed)
+    finally:
+        if kind == "right":
+            checking.observe_all = kept
+    met = "".join("1" if c.score else "0" for c in result.criteria)
+    return "\t".join([result.state, f"{result.score:g}", met, result.mistake or "-"])
+
+
+def verdicts(only: str = "") -> dict[str, str]:
+    """All rows of the first table by exercise, kind, name and seed; `only` keeps exercises with that in their name."""
+    rows = {}
+    for exercise in tqdm(list(exercises().values()), unit="exercise"):
+        if only in exercise.name:
+            for kind, name, fn in known_answers(exercise):
+                for seed in SEEDS:
+                    key = f"{exercise.unit}\t{exercise.name}\t{kind}\t{name}\t{seed}"
+                    rows[key] = verdict(exercise, kind, fn, seed)
+    return rows
+
+
+def sentences(only: str = "") -> dict[str, str]:
+    """All rows of the second table: numbers and points, then every sentence as JSON by its message id."""
+    rows = {}
+    for exercise in exercises().values():
+        if only in exercise.name:
+            judge = judge_of(exercise)
+            points = [exercise.number, exercise.points, exercise.minutes, exercise.difficulty, exercise.signature]
+            rows[f"{exercise.name}"] = json.dumps(points)
+            rows |= {f"{exercise.name}.criterion.{c.name}.points": json.dumps(c.points) for c in judge.criteria}
+            rows |= {key: json.dumps(text, ensure_ascii=False) for key, text in sentences_of(exercise, judge).items()}
+    return rows
+
+
+def read(path: Path, only: str = "") -> dict[str, str]:
+    """A table as it is kept; the last four columns of verdicts, the last one of sentences, are what a row says."""
+    columns = 5 if path == VERDICTS else 1
+    rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        parts = line.split("\t")
+        name = parts[1] if path == VERDICTS else parts[0].partition(".")[0]
+        if only in name:
+            rows["\t".join(parts[:columns])] = "\t".join(parts[columns:])
+    return rows
+
+
+@click.command(help=__doc__)
+@click.option("--write", is_flag=True, help="Keep what the judges say now.")
+@click.option("-k", "only", default="", help="Only exercises with this in their name.")
+def main(write: bool, only: str) -> None:
+    torch.set_num_threads(1)
+    different = 0
+    for path, now in ((SENTENCES, sentences(only)), (VERDICTS, verdicts(only))):
+        before = read(path, only) if path.is_file() else {}
+        for key in [*before, *(key for key in now if key not in before)]:
+            if before.get(key) != now.get(key):
+                different += 1
+                click.echo(f"{key}\n  - {before.get(key, '(no such row)')}\n  + {now.get(key, '(gone)')}")
+        if write:
+            kept = {**(read(path) if path.is_file() and only else {}), **now}
+            text = "".join(f"{key}\t{row}\n" for key, row in kept.items() if not only or key in now or key not in before)
+            path.write_text(text, encoding="utf-8")
+        click.echo(f"{path.name}: {len(now)} rows")
+    click.echo(f"{different} rows differ")
+    raise SystemExit(1 if different and not write else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -68,7 +68,7 @@ endif
 lab: set-up
 	@$(COURSE) lab
 
-# What is set up, and how, is in course_lib/set_up.py; without make:  python -m course_lib set-up
+# What is set up, and how, is in course_lib/desk/set_up.py; without make:  python -m course_lib set-up
 set-up:
 	@{ [ -e $(READY) ] && [ ! pyproject.toml -nt $(READY) ] && $(BIN)/python -c ""; } 2>/dev/null && exit 0; \
 	good='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; \

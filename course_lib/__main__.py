@@ -2,12 +2,12 @@
 
 import sys
 
-from course_lib import set_up
+from course_lib.desk import set_up
 
 status = set_up.run(sys.argv[1:])
 if status is not None:
     sys.exit(status)
 
-from course_lib.cli import main  # noqa: E402 - needs what the set-up installs
+from course_lib.desk.cli import main  # noqa: E402 - needs what the set-up installs
 
 main()

@@ -33,7 +33,6 @@ from types import ModuleType
 from typing import Any
 
 from course_lib import settings
-from course_lib.codehash import code_hash, defined_by
 
 Value = float | list[float]
 MAIN_EXPERIMENT = "label_curve"
@@ -359,6 +358,8 @@ def _run_one(
 ) -> Record:
     from tqdm.auto import tqdm
 
+    from course_lib.authoring.code_hash import code_hash
+
     new = Record(unit, name, recorded_name, profile, code_hash(function), environment())
     record = new if fresh else _go_on(new)
     missing = [seed for seed in wanted if seed not in record.seeds]
@@ -424,6 +425,8 @@ def is_stale(record: Record) -> bool:
     if not (settings.root() / "solutions" / record.unit / "experiment.py").is_file():
         return True
     function = load_experiments(record.unit).EXPERIMENTS.get(record.experiment)
+    from course_lib.authoring.code_hash import code_hash
+
     return function is None or code_hash(function) != record.code_hash
 
 
@@ -584,6 +587,8 @@ def _table_rows(unit: str) -> dict[str, str]:
     for statement in tree.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
+        from course_lib.authoring.code_hash import defined_by
+
         if "TABLE_ROWS" not in defined_by(statement):
             continue
         try:

@@ -9,9 +9,9 @@ from typing import Any
 
 import tiny_course
 
-from course_lib import release
+from course_lib.authoring import release
 from course_lib.exercises import checking, exercise_named
-from course_lib.grading.pages import Submission
+from course_lib.grading.outside.pages import Submission
 
 UNIT = tiny_course.UNIT
 SEED = 977  # the instructor's secret, as far as these tests go

@@ -15,9 +15,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_release import readable, solution_blocks, squeezed
+from leaks import readable, solution_blocks, squeezed
 
-from course_lib import release, settings
+from course_lib import settings
+from course_lib.authoring import release
 
 ROOT = Path(__file__).resolve().parent.parent
 UNITS = list(release.unit_folders(ROOT))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from course_lib import records, settings
+from course_lib.authoring import code_hash
 
 UNIT = "00_trial"
 
@@ -212,7 +213,7 @@ CODE = [
     ("SLOPE * x", "SLOPE / x"),
     ("import numpy as np", "import math as np"),
     ("seed / 100", "seed / 10"),
-    ("from course_lib import settings", "from course_lib import codehash as settings"),
+    ("from course_lib import settings", "from course_lib import plots as settings"),
 ]
 
 
@@ -337,12 +338,12 @@ def test_the_hash_follows_calls_through_the_library(tmp_path, file, old, new, co
     user.write_text(USER)
     namespace: dict = {}
     exec(compile(USER.split("\n\n", 1)[1], str(user), "exec"), namespace)
-    before = records.code_hash(namespace["experiment"], library=library)
-    assert before == records.code_hash(namespace["experiment"], library=library)
+    before = code_hash.code_hash(namespace["experiment"], library=library)
+    assert before == code_hash.code_hash(namespace["experiment"], library=library)
     path = library / file
     assert path.read_text().count(old) == 1
     path.write_text(path.read_text().replace(old, new))
-    assert (records.code_hash(namespace["experiment"], library=library) != before) == counts
+    assert (code_hash.code_hash(namespace["experiment"], library=library) != before) == counts
 
 
 def test_partials_and_closures_count_with_their_values(course):
@@ -358,12 +359,12 @@ EXPERIMENTS = {"a": make(1.0), "b": make(2.0), "c": functools.partial(run, 1.0),
 """
     course(text)
     experiments = records.load_experiments(UNIT).EXPERIMENTS
-    assert len({records.code_hash(function) for function in experiments.values()}) == 4
+    assert len({code_hash.code_hash(function) for function in experiments.values()}) == 4
 
 
 def test_what_is_not_a_python_function_cannot_be_hashed():
     with pytest.raises(ValueError, match="define the experiment by def"):
-        records.code_hash(len)
+        code_hash.code_hash(len)
 
 
 # ------------------------------------------------------------------------------------------------- quoting

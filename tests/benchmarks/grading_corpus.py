@@ -45,8 +45,9 @@ from typing import Any
 import click
 import nbformat
 
-from course_lib import release, settings
-from course_lib.grading import gradebook, kernelspec, results
+from course_lib import settings
+from course_lib.authoring import release
+from course_lib.grading.outside import gradebook, kernelspec, results
 
 from .grading_speed import environment, save
 
@@ -177,7 +178,7 @@ def fill_gradebook(book: Path, released: Path) -> None:
 
 def hidden_numbers(secret: Path) -> list[str]:
     """The hidden inputs of `double` as they could be printed."""
-    from course_lib.grading import grade
+    from course_lib.grading.outside import grade
 
     grade.use_exercise_folders([str(TESTS / "grading" / "unit")])
     hidden = grade.bench("double", results.secret(secret)).cases

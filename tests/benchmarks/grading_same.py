@@ -26,8 +26,9 @@ from typing import Any
 
 import click
 
-from course_lib import release, settings
-from course_lib.grading import results
+from course_lib import settings
+from course_lib.authoring import release
+from course_lib.grading.outside import results
 from tests.benchmarks import grading_speed
 from tests.benchmarks.grading_speed import SECONDS, UNIT
 

@@ -52,9 +52,10 @@ import nbformat
 import psutil
 
 from course_lib import exercises as registry
-from course_lib import release, settings
+from course_lib import settings
+from course_lib.authoring import release
 from course_lib.exercises import judge_of
-from course_lib.grading import demo_class
+from course_lib.grading.outside import demo_class
 
 UNIT = "01_autoencoders"
 WORKERS = 2

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from in_lab import faintest
 
-from course_lib import release, workspace
+from course_lib.authoring import release
+from course_lib.desk import workspace
 from course_lib.exercises import judge_of
 from course_lib.exercises.first_steps import accuracy
 

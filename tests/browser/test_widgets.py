@@ -16,7 +16,8 @@ from in_lab import Notebook, faintest, pixels
 from nbformat.v4 import new_code_cell
 from PIL import Image
 
-from course_lib import release, widgets
+from course_lib import widgets
+from course_lib.authoring import release
 
 pytestmark = pytest.mark.browser
 

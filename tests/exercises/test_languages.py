@@ -15,13 +15,16 @@ import torch
 from click.testing import CliRunner
 
 import course_lib.exercises as registry
-from course_lib import authoring, cli, settings, translating
+from course_lib import settings
+from course_lib.authoring import skeletons, translating
+from course_lib.desk import cli
 from course_lib.exercises import checks_for, exercise_named, judging, messages
 from course_lib.exercises.card import card, text_card
 from course_lib.exercises.checking import ExerciseNeeded, check
 from course_lib.exercises.messages import Message
 from course_lib.exercises.progress import Standing
-from course_lib.grading import explain, feedback, sandbox, submission
+from course_lib.grading.inside import sandbox
+from course_lib.grading.outside import explain, feedback, submission
 
 OTHERS = [language for language in settings.languages() if language != "en"]
 VARIABLES = ("COURSE_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -135,7 +138,7 @@ def test_what_is_wrong_with_a_catalogue_is_found(two_sentences, tmp_path, entrie
 
 def test_a_skeleton_needs_no_translation_until_its_author_has_written_it(monkeypatch):
     written = exercise_named("rotate_batch")
-    skeleton = dataclasses.replace(written, takeaway=re.search('takeaway="(.*)"', authoring.SKELETON)[1])
+    skeleton = dataclasses.replace(written, takeaway=re.search('takeaway="(.*)"', skeletons.SKELETON)[1])
     assert "rotate_batch.takeaway" in translating.english()
     monkeypatch.setattr(registry, "_registry", lambda: {written.unit: (skeleton,)})
     assert not [message_id for message_id in translating.english() if message_id.startswith("rotate_batch.")]

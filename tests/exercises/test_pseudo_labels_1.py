@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib import release
+from course_lib.authoring import release
 from course_lib.exercises import exercise_named
 from course_lib.exercises.checking import check
 

@@ -111,7 +111,9 @@ def main(write: bool, only: str) -> None:
                 click.echo(f"{key}\n  - {before.get(key, '(no such row)')}\n  + {now.get(key, '(gone)')}")
         if write:
             kept = {**(read(path) if path.is_file() and only else {}), **now}
-            text = "".join(f"{key}\t{row}\n" for key, row in kept.items() if not only or key in now or key not in before)
+            text = "".join(
+                f"{key}\t{row}\n" for key, row in kept.items() if not only or key in now or key not in before
+            )
             path.write_text(text, encoding="utf-8")
         click.echo(f"{path.name}: {len(now)} rows")
     click.echo(f"{different} rows differ")

@@ -11,8 +11,8 @@ sys.path.insert(0, str(HERE))
 import class_notebooks as notebooks  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
-from course_lib.grading import grade, pool  # noqa: E402
-from course_lib.grading.submission import find, read_release  # noqa: E402
+from course_lib.grading.outside import grade, pool  # noqa: E402
+from course_lib.grading.outside.submission import find, read_release  # noqa: E402
 
 
 def main(submissions: str, release: str, out: str, workers: str) -> None:

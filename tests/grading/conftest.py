@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from course_lib.grading.sandbox import Limits  # noqa: E402
+from course_lib.grading.inside.sandbox import Limits  # noqa: E402
 
 LIMITS = Limits(
     cells_seconds=1, exercise_seconds=1, wall_seconds=40, memory_bytes=300 << 20, processes=12, file_bytes=8 << 20
@@ -23,7 +23,7 @@ def unit_known():
     """The tests' own unit, known to the registry while the tests of the grader run."""
     from course_lib import exercises as registry
     from course_lib.exercises import judges
-    from course_lib.grading import grade
+    from course_lib.grading.outside import grade
 
     folder = str(HERE / "unit")
     grade.use_exercise_folders([folder])
@@ -35,7 +35,7 @@ def unit_known():
 
 @pytest.fixture(scope="session")
 def options(unit_known):
-    from course_lib.grading import grade
+    from course_lib.grading.outside import grade
 
     return grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(unit_known,))
 
@@ -54,7 +54,7 @@ def release_folder(tmp_path_factory):
 def release(release_folder):
     import class_notebooks as notebooks
 
-    from course_lib.grading.submission import read_release
+    from course_lib.grading.outside.submission import read_release
 
     return read_release(release_folder, notebooks.UNIT)[0]
 
@@ -62,7 +62,7 @@ def release(release_folder):
 @pytest.fixture(scope="session")
 def zygote(options):
     """A zygote at the best level this machine has; without one, the tests skip and say why."""
-    from course_lib.grading import grade
+    from course_lib.grading.outside import grade
 
     try:
         running = grade.Zygote(options)
@@ -77,8 +77,8 @@ def graded(zygote, release):
     """Grades a notebook (a dict, or the bytes of a file) in the shared zygote."""
     import class_notebooks as notebooks
 
-    from course_lib.grading.grade import grade_submission
-    from course_lib.grading.submission import Submission
+    from course_lib.grading.outside.grade import grade_submission
+    from course_lib.grading.outside.submission import Submission
 
     def grade_it(notebook, *, student: str = "ada"):
         data = notebook if isinstance(notebook, bytes) else notebooks.as_bytes(notebook)

@@ -23,8 +23,8 @@ import class_notebooks as notebooks  # noqa: E402
 import torch  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
-from course_lib.grading import grade, pool, results  # noqa: E402
-from course_lib.grading.submission import find, read_release  # noqa: E402
+from course_lib.grading.outside import grade, pool, results  # noqa: E402
+from course_lib.grading.outside.submission import find, read_release  # noqa: E402
 
 
 def main(submissions: str, release: str, base: str) -> None:

@@ -12,8 +12,8 @@ sys.path.insert(0, str(HERE))
 import class_notebooks as notebooks  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
-from course_lib.grading import grade  # noqa: E402
-from course_lib.grading.submission import Submission, read_release  # noqa: E402
+from course_lib.grading.outside import grade  # noqa: E402
+from course_lib.grading.outside.submission import Submission, read_release  # noqa: E402
 
 
 def main(isolation: str, release: str, *files: str) -> None:

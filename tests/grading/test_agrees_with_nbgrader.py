@@ -14,9 +14,9 @@ import pytest
 import tiny_course
 from tiny_course import UNIT
 
-from course_lib import release
-from course_lib.grading import demo_class
-from course_lib.grading.gradebook import standings
+from course_lib.authoring import release
+from course_lib.grading.outside import demo_class
+from course_lib.grading.outside.gradebook import standings
 
 IN_PLACE = "def double(x):\n    x *= 2\n    return x\n"
 TOTAL = "def total(x):\n    return float(x.sum())\n"

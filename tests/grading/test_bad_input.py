@@ -13,7 +13,7 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading import command, exports, grade, gradebook, pool, results
+from course_lib.grading.outside import command, exports, grade, gradebook, pool, results
 
 HERE = Path(__file__).parent
 

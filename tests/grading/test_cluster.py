@@ -17,8 +17,8 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading import cluster, command, pool
-from course_lib.grading.submission import Submission
+from course_lib.grading.outside import cluster, command, pool
+from course_lib.grading.outside.submission import Submission
 
 ROOT = Path(__file__).parent.parent.parent
 

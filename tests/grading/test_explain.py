@@ -7,8 +7,8 @@ import small_class
 import tiny_course
 from small_class import BLANK, DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, submission
 
-from course_lib.grading.explain import explain, visible
-from course_lib.grading.gradebook import Standing
+from course_lib.grading.outside.explain import explain, visible
+from course_lib.grading.outside.gradebook import Standing
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ import yaml
 from nbgrader.api import Gradebook
 from small_class import DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, notebook, submission
 
-from course_lib import release
-from course_lib.grading import exports, gradebook
+from course_lib.authoring import release
+from course_lib.grading.outside import exports, gradebook
 
 HOSTILE = "=HYPERLINK(\"http:evil\", 'x'), ada"
 SCRIPT = "<script>alert('mine')</script>"
@@ -174,8 +174,8 @@ def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(klass, tmp
 
 
 def test_a_run_is_published_as_a_whole_and_can_be_explained(tmp_path, released, klass):
-    from course_lib.grading import explain, results
-    from course_lib.grading.submission import Submission as FoundSubmission
+    from course_lib.grading.outside import explain, results
+    from course_lib.grading.outside.submission import Submission as FoundSubmission
 
     folder = tmp_path / "class"
     folder.mkdir()

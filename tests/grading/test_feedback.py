@@ -10,8 +10,8 @@ import nbformat
 import pytest
 from class_notebooks import RIGHT_SCALE, UNIT, answered
 
-from course_lib.grading import exports, gradebook, pages
-from course_lib.grading.pages import Submission
+from course_lib.grading.outside import exports, gradebook, pages
+from course_lib.grading.outside.pages import Submission
 
 TRIES = {
     "error_text": "def double(x):\n    raise ValueError(' '.join(f'{v:.5f}' for v in x.flatten().tolist()))\n",
@@ -52,7 +52,7 @@ def shown(graded, release_folder, folder):
 
 def secrets(options):
     from course_lib.exercises import exercise_named
-    from course_lib.grading.results import seed_for
+    from course_lib.grading.outside.results import seed_for
 
     for case in exercise_named("double").cases(seed_for(options.secret, "double")):
         yield from case.inputs["x"].flatten().tolist()

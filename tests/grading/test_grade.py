@@ -15,8 +15,8 @@ from corpus import handed_in
 from corpus.attacks import ALL, MANY_CELLS, WAITING, Kind
 from corpus.handed_in import HANDED_IN
 
-from course_lib.grading import grade
-from course_lib.grading.submission import find
+from course_lib.grading.outside import grade
+from course_lib.grading.outside.submission import find
 
 
 def has_what_it_must(result: dict, kind: Kind) -> None:
@@ -109,7 +109,7 @@ def test_what_is_wrong_alone_is_wrong_in_company(graded) -> None:
 
 def test_a_reply_too_many_makes_doubtful_what_was_said_before(graded) -> None:
     extra = """
-from course_lib.grading import transport
+from course_lib.grading.inside import transport
 heard = transport.receive
 def receive(channel, **options):
     try:

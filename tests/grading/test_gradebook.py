@@ -16,10 +16,10 @@ import tiny_course
 from nbgrader.api import Gradebook
 from small_class import BLANK, DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, notebook, submission
 
-from course_lib import release
-from course_lib.grading import gradebook, pages
-from course_lib.grading.gradebook import GradebookError, Report, standings, writer_lock
-from course_lib.grading.submission import Submission as FoundSubmission
+from course_lib.authoring import release
+from course_lib.grading.outside import gradebook, pages
+from course_lib.grading.outside.gradebook import GradebookError, Report, standings, writer_lock
+from course_lib.grading.outside.submission import Submission as FoundSubmission
 
 WHY = "Because **one** is not enough."
 

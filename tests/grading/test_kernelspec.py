@@ -12,9 +12,9 @@ import small_class
 import tiny_course
 from small_class import DOUBLE, UNIT
 
-from course_lib import release
-from course_lib.grading import kernelspec
-from course_lib.grading.kernelspec import KernelError
+from course_lib.authoring import release
+from course_lib.grading.outside import kernelspec
+from course_lib.grading.outside.kernelspec import KernelError
 
 REASON = kernelspec.missing()
 needs_bwrap = pytest.mark.skipif(bool(REASON), reason=REASON)

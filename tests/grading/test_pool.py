@@ -16,8 +16,8 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading import command, grade, pool
-from course_lib.grading.submission import find
+from course_lib.grading.outside import command, grade, pool
+from course_lib.grading.outside.submission import find
 
 HERE = Path(__file__).parent
 TRIPLES = "def double(x):\n    return 3 * x\n"

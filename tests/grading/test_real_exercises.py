@@ -11,9 +11,9 @@ from class_notebooks import code
 
 from course_lib import exercises as registry
 from course_lib.exercises import checking
-from course_lib.grading import grade, results
-from course_lib.grading.demo_class import as_answer
-from course_lib.grading.submission import Released, Submission, _cells
+from course_lib.grading.outside import grade, results
+from course_lib.grading.outside.demo_class import as_answer
+from course_lib.grading.outside.submission import Released, Submission, _cells
 
 SETUP = "import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n"
 UNITS = [unit for unit in registry.units() if not unit.startswith("9")]

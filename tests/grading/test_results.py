@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from course_lib.grading import results
-from course_lib.grading.results import ResultsError
+from course_lib.grading.outside import results
+from course_lib.grading.outside.results import ResultsError
 
 
 def result(student: str = "ada", **more) -> dict:

@@ -13,8 +13,9 @@ import class_notebooks as notebooks
 import pytest
 from class_notebooks import answered
 
-from course_lib.grading import grade, sandbox
-from course_lib.grading.sandbox import IsolationError
+from course_lib.grading.inside import sandbox
+from course_lib.grading.inside.sandbox import IsolationError
+from course_lib.grading.outside import grade
 
 HERE = Path(__file__).parent
 
@@ -127,7 +128,7 @@ def test_landlock_holds_where_namespaces_are_forbidden(release_folder, nosy) -> 
 REFUSED = """
 import ctypes, os, socket, sys
 sys.path.insert(0, {root!r})
-from course_lib.grading import sandbox
+from course_lib.grading.inside import sandbox
 one, other = socket.socketpair()
 sandbox.prctl(sandbox.PR_SET_NO_NEW_PRIVS, 1)
 refused = sandbox._ALWAYS_REFUSED + sandbox._REFUSED
@@ -150,7 +151,7 @@ def test_calls_that_landlock_leaves_open_are_refused_and_no_others() -> None:
 
 
 def test_the_doctor_says_what_the_lower_level_leaves_open(monkeypatch) -> None:
-    from course_lib import doctor
+    from course_lib.desk import doctor
 
     monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces")
     monkeypatch.setattr(grade.Zygote, "__init__", lambda self, options: setattr(self, "level", "landlock"))
@@ -209,7 +210,7 @@ def test_a_machine_that_is_short_of_something_is_said_to_be(monkeypatch) -> None
     import errno
     import socket
 
-    from course_lib.grading import transport, zygote
+    from course_lib.grading.inside import transport, zygote
 
     def no_room(flags: int) -> int:
         raise OSError(errno.ENOSPC, "clone: no user namespace is left")

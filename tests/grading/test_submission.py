@@ -14,7 +14,7 @@ import class_notebooks as notebooks
 import pytest
 from class_notebooks import UNIT, answered, as_bytes, cell_of
 
-from course_lib.grading.submission import BadSubmissions, Malformed, find, parse, read_release
+from course_lib.grading.outside.submission import BadSubmissions, Malformed, find, parse, read_release
 
 NAME = f"{UNIT}.ipynb"
 

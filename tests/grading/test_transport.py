@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from course_lib.exercises.contract import Other
-from course_lib.grading import transport
-from course_lib.grading.transport import Caps, TransportError
+from course_lib.grading.inside import transport
+from course_lib.grading.inside.transport import Caps, TransportError
 
 
 def sent(message, **options):

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from course_lib import records, release
+from course_lib import records
+from course_lib.authoring import release
 
 UNIT = "01_autoencoders"
 pytestmark = pytest.mark.slow

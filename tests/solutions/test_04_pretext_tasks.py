@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from course_lib import records, release
+from course_lib import records
+from course_lib.authoring import release
 
 UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ import socket
 import pytest
 import torch
 
-from course_lib import records, release
+from course_lib import records
+from course_lib.authoring import release
 from course_lib.exercises import checks_for, exercises_of, judge_of
 
 UNIT, NOTEBOOK = "06_fine_tuning", "06_fine_tuning_2"

@@ -8,7 +8,8 @@ import os
 import pytest
 from nbclient import NotebookClient
 
-from course_lib import release, settings
+from course_lib import settings
+from course_lib.authoring import release
 from course_lib.exercises import exercises_of, units
 
 pytestmark = pytest.mark.slow

@@ -270,7 +270,7 @@ LIES = [
         "forged message of a cell",
         answered(
             TRIPLES,
-            extra="import os, socket\nfrom course_lib.grading import transport\nfor fd in range(3, 100):\n"
+            extra="import os, socket\nfrom course_lib.grading.inside import transport\nfor fd in range(3, 100):\n"
             "    try: transport.send(socket.socket(fileno=os.dup(fd)), {'score': 1000, 'verdict': 'right'})\n"
             "    except Exception: pass",
         ),
@@ -281,7 +281,7 @@ LIES = [
         answered(
             _body(
                 "import os, socket",
-                "from course_lib.grading import transport",
+                "from course_lib.grading.inside import transport",
                 "good = {'values': {'doubled': x * 2}, 'error': None, 'printed': '', 'score': 3}",
                 "reply = {'defined': True, 'callable': True, 'observations': [good] * 3}",
                 "for fd in range(3, 100):",
@@ -380,7 +380,7 @@ LIES = [
         answered(
             _body(
                 "import os, socket",
-                "from course_lib.grading import transport",
+                "from course_lib.grading.inside import transport",
                 "for fd in range(3, 100):",
                 "    try: transport.send(socket.socket(fileno=os.dup(fd)), {'ended': {'signal': 0, 'status': 0}})",
                 "    except Exception: pass",

@@ -1,0 +1,1 @@
+"""What an author runs: release, site, recording, skeletons, translations, pictures."""

@@ -1,0 +1,212 @@
+"""What README.md and docs/ show of the course, made by `course pictures`: two pictures, units, the grader in figures.
+
+The card is the one that a learner sees, of a real check of a real mistake; the curve is drawn from the records. Both
+are in results/pictures/, and their alt texts in README.md are filled in with them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import html
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from course_lib import settings
+
+CARD, CURVE = "results/pictures/card.svg", "results/pictures/label_curve.png"
+CARD_EXERCISE, CARD_MISTAKE = "evaluate", "mean_of_batch_means"
+CURVE_UNIT = "04_pretext_tasks"
+CURVE_METHODS = ("rotation_finetuned", "autoencoder_finetuned", "scratch", "rotation_frozen", "random_frozen")
+CURVE_TITLE = "What labels buy, and what pretraining without labels adds"
+_UNITS = re.compile(r"(<!-- units -->\n).*?(<!-- /units -->)", re.DOTALL)
+INSTRUCTOR = "docs/instructor.md"
+_GRADER = re.compile(r"(<!-- grader -->\n).*?(<!-- /grader -->)", re.DOTALL)
+
+
+def write(root: Path | None = None) -> list[Path]:
+    """Brings both pictures and their places in README.md up to date; returns the files that changed."""
+    root = root or settings.root()
+    changed = []
+    for name, content in _wanted(root).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or not _same(path.read_bytes(), content):
+            path.write_bytes(content)
+            changed.append(path)
+    return changed
+
+
+def stale(root: Path | None = None) -> list[str]:
+    """The files that are not what the course gives now."""
+    root = root or settings.root()
+    return [
+        name
+        for name, content in _wanted(root).items()
+        if not (root / name).is_file() or not _same((root / name).read_bytes(), content)
+    ]
+
+
+def _wanted(root: Path) -> dict[str, bytes]:
+    card, card_alt = _card()
+    curve, curve_alt = _curve()
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    for name, alt in ((CARD, card_alt), (CURVE, curve_alt)):
+        plain = alt.replace("[", "(").replace("]", ")").replace("`", "").replace("\\", "/")
+        readme = re.sub(rf"!\[[^\]]*\]\({re.escape(name)}\)", f"![{plain}]({name})", readme)
+    readme = _UNITS.sub(lambda match: f"{match.group(1)}{units_table(root)}\n{match.group(2)}", readme)
+    guide = (root / INSTRUCTOR).read_text(encoding="utf-8")
+    guide = _GRADER.sub(lambda match: f"{match.group(1)}{grader_table(root)}\n{match.group(2)}", guide)
+    return {CARD: card.encode(), CURVE: curve, "README.md": readme.encode(), INSTRUCTOR: guide.encode()}
+
+
+def _same(here: bytes, wanted: bytes) -> bool:
+    """Equal; of a picture drawn by Matplotlib, whose bytes depend on its version, what it was drawn from is equal."""
+    return here == wanted or (wanted.startswith(b"\x89PNG") and _drawn_from(here) == _drawn_from(wanted))
+
+
+def _drawn_from(picture: bytes) -> tuple[str, str]:
+    from PIL import Image
+
+    with contextlib.suppress(OSError):
+        text = getattr(Image.open(io.BytesIO(picture)), "text", {})
+        return text.get("Description", ""), text.get("Source", "")
+    return "", ""
+
+
+# --- the card --------------------------------------------------------------------------------------------------------
+
+
+def _card() -> tuple[str, str]:
+    """An SVG that holds the card's own HTML, as it is drawn by a browser; and its alt text."""
+    from course_lib.exercises import exercise_named, judge_of
+    from course_lib.exercises.card import card, text_card
+    from course_lib.exercises.checking import check
+    from course_lib.exercises.progress import Standing
+
+    with _in_english():
+        exercise = exercise_named(CARD_EXERCISE)
+        mistake = next(each for each in judge_of(exercise).mistakes if each.name == CARD_MISTAKE)
+        result = check(exercise, mistake.fn)
+        shown = card(exercise, result, standing=Standing(exercise.name))
+        words = text_card(exercise, result)
+    lines = sum(math.ceil(len(line) / 90) for line in words.splitlines())
+    alt = "The feedback card under a check cell. " + ". ".join(line.strip().rstrip(".") for line in words.splitlines())
+    alt = " ".join(alt.split()).replace(" ]", "]") + ". Below: Hint 1 of 3, folded."
+    width, height = 780, 23 * lines + 130  # a line more than most fonts need
+    cell = f"check.{exercise.name}({exercise.name})"
+    code = (
+        "margin:0 0 8px;padding:8px 12px;max-width:703px;border:1px solid #bdbdbd;border-radius:4px;background:#f7f7f7;"
+        "color:#212121;font:14px ui-monospace,monospace"
+    )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'role="img" aria-label="{html.escape(alt)}">\n<foreignObject width="{width}" height="{height}">\n'
+        '<div xmlns="http://www.w3.org/1999/xhtml" style="color-scheme:light;font-size:15px;padding:4px">\n'
+        f'<pre style="{code}">{html.escape(cell)}</pre>\n{shown}\n</div>\n</foreignObject>\n</svg>\n'
+    )
+    return svg, alt
+
+
+@contextlib.contextmanager
+def _in_english() -> Iterator[None]:
+    before = os.environ.get("COURSE_LANGUAGE")
+    os.environ["COURSE_LANGUAGE"] = "en"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COURSE_LANGUAGE"]
+        else:
+            os.environ["COURSE_LANGUAGE"] = before
+
+
+# --- the curve -------------------------------------------------------------------------------------------------------
+
+
+def _curve() -> tuple[bytes, str]:
+    """The recorded label curve as PNG, its alt text and a digest of what it shows inside; and the alt text."""
+    from PIL import Image, PngImagePlugin
+
+    from course_lib import plots, records
+
+    recorded = records.curves(CURVE_UNIT)
+    shown = {method: recorded[method] for method in CURVE_METHODS}
+    figure = plots.label_curve(shown, title=CURVE_TITLE)
+    alt = plots.alt_text(figure)
+    facts = [[method, repr(plots.method_style(method)), dataclasses.astuple(shown[method])] for method in CURVE_METHODS]
+    about = PngImagePlugin.PngInfo()
+    about.add_itxt("Description", alt)
+    about.add_text("Source", hashlib.sha256(json.dumps([CURVE_TITLE, facts]).encode()).hexdigest())
+    picture = io.BytesIO()
+    Image.open(io.BytesIO(plots.png(figure, dpi=160))).save(picture, format="png", optimize=True, pnginfo=about)
+    return picture.getvalue(), alt
+
+
+# --- the units -------------------------------------------------------------------------------------------------------
+
+
+def units_table(root: Path | None = None) -> str:
+    """A Markdown table of the course's notebooks: title, number of exercises, time."""
+    from course_lib import records
+    from course_lib.authoring import release
+
+    lines = ["| Unit | Title | Exercises | Minutes |", "|---|---|---:|---:|"]
+    for unit, folder in release.unit_folders(root or settings.root()).items():
+        for source in release.source_files(folder):
+            text = source.read_text(encoding="utf-8")
+            exercises = len(re.findall(r'^# %% .*"grade_id": "check_', text, re.MULTILINE))
+            opening = re.sub(r"^# ?", "", text.partition("# %% [markdown]\n")[2].partition("\n# %%")[0], flags=re.M)
+            opening = " ".join(records.render(opening, unit=unit).replace("\n\n", " | ").split())
+            title = re.search(r"# ([^|]+?) \|", opening)
+            claim = re.search(r"\| \*([^*].*?[^*])\* \|", opening)
+            time = re.search(r"\*\*Time\*\*: (\d+) minutes", opening)
+            if not title or not claim or not time:
+                raise ValueError(f"{source}: its first cell must hold a title, *a claim* and **Time**: 90 minutes.")
+            number = source.stem[:2] + "".join(re.findall(r"_\d$", source.stem)).replace("_", ".")
+            link = f"notebooks/{unit}/{source.stem}.ipynb"
+            lines.append(f"| [{number}]({link}) | {title[1]} | {exercises} | {time[1]} |")
+    return "\n".join(lines)
+
+
+# --- the grader ------------------------------------------------------------------------------------------------------
+
+_COUNTED = {
+    "undeserved": "points that were not deserved",
+    "marked_down": "right work marked down",
+    "ungraded": "no grade: a person has to look",
+    "neighbor_ungraded": "somebody else's notebook not graded, because of this one",
+    "leaked": "hidden material in what students get back",
+}
+
+
+def grader_table(root: Path | None = None) -> str:
+    """A Markdown table of what was measured of both graders, from the records in results/benchmarks/."""
+    folder = (root or settings.root()) / "results" / "benchmarks"
+    corpus, speed = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("grading_corpus.json", "grading_speed.json")
+    )
+    version = corpus["environment"]["nbgrader"]
+    ours, theirs = (corpus["summary"][side] for side in ("course_grade", "nbgrader"))
+    lines = [f"| | `course grade` | nbgrader {version} |", "|---|---:|---:|"]
+    lines.append(f"| notebooks tried, broken and hostile ones | {ours['cases']} | {theirs['cases']} |")
+    lines += [f"| {words} | {ours[name]} | {theirs[name]} |" for name, words in _COUNTED.items()]
+    beside, whole = speed["beside_nbgrader"], speed["class"]
+    cost = beside["a_submission"]["cpu_s"]
+    lines.append(
+        f"| CPU seconds that a submission costs, besides its own code ({cost['ratio']:.0f} times less) "
+        f"| {cost['course_grade']['overhead']:.2f} | {cost['nbgrader']['overhead']:.1f} |"
+    )
+    large, cores = whole["rows"][-1], whole["environment"]["cores"]
+    lines.append(
+        f"| minutes for a class of {large['size']:,}, with {cores} cores; GB of memory "
+        f"| {large['wall_s'] / 60:.1f}; {large['own_mib'] / 1024:.1f} | – |"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,246 @@
+"""`course doctor`: what this machine has, what is missing, and how to fix it. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from course_lib import __version__, settings
+
+PACKAGES = (
+    "torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "ipywidgets", "jupyterlab", "jupytext", "nbformat",
+    "nbclient", "nbgrader",
+)  # fmt: skip
+# Where torchvision keeps each data set under the folder that COURSE_DATA names.
+DATA_FOLDERS = {
+    "mnist": ("MNIST/raw",),
+    "fashion_mnist": ("FashionMNIST/raw",),
+    "cifar10": ("cifar-10-batches-py",),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `mark` is "ok", "note" (works, less well) or "broken" (something will not run)."""
+
+    mark: str
+    name: str
+    text: str
+    fix: str = ""
+
+
+def examine() -> list[Finding]:
+    """Looks at the interpreter, packages, device, data, isolation and folders; never raises."""
+    findings: list[Finding] = []
+    for look in (_python, _packages, _torch, _switches, _kernel, _data, _isolation, _grading, _folders, _disk):
+        try:
+            findings += list(look())
+        except Exception as error:
+            findings.append(Finding("note", look.__name__.strip("_"), f"could not be looked at: {error}"))
+    return findings
+
+
+def _python() -> Iterator[Finding]:
+    version = platform.python_version()
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    fix = "" if good else "install Python 3.11, 3.12 or 3.13, then with it: python -m course_lib lab"
+    yield Finding("ok" if good else "broken", "python", f"{version} on {platform.platform()}, {sys.executable}", fix)
+    yield Finding("ok", "course", f"{__version__} in {settings.root()}")
+
+
+def _packages() -> Iterator[Finding]:
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    yield Finding("ok", "packages", ", ".join(found))
+    if missing:
+        fix = "python -m course_lib set-up, or: pip install -e ."
+        yield Finding("broken", "packages", "missing: " + ", ".join(missing), fix)
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except Exception as error:
+        yield Finding(
+            "broken", "torch", f"cannot be imported: {error}", "pip install --force-reinstall torch torchvision"
+        )
+        return
+    try:
+        device = settings.device()
+    except ValueError as error:
+        yield Finding("broken", "device", str(error), "unset COURSE_DEVICE, or name one that is there")
+    else:
+        name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+        yield Finding("ok", "device", f"{device}{name}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        yield Finding("ok", "threads", f"{settings.thread_count()} for torch, {cores} cores to use")
+    except ValueError as error:
+        yield Finding("broken", "threads", str(error), "unset COURSE_THREADS")
+
+
+def _switches() -> Iterator[Finding]:
+    try:
+        profile = settings.profile()
+    except ValueError as error:
+        yield Finding("broken", "profile", str(error), "unset COURSE_PROFILE")
+    else:
+        yield Finding("ok", "profile", f"{profile}, data set {settings.dataset_name()}")
+    if settings.dataset_name() not in settings.DATASETS:
+        known = ", ".join(settings.DATASETS)
+        yield Finding("broken", "data set", f"COURSE_DATASET is {settings.dataset_name()!r}", f"one of {known}")
+
+
+def _kernel() -> Iterator[Finding]:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        spec = KernelSpecManager().get_kernel_spec("python3")
+    except NoSuchKernel:
+        yield Finding("broken", "kernel", "Jupyter has no kernel python3", "python -m ipykernel install --sys-prefix")
+        return
+    program = spec.argv[0] if spec.argv else ""
+    if os.path.isabs(program) and not os.path.samefile(Path(program).parent, Path(sys.executable).parent):
+        text = f"python3 starts {program}, another Python than this one, so course_lib may be missing there"
+        yield Finding("note", "kernel", text, f"{sys.executable} -m ipykernel install --sys-prefix")
+    else:
+        yield Finding("ok", "kernel", f"python3 in {spec.resource_dir}")
+
+
+def _data() -> Iterator[Finding]:
+    folder = settings.data_folder()
+    if folder is None:
+        yield Finding(
+            "ok", "data", "glyphs, drawn on the fly; COURSE_DATA is not set, so others are downloaded when online"
+        )
+        return
+    if not folder.is_dir():
+        yield Finding("note", "data", f"COURSE_DATA is {folder}, which is no folder", "set it to a folder, or unset it")
+        return
+    found = [
+        name
+        for name, places in DATA_FOLDERS.items()
+        if any((base / place).is_dir() for base in (folder, *sorted(folder.glob("*/"))) for place in places)
+    ]
+    images = [path.parent.name for path in sorted(folder.glob("*/train")) if path.is_dir()]
+    text = f"{folder} holds {', '.join(found + images) or 'no data set that the course knows'}; glyphs is always there"
+    yield Finding("ok" if found or images else "note", "data", text)
+
+
+def _isolation() -> Iterator[Finding]:
+    """What graders can lock a submission into."""
+    if sys.platform != "linux":
+        text = "none: isolated grading needs Linux. Learning does not"
+        yield Finding("note", "isolation", text, "grade on Linux, or in WSL2 on Windows")
+        return
+    have = []
+    reason = namespaces_refused()
+    if not reason:
+        have.append("user namespaces")
+    if shutil.which("bwrap"):
+        have.append("bubblewrap")
+    landlock = landlock_version()
+    if landlock:
+        have.append(f"Landlock (version {landlock})")
+    yield Finding("ok" if have else "note", "isolation", ", ".join(have) or "none")
+    if reason:
+        yield Finding(
+            "note", "isolation", f"user namespaces are refused here ({reason})",
+            "Ubuntu 24.04: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container: start it with "
+            "--security-opt seccomp=unconfined. Only grading needs it",
+        )  # fmt: skip
+
+
+def _grading() -> Iterator[Finding]:
+    """The isolation that `course grade` gets here, found by starting what it starts."""
+    if sys.platform != "linux" or not (settings.root() / "solutions").is_dir():  # a student's copy grades nobody
+        return
+    from course_lib.grading.inside import sandbox
+    from course_lib.grading.outside import grade, memory
+
+    try:
+        with grade.Zygote(grade.Options()) as started:
+            level = started.level
+    except (sandbox.IsolationError, grade.GraderFault) as fault:
+        yield Finding("note", "grading", "course grade gets no isolation here, and refuses to grade", str(fault))
+        return
+    text = f"course grade gets isolation {level!r} here"
+    if level == sandbox.LEVELS[0]:
+        yield Finding("ok", "grading", text)
+    else:
+        gaps = f"the lower level: {sandbox.landlock_gaps()}"
+        yield Finding("note", "grading", f"{text}, {gaps}", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
+    if memory.why_not():
+        text = f"memory is limited for each process of a submission, not for all together: {memory.why_not()}"
+        yield Finding("note", "grading", text, "mount /proc, on Linux 4.14 or later")
+
+
+def namespaces_refused() -> str:
+    """Why a process here cannot make user, mount, pid, net and ipc namespaces; empty when it can."""
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--fork", "true"]
+    if not shutil.which("unshare"):
+        return "there is no unshare command to try it with"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["unknown reason"])[-1]
+
+
+def landlock_version() -> int:
+    """The kernel's Landlock version, 0 without it (Linux only)."""
+    create_ruleset, ask_version = 444, 1
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        return max(
+            0, libc.syscall(ctypes.c_long(create_ruleset), None, ctypes.c_size_t(0), ctypes.c_uint32(ask_version))
+        )
+    except (OSError, AttributeError):
+        return 0
+
+
+def _folders() -> Iterator[Finding]:
+    from course_lib.desk.workspace import work_folder
+
+    root = settings.root()
+    folders = {"work": work_folder(root), "class": root / "class", "results": root / "results"}
+    if not (root / "solutions").is_dir():  # a student's copy grades nobody
+        del folders["class"]
+    for name, folder in folders.items():
+        reason = unwritable(folder)
+        fix = (
+            ""
+            if not reason
+            else f"chmod -R u+w {folder}" + ("; or COURSE_WORK=/other/folder" if name == "work" else "")
+        )
+        mark = "ok" if not reason else "broken" if name == "work" else "note"
+        yield Finding(
+            mark, f"{name}/", f"{folder} " + (f"cannot be written to: {reason}" if reason else "is writable"), fix
+        )
+
+
+def unwritable(folder: Path) -> str:
+    """Why files cannot be made in a folder or in the one it would be made in; empty when they can."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.root()).free / 1e9
+    mark = "ok" if free > 1 else "note"
+    yield Finding(mark, "disk", f"{free:.0f} GB free", "" if free > 1 else "free some space: notebooks are saved here")

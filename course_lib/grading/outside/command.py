@@ -1,0 +1,240 @@
+"""`course grade`: the command. Reads submissions, grades them in isolation, writes results, says what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        k, n = (int(part) for part in value.split("/"))
+    except ValueError:
+        k = n = 0
+    if not 1 <= k <= n:
+        raise click.BadParameter(f"{value!r} is not K/N with 1 <= K <= N, such as 2/3.")
+    return k, n
+
+
+@click.command("grade")
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option("--unit", "units", multiple=True, help="A unit to grade, by its folder's name; default: all released.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: one a CPU core.")
+@click.option(
+    "--shard",
+    callback=_shard,
+    metavar="K/N",
+    help="Grade the K-th of N parts, on machines that share --out; --shard 2/3 is the second of three.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Grade on the workers of a Dask scheduler, such as tcp://10.0.0.5:8786; needs the extra dask.",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "namespaces", "landlock", "none"]),
+    default="auto",
+    show_default=True,
+    help="What must stand between students' code and this machine; auto: namespaces, else Landlock, never less.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of results; default: class/results."
+)
+@click.option(
+    "--release", type=click.Path(path_type=Path, file_okay=False), help="Released notebooks; default: notebooks."
+)
+@click.option("--exercises", "folders", multiple=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="A further folder of exercise modules, their judges/ inside.")  # fmt: skip
+@click.option(
+    "--gradebook/--no-gradebook",
+    default=True,
+    help="Write nbgrader's gradebook, autograded notebooks and grades.csv beside the folder of results.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all results as JSON.")
+@click.option("--fresh", is_flag=True, help="Grade again what is graded already.")
+@click.option("--cpu-seconds", type=click.IntRange(1), help="CPU seconds for an exercise; default: 10.")
+@click.option("--memory", type=click.IntRange(64), help="Megabytes for a student's code; default: 2048.")
+def grade_command(
+    submissions: Path,
+    units: tuple[str, ...],
+    workers: int | None,
+    shard: tuple[int, int] | None,
+    scheduler: str | None,
+    isolation: str,
+    out: Path | None,
+    release: Path | None,
+    folders: tuple[Path, ...],
+    gradebook: bool,
+    as_json: bool,
+    fresh: bool,
+    cpu_seconds: int | None,
+    memory: int | None,
+) -> None:
+    """Grade SUBMISSIONS, a folder student/unit/notebook.ipynb or a zip of one, in a sandbox.
+
+    A score can come only from code that gives the right values on inputs it has never seen; whose code it is, the
+    grader cannot tell. What is graded already is not graded again, so a run that was stopped goes on where it was.
+
+    \b
+    Examples:
+      course grade class/submitted
+      course grade class.zip --unit 01_autoencoders --workers 4
+      course grade class/submitted --shard 2/3 --no-gradebook
+          on the second of three machines with the same COURSE_SECRET; in the
+          end without --shard, which grades nothing again and writes the grades
+      course grade class/submitted --scheduler tcp://10.0.0.5:8786
+          after `dask scheduler` there and `dask worker ADDRESS --nthreads 1`
+
+    \b
+    Ends with
+      0  everything was graded, whatever the scores;
+      1  some notebook could not be read, or something could not be graded or
+         written to the gradebook: the last lines say what;
+      2  the run was refused or stopped: the message says why and what to do,
+         and what was graded before is kept.
+    """
+    report = run(
+        submissions, units=units, workers=workers, shard=shard, scheduler=scheduler, isolation=isolation, out=out,
+        release=release, folders=folders, gradebook=gradebook, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory,
+        quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(report.results, indent=1, sort_keys=True))
+    else:
+        click.echo(summary(report))
+    for name, reason in sorted(report.failed.items()):
+        click.echo(f"failed: {_shown(name)}: {_shown(reason, 1000)}", err=True)
+    unread = any(r["verdict"] == "malformed" for r in report.results)
+    faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
+    sys.exit(1 if report.failed or unread or faulty else 0)
+
+
+def run(
+    submissions: Path,
+    *,
+    units: tuple[str, ...] = (),
+    workers: int | None = None,
+    shard: tuple[int, int] | None = None,
+    scheduler: str | None = None,
+    isolation: str = "auto",
+    out: Path | None = None,
+    release: Path | None = None,
+    folders: tuple[Path, ...] = (),
+    gradebook: bool = False,
+    fresh: bool = False,
+    cpu_seconds: int | None = None,
+    memory: int | None = None,
+    quiet: bool = False,
+) -> Any:
+    """What the command does, as a function: the report of `pool.grade_all`.
+
+    Raises:
+        click.UsageError: nothing could be done; the text says what to do.
+    """
+    from tqdm.auto import tqdm
+
+    from course_lib import settings
+    from course_lib.grading.inside.sandbox import IsolationError, Limits
+    from course_lib.grading.outside import grade, pool, results
+    from course_lib.grading.outside.submission import BadSubmissions, find, read_release
+
+    tqdm.monitor_interval = 0  # its thread would keep workers from being forked
+    root = settings.root()
+    release, out = release or root / "notebooks", out or root / "class" / "results"
+    limits = Limits()
+    if cpu_seconds:
+        limits = Limits(exercise_seconds=cpu_seconds, cells_seconds=3 * cpu_seconds, wall_seconds=6.0 * cpu_seconds)
+    if memory:
+        limits = Limits(**{**vars(limits), "memory_bytes": memory << 20})
+    more = tuple(str(folder.resolve()) for folder in folders)
+    try:
+        grade.use_exercise_folders(more)
+        if not units:
+            units = tuple(sorted(p.name for p in release.glob("*/") if any(p.glob("*.ipynb"))))
+            if not units:
+                raise BadSubmissions(f"there are no released notebooks in {release}; run `course release` first.")
+        by_unit = {unit: read_release(release, unit) for unit in units}
+        found = find(submissions, units, by_unit)
+        secret = results.secret()
+        options = grade.Options(
+            isolation=isolation,
+            limits=limits,
+            secret=secret,
+            exercise_folders=more,
+            protected=tuple(str(p) for p in (submissions, out, release, results.secret_path()) if p.exists()),
+        )
+        released = {(r.unit, r.notebook): r for group in by_unit.values() for r in group}
+        mine = [s for s in found if results.in_shard(f"{s.student}/{s.unit}/{s.notebook}", shard)]
+        with tqdm(total=len(mine), desc="grading", unit="notebook", disable=quiet or not sys.stderr.isatty()) as bar:
+            report = pool.grade_all(
+                found, released, options, out=out, workers=workers or os.cpu_count() or 1, fresh=fresh, shard=shard,
+                scheduler=scheduler, progress=lambda result: bar.update(),
+            )  # fmt: skip
+    except (
+        BadSubmissions, IsolationError, grade.GraderFault, pool.ClusterError, results.ResultsError, ValueError,
+    ) as fault:  # fmt: skip
+        raise click.UsageError(str(fault)) from None
+    if gradebook:
+        report.lines = _published(report, found, submissions, release, out)
+    return report
+
+
+def _published(report: Any, found: Any, place: Path, release: Path, out: Path) -> list[str]:
+    """Writes the gradebook and what belongs to it; what there is to say about that."""
+    # jsonschema compiles a grammar of web addresses where there is one, for a second or more; no notebook needs it
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    from course_lib.grading.outside import exports, results
+    from course_lib.grading.outside import gradebook as book
+
+    try:
+        written = exports.publish(
+            report.results, found, place=place, released=release, folder=out.resolve().parent,
+            everything=list(results.all_results(out)),
+        )  # fmt: skip
+    except (book.GradebookError, FileNotFoundError) as fault:
+        report.failed["the gradebook"] = str(fault)
+        return []
+    table = out.resolve().parent / "grades.csv"
+    return [*book.as_lines(written), *([f"A column an exercise: {table}"] if table.is_file() else [])]
+
+
+def summary(report: Any) -> str:
+    """The table of a run: submissions by verdict, and what a person should look at."""
+    from course_lib.grading.outside.results import VERDICTS
+
+    counts = Counter(result["verdict"] for result in report.results)
+    lines = [f"{len(report.results)} graded ({report.kept} of them before)"]
+    levels = Counter(result["isolation"] for result in report.results)
+    if levels:
+        several = [f"{level} ({count})" for level, count in sorted(levels.items())]
+        lines[0] += f", isolation: {', '.join(several if len(several) > 1 else levels)}"
+        lines[0] += "; by the gravest verdict in each:"
+    lines += [
+        f"  not watched: {_shown(text)}" for text in sorted({r.get("unwatched", "") for r in report.results} - {""})
+    ]
+    for verdict in VERDICTS:
+        if counts[verdict]:
+            scores = [result["score"] for result in report.results if result["verdict"] == verdict]
+            mean = sum(scores) / len(scores)
+            lines.append(f"  {verdict:<14}{counts[verdict]:>6}   mean score {mean:.2f}")
+    for result in report.results:
+        who = _shown(f"{result['student']}/{result['unit']}")
+        if result["problem"]:
+            lines.append(f"  {who}: {_shown(result['problem'])}")
+        lines += [f"  {who}: tampered: {_shown(text)}" for text in result["tampered"]]
+    lines += [f"  {_shown(line)}" for line in report.lines]
+    return "\n".join(lines)
+
+
+def _shown(text: str, most: int = 200) -> str:
+    """Somebody else's text, safe for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:most]

@@ -1,0 +1,235 @@
+"""Grades for other programs: a CSV with a column an exercise, Gradescope's results.json, and nbgrader's own export.
+
+What a student chose, such as their folder's name, must not become a formula in somebody's spreadsheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nbgrader.api import Gradebook
+from nbgrader.plugins import ExportPlugin
+
+from course_lib import exercises as registry
+from course_lib.authoring import release
+from course_lib.exercises.messages import said, said_by, say
+from course_lib.grading.outside import feedback, gradebook
+from course_lib.grading.outside.gradebook import Standing
+from course_lib.grading.outside.pages import CHECK, Submission, handed_in
+
+GITHUB_CLASSROOM = Path(__file__).with_name("github_classroom.yml")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
+
+
+def cell_text(value: Any) -> str:
+    """A value as a spreadsheet should take it: numbers as they are, text never as a formula.
+
+    >>> cell_text("=1+1"), cell_text(-1.5), cell_text("ada")
+    ("'=1+1", '-1.5', 'ada')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, (int, float)):
+        return f"{value:g}"
+    text = str(value).replace("\x00", "")
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
+
+
+def publish(
+    results: Sequence[Mapping[str, Any]],
+    handed_in: Iterable[Any],
+    *,
+    place: Path,
+    released: Path,
+    folder: Path,
+    everything: Iterable[Mapping[str, Any]] | None = None,
+) -> gradebook.Report:
+    """All that follows from a run of the grader, under class/: gradebook.db, autograded/, grades.csv.
+
+    Args:
+        results: the result records of the run.
+        handed_in: the submissions as found, each with student, unit, notebook and data.
+        place: the folder or zip they were found in.
+        released: the folder of released notebooks.
+        folder: the class folder.
+        everything: all result records there are, for the verdicts in the CSV; default those of the run.
+
+    Raises:
+        GradebookError: something cannot be written; the results are not touched, and a second run goes on from there.
+    """
+    submissions = gradebook.paired(results, handed_in, place=place if place.is_dir() else None)
+    book = folder / "gradebook.db"
+    report = gradebook.record(submissions, gradebook=book, autograded=folder / "autograded", released=released)
+    if report.recorded:
+        write_csv(folder / "grades.csv", book, results if everything is None else everything)
+    return report
+
+
+# --- CSV ------------------------------------------------------------------------------------------------------------
+
+
+def table(
+    standings: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ()
+) -> tuple[list[str], list[list[Any]]]:
+    """A row a student, a column an exercise and a written answer; header and rows.
+
+    The points are those that count, a person's included; a cell is empty where a person has still to give them, and
+    where nothing was handed in. A column of points is "unit/exercise"; each unit ends with "unit:total", ":points",
+    ":awaiting" (answers that wait for a person), ":verdict" and ":flags" (what was tampered with).
+
+    Args:
+        standings: what stands in the gradebook.
+        results: result records, for verdicts and flags.
+    """
+    standings = list(standings)
+    by_student: dict[str, dict[tuple[str, str], Standing]] = {}
+    columns: dict[str, dict[str, None]] = {}
+    for each in standings:
+        name = each.name.removeprefix(CHECK)
+        by_student.setdefault(each.student, {})[each.unit, name] = each
+        columns.setdefault(each.unit, {})[name] = None
+    verdicts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for result in results:
+        verdicts.setdefault((str(result["student"]), str(result["unit"])), []).append(result)
+    units = {unit: _in_order(unit, names) for unit, names in sorted(columns.items())}
+    header = ["student"]
+    for unit, names in units.items():
+        header += [f"{unit}/{name}" for name in names]
+        header += [f"{unit}:{name}" for name in ("total", "points", "awaiting", "verdict", "flags")]
+    rows = []
+    for student, theirs in sorted(by_student.items()):
+        row: list[Any] = [student]
+        for unit, names in units.items():
+            here = [theirs.get((unit, name)) for name in names]
+            row += [None if each is None else each.score for each in here]
+            found = [each for each in here if each is not None]
+            about = verdicts.get((student, unit), [])
+            row += [
+                sum(each.score or 0.0 for each in found) if found else None,
+                sum(each.points for each in found) if found else None,
+                len([each for each in found if each.awaiting]) if found else None,
+                "; ".join(dict.fromkeys(str(result.get("verdict")) for result in about)),
+                "; ".join(str(text) for result in about for text in result.get("tampered") or ()),
+            ]
+        rows.append(row)
+    return header, rows
+
+
+def _in_order(unit: str, names: Iterable[str]) -> list[str]:
+    """Exercises in the notebook's order, then written answers."""
+    try:
+        order = [exercise.name for exercise in registry.exercises_of(unit)]
+    except ValueError:  # a unit of an earlier year, say
+        order = []
+    return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV that a spreadsheet opens without running anything in it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    for row in [header, *rows]:
+        writer.writerow([cell_text(value) for value in row])
+    return stream.getvalue()
+
+
+def write_csv(path: Path, book: Path | str, results: Iterable[Mapping[str, Any]] = ()) -> int:
+    """Writes the grades of the whole gradebook, whole or not at all; returns how many students there are.
+
+    Raises:
+        GradebookError: there is no gradebook, or a file cannot be read or written.
+    """
+    header, rows = table(gradebook.standings(book), results)
+    with gradebook.explained(path):
+        release.write_atomically(path, csv_text(header, rows).encode("utf-8"))
+    return len(rows)
+
+
+class ExerciseCsv(ExportPlugin):
+    """The same table from nbgrader's command: `--exporter course_lib.grading.outside.exports.ExerciseCsv`.
+
+    nbgrader's own CSV breaks on a comma in a name and passes formulas on.
+    """
+
+    def export(self, gradebook: Gradebook) -> None:
+        """Writes the table to `--to`, grades.csv by default, for the students and assignments asked for."""
+        from course_lib.grading.outside.gradebook import standings
+
+        students, units = {str(s) for s in self.student}, {str(a) for a in self.assignment}
+        kept = [
+            each
+            for each in standings(str(gradebook.engine.url.render_as_string(hide_password=False)))
+            if (not students or each.student in students) and (not units or each.unit in units)
+        ]
+        header, rows = table(kept)
+        path = Path(self.to or "grades.csv").absolute()
+        self.log.info("Exporting grades to %s", path)
+        release.write_atomically(path, csv_text(header, rows).encode("utf-8"))
+
+
+# --- Gradescope -----------------------------------------------------------------------------------------------------
+
+
+def gradescope(submission: Submission) -> dict[str, Any]:
+    """A submission's results.json for Gradescope: a test an exercise, with the sentences that its student may see."""
+    result = submission.result
+    source = "\n".join(cell["source"] for cell in handed_in(submission.notebook))
+    entries = {str(entry.get("exercise")): entry for entry in result.get("exercises") or ()}
+    tests: list[dict[str, Any]] = []
+    for exercise in registry.exercises_of(submission.unit):
+        entry = entries.get(exercise.name)
+        if entry is None:
+            continue
+        score = feedback.bounded(entry.get("score"), exercise.points)
+        tests.append(
+            {
+                "name": f"{said_by(exercise, 'title')} ({exercise.name})",
+                "number": exercise.number,
+                "score": score,
+                "max_score": exercise.points,
+                "status": "passed" if score >= exercise.points else "failed",
+                "output": feedback.text_card(exercise, entry, source=source),
+                "output_format": "text",
+                "visibility": "visible",
+            }
+        )
+    notes = [said(str(text)[:300]) for text in result.get("tampered") or ()]
+    if result.get("verdict") == "malformed":
+        notes = [feedback.verdict_sentence("malformed"), said(str(result.get("problem") or "")[:500]), *notes]
+    written = [str(each.get("grade_id")) for each in result.get("written") or ()]
+    if written:
+        notes.append(say("feedback.by_person", answers=", ".join(written)))
+    return {
+        "score": round(sum(test["score"] for test in tests), 2),
+        "output": "\n".join(filter(None, notes)),
+        "output_format": "text",
+        "stdout_visibility": "hidden",
+        "visibility": "visible",
+        "tests": tests,
+        "extra_data": {"key": str(result.get("key", "")), "isolation": str(result.get("isolation", ""))},
+    }
+
+
+def write_gradescope(folder: Path, submissions: Iterable[Submission]) -> list[Path]:
+    """Writes <folder>/<student>/<unit>/<notebook>.results.json for each submission; returns the files.
+
+    Students whose name cannot be a folder are left out; `gradebook.record` reports them.
+
+    Raises:
+        GradebookError: a file cannot be written.
+    """
+    written = []
+    for submission in submissions:
+        if gradebook.refusal(submission.student):
+            continue
+        path = folder / submission.student / submission.unit / f"{submission.name}.results.json"
+        content = json.dumps(gradescope(submission), ensure_ascii=False, indent=1) + "\n"
+        with gradebook.explained(path):
+            release.write_atomically(path, content.encode("utf-8", "replace"))
+        written.append(path)
+    return written

@@ -20,6 +20,7 @@ from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other,
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 
+Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
 STATES = ("not_attempted", "error", "wrong", "right")
 
 
@@ -87,14 +88,20 @@ def blank_result(exercise: Exercise, judge: Judge, state: str, message: Message,
     )
 
 
-def judge_observations(exercise: Exercise, judge: Judge, observations: Sequence[Observation]) -> Result:
-    """Points, criteria and the diagnosed mistake for what was observed."""
+def judge_observations(
+    exercise: Exercise, judge: Judge, observations: Sequence[Observation], *, observe: Observe = observe_all
+) -> Result:
+    """Points, criteria and the diagnosed mistake for what was observed.
+
+    Args:
+        observe: runs the reference and the known mistakes on a case, as `observe_all` does.
+    """
     printed = next((o.printed for o in observations if o.printed), "")
     errors = [o.error for o in observations if o.error]
     if errors and len(errors) == len(observations) and all(error.is_stub for error in errors):
         return blank_result(exercise, judge, "not_attempted", Message("contract.not_attempted"), printed)
     # a case may be repeated on another device: what is expected of it depends on its inputs alone
-    expected = [_expect(exercise, judge.reference, o.case) for o in observations]
+    expected = [_expect(exercise, judge.reference, o.case, observe) for o in observations]
     trials = [
         Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
     ]
@@ -107,7 +114,7 @@ def judge_observations(exercise: Exercise, judge: Judge, observations: Sequence[
             exercise.name, exercise.unit, "right", exercise.points, exercise.points, message, None, criteria, printed
         )
     refused = next((e for e in errors if e.library_name), None)
-    mistake, fields = (None, {}) if refused else diagnose(exercise, judge, trials)
+    mistake, fields = (None, {}) if refused else diagnose(exercise, judge, trials, observe=observe)
     if refused:
         message = Message("contract.used_library", {"name": refused.library_name})
     elif mistake:
@@ -131,8 +138,8 @@ def _criteria(exercise: Exercise, judge: Judge, met: dict[str, bool]) -> tuple[C
     )
 
 
-def _expect(exercise: Exercise, fn: Any, case: Case) -> Values:
-    observation = observe_all(exercise, fn, [case], guard=False)[0]
+def _expect(exercise: Exercise, fn: Any, case: Case, observe: Observe) -> Values:
+    observation = observe(exercise, fn, [case], guard=False)[0]
     if observation.error:
         raise RuntimeError(f"the reference of {exercise.name} failed on case {case.name}: {observation.error}")
     return observation.values
@@ -156,7 +163,9 @@ def _meets(criterion: Any, trials: Sequence[Trial]) -> bool:
 # --- which known mistake is it? -------------------------------------------------------------------------------------
 
 
-def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple[Mistake | None, Values]:
+def diagnose(
+    exercise: Exercise, judge: Judge, trials: Sequence[Trial], *, observe: Observe = observe_all
+) -> tuple[Mistake | None, Values]:
     """The known mistake that the answer behaves like, and the fields of its sentence.
 
     First a mistake whose values the answer reproduces on every case, then one it reproduces wherever it is wrong, then
@@ -165,7 +174,7 @@ def diagnose(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> tuple
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
     # one case at a time: most mistakes differ on the first, and need no other
     theirs = functools.cache(
-        lambda number, i: observe_all(exercise, judge.mistakes[number].fn, [trials[i].case], guard=False)[0]
+        lambda number, i: observe(exercise, judge.mistakes[number].fn, [trials[i].case], guard=False)[0]
     )
     for where in (range(len(trials)), wrong):
         for number, mistake in enumerate(judge.mistakes if wrong else ()):

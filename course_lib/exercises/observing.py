@@ -17,7 +17,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 import torch
@@ -63,25 +63,27 @@ def observe_all(
     *,
     guard: bool = True,
     device: torch.device | str | None = None,
+    capture: Callable[[], CapturedOutput] | None = None,
 ) -> list[Observation]:
     """Observes `fn` on a copy of every case: output captured, torch's state put back, the library's own refused.
 
     Args:
         guard: False lets the library's own versions run, for a reference that is one of them.
         device: where the copies' tensors go; observed values come back to the CPU all the same.
+        capture: makes what captures the output of one case; `CapturedOutput` if not given.
     """
+    capture = capture or CapturedOutput
     refused = library_refused(exercise.library) if guard else contextlib.nullcontext()
     with refused, _random_state_restored(), _modes_restored():
-        return [_observe_one(exercise, fn, case, device) for case in cases]
+        return [_observe_one(exercise, fn, case, device, capture()) for case in cases]
 
 
 def _observe_one(
-    exercise: Exercise, fn: Callable[..., Any], case: Case, device: torch.device | str | None
+    exercise: Exercise, fn: Callable[..., Any], case: Case, device: torch.device | str | None, output: CapturedOutput
 ) -> Observation:
     _seed_everything(0)
     values: Values = {}
     error = None
-    output = CapturedOutput()
     with output:
         try:
             values = {str(key): plain(value) for key, value in exercise.observe(fn, case.copy(device)).items()}
@@ -201,24 +203,60 @@ def library_refused(names: Sequence[str]) -> Iterator[None]:
             function.__code__ = code
 
 
-# --- output, captured at the level of file descriptors --------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------------------------
+
+
+class Sink(Protocol):
+    """What keeps captured output: `open` gives the stream to write to, `close` what was kept of it, as text."""
+
+    def open(self) -> TextIO: ...
+
+    def close(self) -> str: ...
 
 
 class CapturedOutput:
     """Context manager: nothing written to stdout or stderr inside reaches the notebook; `text` holds it afterwards.
 
-    nbgrader takes a byte on stderr for a failed check, so file descriptors are redirected as well as the Python
-    streams, and ipykernel's own stream objects, which a logging handler may hold.
+    ipykernel's own stream objects, which a logging handler may hold, are redirected as well as the Python streams.
+
+    Args:
+        limit: bytes that are kept.
+        sink: makes what keeps them; `DescriptorSink` if not given.
     """
 
-    def __init__(self, limit: int = PRINT_LIMIT) -> None:
-        self.limit = limit
+    def __init__(self, limit: int = PRINT_LIMIT, *, sink: Callable[[int], Sink] | None = None) -> None:
         self.text = ""
+        self._sink = (sink or DescriptorSink)(limit)
 
     def __enter__(self) -> CapturedOutput:
-        self._file = tempfile.TemporaryFile()
         self._streams = sys.stdout, sys.stderr
-        for stream in self._streams:
+        stream = self._sink.open()
+        self._redirected = [s for s in self._streams if hasattr(s, "pub_thread")]  # ipykernel's OutStream
+        for notebooks in self._redirected:
+            notebooks.write = stream.write  # type: ignore[method-assign]
+        sys.stdout = sys.stderr = stream
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout, sys.stderr = self._streams
+        for notebooks in self._redirected:
+            with contextlib.suppress(AttributeError):
+                del notebooks.write
+        self.text = self._sink.close()
+
+
+class DescriptorSink:
+    """Keeps output in a file, and what is written to the file descriptors of stdout and stderr with it.
+
+    nbgrader takes a byte on stderr for a failed check, and a library in C or a child process writes past Python.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def open(self) -> TextIO:
+        self._file = tempfile.TemporaryFile()
+        for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
         self._saved = []
@@ -226,34 +264,35 @@ class CapturedOutput:
             with contextlib.suppress(OSError):
                 self._saved.append((descriptor, os.dup(descriptor)))
                 os.dup2(self._file.fileno(), descriptor)
-        self._sink = io.TextIOWrapper(
-            os.fdopen(os.dup(self._file.fileno()), "wb", 0), "utf-8", "replace", write_through=True
-        )
-        self._redirected = [s for s in self._streams if hasattr(s, "pub_thread")]  # ipykernel's OutStream
-        for stream in self._redirected:
-            stream.write = self._sink.write  # type: ignore[method-assign]
-        sys.stdout = sys.stderr = self._sink
-        return self
+        self._stream = text_stream(os.fdopen(os.dup(self._file.fileno()), "wb", 0))
+        return self._stream
 
-    def __exit__(self, *_: object) -> None:
-        sys.stdout, sys.stderr = self._streams
-        for stream in self._redirected:
-            with contextlib.suppress(AttributeError):
-                del stream.write
+    def close(self) -> str:
+        text = ""
         with contextlib.suppress(Exception):
-            self._sink.flush()
+            self._stream.flush()
         for descriptor, saved in self._saved:
             os.dup2(saved, descriptor)
             os.close(saved)
         with contextlib.suppress(Exception):
             size = self._file.seek(0, os.SEEK_END)
             self._file.seek(0)
-            self.text = self._file.read(self.limit).decode("utf-8", "replace")
-            if size > self.limit:
-                self.text += f"\n[... {size - self.limit:,} more bytes of output]"
+            text = kept_text(self._file.read(self._limit), size)
         with contextlib.suppress(Exception):
-            self._sink.close()
+            self._stream.close()
         self._file.close()
+        return text
+
+
+def text_stream(raw: io.RawIOBase) -> TextIO:
+    """A stream of text whose bytes go to `raw` at once."""
+    return io.TextIOWrapper(raw, "utf-8", "replace", write_through=True)  # type: ignore[type-var]
+
+
+def kept_text(kept: bytes, size: int) -> str:
+    """The beginning of what was printed, as text that says how many of its `size` bytes are missing."""
+    text = kept.decode("utf-8", "replace")
+    return text if size <= len(kept) else f"{text}\n[... {size - len(kept):,} more bytes of output]"
 
 
 # --- torch's state --------------------------------------------------------------------------------------------------

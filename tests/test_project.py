@@ -19,6 +19,8 @@ from leaks import readable, solution_blocks, squeezed
 
 from course_lib import settings
 from course_lib.authoring import release
+from course_lib.exercises import exercises, judge_module
+from course_lib.exercises.answers import answers_beside
 
 ROOT = Path(__file__).resolve().parent.parent
 UNITS = list(release.unit_folders(ROOT))
@@ -73,12 +75,29 @@ def test_no_answer_is_in_the_student_bundle(bundle):
 
 
 def test_no_judge_can_be_read_in_the_student_bundle(bundle):
-    judges = [path for path in (ROOT / "course_lib/exercises/judges").glob("*.py") if path.name != "__init__.py"]
-    assert judges
+    judges = list((ROOT / "course_lib/exercises").rglob("judge.py"))
+    assert len(judges) >= len(exercises())
     for path in judges:
         names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
-        sealed = bundle[f"course_lib/exercises/judges/{path.name}"].decode()
+        sealed = bundle[path.relative_to(ROOT).as_posix()].decode()
         assert not [name for name in names if name in sealed]
+
+
+def test_no_right_answer_and_no_mistake_can_be_read_in_the_student_bundle(bundle):
+    # Notebooks may show a mistake: its damage is what a section is about.
+    texts = {name: squeezed(readable(name, content)) for name, content in bundle.items() if ".ipynb" not in name}
+    for exercise in exercises().values():
+        known = answers_beside(judge_module(exercise))
+        assert f"{known.path.relative_to(ROOT).as_posix()}.gz" in bundle
+        for answer in (*known.right, *known.mistakes):
+            body = squeezed(answer.source.partition("\n")[2])
+            # What is shorter may stand anywhere by its own right, as `return x.mean()` does.
+            if len(body) >= 60:
+                assert not [name for name, text in texts.items() if body in text], (exercise.name, answer.name)
+            assert not answer.text or not [name for name, text in texts.items() if answer.text in text], answer.name
+
+
+def test_the_bundle_has_no_sources_and_no_grader(bundle):
     assert not [name for name in bundle if name.startswith(("solutions/", "tests/")) or "grading" in name]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+import atexit
+import functools
+import importlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-import types
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,110 +83,129 @@ raise RuntimeError("training cells are not part of a check")
 # ### END SOLUTION
 '''
 
-MODULE = """from course_lib.exercises.contract import Case, Exercise, Hints
-import torch
+ROOMS = {
+    "__init__.py": """UNIT = "90_tiny"
+EXERCISES = (
+    "double",
+    "total",
+)
+""",
+    "exercise.py": """from course_lib.exercises.contract import Case, Hints, drawing
 
-UNIT = "90_tiny"
+HINTS = Hints(concept="Add.", api="`+`", skeleton="return ...")
 
 
-def _cases(seed):
-    g = torch.Generator().manual_seed(seed)
-    return [Case("few", {"x": torch.randn(3, generator=g)}), Case("many", {"x": torch.randn(40, generator=g)})]
+def cases(seed):
+    normal = drawing(seed).normal
+    return [Case("few", {"x": normal(3)}), Case("many", {"x": normal(40)})]
+""",
+    "double/exercise.py": """from course_lib.exercises.contract import Exercise
+from course_lib.exercises.tiny.exercise import HINTS, cases
 
 
-def _observe_double(fn, case):
+def observe(fn, case):
     x = case.inputs["x"]
     return {"value": fn(x), "input": x}
 
 
-def _observe_total(fn, case):
-    return {"value": fn(case.inputs["x"])}
-
-
-HINTS = Hints(concept="Add.", api="`+`", skeleton="return ...")
-double = Exercise(
-    name="double", unit=UNIT, title="Twice", signature="double(x)", minutes=1, difficulty=1, points=3, hints=HINTS,
-    takeaway="Twice is a sum.", cases=_cases, observe=_observe_double,
+exercise = Exercise(
+    name="double", title="Twice", signature="double(x)", minutes=1, difficulty=1, points=3, hints=HINTS,
+    takeaway="Twice is a sum.", cases=cases, observe=observe,
 )
-total = Exercise(
-    name="total", unit=UNIT, title="Sum", signature="total(x)", minutes=1, difficulty=1, points=2, hints=HINTS,
-    takeaway="A sum is a number.", cases=_cases, observe=_observe_total,
-)
-EXERCISES = (double, total)
-"""
+""",
+    "double/judge.py": """from course_lib.exercises.contract import Criterion, Judge, close
 
-JUDGE = """from course_lib.exercises.contract import Criterion, Judge, Mistake, close
-import torch
-
-
-def _reference_double(x):
-    return 2 * x
-
-
-def _in_place(x):
-    x *= 2
-    return x
-
-
-def _half(x):
-    return x / 2
-
-
-def _same(x):
-    return x.clone()
-
-
-def _add(x):
-    return x.add(x)
-
-
-def _reference_total(x):
-    return float(torch.sum(x))
-
-
-def _as_tensor(x):
-    return x.sum()
-
-
-def _mean(x):
-    return float(x.mean())
-
-
-def _negative(x):
-    return -float(x.sum())
-
-
-def _python(x):
-    return float(sum(x.tolist()))
-
-
-double = Judge(
-    reference=_reference_double,
+judge = Judge(
+    reference=lambda x: 2 * x,
     criteria=(
         Criterion("value", 2, "the value is twice x", lambda case, seen, expected: close(seen["value"], expected["value"])),
         Criterion("kept", 1, "x is left as it was", lambda case, seen, expected: close(seen["input"], expected["input"])),
     ),
-    mistakes=(
-        Mistake("in_place", _in_place, "You changed the input in place."),
-        Mistake("half", _half, "You halved it."),
-        Mistake("same", _same, "You gave x back unchanged."),
-    ),
-    alternatives=(_add,),
 )
-total = Judge(
-    reference=_reference_total,
+""",
+    "double/mistakes.md": """# Right answers
+
+## add
+```python
+def double(x):
+    return x.add(x)
+```
+
+# Mistakes
+
+## in_place
+You changed the input in place.
+```diff
+-    return x.add(x)
++    x *= 2
++    return x
+```
+
+## half
+You halved it.
+```diff
+-    return x.add(x)
++    return x / 2
+```
+
+## same
+You gave x back unchanged.
+```diff
+-    return x.add(x)
++    return x.clone()
+```
+""",
+    "total/exercise.py": """from course_lib.exercises.contract import Exercise
+from course_lib.exercises.tiny.exercise import HINTS, cases
+
+exercise = Exercise(
+    name="total", title="Sum", signature="total(x)", minutes=1, difficulty=1, points=2, hints=HINTS,
+    takeaway="A sum is a number.", cases=cases, observe=lambda fn, case: {"value": fn(case.inputs["x"])},
+)
+""",
+    "total/judge.py": """import torch
+
+from course_lib.exercises.contract import Criterion, Judge, close
+
+judge = Judge(
+    reference=lambda x: float(torch.sum(x)),
     criteria=(
         Criterion("value", 2, "the sum", lambda case, seen, expected: close(seen["value"], expected["value"])),
     ),
-    mistakes=(
-        Mistake("as_tensor", _as_tensor, "Give back a number, not a tensor."),
-        Mistake("mean", _mean, "You averaged."),
-        Mistake("negative", _negative, "The sign is wrong."),
-    ),
-    alternatives=(_python,),
 )
-JUDGES = {"double": double, "total": total}
-"""
+""",
+    "total/mistakes.md": """# Right answers
+
+## python
+```python
+def total(x):
+    return float(sum(x.tolist()))
+```
+
+# Mistakes
+
+## as_tensor
+Give back a number, not a tensor.
+```diff
+-    return float(sum(x.tolist()))
++    return x.sum()
+```
+
+## mean
+You averaged.
+```diff
+-    return float(sum(x.tolist()))
++    return float(x.mean())
+```
+
+## negative
+The sign is wrong.
+```diff
+-    return float(sum(x.tolist()))
++    return -float(x.sum())
+```
+""",
+}
 
 
 def write_unit(root: Path, source: str = SOURCE) -> Path:
@@ -196,17 +216,21 @@ def write_unit(root: Path, source: str = SOURCE) -> Path:
     return path
 
 
+def write_rooms(folder: Path) -> None:
+    """Writes the tiny unit's exercises into a folder of units."""
+    for name, text in ROOMS.items():
+        path = folder / "tiny" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
 def write_project(root: Path) -> Path:
     """A whole project under `root`: a copy of the package with the tiny unit as its only one."""
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(PROJECT / "course_lib", root / "course_lib", ignore=leave_out)
-    for folder in (root / "course_lib" / "exercises", root / "course_lib" / "exercises" / "judges"):
-        for path in folder.glob("*.py"):
-            if re.search(r"^(UNIT|JUDGES)\b", path.read_text(encoding="utf-8"), re.MULTILINE):
-                path.unlink()
-    (root / "course_lib/exercises/tiny.py").write_text(MODULE, encoding="utf-8")
-    (root / "course_lib/exercises/judges/tiny.py").write_text(JUDGE, encoding="utf-8")
-    (root / "course_lib/exercises/judges/__init__.py").touch()
+    for listing in (root / "course_lib" / "exercises").glob("*/__init__.py"):
+        shutil.rmtree(listing.parent)
+    write_rooms(root / "course_lib" / "exercises")
     for name in ("pyproject.toml", "environment.yml", "Makefile", "LICENSE", "README.md", "nbgrader_config.py"):
         shutil.copy(PROJECT / name, root / name)
     write_unit(root)
@@ -225,15 +249,12 @@ def install(monkeypatch: Any) -> dict[str, Any]:
     """Makes the tiny unit the only one that the running process knows; returns its exercises by name."""
     from course_lib import exercises
 
-    modules = {}
-    for name, text in (("course_lib.exercises.tiny", MODULE), ("course_lib.exercises.judges.tiny", JUDGE)):
-        modules[name] = types.ModuleType(name)
-        exec(compile(text, f"<{name}>", "exec"), modules[name].__dict__)
-        monkeypatch.setitem(sys.modules, name, modules[name])
-    numbered = tuple(
-        dataclasses.replace(exercise, number=f"90.{number}")
-        for number, exercise in enumerate(modules["course_lib.exercises.tiny"].EXERCISES, start=1)
-    )
-    monkeypatch.setattr(exercises, "_registry", lambda: {UNIT: numbered})
-    monkeypatch.setattr(exercises, "_modules", lambda: [modules["course_lib.exercises.tiny"]])
-    return {exercise.name: exercise for exercise in numbered}
+    folder = Path(tempfile.mkdtemp(prefix="tiny-units-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_rooms(folder)
+    monkeypatch.setattr(exercises, "__path__", [*exercises.__path__, str(folder)])
+    package = importlib.import_module("course_lib.exercises.tiny")
+    monkeypatch.setattr(exercises, "_packages", lambda: [package])
+    for name in ("_registry", "_folders", "judge_of"):
+        monkeypatch.setattr(exercises, name, functools.cache(getattr(exercises, name).__wrapped__))
+    return exercises.exercises()

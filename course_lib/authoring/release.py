@@ -818,12 +818,11 @@ def student_bundle(path: Path, *, root: Path | None = None) -> list[str]:
             if f"{folder}/{inner.parts[0]}" in NOT_FOR_STUDENTS:
                 continue
             files[f"{folder}/{inner.as_posix()}"] = file.read_bytes()
-    for name in [name for name in files if re.fullmatch(r"course_lib/exercises/judges/(?!__init__).*\.py", name)]:
-        files[name] = sealed(files[name].decode(), name=Path(name).stem).encode()
-    for name in [name for name in files if re.fullmatch(r"course_lib/locale/.*\.po", name)]:
-        files[f"{name}.gz"] = gzip.compress(
-            files.pop(name), mtime=0
-        )  # they hold what the judges say, as sealed as these
+    for name in [name for name in files if re.fullmatch(r"course_lib/exercises/.*/judge\.py", name)]:
+        files[name] = sealed(files[name].decode(), name=Path(name).parent.name).encode()
+    # Translations hold what the judges say, and are as sealed as these.
+    for name in [name for name in files if re.fullmatch(r"course_lib/(locale/.*\.po|exercises/.*/mistakes\.md)", name)]:
+        files[f"{name}.gz"] = gzip.compress(files.pop(name), mtime=0)
     for name in ("pyproject.toml", "environment.yml", "Makefile", "LICENSE"):
         if (root / name).is_file():
             files[name] = (root / name).read_bytes()

@@ -221,7 +221,7 @@ def exercises(as_json: bool) -> None:
         criteria = [{"name": criterion.name, "points": criterion.points} for criterion in judge.criteria]
         row = {"exercise": name, "unit": exercise.unit, "points": exercise.points, "criteria": criteria}
         row["mistakes"] = [mistake.name for mistake in judge.mistakes]
-        row["alternatives"] = [alternative.__name__.lstrip("_") for alternative in judge.alternatives]
+        row["alternatives"] = [alternative.name for alternative in judge.alternatives]
         rows.append(row)
         if not as_json:
             level = "*" * exercise.difficulty

@@ -20,20 +20,39 @@ __all__ = ["checks_for", "exercise_named", "exercises", "exercises_of", "judge_o
 
 @functools.cache
 def _registry() -> dict[str, tuple[Exercise, ...]]:
-    """Unit -> exercises. A unit of two notebooks has two modules, in the order of their names."""
+    """Unit -> exercises. A unit of two notebooks has two folders, in the order of their names."""
     found: dict[str, list[Exercise]] = {}
-    for module in _modules():
-        listed = found.setdefault(module.UNIT, [])
-        for exercise in module.EXERCISES:
-            number = f"{int(module.UNIT[:2])}.{len(listed) + 1}"
-            listed.append(dataclasses.replace(exercise, number=number))
+    for package in _packages():
+        listed = found.setdefault(package.UNIT, [])
+        for folder in package.EXERCISES:
+            exercise = importlib.import_module(f"{package.__name__}.{folder}.exercise").exercise
+            number = f"{int(package.UNIT[:2])}.{len(listed) + 1}"
+            listed.append(dataclasses.replace(exercise, unit=package.UNIT, number=number))
     return {unit: tuple(listed) for unit, listed in sorted(found.items())}
 
 
-def _modules() -> list[ModuleType]:
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.ispkg)
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return [module for module in modules if hasattr(module, "UNIT")]
+def _packages() -> list[ModuleType]:
+    """The folders of the units, one for each notebook."""
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if info.ispkg)
+    packages = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return [package for package in packages if hasattr(package, "EXERCISES")]
+
+
+@functools.cache
+def _folders() -> dict[str, str]:
+    """Exercise -> the dotted name of its folder."""
+    found = {}
+    for package in _packages():
+        for folder in package.EXERCISES:
+            name = f"{package.__name__}.{folder}"
+            found[importlib.import_module(f"{name}.exercise").exercise.name] = name
+    return found
+
+
+def forget_units() -> None:
+    """Looks for units anew at the next call: after a folder was added to this package's `__path__`, or taken out."""
+    for found in (_registry, _folders, judge_of):
+        found.cache_clear()
 
 
 def units() -> tuple[str, ...]:
@@ -69,18 +88,28 @@ def exercise_named(name: str) -> Exercise:
     return known[name]
 
 
-@functools.cache
-def judge_of(exercise: Exercise) -> Judge:
-    """The judge of an exercise, its sentences registered.
+def judge_module(exercise: Exercise) -> ModuleType:
+    """The module of an exercise's judge.
 
     Raises:
         ModuleNotFoundError: the judges are not at hand, as in the sandbox of a grader.
     """
+    return importlib.import_module(f"{_folders()[exercise.name]}.judge")
+
+
+@functools.cache
+def judge_of(exercise: Exercise) -> Judge:
+    """The judge of an exercise with its mistakes and other right answers, its sentences registered.
+
+    Raises:
+        ModuleNotFoundError: the judges are not at hand, as in the sandbox of a grader.
+        AnswersError: the exercise's mistakes.md does not follow its rules; names file and line.
+    """
+    from course_lib.exercises.answers import answers_beside, judge_with
     from course_lib.exercises.judging import register_sentences
 
-    names = (m.__name__.rpartition(".")[2] for m in _modules() if exercise.name in (e.name for e in m.EXERCISES))
-    module = importlib.import_module(f"{__name__}.judges.{next(names)}")
-    judge = module.JUDGES[exercise.name]
+    module = judge_module(exercise)
+    judge = judge_with(module.judge, answers_beside(module), exercise.name)
     register_sentences(exercise, judge)
     return judge
 

@@ -7,7 +7,7 @@ in self-study that is the same process, in grading a clean one that never runs a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -95,7 +95,7 @@ class Exercise:
 
     Attributes:
         name: the function or class the learner writes; unique in the course.
-        unit: the unit's folder, such as "01_autoencoders".
+        unit: the unit's folder, such as "01_autoencoders"; set by the registry.
         title: a few words for lists and cards.
         signature: as the learner sees it, `corrupt(images, noise, *, generator)`.
         minutes: what it takes a learner.
@@ -111,7 +111,6 @@ class Exercise:
     """
 
     name: str
-    unit: str
     title: str
     signature: str
     minutes: int
@@ -123,6 +122,7 @@ class Exercise:
     observe: Callable[[Callable[..., Any], Case], Values]
     library: tuple[str, ...] = ()
     on_gpu: bool = True
+    unit: str = ""
     number: str = ""
 
 
@@ -154,6 +154,9 @@ class Criterion:
     cases: tuple[str, ...] | None = None
 
 
+Predicate = Callable[[Sequence[Trial]], "bool | Values"]
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A wrong implementation that people really write, with the sentence that helps.
@@ -165,22 +168,35 @@ class Mistake:
     name: str
     fn: Callable[..., Any]
     text: str
-    behaves: Callable[[Sequence[Trial]], bool | Values] | None = None
+    behaves: Predicate | None = None
+
+
+class Alternative(NamedTuple):
+    """A right answer written another way than the reference."""
+
+    name: str
+    fn: Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Judge:
     """What decides: an independent reference, criteria with points, the known mistakes, other right answers.
 
-    `exact` is False for answers that draw random numbers: they are judged by moments and other properties in the
-    criteria, and no message compares their values with the reference's.
+    Attributes:
+        reference: a right answer, written another way than learners will write it.
+        criteria: their points add up to the exercise's.
+        predicates: by a mistake's name, what recognises variants of it that its own values do not show.
+        exact: False for answers that draw random numbers: they are judged by moments and other properties in the
+            criteria, and no message compares their values with the reference's.
+        mistakes, alternatives: come from the exercise's mistakes.md.
     """
 
     reference: Callable[..., Any]
     criteria: tuple[Criterion, ...]
-    mistakes: tuple[Mistake, ...]
-    alternatives: tuple[Callable[..., Any], ...]
+    predicates: Mapping[str, Predicate] = field(default_factory=dict)
     exact: bool = True
+    mistakes: tuple[Mistake, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def points(self) -> float:

@@ -146,11 +146,8 @@ def digests() -> dict[str, str]:
 def make_course(root: Path) -> Path:
     """A project whose only unit is the corpus's, released, its gradebook made, the neighbor's work handed in."""
     tiny_course.write_project(root)
-    for place in ("exercises", "exercises/judges"):
-        (root / "course_lib" / place / "tiny.py").unlink()
-    for path in (TESTS / "grading" / "unit").rglob("*.py"):
-        target = root / "course_lib" / "exercises" / path.relative_to(TESTS / "grading" / "unit")
-        shutil.copyfile(path, target)
+    shutil.rmtree(root / "course_lib" / "exercises" / "tiny")
+    shutil.copytree(TESTS / "grading" / "unit", root / "course_lib" / "exercises", dirs_exist_ok=True)
     shutil.rmtree(root / "solutions")
     blank = graded_cells(notebooks.released())
     path = root / "notebooks" / UNIT / NAME

@@ -71,7 +71,7 @@ HOSTILE = {
     "segfault": "import ctypes; ctypes.string_at(0)",
     "memory": "return torch.empty(10**11)",
     "score": "return {'score': 1000, 'verdict': 'right'}",
-    "judge": "from course_lib.exercises.judges import autoencoders; return autoencoders.JUDGES",
+    "judge": "from course_lib.exercises.autoencoders.corrupt import judge; return judge.judge",
 }
 # A class of a hundred; a larger one repeats it.
 SHARES = [("right", 60), ("partial", 22), ("wrong", 6), ("blank", 4), *((name, 1) for name in HOSTILE)]

@@ -79,7 +79,9 @@ def run(
 
 
 def test_what_students_are_given_needs_no_posix_module_and_no_fork(elsewhere):
-    assert {"course_lib", "course_lib.desk.workspace", "course_lib.exercises.judges.autoencoders"} <= set(LEARNERS)
+    assert {"course_lib", "course_lib.desk.workspace", "course_lib.exercises.autoencoders.corrupt.judge"} <= set(
+        LEARNERS
+    )
     done = run(elsewhere, "-c", "\n".join(f"import {name}" for name in LEARNERS), package=PACKAGE.parent)
     assert done.returncode == 0, done.stderr.decode()
     spoilt = run(elsewhere, "-c", "import fcntl")

@@ -2,13 +2,12 @@
 
 import json
 import re
-import sys
 from html.parser import HTMLParser
 
 import pytest
 import torch
 
-from course_lib.exercises import exercise_named, judge_of, progress
+from course_lib.exercises import exercise_named, judge_module, judge_of, progress
 from course_lib.exercises.card import card, solution, text_card
 from course_lib.exercises.checking import (
     AnswerFileError,
@@ -218,9 +217,8 @@ def test_a_sealed_copy_lends_nothing(checks, monkeypatch):
 
 @pytest.mark.parametrize(("name", "other"), [("accuracy", "corrupt"), ("freeze", "accuracy")])
 def test_a_sealed_judge_is_known_by_its_exercises(name, other, monkeypatch):
-    """Not by the unit's name: a unit of two notebooks has two modules of judges."""
     exercise, unsealed = exercise_named(name), exercise_named(other)
-    module = sys.modules[judge_of(exercise).reference.__module__]
+    module = judge_module(exercise)
     assert judge_of(unsealed) and not _sealed(exercise)
     monkeypatch.setattr(module, "SEALED", True, raising=False)
     assert _sealed(exercise) and not _sealed(unsealed)

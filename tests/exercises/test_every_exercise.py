@@ -9,13 +9,16 @@ import torch
 
 from course_lib.exercises import exercises, judge_of
 from course_lib.exercises.checking import check
+from course_lib.exercises.contract import Alternative
 from course_lib.exercises.messages import template_of
 from course_lib.exercises.observing import resolve
 
 SEEDS = (0, 1, 20261121)
 EXERCISES = list(exercises().values())
 MISTAKES = [(e, m) for e in EXERCISES for m in judge_of(e).mistakes]
-RIGHT = [(e, fn) for e in EXERCISES for fn in (judge_of(e).reference, *judge_of(e).alternatives)]
+RIGHT = [
+    (e, a) for e in EXERCISES for a in (Alternative("reference", judge_of(e).reference), *judge_of(e).alternatives)
+]
 
 
 def _name(value):
@@ -32,12 +35,12 @@ def test_a_mistake_loses_points_and_is_named(exercise, mistake, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("exercise", "fn"), RIGHT, ids=_name)
-def test_a_right_answer_scores_full(exercise, fn, seed, monkeypatch):
+@pytest.mark.parametrize(("exercise", "right"), RIGHT, ids=_name)
+def test_a_right_answer_scores_full(exercise, right, seed, monkeypatch):
     monkeypatch.setattr(
         "course_lib.exercises.checking.observe_all", _unguarded
     )  # a reference may be the library's own version
-    result = check(exercise, fn, seed=seed)
+    result = check(exercise, right.fn, seed=seed)
     assert (result.state, result.score) == ("right", exercise.points), result.as_json()
 
 
@@ -91,7 +94,7 @@ def test_an_exercise_is_complete(exercise):
 def test_wrong_answers_stand_alone(exercise):
     """A demo submission is made of their source, so they may use only what a notebook's setup cell imports."""
     judge = judge_of(exercise)
-    for fn in [m.fn for m in judge.mistakes] + list(judge.alternatives):
+    for fn in (answer.fn for answer in (*judge.mistakes, *judge.alternatives)):
         namespace = {"torch": torch, "F": torch.nn.functional, "nn": torch.nn, "math": __import__("math")}
         exec(inspect.getsource(fn), namespace)
         assert callable(namespace[fn.__name__])

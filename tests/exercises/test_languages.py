@@ -138,7 +138,9 @@ def test_what_is_wrong_with_a_catalogue_is_found(two_sentences, tmp_path, entrie
 
 def test_a_skeleton_needs_no_translation_until_its_author_has_written_it(monkeypatch):
     written = exercise_named("rotate_batch")
-    skeleton = dataclasses.replace(written, takeaway=re.search('takeaway="(.*)"', skeletons.SKELETON)[1])
+    skeleton = dataclasses.replace(
+        written, takeaway=re.search('takeaway="(.*)"', (skeletons.SKELETON / "exercise.py").read_text())[1]
+    )
     assert "rotate_batch.takeaway" in translating.english()
     monkeypatch.setattr(registry, "_registry", lambda: {written.unit: (skeleton,)})
     assert not [message_id for message_id in translating.english() if message_id.startswith("rotate_batch.")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 import course_lib.exercises as registry
-from course_lib.exercises.contract import Case, Criterion, Exercise, Hints, Judge, Mistake, close
+from course_lib.exercises.contract import Alternative, Case, Criterion, Exercise, Hints, Judge, Mistake, close
 from course_lib.exercises.judging import register_sentences
 
 UNIT = "98_toy"
@@ -82,7 +84,7 @@ double_judge = Judge(
             ),
         ),
     ),
-    alternatives=(adds,),
+    alternatives=(Alternative("adds", adds),),
 )
 
 register_sentences(double, double_judge)
@@ -90,13 +92,17 @@ register_sentences(double, double_judge)
 
 def install(patch=setattr) -> None:
     """Adds the toy unit to the registry; a test passes `monkeypatch.setattr`, so that it is taken out again."""
-    units, judge_of = registry._registry(), registry.judge_of
+    units, judge_of, judge_module = registry._registry(), registry.judge_of, registry.judge_module
     with_toy = {**units, UNIT: (double,)}
     patch(registry, "_registry", lambda: with_toy)
 
     def judge(exercise):
         return double_judge if exercise == double else judge_of(exercise)
 
+    def module(exercise):
+        return sys.modules[__name__] if exercise == double else judge_module(exercise)
+
     from course_lib.exercises import checking
 
     patch(checking, "judge_of", judge)
+    patch(checking, "judge_module", module)

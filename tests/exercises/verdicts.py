@@ -33,8 +33,8 @@ def known_answers(exercise: Any) -> Iterator[tuple[str, str, Any]]:
     """Kind, name and function of every answer whose verdict is known."""
     judge = judge_of(exercise)
     yield "right", "reference", judge.reference
-    for fn in judge.alternatives:
-        yield "right", fn.__name__, fn
+    for alternative in judge.alternatives:
+        yield "right", *alternative
     for mistake in judge.mistakes:
         yield "mistake", mistake.name, mistake.fn
 

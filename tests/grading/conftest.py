@@ -22,15 +22,13 @@ SECRET = b"the secret of the tests, 32 bytes"
 def unit_known():
     """The tests' own unit, known to the registry while the tests of the grader run."""
     from course_lib import exercises as registry
-    from course_lib.exercises import judges
     from course_lib.grading.outside import grade
 
     folder = str(HERE / "unit")
     grade.use_exercise_folders([folder])
     yield folder
     registry.__path__.remove(folder)
-    judges.__path__.remove(str(Path(folder, "judges")))
-    registry._registry.cache_clear()
+    registry.forget_units()
 
 
 @pytest.fixture(scope="session")

@@ -65,9 +65,9 @@ def test_what_cannot_be_read_is_malformed(graded, data: bytes, words: str) -> No
 
 def test_nothing_is_kept_that_is_another_each_time(graded) -> None:
     where = "import course_lib\nprint(course_lib.__file__, object())\n"
-    result = graded(answered(extra=f"{where}from course_lib.exercises.judges import autoencoders"))["cells"]["3f2a1b"]
+    result = graded(answered(extra=f"{where}from course_lib.exercises import judges"))["cells"]["3f2a1b"]
     assert result["printed"] == "library/course_lib/__init__.py <object object at 0x...>\n"
-    assert result["error"]["text"].endswith("(library/course_lib/exercises/judges/__init__.py)")
+    assert result["error"]["text"].endswith("(library/course_lib/exercises/__init__.py)")
 
 
 def test_no_text_of_a_student_keeps_the_judge_busy() -> None:
@@ -161,8 +161,8 @@ for folder, _, names in os.walk('/'):
         except OSError: continue
         if b'THE_REFERENCE' + b'_OF_DOUBLE' in text or b'the secret of ' + b'the tests' in text: found.append(path)
 found += [p for p in ({str(tmp_path)!r}, {str(Path(__file__).parent)!r}, '/etc/shadow', '/home') if os.path.exists(p)]
-found += [o for o in gc.get_objects() if getattr(o, '__name__', '') in ('reference_of_' + 'double', 'JUDGES')]
-found += [n for n in sys.modules if n.startswith('course_lib.exercises.judges.')]
+found += [o for o in gc.get_objects() if getattr(o, '__name__', '') in ('reference_of_' + 'double', 'judge')]
+found += [n for n in sys.modules if n.endswith('.judge')]
 found += [v for v in os.environ.values() if 'the secret of ' + 'the tests' in v]
 print(found)
 """

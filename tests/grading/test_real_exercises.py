@@ -32,7 +32,7 @@ def _variants(unit: str):
     columns = []
     for exercise in registry.exercises_of(unit):
         judge = registry.judge_of(exercise)
-        fns = [judge.alternatives[0], *(mistake.fn for mistake in judge.mistakes)]
+        fns = [judge.alternatives[0].fn, *(mistake.fn for mistake in judge.mistakes)]
         columns.append([(exercise, fn) for fn in fns])
     return list(itertools.zip_longest(*columns))
 

@@ -42,18 +42,22 @@ def test_elsewhere_than_on_linux_it_is_refused(monkeypatch) -> None:
 
 def test_the_copy_holds_no_judge_and_nothing_compiled(tmp_path) -> None:
     package = tmp_path / "course_lib"
-    for name in ("a.py", "exercises/x.py", "exercises/judges/x.py", "exercises/judges/__pycache__/x.pyc", "d.json"):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / name).write_text("SECRET" if "judges" in name else "")
     more = tmp_path / "more"
-    (more / "judges").mkdir(parents=True)
-    (more / "y.py").write_text("")
-    (more / "judges" / "y.py").write_text("SECRET")
+    shown = ("exercise.py", "__init__.py")
+    hidden = ("judge.py", "mistakes.md", "mistakes.md.gz", "__pycache__/judge.cpython-311.pyc", "d.json")
+    for folder in (
+        package,
+        package / "exercises" / "unit",
+        package / "exercises" / "unit" / "one",
+        more / "new" / "two",
+    ):
+        for name in (*shown, *hidden):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("SECRET" if name in hidden else "")
     sandbox.stage_library([package, more], tmp_path / "copy")
     copied = {str(p.relative_to(tmp_path / "copy")) for p in (tmp_path / "copy").rglob("*") if p.is_file()}
-    judges = "course_lib/exercises/judges/__init__.py"
-    assert copied == {"course_lib/a.py", "course_lib/exercises/x.py", "course_lib/exercises/y.py", judges}
-    assert "SECRET" not in (tmp_path / "copy" / judges).read_text()
+    places = ("course_lib", *(f"course_lib/exercises/{place}" for place in ("unit", "unit/one", "new/two")))
+    assert copied == {f"{place}/{name}" for place in places for name in shown}
 
 
 def test_nothing_readable_holds_the_course_or_what_is_protected(tmp_path) -> None:

@@ -201,23 +201,17 @@ def clone_into(flags: int) -> int:
 
 
 def stage_library(packages: Sequence[Path], target: Path) -> Path:
-    """Copies course_lib without what a student's process must not hold: judges, compiled files, anything but source.
+    """Copies course_lib without what a student's process must not hold: judges, mistakes, anything but source.
 
     Args:
-        packages: the folder of course_lib, then any further folders of exercise modules.
+        packages: the folder of course_lib, then any further folders of units.
         target: a new folder; the copy goes to target/course_lib.
     """
     package, *more = packages
-    for source in sorted(package.rglob("*.py")):
-        parts = source.relative_to(package).parts
-        if "judges" not in parts:
-            _copy(source, target / "course_lib" / Path(*parts))
-    for folder in more:
-        for source in sorted(folder.glob("*.py")):
-            _copy(source, target / "course_lib" / "exercises" / source.name)
-    judges = target / "course_lib" / "exercises" / "judges"
-    judges.mkdir(mode=0o755)
-    (judges / "__init__.py").write_text('"""Not here: a student\'s code never runs beside a judge."""\n')
+    for folder, place in ((package, target / "course_lib"), *((f, target / "course_lib" / "exercises") for f in more)):
+        for source in sorted(folder.rglob("*.py")):
+            if source.name != "judge.py":
+                _copy(source, place / source.relative_to(folder))
     for place, _, _ in os.walk(target):
         os.chmod(place, 0o755)
     return target

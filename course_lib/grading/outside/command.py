@@ -53,7 +53,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
     "--release", type=click.Path(path_type=Path, file_okay=False), help="Released notebooks; default: notebooks."
 )
 @click.option("--exercises", "folders", multiple=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="A further folder of exercise modules, their judges/ inside.")  # fmt: skip
+              help="A further folder of units, laid out as course_lib/exercises is.")  # fmt: skip
 @click.option(
     "--gradebook/--no-gradebook",
     default=True,

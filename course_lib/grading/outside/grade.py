@@ -66,7 +66,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     profile: str = "smoke"
     secret: bytes = field(default=b"", repr=False)  # never in a log
-    exercise_folders: tuple[str, ...] = ()  # further modules of exercises, with their judges/ beside them
+    exercise_folders: tuple[str, ...] = ()  # further folders of units, laid out as course_lib/exercises is
     protected: tuple[str, ...] = ()  # folders that no student's process may be able to read
 
     def packages(self) -> list[Path]:
@@ -75,14 +75,11 @@ class Options:
 
 
 def use_exercise_folders(folders: Sequence[str]) -> None:
-    """Makes the exercises of further folders known in this process, their judges too."""
-    from course_lib.exercises import judges
-
+    """Makes the units of further folders known in this process, their judges too."""
     for folder in folders:
         if folder not in registry.__path__:
             registry.__path__.append(folder)
-            judges.__path__.append(os.path.join(folder, "judges"))
-            registry._registry.cache_clear()
+            registry.forget_units()
 
 
 # --- the sandboxed processes, seen from here ------------------------------------------------------------------------

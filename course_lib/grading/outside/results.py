@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from course_lib.exercises import answers
+
 SCHEMA = 1
 VERDICTS = ("right", "not_attempted", "wrong", "error", "timeout", "memory", "crashed", "malformed")  # by gravity
 
@@ -113,10 +115,10 @@ def key_of(**parts: Any) -> str:
 
 
 def hash_of_code(folders: Sequence[Path]) -> str:
-    """A hash of every Python file in some folders: exercises, judges, and the library that they and answers call."""
+    """A hash of every Python file in some folders and of the known answers: exercises, judges, what they call."""
     digest = hashlib.sha256()
     for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob(answers.NAME)]):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -249,8 +249,10 @@ LIES = [
         "patched observe and cases",
         answered(
             TRIPLES,
-            extra="from course_lib.exercises import measures as m\n"
-            "for e in m.EXERCISES:\n    object.__setattr__(e, 'observe', lambda fn, case: {'doubled': True})\n"
+            extra="from course_lib.exercises import exercises\n"
+            "from course_lib.exercises.measures.double.exercise import exercise\n"
+            "for e in [exercise, exercises()['double']]:\n"
+            "    object.__setattr__(e, 'observe', lambda fn, case: {'doubled': True})\n"
             "    object.__setattr__(e, 'points', 1000)\n    object.__setattr__(e, 'cases', lambda seed: [])",
         ),
         ("wrong", 0.0),
@@ -431,7 +433,9 @@ if os.fork() == 0:
 THEFTS = [
     Kind(
         "the judge imported",
-        answered(_body("from course_lib.exercises.judges.measures import reference_of_double as f", "return f(x)")),
+        answered(
+            _body("from course_lib.exercises.measures.double.judge import reference_of_double as f", "return f(x)")
+        ),
         ("error", 0.0),
     ),
     Kind(
@@ -465,7 +469,7 @@ THEFTS += [
             _body(
                 "import glob, os, course_lib",
                 "names = {}",
-                "for path in glob.glob(os.path.dirname(course_lib.__file__) + '/exercises/judges/measures.py'):",
+                "for path in glob.glob(os.path.dirname(course_lib.__file__) + '/exercises/measures/double/judge.py'):",
                 "    exec(open(path).read(), names)",
                 "return names.get('reference_of_' + 'double', abs)(x)",
             )

@@ -1,0 +1,90 @@
+"""`denoising_loss`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.exercises.autoencoders.exercise import mode_of
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+
+
+class _SmallModel(nn.Module):
+    """Images to images of the same shape, and a record of what it was given and in which mode."""
+
+    def __init__(self, channels: int, seed: int) -> None:
+        super().__init__()
+        generator = seeded(seed)
+        self.weight = nn.Parameter(torch.randn(channels, channels, generator=generator) * 0.5)
+        self.bias = nn.Parameter(torch.randn(channels, generator=generator) * 0.1)
+        self.inputs: list[Tensor] = []
+        self.modes: list[str] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.inputs.append(x.detach().clone())
+        self.modes.append(mode_of(self))
+        mixed = torch.einsum("nchw,dc->ndhw", x, self.weight.to(x)) + self.bias.to(x)[:, None, None]
+        return mixed.sigmoid()
+
+
+def cases(seed: int) -> list[Case]:
+    draw = drawing(seed).uniform
+    return [
+        Case("plain", {"images": draw(4, 1, 6, 5), "seed": seed}),
+        Case("color", {"images": draw(3, 3, 5, 7), "seed": seed + 1}),
+        Case("one", {"images": draw(1, 1, 7, 4), "seed": seed + 2}),
+        Case("transposed", {"images": draw(5, 1, 4, 8).transpose(2, 3), "seed": seed + 3}),
+        Case("float64", {"images": draw(2, 2, 5, 5).double(), "seed": seed + 4}),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    images = case.inputs["images"]
+    model = _SmallModel(images.shape[1], case.inputs["seed"]).to(images.device)
+    generator = seeded(case.inputs["seed"])
+    corrupted: list[Tensor] = []
+    compared: list[list[Tensor]] = []
+
+    def corrupt(x: Tensor) -> Tensor:
+        noisy = (x + 0.3 * torch.randn(x.shape, generator=generator).to(x)).clamp(0, 1)
+        corrupted.append(noisy.detach().clone())
+        return noisy
+
+    def loss_fn(x_hat: Tensor, target: Tensor) -> Tensor:
+        compared.append([x_hat.detach().clone(), target.detach().clone()])
+        # Not symmetric on purpose: swapped arguments show.
+        return ((1 + target) * (x_hat - target) ** 2).flatten(1).sum(1).mean()
+
+    loss = fn(model, images, corrupt, loss_fn)
+    seen: Values = {"loss": loss, "model_inputs": model.inputs, "modes": model.modes}
+    if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
+        loss.backward()
+    # zeros stand for "no gradient": raw values, so that the judge can compare shapes
+    seen["gradient"] = model.weight.grad if model.weight.grad is not None else torch.zeros_like(model.weight)
+    seen["corrupted"], seen["compared"] = corrupted, compared
+    seen["mode_after"], seen["images_after"] = mode_of(model), images
+    return seen
+
+
+exercise = Exercise(
+    name="denoising_loss",
+    title="Reconstruct the clean image from the corrupted one",
+    signature="denoising_loss(model, images, corrupt, loss_fn)",
+    minutes=8,
+    difficulty=2,
+    points=3,
+    hints=Hints(
+        concept=(
+            "Two versions of each image play a part: one goes into the model, the other is what its output is compared "
+            "with. Which is which?"
+        ),
+        api="`corrupt(images)`, `model(...)`, `loss_fn(x_hat, target)`: all three are given to you",
+        skeleton="noisy = corrupt(...)\nx_hat = model(...)\nreturn loss_fn(..., ...)",
+    ),
+    takeaway="Corrupted in, clean as the target: copying no longer pays; the model must learn what images look like.",
+    cases=cases,
+    observe=observe,
+)

@@ -1,0 +1,94 @@
+"""`gradual_unfreezing`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.fine_tuning_1.exercise import Stack, learn
+
+
+def cases(seed: int) -> list[Case]:
+    draw = drawing(seed).uniform
+
+    def case(name: str, blocks: int, *, kind: str = "momentum", width: int = 3, lr: float = 0.01) -> Case:
+        inputs: Values = {"x": draw(6, width), "blocks": blocks, "optimizer": kind, "lr": lr}
+        return Case(name, {**inputs, "seed": seed + len(name)})
+
+    return [
+        case("three_blocks", 3),
+        case("four_blocks", 4, width=4, lr=0.02),
+        case("one_block", 1),
+        case("adamw", 2, kind="adamw", lr=0.004),
+    ]
+
+
+_OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.05),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.1),
+}
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    lr = case.inputs["lr"]
+    with torch.enable_grad():
+        model = Stack(case)
+        names = {id(p): (part, p) for part, module in model.parts().items() for p in module.parameters()}
+        optimizer = _OPTIMIZERS[case.inputs["optimizer"]](list(model.head.parameters()))
+        blocks = list(model.blocks)
+        seen: Values = {"open": [], "moved": [], "held": [], "rates": [], "state_of_head": [], "returned": []}
+        for stage in range(len(blocks) + 1):
+            seen["returned"].append(type(fn(blocks, optimizer, stage, lr=lr)).__name__)
+            seen["open"].append(model.open_parts())
+            held: dict[str, int] = dict.fromkeys(model.parts(), 0)
+            rates: dict[str, float] = {}
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    part = names[id(p)][0] if id(p) in names else "another"
+                    held[part] = held.get(part, 0) + 1
+                    rates[part] = group["lr"]
+            seen["held"].append(held)
+            seen["rates"].append(rates)
+            seen["moved"].append(learn(model, case, optimizer))
+            # Momentum and the like of the head: it goes on from stage to stage.
+            seen["state_of_head"].append(len(optimizer.state.get(model.head.weight, {})))
+    return seen
+
+
+exercise = Exercise(
+    name="gradual_unfreezing",
+    title="Open the blocks one after another, from the top",
+    signature="gradual_unfreezing(blocks, optimizer, stage, *, lr)",
+    minutes=15,
+    difficulty=3,
+    points=5,
+    hints=Hints(
+        concept=(
+            "Two things for each block: is it open at this stage, and does the optimizer know it? Opening without "
+            "handing over changes nothing, and handing over twice is an error. Mind stage 0: `blocks[-0:]` is the "
+            "whole list."
+        ),
+        api=(
+            "your `freeze(block, frozen)`, `enumerate`, `optimizer.param_groups`, "
+            '`optimizer.add_param_group({"params": [...], "lr": lr})`'
+        ),
+        skeleton=(
+            'known = {id(p) for group in optimizer.param_groups for p in group["params"]}\n'
+            "for number, block in enumerate(blocks):\n"
+            "    is_open = number >= ...\n"
+            "    freeze(block, frozen=...)\n"
+            "    new = [p for p in block.parameters() if id(p) not in ...]\n"
+            "    if is_open and new:\n"
+            "        optimizer.add_param_group(...)"
+        ),
+    ),
+    takeaway=(
+        "An unfrozen layer that the optimizer does not hold stays where it is, without a word of warning. After each "
+        "stage look at what has moved."
+    ),
+    cases=cases,
+    observe=observe,
+)

@@ -1,0 +1,169 @@
+"""`EarlyStopping`: reference, criteria, and the mistakes that values alone do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+from course_lib.exercises.judging import in_all, in_any, named, ran
+
+
+class reference:
+    def __init__(self, patience, *, min_delta=0.0, mode="max"):
+        self.patience, self.min_delta = patience, min_delta
+        self.sign = 1 if mode == "max" else -1
+        self.best_value, self.best_state, self.waited = None, None, 0
+
+    def update(self, value, model):
+        value = self.sign * value
+        if self.best_value is None or value > self.best_value + self.min_delta:
+            self.best_value, self.waited = value, 0
+            self.best_state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+    def restore(self, model):
+        model.load_state_dict(self.best_state)
+
+
+_OF_ACCURACY = (
+    "rises_and_falls", "recovers_in_time", "patience_of_one", "plateau", "recovers_below_the_best", "never_stops",
+    "below_zero", "best_at_zero",
+)  # fmt: skip
+
+
+_WITH_DELTA = ("small_gains", "small_gains_are_none", "small_losses")
+_OF_LOSS = ("a_loss", "a_loss_with_min_delta")
+_RESTORED = ("weights_restored", "norm_weights_restored", "statistics_restored", "batches_counted_restored")
+
+
+def _in_time(case: Case, seen: Values, expected: Values) -> bool:
+    return seen["validations"] == expected["validations"]
+
+
+def _best_back(case: Case, seen: Values, expected: Values) -> bool:
+    return all(close(seen[key], expected[key]) for key in _RESTORED[:2])
+
+
+def _timely(trials: Sequence[Trial]) -> bool:
+    return in_all(trials, lambda t: _in_time(t.case, t.seen, t.expected))
+
+
+def _restored_is(trial: Trial, number: float) -> bool:
+    return all(bool((trial.seen[key] == number).all()) for key in _RESTORED[:2])
+
+
+judge = Judge(
+    reference=reference,
+    criteria=(
+        Criterion(
+            "stops_in_time",
+            1,
+            "it stops after `patience` validations in a row without a new best, and not before",
+            _in_time,
+            _OF_ACCURACY,
+        ),
+        Criterion(
+            "best_weights",
+            1,
+            "`restore` puts the weights of the best validation back, copied when they were best",
+            _best_back,
+            _OF_ACCURACY,
+        ),
+        Criterion(
+            "buffers",
+            1,
+            "and with them the running statistics of that moment",
+            lambda c, s, e: all(close(s[key], e[key]) for key in _RESTORED[2:]),
+            _OF_ACCURACY,
+        ),
+        Criterion(
+            "min_delta",
+            1,
+            "a gain counts when it is larger than `min_delta`, measured from the best",
+            lambda c, s, e: _in_time(c, s, e) and _best_back(c, s, e),
+            _WITH_DELTA,
+        ),
+        Criterion(
+            "a_loss",
+            1,
+            "with `mode='min'` lower is better",
+            lambda c, s, e: _in_time(c, s, e) and _best_back(c, s, e),
+            _OF_LOSS,
+        ),
+    ),
+    predicates={
+        "best_is_alive": lambda trials: in_all(
+            trials, lambda t: _restored_is(t, 99) and bool((t.seen["weights_given_to_another"] == 99).all())
+        ),
+        "restores_nothing": lambda trials: in_all(
+            trials, lambda t: _restored_is(t, 99) and bool((t.seen["weights_given_to_another"] == 55).all())
+        ),
+        "parameters_only": lambda trials: in_all(
+            trials,
+            lambda t: (
+                _best_back(t.case, t.seen, t.expected)
+                and not close(t.seen["statistics_restored"], t.expected["statistics_restored"])
+            ),
+        ),
+        "keeps_the_last": lambda trials: (
+            _timely(trials) and in_all(trials, lambda t: _restored_is(t, t.seen["validations"]))
+        ),
+        "keeps_the_first": lambda trials: _timely(trials) and in_all(trials, lambda t: _restored_is(t, 1)),
+        "never_stops": lambda trials: in_all(trials, lambda t: t.seen["validations"] == len(t.case.inputs["values"])),
+        "stops_at_once": lambda trials: (
+            bool(named(trials, "rises_and_falls"))
+            and all(t.seen["validations"] == 4 for t in named(trials, "rises_and_falls"))
+            and all(t.seen["validations"] == 3 for t in named(trials, "plateau"))
+        ),
+        "one_too_many": lambda trials: (
+            in_any(trials, lambda t: t.case.name == "patience_of_one" and t.seen["validations"] == 5)
+            and all(
+                t.seen["validations"] == t.expected["validations"] + 1
+                for t in named(trials, "rises_and_falls", "a_loss")
+            )
+        ),
+        "equal_counts": lambda trials: (
+            all(t.seen["validations"] == 7 for t in named(trials, "plateau"))
+            and all(_in_time(t.case, t.seen, t.expected) for t in named(trials, "rises_and_falls", "a_loss"))
+            and bool(named(trials, "plateau"))
+        ),
+        "compared_with_the_last": lambda trials: (
+            bool(named(trials, "recovers_below_the_best"))
+            and all(t.seen["validations"] > t.expected["validations"] for t in named(trials, "recovers_below_the_best"))
+            and all(_in_time(t.case, t.seen, t.expected) for t in named(trials, "plateau"))
+        ),
+        "mode_ignored": lambda trials: (
+            all(
+                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
+                for t in named(trials, *_OF_ACCURACY)
+            )
+            and all(_restored_is(t, 1) for t in named(trials, "a_loss_with_min_delta"))
+            and len(named(trials, *_OF_LOSS)) == 2
+        ),
+        "always_a_loss": lambda trials: (
+            all(
+                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
+                for t in named(trials, *_OF_LOSS)
+            )
+            and len(named(trials, *_OF_LOSS)) == 2
+            and not any(
+                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
+                for t in named(trials, *_WITH_DELTA)
+            )
+        ),
+        "delta_the_wrong_way": lambda trials: (
+            bool(named(trials, "small_losses"))
+            and all(t.seen["validations"] == 5 for t in named(trials, "small_losses"))
+        ),
+        "delta_forgotten": lambda trials: (
+            all(
+                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
+                for t in named(trials, *_OF_ACCURACY)
+            )
+            and all(t.seen["validations"] == 6 for t in named(trials, "small_gains_are_none"))
+            and bool(ran(trials))
+        ),
+    },
+)

@@ -1,0 +1,30 @@
+"""What several exercises of unit 06 share: cases and observers, beside the learner's code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def set_values(module: nn.Module, generator: torch.Generator, scale: float = 1.0) -> None:
+    """Draws all floating-point parameters and buffers of a module, variances above zero, from a CPU generator."""
+    with torch.no_grad():
+        for name, value in module.state_dict().items():
+            if not value.is_floating_point():
+                continue
+            drawn = scale * torch.randn(value.shape, generator=generator)
+            value.copy_(0.5 + drawn.abs() if name.endswith("running_var") else drawn)
+
+
+def flat(tensors: Any) -> Tensor:
+    """Numbers of all tensors in one double vector: a copy of what they are now."""
+    parts = [torch.zeros(0, dtype=torch.float64)]
+    parts += [tensor.detach().double().cpu().flatten() for tensor in tensors]
+    return torch.cat(parts)
+
+
+def gradients_of(module: nn.Module) -> Tensor:
+    """The gradients of all parameters in one vector, 0 where there is none."""
+    return flat(torch.zeros_like(p) if p.grad is None else p.grad for p in module.parameters())

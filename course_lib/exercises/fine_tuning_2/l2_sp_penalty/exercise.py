@@ -1,0 +1,120 @@
+"""`l2_sp_penalty`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
+from course_lib.exercises.fine_tuning_2.exercise import flat, gradients_of, set_values
+
+
+class _Dense(nn.Module):
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 3))
+        self.head = nn.Linear(3, num_classes)
+
+
+class _Convolutional(nn.Module):
+    def __init__(self, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(1, width, 3, bias=False), nn.BatchNorm2d(width), nn.PReLU())
+        self.head = nn.Linear(width, num_classes)
+
+
+# What is moved between the start and the measurement.
+_MOVES = {
+    "everything": ("encoder", "head", "buffers"),
+    "encoder": ("encoder",),
+    "head": ("head",),
+    "buffers": ("buffers",),
+}
+
+
+def cases(seed: int) -> list[Case]:
+    def case(
+        name: str, moved: str, kind: str = "dense", dtype: str = "float32", width: int = 4, came: str = "open"
+    ) -> Case:
+        inputs = {"encoder": kind, "moved": moved, "dtype": dtype, "width": width, "encoder_came": came}
+        return Case(name, {**inputs, "seed": seed + 7 * len(name)})
+
+    return [
+        case("everything_moved", "everything"),
+        case("encoder_moved", "encoder", width=6),
+        case("head_moved", "head"),
+        case("buffers_moved", "buffers"),
+        case("convolutions", "everything", "convolutional", width=3),
+        case("float64", "everything", dtype="float64"),
+        case("frozen_at_the_start", "encoder", came="frozen"),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    inputs, generator = case.inputs, seeded(case.inputs["seed"])
+    kind = _Dense if inputs["encoder"] == "dense" else _Convolutional
+    model = kind(inputs["width"], 4).to(getattr(torch, inputs["dtype"]))
+    set_values(model, generator)
+    model.encoder.requires_grad_(inputs["encoder_came"] == "open")
+    penalty = fn(model)
+    model.encoder.requires_grad_(True)
+    for part in _MOVES[inputs["moved"]]:
+        with torch.no_grad():
+            if part == "buffers":
+                for buffer in model.encoder.buffers():
+                    buffer.add_(2 if not buffer.is_floating_point() else 0.7)
+            else:
+                for parameter in getattr(model, part).parameters():
+                    parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator).to(parameter))
+    moved = flat(model.state_dict().values())
+    value = penalty()
+    seen: Values = {"penalty": value, "called_again": penalty(), "model_moved": moved}
+    if isinstance(value, Tensor):
+        seen["penalty"] = value.detach().clone()
+    seen["model_after"] = flat(model.state_dict().values())
+    if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
+        value.backward()
+    seen["encoder_gradient"], seen["head_gradient"] = gradients_of(model.encoder), gradients_of(model.head)
+    seen["on_the_graph"] = int(isinstance(value, Tensor) and value.requires_grad)
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.add_(0.25)
+    seen["after_another_move"] = penalty()
+    return seen
+
+
+exercise = Exercise(
+    name="l2_sp_penalty",
+    title="How far has the encoder moved from its start?",
+    signature="l2_sp_penalty(model)",
+    minutes=15,
+    difficulty=2,
+    points=4,
+    hints=Hints(
+        concept=(
+            "Two moments matter. Now, before any training: remember the encoder's weights, as numbers of their own "
+            "that no optimizer touches. Later, in every step: compare the weights as they are then with what you "
+            "remembered."
+        ),
+        api="`model.encoder.parameters()`, `Tensor.detach()`, `Tensor.clone()`, `zip`, `Tensor.pow(2).sum()`",
+        skeleton=(
+            "start = [weight....clone() for weight in model.encoder.parameters()]\n"
+            "\n"
+            "def penalty():\n"
+            "    pairs = zip(model.encoder.parameters(), ...)\n"
+            "    return sum((... - ...).pow(2).sum() for weight, origin in pairs)\n"
+            "\n"
+            "return penalty"
+        ),
+    ),
+    takeaway=(
+        "Plain weight decay pulls towards zero, which for a pretrained network is a place it never was. This pulls "
+        "towards what it knew."
+    ),
+    cases=cases,
+    observe=observe,
+    on_gpu=False,
+)

@@ -1,0 +1,101 @@
+"""`few_label_split`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.observing import manual_seed
+
+DRAWS = 60  # splits drawn in a row from one generator, to see whether every image has its chance
+DRAWN_CASES = ("plain", "sorted")
+
+
+def cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def case(name: str, class_sizes: list[int], per_class: int, *, mixed: bool = True) -> Case:
+        labels = torch.repeat_interleave(torch.arange(len(class_sizes)), torch.tensor(class_sizes))
+        if mixed:
+            labels = labels[torch.randperm(len(labels), generator=generator)]
+        draw_seed = int(torch.randint(1, 2**31, (1,), generator=generator))
+        return Case(name, {"labels": labels, "per_class": per_class, "seed": draw_seed})
+
+    strided = case("every_second_label", [10, 14, 8, 12], 4)
+    strided.inputs["labels"] = strided.inputs["labels"].repeat_interleave(2)[::2]
+    return [
+        case("plain", [9, 12, 15], 3),
+        case("sorted", [8, 8, 8, 8], 2, mixed=False),
+        case("one_a_class", [7, 20, 5, 11, 9], 1),
+        case("twelve_classes", [6 + k % 3 for k in range(12)], 2),
+        strided,
+        case("all_of_the_smallest_class", [4, 10], 4),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    labels, per_class, seed = case.inputs["labels"], case.inputs["per_class"], case.inputs["seed"]
+
+    def split(generator: torch.Generator, global_seed: int) -> Values:
+        manual_seed(global_seed)
+        pair = fn(labels, per_class, generator)
+        if isinstance(pair, (tuple, list)) and len(pair) == 2:
+            return {"labeled": pair[0], "rest": pair[1]}
+        return {"labeled": None, "rest": None, "returned": pair}
+
+    seen = split(torch.Generator().manual_seed(seed), 1)
+    again = split(torch.Generator().manual_seed(seed), 2)
+    other = split(torch.Generator().manual_seed(seed + 1), 1)
+    seen |= {"labeled_again": again["labeled"], "rest_again": again["rest"], "labeled_other_seed": other["labeled"]}
+    counts = torch.zeros(len(labels), dtype=torch.int64)
+    generator = torch.Generator().manual_seed(seed)
+    manual_seed(seed)
+    for _ in range(DRAWS if case.name in DRAWN_CASES else 0):
+        pair = fn(labels, per_class, generator)
+        labeled = pair[0] if isinstance(pair, (tuple, list)) and len(pair) == 2 else None
+        if not isinstance(labeled, Tensor) or labeled.dtype != torch.int64 or labeled.ndim != 1:
+            break
+        counts += torch.bincount(labeled.clamp(0, len(labels) - 1), minlength=len(labels))
+    seen["times_labeled"] = counts
+    return seen
+
+
+exercise = Exercise(
+    name="few_label_split",
+    title="A few labels of each class, the rest without",
+    signature="few_label_split(labels, per_class, generator)",
+    minutes=15,
+    difficulty=2,
+    points=4,
+    hints=Hints(
+        concept=(
+            "Go through the classes one by one. Shuffle the positions of a class; the first few are labeled, the "
+            "others belong to the rest."
+        ),
+        api=(
+            "`labels.unique()`, `torch.nonzero(labels == k).squeeze(1)`, `torch.randperm(n, generator=generator)`, "
+            "`torch.cat`"
+        ),
+        skeleton=(
+            "labeled, rest = [], []\n"
+            "for k in labels.unique():\n"
+            "    positions = ...  # where the labels are k\n"
+            "    positions = positions[torch.randperm(..., generator=generator)]\n"
+            "    labeled.append(positions[...])\n"
+            "    rest.append(positions[...])\n"
+            "return torch.cat(labeled), torch.cat(rest)"
+        ),
+    ),
+    takeaway=(
+        "Stratified, disjoint, and drawn from a generator that you pass: now two methods can be compared on the very "
+        "same few labels."
+    ),
+    cases=cases,
+    observe=observe,
+    library=("course_lib.data.splits.few_label_split",),
+    on_gpu=False,  # labels stay on the CPU, where the generator is
+)

@@ -1,0 +1,70 @@
+"""`expected_calibration_error`: reference, criteria, and the mistakes that values alone do not show."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from torch import Tensor
+
+from course_lib.exercises.contract import Case, Criterion, Judge, Values
+from course_lib.exercises.judging import as_number, in_all, in_any
+
+
+def reference(logits, labels, *, num_bins=10):
+    """By numpy's histograms, so that it shares no line with what a learner writes."""
+    values = logits.double().numpy()
+    shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    confidences = probabilities.max(axis=1)
+    right = (probabilities.argmax(axis=1) == labels.numpy()).astype(float)
+    edges = np.linspace(0, 1, num_bins + 1)
+    by_right, _ = np.histogram(confidences, edges, weights=right)
+    by_confidence, _ = np.histogram(confidences, edges, weights=confidences)
+    return float(np.abs(by_right - by_confidence).sum() / len(labels))
+
+
+def _error_fine(case: Case, seen: Values, expected: Values) -> bool:
+    return math.isclose(as_number(seen["error"]), expected["error"], rel_tol=1e-3, abs_tol=1e-4)
+
+
+_CERTAIN = "certain"
+
+
+judge = Judge(
+    reference=reference,
+    criteria=(
+        Criterion(
+            "value",
+            1,
+            "the gaps between confidence and accuracy, without sign, each with its bin's share of images",
+            _error_fine,
+            ("plain", "modest_when_right", "fifteen_bins", "one_bin", "float64"),
+        ),
+        Criterion(
+            "empty_bins", 1, "bins that nobody fell into count nothing", _error_fine, ("more_bins_than_images", "one")
+        ),
+        Criterion(_CERTAIN, 1, "a confidence of exactly 1 belongs to the last bin", _error_fine, ("certain",)),
+        Criterion(
+            "number",
+            1,
+            "a plain number, from 0 to 1",
+            lambda c, s, e: isinstance(s["error"], float) and 0 <= s["error"] <= 1,
+        ),
+    ),
+    predicates={
+        "error_as_a_tensor": lambda trials: in_all(trials, lambda t: isinstance(t.seen["error"], Tensor)),
+        "nan_of_empty_bins": lambda trials: in_any(
+            trials,
+            lambda t: (
+                t.case.name in ("more_bins_than_images", "one")
+                and isinstance(t.seen["error"], (float, Tensor))
+                and math.isnan(as_number(t.seen["error"]))
+            ),
+        ),
+        "certain_ones_beyond_the_last_bin": lambda trials: (
+            any(t.error and t.case.name == "certain" for t in trials)
+            and not any(t.error for t in trials if t.case.name != "certain")
+        ),
+    },
+)

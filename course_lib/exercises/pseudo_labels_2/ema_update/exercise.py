@@ -1,0 +1,124 @@
+"""`ema_update`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
+from course_lib.exercises.observing import state_of
+
+
+class _Net(nn.Module):
+    """A network with all that a state has: weights, a frozen weight, running statistics, a count, a constant."""
+
+    def __init__(self, features: int, generator: torch.Generator, batches: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.scale = nn.Parameter(torch.empty(3), requires_grad=False)
+        self.register_buffer("history", torch.empty(2, 3))
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+            for name in ("norm.running_mean", "norm.running_var", "history"):
+                buffer = self.get_buffer(name)
+                buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.1)
+            self.norm.get_buffer("num_batches_tracked").fill_(batches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.norm(self.linear(x)) + self.get_buffer("history").sum()
+
+
+def cases(seed: int) -> list[Case]:
+    generator = seeded(seed)
+
+    def case(name: str, decay: float, **options: Any) -> Case:
+        features, draw = int(torch.randint(2, 7, (), generator=generator)), seed + len(name)
+        inputs: Values = {"decay": decay, "features": features, "seed": draw, "calls": 1}
+        return Case(name, inputs | {"frozen": "yes", "double": "no", "modes": "eval train"} | options)
+
+    return [
+        case("usual", 0.9),
+        case("slow", 0.99),
+        case("keeps_all", 1.0),
+        case("follows_at_once", 0.0),
+        case("three_times", 0.5, calls=3, modes="train eval"),
+        case("teacher_with_gradients_on", 0.75, frozen="no"),
+        case("float64", 0.8, double="yes"),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    given = case.inputs
+    generator = seeded(given["seed"])
+    teacher, student = _Net(given["features"], generator, 7), _Net(given["features"], generator, 40)
+    if given["double"] == "yes":
+        teacher, student = teacher.double(), student.double()
+    if given["frozen"] == "yes":
+        teacher.requires_grad_(False)
+    for model, mode in zip((teacher, student), given["modes"].split(), strict=True):
+        model.train(mode == "train")
+    held = {**dict(teacher.named_parameters()), **dict(teacher.named_buffers())}  # what an evaluation may hold on to
+    asks = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
+    before, student_before = state_of(teacher), state_of(student)
+    for _ in range(given["calls"]):
+        fn(teacher, student, given["decay"])
+    after = state_of(teacher)
+    seen: Values = {
+        "teacher_before": before,
+        "teacher_after": after,
+        "held_after": {name: value.detach().clone() for name, value in held.items()},
+        "dtypes_after": {name: str(value.dtype) for name, value in after.items()},
+        "student_before": student_before,
+        "student_after": state_of(student),
+        "requires_grad_before": asks,
+        "requires_grad_after": {name: int(p.requires_grad) for name, p in teacher.named_parameters()},
+        "with_history": [n for n, v in held.items() if v.grad_fn is not None]
+        + [n for n, v in (*teacher.named_parameters(), *teacher.named_buffers()) if v.grad_fn is not None],
+        "mode_after": ["train" if model.training else "eval" for model in (teacher, student)],
+    }
+    with torch.no_grad():  # the student goes on learning: a teacher that shares its memory moves along
+        for value in student.state_dict().values():
+            value.add_(5)
+    return {**seen, "teacher_when_student_moves": state_of(teacher)}
+
+
+exercise = Exercise(
+    name="ema_update",
+    title="A teacher that follows its student slowly",
+    signature="ema_update(teacher, student, decay)",
+    minutes=12,
+    difficulty=3,
+    points=5,
+    hints=Hints(
+        concept=(
+            "Walk through everything the two networks hold, side by side: parameters, and buffers too. A number with "
+            "decimals is mixed; a whole number, such as a count of batches, cannot be mixed and is taken over. Write "
+            "into the teacher's own tensors, and let autograd look away."
+        ),
+        api=(
+            "`Module.parameters`, `Module.buffers` (or `Module.state_dict`, whose tensors are the module's own), `zip`,"
+            " `Tensor.is_floating_point`, `Tensor.mul_`, `Tensor.add_(..., alpha=...)`, `Tensor.copy_`, "
+            "`torch.no_grad`"
+        ),
+        skeleton=(
+            "with torch.no_grad():\n"
+            "    for slow, fast in zip(teacher.state_dict().values(), ...):\n"
+            "        if slow.is_floating_point():\n"
+            "            slow.mul_(...).add_(..., alpha=...)\n"
+            "        else:\n"
+            "            slow...."
+        ),
+    ),
+    takeaway=(
+        "An average of the last networks, for the price of one addition a step. A teacher whose parameters are "
+        "averaged and whose running statistics are forgotten looks healthy and guesses."
+    ),
+    cases=cases,
+    observe=observe,
+    on_gpu=False,
+)

@@ -1,0 +1,66 @@
+"""`ramp_up`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
+
+
+def cases(seed: int) -> list[Case]:
+    generator = seeded(seed)
+
+    def number(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=generator))
+
+    length, maximum = number(40, 200), number(2, 40) / 4
+    quarter = max(1, length // 4)
+    return [
+        Case("begins", {"step": 0, "ramp_steps": length, "maximum": maximum}),
+        Case("first_step", {"step": 1, "ramp_steps": length, "maximum": maximum}),
+        Case("early", {"step": quarter, "ramp_steps": length, "maximum": maximum}),
+        Case("half_way", {"step": length // 2, "ramp_steps": length, "maximum": 1.0}),
+        Case("late", {"step": length - 2, "ramp_steps": length, "maximum": maximum}),
+        Case("ends", {"step": length, "ramp_steps": length, "maximum": maximum}),
+        Case("a_little_after", {"step": length + quarter, "ramp_steps": length, "maximum": maximum}),
+        Case("long_after", {"step": 12 * length, "ramp_steps": length, "maximum": 1.0}),
+        Case("no_ramp", {"step": number(1, 9), "ramp_steps": 0, "maximum": maximum}),
+        Case("no_ramp_begins", {"step": 0, "ramp_steps": 0, "maximum": maximum}),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    weight = fn(case.inputs["step"], case.inputs["ramp_steps"], maximum=case.inputs["maximum"])
+    return {"weight": int(weight) if isinstance(weight, bool) else weight}
+
+
+exercise = Exercise(
+    name="ramp_up",
+    title="The weight of the unlabeled loss, step by step",
+    signature="ramp_up(step, ramp_steps, *, maximum=1.0)",
+    minutes=8,
+    difficulty=1,
+    points=4,
+    hints=Hints(
+        concept=(
+            "First a share t of the ramp, from 0 at its first step to 1 at its end and ever after. Then the curve, "
+            "which is a function of t alone. Two places need a line of their own: the very first step, and a ramp of "
+            "no length."
+        ),
+        api="`math.exp`, `min`; an early `return` for each of the two special places",
+        skeleton=(
+            "if ramp_steps == 0:\n    return ...\nif step == 0:\n    return ...\n"
+            "t = min(..., 1.0)\nreturn maximum * math.exp(...)"
+        ),
+    ),
+    takeaway=(
+        "A network that knows nothing has nothing to teach itself: its own opinion begins to count when it has one. "
+        "And after the ramp the weight stays, which a formula alone does not do."
+    ),
+    cases=cases,
+    observe=observe,
+    on_gpu=False,
+)

@@ -1,0 +1,71 @@
+"""`importance_weighted_bound`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import gradient_of
+from course_lib.exercises.variational_autoencoders.exercise import backward
+
+
+def cases(seed: int) -> list[Case]:
+    normal = drawing(seed).normal
+
+    def case(name: str, samples: int, images: int, level: float = -3.0) -> Case:
+        return Case(
+            name,
+            {
+                "log_px_given_z": level + 2 * normal(samples, images),
+                "log_pz": -4 + normal(samples, images),
+                "log_qz": -2 + normal(samples, images),
+            },
+        )
+
+    turned, doubled = case("transposed", 6, 4), case("float64", 3, 5)
+    return [
+        case("plain", 5, 7),
+        case("one_sample", 1, 6),
+        case("as_many_samples_as_images", 4, 4),
+        case("one_image", 8, 1),
+        case("unlikely", 8, 5, level=-900.0),
+        case("dense", 4, 6, level=300.0),
+        Case("transposed", {key: value.t() for key, value in turned.inputs.items()}),
+        Case("float64", {key: value.double() for key, value in doubled.inputs.items()}),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    terms = [case.inputs[key].requires_grad_() for key in ("log_px_given_z", "log_pz", "log_qz")]
+    bound = fn(*terms)
+    backward(bound)
+    return {"bound": bound, "gradients": [gradient_of(term) for term in terms]}
+
+
+exercise = Exercise(
+    name="importance_weighted_bound",
+    title="A tighter bound from several codes",
+    signature="importance_weighted_bound(log_px_given_z, log_pz, log_qz)",
+    minutes=12,
+    difficulty=3,
+    points=4,
+    hints=Hints(
+        concept=(
+            "Each sample has a weight, $p(x|z)\\,p(z)\\,/\\,q(z|x)$; products and quotients become sums and "
+            "differences of logarithms. The bound is the logarithm of the MEAN weight. Weights such as `exp(-900)` are "
+            "zero for a computer, so the sum must be taken without leaving the logarithms."
+        ),
+        api="`torch.logsumexp`, `math.log`",
+        skeleton=(
+            "log_w = ... + ... - ...                          # (K, N)\n"
+            "return torch.logsumexp(..., dim=...) - math.log(...)  # (N,)"
+        ),
+    ),
+    takeaway=(
+        "The logarithm of a mean is at least the mean of logarithms, so this bound is never looser than the ELBO; with "
+        "one sample it is the ELBO."
+    ),
+    cases=cases,
+    observe=observe,
+)

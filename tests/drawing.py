@@ -65,3 +65,12 @@ def linear_rgb(color) -> list[float]:
 def luminance(color) -> float:
     """From 0 (black) to 1 (white), as WCAG 2 defines it."""
     return float(np.dot([0.2126, 0.7152, 0.0722], linear_rgb(color)))
+
+
+def assert_redrawn(view, control: str, value) -> None:
+    """Moving a control of a widget changes the pixels of its figure and its alt text."""
+    before, words = pixels(view.png), view.alt_text
+    view.controls[control].value = value
+    after = pixels(view.png)
+    assert before.shape == after.shape and (before != after).any()
+    assert view.alt_text != words

@@ -1,16 +1,16 @@
 """The figures of the course: one function per figure, arrays or tensors in, a Matplotlib figure with alt text out.
 
-    images.py           image_grid, class_examples, reconstructions, nearest_neighbours
-    training_curves.py  learning_curve, live_curve
-    comparisons.py      label_curve, bar_with_seeds: methods side by side
-    latent_spaces.py    latent_map, latent_costs
-    tables.py           share_table, confusion_matrix
-    scores.py           histogram_of_scores, roc_curve
-    calibration.py      reliability_diagram
-    diagrams.py         does not exist yet: the place for drawings of how a method works
-    style.py            one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
-    figure.py           new_figure, finished, alt_text, show, png, mime_bundle
-    inputs.py           what figures take becomes NumPy arrays, or an error that says what was expected
+- images.py: image_grid, class_examples, reconstructions, nearest_neighbours
+- training_curves.py: learning_curve, live_curve
+- comparisons.py: label_curve and bar_with_seeds, methods side by side
+- latent_spaces.py: latent_map, latent_costs
+- tables.py: share_table, confusion_matrix
+- scores.py: histogram_of_scores, roc_curve
+- calibration.py: reliability_diagram
+- diagrams.py: does not exist yet; the place for diagrams of the methods
+- style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
+- figure.py: new_figure, finished, alt_text, show, png, mime_bundle
+- inputs.py: what figures take becomes NumPy arrays, or an error that says what was expected
 
 A new figure is a function with `@styled` above it. It takes keyword-only `title` and `alt`, draws on a `new_figure` and
 returns `finished(figure, "its content in words", alt, title=title)`. Import it here, and in notebooks and widgets use

@@ -273,6 +273,6 @@ def frame(ax: Axes, color: str, width: float) -> None:
 
 
 def absolute_error(outputs: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|output - target| per pixel, mean over colors: (N, H, W), of two (N, H, W) or two (N, H, W, 3)."""
+    """Absolute difference per pixel, mean over colors: (N, H, W), of two (N, H, W) or two (N, H, W, 3)."""
     difference = np.abs(outputs - targets)
     return difference.mean(axis=-1) if difference.ndim == 4 else difference

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from drawing import pixels
 
 from course_lib import plots, widgets
 
@@ -22,15 +20,11 @@ def teaching(**options):
     return widgets.teaching_views(WEAK, STRONG, PROBABILITIES, **options)
 
 
-def pixels(view):
-    return np.asarray(Image.open(io.BytesIO(view.png)).convert("RGB")).astype(int)
-
-
 def framed(view):
     """How many pixels have nearly the color of a frame that teaches."""
     color = plots.method_style("fixmatch").color
     wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
-    return int((np.abs(pixels(view) - wanted).sum(axis=-1) < 40).sum())
+    return int((np.abs(pixels(view.png).astype(int) - wanted).sum(axis=-1) < 40).sum())
 
 
 def test_the_frames_are_those_of_the_images_that_are_sure():
@@ -54,9 +48,9 @@ def test_a_lower_threshold_shows_more_of_the_color_of_teaching():
 
 def test_an_image_that_is_silent_is_paler():
     view = teaching(start=1.0)
-    silent = pixels(view)
+    silent = pixels(view.png).astype(int)
     view.controls["threshold"].value = 0.0
-    assert pixels(view).mean() < silent.mean() - 5
+    assert pixels(view.png).astype(int).mean() < silent.mean() - 5
 
 
 def test_exactly_as_sure_as_the_threshold_is_enough():

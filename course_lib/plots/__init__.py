@@ -1,0 +1,65 @@
+"""The figures of the course: one function per figure, arrays or tensors in, a Matplotlib figure with alt text out.
+
+- images.py: image_grid, class_examples, reconstructions, nearest_neighbours
+- training_curves.py: learning_curve, live_curve
+- comparisons.py: label_curve and bar_with_seeds, methods side by side
+- latent_spaces.py: latent_map, latent_costs
+- tables.py: share_table, confusion_matrix
+- scores.py: histogram_of_scores, roc_curve
+- calibration.py: reliability_diagram
+- diagrams.py: does not exist yet; the place for diagrams of the methods
+- style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
+- figure.py: new_figure, finished, alt_text, show, png, mime_bundle
+- inputs.py: what figures take becomes NumPy arrays, or an error that says what was expected
+
+A new figure is a function with `@styled` above it. It takes keyword-only `title` and `alt`, draws on a `new_figure` and
+returns `finished(figure, "its content in words", alt, title=title)`. Import it here, and in notebooks and widgets use
+`from course_lib import plots`.
+"""
+
+from course_lib.plots.calibration import reliability_diagram
+from course_lib.plots.comparisons import bar_with_seeds, label_curve
+from course_lib.plots.figure import Figure, alt_text, finished, legend_above, mime_bundle, new_figure, png, show
+from course_lib.plots.images import (
+    absolute_error,
+    class_examples,
+    draw_picture,
+    frame,
+    image_grid,
+    nearest_neighbours,
+    reconstructions,
+)
+from course_lib.plots.inputs import Baseline, as_array, as_flags, as_pictures, as_vector, curve_points
+from course_lib.plots.latent_spaces import latent_costs, latent_map
+from course_lib.plots.scores import draw_histogram, histogram_of_scores, roc_curve
+from course_lib.plots.style import (
+    ACCENT,
+    ANOMALY,
+    ANOMALY_HATCH,
+    CLASS_COLORS,
+    CLASS_MARKERS,
+    FRAME,
+    FROZEN,
+    FROZEN_HATCH,
+    METHOD_STYLE,
+    NORMAL,
+    NOTE,
+    MethodStyle,
+    method_style,
+    styled,
+)
+from course_lib.plots.tables import bare_axes, confusion_matrix, ink_on, share_table, write_in_cell
+from course_lib.plots.training_curves import LiveCurve, learning_curve, live_curve
+
+# In the order of the reference page: figures, then what they are made with.
+__all__ = [  # noqa: RUF022
+    "image_grid", "class_examples", "reconstructions", "nearest_neighbours",
+    "learning_curve", "live_curve", "LiveCurve", "label_curve", "bar_with_seeds", "Baseline",
+    "latent_map", "latent_costs", "share_table", "confusion_matrix",
+    "histogram_of_scores", "roc_curve", "reliability_diagram",
+    "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
+    "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
+    "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",
+    "as_array", "as_pictures", "as_vector", "as_flags", "curve_points",
+    "draw_picture", "frame", "absolute_error", "draw_histogram", "write_in_cell", "ink_on", "bare_axes",
+]  # fmt: skip

@@ -168,31 +168,39 @@ def diagnose(
 ) -> tuple[Mistake | None, Values]:
     """The known mistake that the answer behaves like, and the fields of its sentence.
 
-    First a mistake whose values the answer reproduces on every case, then one it reproduces wherever it is wrong, then
-    the first whose predicate recognises the behaviour.
+    First a mistake that gives the same values on every case; then one that gives the same wherever the answer is wrong,
+    two cases or more, and is right with it somewhere; then the first whose predicate recognises the behaviour; then the
+    one that agrees most often, on two wrong cases and a right one at least. One wrong case in common may be chance.
     """
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
-    # one case at a time: most mistakes differ on the first, and need no other
-    theirs = functools.cache(
-        lambda number, i: observe(exercise, judge.mistakes[number].fn, [trials[i].case], guard=False)[0]
-    )
-    for where in (range(len(trials)), wrong):
-        for number, mistake in enumerate(judge.mistakes if wrong else ()):
-            if where is wrong and not judge.exact and mistake.behaves and not _behaves(mistake, trials):
-                continue  # one equal accuracy may be chance; the predicate knows better
-            if all(_same(trials[i], theirs(number, i)) for i in where) and any(
-                _is_wrong(trial, theirs(number, i)) for i, trial in enumerate(trials)
-            ):
-                return mistake, _fields(mistake, trials)
+
+    @functools.cache
+    def agrees(number: int, i: int) -> tuple[bool, bool]:
+        """Whether a mistake gives the answer's values on a case, and whether it is wrong there."""
+        theirs = observe(exercise, judge.mistakes[number].fn, [trials[i].case], guard=False)[0]
+        return _same(trials[i], theirs), bool(theirs.error) or not close(theirs.values, trials[i].expected)
+
+    def together(number: int, where: Sequence[int]) -> int:
+        """On how many of these cases a mistake agrees and is as wrong or as right as the answer."""
+        return sum(agrees(number, i) == (True, i in wrong) for i in where)
+
+    right = [i for i in range(len(trials)) if i not in wrong]
+    numbers = range(len(judge.mistakes) if wrong else 0)
+    # a case at a time: most mistakes differ on the first, and need no other
+    for number in numbers:
+        if all(agrees(number, i)[0] for i in range(len(trials))):
+            return _said(judge.mistakes[number], trials)
+    for number in numbers:
+        if len(wrong) > 1 and all(agrees(number, i)[0] for i in wrong) and together(number, right):
+            return _said(judge.mistakes[number], trials)
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)
         if found:
             return mistake, found if isinstance(found, dict) else {}
+    alike = [n for n in numbers if together(n, wrong) > 1 and together(n, right)]
+    if alike:
+        return _said(judge.mistakes[max(alike, key=lambda n: together(n, wrong) + together(n, right))], trials)
     return None, {}
-
-
-def _is_wrong(trial: Trial, other: Observation) -> bool:
-    return bool(other.error) or not close(other.values, trial.expected)
 
 
 def _same(trial: Trial, other: Observation) -> bool:
@@ -215,9 +223,9 @@ def _behaves(mistake: Mistake, trials: Sequence[Trial]) -> bool | Values:
         return False
 
 
-def _fields(mistake: Mistake, trials: Sequence[Trial]) -> Values:
+def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     found = _behaves(mistake, trials)
-    return found if isinstance(found, dict) else {}
+    return mistake, found if isinstance(found, dict) else {}
 
 
 # --- for the predicates of mistakes ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Trial, Values, close
-from course_lib.exercises.judging import in_any, ran
+from course_lib.exercises.judging import ran
 
 
 def reference_corrupt(images, noise, *, generator):
@@ -22,11 +22,6 @@ UNCUT = ("gray", "same_image", "one", "transposed", "float64")  # so far from 0 
 
 def residual_of(case: Case, seen: Values) -> Tensor:
     return (seen["corrupted"] - case.inputs["images"]).double()
-
-
-def spread(case: Case, seen: Values) -> float:
-    """Standard deviation of what was added, as a multiple of `noise`."""
-    return float(residual_of(case, seen).std()) / case.inputs["noise"]
 
 
 def is_gaussian(case: Case, seen: Values, expected: Values) -> bool:
@@ -81,99 +76,9 @@ def for_uncut(trials: Sequence[Trial], predicate) -> bool:
     return bool(found) and all(predicate(t) for t in found)
 
 
-def behaves_not_fresh(trials: Sequence[Trial]) -> bool:
-    """The same noise in every image of a batch: after the batch mean is taken away nothing is left."""
-
-    def shared(t: Trial) -> bool:
-        residual = residual_of(t.case, t.seen)
-        rest = (residual - residual.mean(dim=0, keepdim=True)).abs().max()
-        return len(residual) == 1 or bool(rest < 0.05 * t.case.inputs["noise"] and residual.std() > 0)
-
-    return for_uncut(trials, shared)
-
-
-def behaves_one_number(trials: Sequence[Trial]) -> bool:
-    def flat(t: Trial) -> bool:
-        residual = residual_of(t.case, t.seen).flatten(1)
-        return bool((residual.std(dim=1) < 0.05 * t.case.inputs["noise"]).all() and residual.abs().max() > 0)
-
-    return for_uncut(trials, flat)
-
-
-def behaves_uniform(trials: Sequence[Trial]) -> bool:
-    # a uniform distribution has no tails: nothing lies further out than 1.8 standard deviations
-    def no_tails(t: Trial) -> bool:
-        residual = residual_of(t.case, t.seen)
-        centered = (residual - residual.mean()).abs()
-        return bool(residual.std() > 0 and centered.max() < 1.85 * residual.std())
-
-    return for_uncut(trials, no_tails)
-
-
-def behaves_spread(trials: Sequence[Trial], wanted) -> bool:
-    return for_uncut(trials, lambda t: abs(spread(t.case, t.seen) / wanted(t.case.inputs["noise"]) - 1) < 0.15)
-
-
-def behaves_global(trials: Sequence[Trial]) -> bool:
-    return in_any(
-        trials,
-        lambda t: (
-            not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"])
-            or not torch.equal(t.seen["corrupted"], t.seen["same_seed"])
-        ),
-    )
-
-
-def behaves_stretched(trials: Sequence[Trial]) -> bool:
-    return for_uncut(trials, lambda t: t.seen["corrupted"].min() == 0 and t.seen["corrupted"].max() == 1) and any(
-        t.case.name == "no_noise" and residual_of(t.case, t.seen).any() for t in ran(trials)
-    )
-
-
-def behaves_not_scaled(trials: Sequence[Trial]) -> bool:
-    return any(
-        t.case.name == "no_noise" and residual_of(t.case, t.seen).std() > 0.2 for t in ran(trials)
-    ) and for_uncut(
-        trials, lambda t: float(((t.seen["corrupted"] == 0) | (t.seen["corrupted"] == 1)).double().mean()) > 0.4
-    )
-
-
-def behaves_masked(trials: Sequence[Trial]) -> bool:
-    def kept_or_black(t: Trial) -> bool:
-        seen, black = t.seen["corrupted"], t.seen["corrupted"] == 0
-        return bool((black | (seen == t.case.inputs["images"])).all() and black.any())
-
-    return for_uncut(trials, kept_or_black)
-
-
 def behaves_cut_too_early(trials: Sequence[Trial]) -> bool:
     def half_is_untouched(t: Trial) -> bool:
         residual = residual_of(t.case, t.seen)
         return bool((residual > -1e-6).all()) and 0.4 < float((residual.abs() < 1e-9).double().mean()) < 0.6
 
     return for_uncut(trials, half_is_untouched)
-
-
-def behaves_only_brighter(trials: Sequence[Trial]) -> bool:
-    def beyond_uniform(t: Trial) -> bool:
-        residual = residual_of(t.case, t.seen)
-        return bool((residual > -1e-6).all() and residual.max() > 1.5 * t.case.inputs["noise"])
-
-    return for_uncut(trials, beyond_uniform)
-
-
-def behaves_blended(trials: Sequence[Trial]) -> bool:
-    def darker(t: Trial) -> bool:
-        expected = float(t.case.inputs["images"].mean())
-        shift = -float(residual_of(t.case, t.seen).mean()) / t.case.inputs["noise"]
-        return abs(shift - expected) < 0.2 and abs(spread(t.case, t.seen) - 1) < 0.2
-
-    return for_uncut(trials, darker)
-
-
-def is_same(seen: Tensor, other: Tensor) -> bool:
-    return seen.shape == other.shape and close(seen, other)
-
-
-def calls_in_train_mode(t: Trial) -> bool:
-    return "train" in t.seen["modes"]

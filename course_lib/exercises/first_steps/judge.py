@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from course_lib.exercises.contract import Case, Trial
+from course_lib.exercises.contract import Trial
 
 
 def in_all_of(trials: Sequence[Trial], says: Callable[[Trial], bool]) -> bool:
@@ -30,10 +29,3 @@ def value_of(value: Any) -> float:
     if isinstance(value, Tensor) and value.numel() == 1:
         return float(value)
     return float(value) if type(value) in (int, float) else math.nan
-
-
-def evaluated_on_probabilities(case: Case) -> float:
-    """The loss of a softmax before the cross-entropy, for a case without normalization."""
-    inputs = case.inputs
-    logits = inputs["images"].flatten(1) @ inputs["weight"].t() + inputs["bias"]
-    return float(F.cross_entropy(logits.softmax(dim=1), inputs["labels"]))

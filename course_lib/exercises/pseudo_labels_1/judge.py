@@ -6,11 +6,6 @@ import torch
 from torch import Tensor
 
 
-def vectors(*values: object) -> bool:
-    """Whether all are tensors with one entry an image."""
-    return all(isinstance(v, Tensor) and v.ndim == 1 for v in values)
-
-
 def reference_pseudo_label(model, images):
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_lib.exercises.autoencoders.judge import calls_in_train_mode
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 from course_lib.exercises.judging import in_all, in_any
 
@@ -27,16 +26,6 @@ def _one_an_image(case: Case, seen: Values, expected: Values) -> bool:
         return False
     # the same ranking: a score may be on another scale
     return torch.equal(scores.double().argsort(), wanted.double().argsort())
-
-
-def _score_ratio(trials: Sequence[Trial], ratio) -> bool:
-    return in_all(
-        trials,
-        lambda t: (
-            isinstance(t.seen["scores"], Tensor)
-            and close(t.seen["scores"].double(), t.expected["scores"].double() * ratio(t.case.inputs["images"]))
-        ),
-    )
 
 
 def _behaves_relative(trials: Sequence[Trial]) -> bool:
@@ -79,10 +68,6 @@ judge = Judge(
         ),
     ),
     predicates={
-        "plain_numbers": lambda trials: in_any(trials, lambda t: isinstance(t.seen["scores"], list)),
-        "column_of_scores": lambda trials: in_all(
-            trials, lambda t: tuple(t.seen["scores"].shape) == (len(t.case.inputs["images"]), 1)
-        ),
         "one_score_for_the_batch": lambda trials: in_any(
             trials,
             lambda t: (
@@ -94,28 +79,13 @@ judge = Judge(
                 )
             ),
         ),
-        "one_number_a_pixel": lambda trials: in_all(
-            trials, lambda t: tuple(t.seen["scores"].shape[-1:]) == (t.case.inputs["images"][0].numel(),)
-        ),
         "map_of_pixels": lambda trials: in_any(
             trials, lambda t: isinstance(t.seen["scores"], Tensor) and t.seen["scores"].ndim > 1
-        ),
-        "scored_in_train_mode": lambda trials: in_all(
-            trials, lambda t: t.case.inputs["mode_before"] == "eval" or calls_in_train_mode(t)
         ),
         "upside_down": lambda trials: in_all(
             [t for t in trials if len(t.case.inputs["images"]) > 2],
             lambda t: torch.equal(t.seen["scores"].double().argsort(), (-t.expected["scores"].double()).argsort()),
         ),
-        "mean_over_pixels": lambda trials: _score_ratio(trials, lambda x: 1 / x[0].numel()),
         "relative_to_the_batch": _behaves_relative,
-        "model_frozen_for_good": lambda trials: in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
-        "scored_with_gradients": lambda trials: in_any(trials, lambda t: t.seen["scores_require_grad"] == 1),
-        "model_left_in_eval": lambda trials: in_any(
-            trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
-        ),
-        "model_always_to_train": lambda trials: in_any(
-            trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
-        ),
     },
 )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, in_any, ran
+from course_lib.exercises.judging import in_any, ran
 
 
 class reference(nn.Module):
@@ -108,28 +108,12 @@ def _behaves_skip(trials: Sequence[Trial]) -> bool:
     )
 
 
-def _behaves_squashed_outside(trials: Sequence[Trial]) -> bool:
-    def squashed(t: Trial) -> bool:
-        decoded = t.seen["decoded"]
-        return not close(t.seen["x_hat"], decoded) and close(t.seen["x_hat"], decoded.sigmoid())
-
-    return bool(ran(trials)) and all(map(squashed, ran(trials)))
-
-
-def _behaves_softmax(trials: Sequence[Trial]) -> bool:
-    return bool(ran(trials)) and all(_adds_up_to_one(t.seen["x_hat"]) for t in ran(trials))
-
-
 def _behaves_wide_code(trials: Sequence[Trial]) -> bool | Values:
     for t in ran(trials):
         wanted = (len(t.case.inputs["images"]), t.case.inputs["code_dim"])
         if isinstance(t.seen["codes"], Tensor) and tuple(t.seen["codes"].shape) != wanted:
             return {"given": tuple(t.seen["codes"].shape), "expected": wanted}
     return False
-
-
-def _behaves_flat(trials: Sequence[Trial]) -> bool:
-    return bool(ran(trials)) and all(t.seen["x_hat"].ndim == 2 for t in ran(trials))
 
 
 def _behaves_unsquashed(trials: Sequence[Trial]) -> bool:
@@ -159,24 +143,13 @@ judge = Judge(
         ),
     ),
     predicates={
-        "pair_of_two": lambda trials: any(
-            isinstance(t.seen.get("x_hat"), list) or (t.error and "'tuple' and 'Tensor'" in t.error.text)
-            for t in trials
-        ),
-        "flat_output": _behaves_flat,
         "wide_code": _behaves_wide_code,
         "hard_coded_size": lambda trials: (
             not _behaves_view(trials) and not _behaves_plain_list(trials) and _behaves_hard_coded(trials)
         ),
-        "view_of_strides": _behaves_view,
         "plain_list": _behaves_plain_list,
         "detached_code": _behaves_detached,
-        "softmax_output": _behaves_softmax,
-        "squashed_outside": _behaves_squashed_outside,
         "skips_the_code": _behaves_skip,
-        "never_dark": lambda trials: in_all(
-            trials, lambda t: bool((torch.cat([t.seen["x_hat"], t.seen["x_hat_of_large_weights"]]) >= 0.5).all())
-        ),
         "clamped": _behaves_clamped,
         "without_sigmoid": _behaves_unsquashed,
     },

@@ -89,27 +89,6 @@ def _gradients(t: Trial) -> set[int]:
     return set(t.seen["requires_grad"].values())
 
 
-def _still_asked(t: Trial) -> set[str]:
-    """The endings of the parameters' names that still want gradients: weight, bias."""
-    return {name.rpartition(".")[2] for name, flag in t.seen["requires_grad"].items() if flag}
-
-
-def _normalization(t: Trial) -> set[str]:
-    """The names of the parameters that belong to batch normalization."""
-    layers = {name.rpartition(".")[0] for name in t.seen["state_given"] if name.endswith("running_mean")}
-    return {name for name in t.seen["requires_grad"] if name.rpartition(".")[0] in layers}
-
-
-def _shrunk_only(t: Trial) -> bool:
-    """Two steps of weight decay at rate 0.05 and decay 0.2, and nothing else."""
-    given, after = t.seen["state_given"], t.seen["state_after_training"]
-    return all(close(after[name], given[name] * 0.99**2) for name in t.seen["requires_grad"])
-
-
-def _kept(t: Trial) -> bool:
-    return not _weights_moved(t) and not _statistics_moved(t)
-
-
 def _normalization_modes(t: Trial) -> set[str]:
     """The modes of the part's batch normalizations after `model.train()`."""
     layers = {name.rpartition(".")[0] for name in t.seen["state_given"] if name.endswith("running_mean")}
@@ -175,28 +154,6 @@ judge = Judge(
     ),
     predicates={
         "endless_recursion": lambda trials: failed_with(trials, "RecursionError"),
-        "mode_in_place_of_the_method": lambda trials: failed_with(trials, "object is not callable"),
-        "train_without_a_mode": lambda trials: failed_with(trials, "takes 0 positional arguments"),
-        "frozen_and_open_exchanged": lambda trials: in_any(
-            trials,
-            lambda t: (
-                t.case.name == "first_layers"
-                and _gradients(t) == {1}
-                and not any(t.seen["requires_grad_open"].values())
-            ),
-        ),
-        "a_copy": lambda trials: _in_frozen(
-            trials, lambda t: t.seen["returned"] == "another module" and _gradients(t) == {1}
-        ),
-        "weights_drawn_again": lambda trials: _in_frozen(trials, lambda t: _touched_when_frozen(t, statistics=False)),
-        "statistics_thrown_away": lambda trials: _in_frozen(trials, lambda t: _touched_when_frozen(t, statistics=True)),
-        "class_changed": lambda trials: in_any(
-            trials,
-            lambda t: torch.equal(
-                t.seen["rest_given"]["head.0.num_batches_tracked"],
-                t.seen["rest_after_training"]["head.0.num_batches_tracked"],
-            ),
-        ),
         "no_grad_around_it": lambda trials: in_any(
             trials,
             lambda t: (
@@ -204,25 +161,9 @@ judge = Judge(
                 and torch.equal(t.seen["rest_given"]["stem.0.weight"], t.seen["rest_after_training"]["stem.0.weight"])
             ),
         ),
-        "gradients_set_to_zero": lambda trials: _in_frozen(trials, lambda t: _gradients(t) == {1} and _shrunk_only(t)),
         "attribute_of_the_module": lambda trials: _in_frozen(
             trials, lambda t: 1 in _gradients(t) and "requires_grad" in t.seen["new_attributes"]
         ),
-        "normalization_left_out": lambda trials: _in_frozen(
-            trials,
-            lambda t: {n for n, flag in t.seen["requires_grad"].items() if flag and n != "weight"} == _normalization(t),
-        ),
-        "weights_without_biases": lambda trials: _in_frozen(trials, lambda t: _still_asked(t) == {"bias"}),
-        "nothing_happens": lambda trials: _in_frozen(
-            trials,
-            lambda t: (
-                _gradients(t) == {1}
-                and bool(_statistics_moved(t))
-                and not t.seen["new_attributes"]
-                and t.seen["modes_when_frozen"] == [t.case.inputs["mode_before"]]
-            ),
-        ),
-        "eval_without_gradients_off": lambda trials: _in_frozen(trials, lambda t: 1 in _gradients(t)),
         "momentum_of_zero": lambda trials: _in_frozen(
             [t for t in trials if t.case.name != "vectors"],  # some know one kind of batch normalization only
             lambda t: (
@@ -231,15 +172,9 @@ judge = Judge(
                 and not close(t.seen["output_after_train"], t.expected["output_after_train"])
             ),
         ),
-        "only_normalization_of_images": lambda trials: (
-            {t.case.name for t in ran(trials) if _statistics_moved(t)} == {"vectors"}
-        ),
         "held_as_it_was": lambda trials: (
             {t.case.inputs["mode_before"] for t in ran(trials) if _statistics_moved(t)} == {"train"}
             and in_any(trials, lambda t: not _statistics_moved(t))
-        ),
-        "eval_once": lambda trials: _in_frozen(
-            trials, lambda t: bool(_statistics_moved(t)) and t.seen["modes_when_frozen"] == ["eval"]
         ),
         "gradients_only": lambda trials: _in_frozen(
             trials, lambda t: bool(_statistics_moved(t)) and not _weights_moved(t)
@@ -248,25 +183,13 @@ judge = Judge(
             {t.case.name for t in ran(trials) if _stays_learning(t)} == {"own_class"}
             and not in_any(trials, lambda t: bool(_statistics_moved(t)))
         ),
-        "only_normalization_at_rest": lambda trials: (
-            _in_frozen(trials, lambda t: _kept(t) and _normalization_modes(t) == {"eval"})
-            and in_any(trials, lambda t: t.case.name in _FROZEN and _stays_learning(t))
-        ),
-        "open_part_always_trains": lambda trials: in_any(
-            trials, lambda t: t.seen.get("mode_at_rest") == "train" and t.seen["mode_when_open"] == "train"
-        ),
-        "never_opened": lambda trials: in_any(
-            trials, lambda t: t.case.name == "first_layers" and not all(t.seen["requires_grad_open"].values())
-        ),
         "own_train_kept_as_the_old_one": lambda trials: (
             {t.case.name for t in ran(trials) if t.seen.get("mode_when_open") == "eval"} == {"vectors"}
         ),
-        "opened_for_gradients_only": lambda trials: in_any(trials, lambda t: t.seen.get("mode_when_open") == "eval"),
         "opens_only_what_it_froze": lambda trials: (
             {t.case.name for t in trials if t.error} == {"frozen_by_another"}
             or {t.case.name for t in ran(trials) if not all(t.seen.get("requires_grad_open", {}).values())}
             == {"frozen_by_another"}
         ),
-        "nothing_returned": lambda trials: _in_frozen(trials, lambda t: t.seen["returned"] == "None"),
     },
 )

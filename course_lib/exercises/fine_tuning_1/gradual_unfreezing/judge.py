@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.fine_tuning_1.judge import blocks_of
-from course_lib.exercises.judging import failed_with, in_all, in_any
+from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
 
 def reference(blocks, optimizer, stage, *, lr):
@@ -17,26 +15,6 @@ def reference(blocks, optimizer, stage, *, lr):
         new = [p for p in block.parameters() if id(p) not in known]
         if is_open and new:
             optimizer.add_param_group({"params": new, "lr": lr})
-
-
-def _open_blocks(t: Trial, stage: int) -> set[int]:
-    found = t.seen["open"][stage]
-    return {i for i in range(blocks_of(t)) if found[f"block {i}"] == "open"}
-
-
-def _opens_as(trials: Sequence[Trial], rule: Callable[[int, int, int], bool]) -> bool:
-    """Whether at each stage just the blocks with `rule(number, blocks, stage)` are open."""
-    return in_all(
-        trials,
-        lambda t: all(
-            _open_blocks(t, stage) == {i for i in range(blocks_of(t)) if rule(i, blocks_of(t), stage)}
-            for stage in range(blocks_of(t) + 1)
-        ),
-    )
-
-
-def _right_blocks(trials: Sequence[Trial]) -> bool:
-    return _opens_as(trials, lambda i, n, stage: i >= n - stage)
 
 
 def _top(case: Case, stage: int) -> list[str]:
@@ -53,10 +31,6 @@ def _at_every_stage(key: str, parts: Callable[[Case, int], list[str]], word: str
         return all(seen[key][stage][part] == word for stage in stages for part in parts(case, stage))
 
     return passes
-
-
-def _some_held(t: Trial, stage: int, part: str) -> bool:
-    return t.seen["held"][stage].get(part, 0) > 0
 
 
 judge = Judge(
@@ -100,44 +74,4 @@ judge = Judge(
             lambda c, s, e: s["moved"] == e["moved"] and s["state_of_head"] == e["state_of_head"],
         ),
     ),
-    predicates={
-        "handed_over_again": lambda trials: failed_with(trials, "more than one parameter group"),
-        "minus_zero": lambda trials: _opens_as(trials, lambda i, n, stage: stage == 0 or i >= n - stage),
-        "lower_blocks_never_closed": lambda trials: _opens_as(trials, lambda i, n, stage: True),
-        "from_the_bottom": lambda trials: _opens_as(trials, lambda i, n, stage: i < stage),
-        "all_at_once": lambda trials: _opens_as(trials, lambda i, n, stage: stage > 0),
-        "one_too_many": lambda trials: _opens_as(trials, lambda i, n, stage: i >= n - 1 - stage),
-        "one_too_few": lambda trials: _opens_as(trials, lambda i, n, stage: i >= n + 1 - stage),
-        "only_this_block": lambda trials: _opens_as(trials, lambda i, n, stage: i == n - stage),
-        "handed_over_but_closed": lambda trials: _opens_as(trials, lambda i, n, stage: False),
-        "head_dropped": lambda trials: in_any(trials, lambda t: not _some_held(t, blocks_of(t), "head")),
-        "a_new_optimizer": lambda trials: (
-            _right_blocks(trials)
-            and in_any(
-                trials,
-                lambda t: (
-                    t.seen["returned"][-1] in ("SGD", "Adam", "AdamW")
-                    and not _some_held(t, blocks_of(t), f"block {blocks_of(t) - 1}")
-                ),
-            )
-        ),
-        "never_handed_over": lambda trials: (
-            _right_blocks(trials)
-            and in_any(trials, lambda t: not _some_held(t, blocks_of(t), f"block {blocks_of(t) - 1}"))
-        ),
-        "all_handed_over_at_once": lambda trials: (
-            _right_blocks(trials) and in_any(trials, lambda t: _some_held(t, 0, "block 0"))
-        ),
-        "rate_of_all_changed": lambda trials: (
-            _right_blocks(trials)
-            and in_any(trials, lambda t: not close(t.seen["rates"][-1].get("head"), t.expected["rates"][-1]["head"]))
-        ),
-        "rate_of_the_head": lambda trials: (
-            _right_blocks(trials)
-            and in_any(
-                trials,
-                lambda t: close(t.seen["rates"][-1].get(f"block {blocks_of(t) - 1}"), t.expected["rates"][-1]["head"]),
-            )
-        ),
-    },
 )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, in_any, named, ran
+from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
 
 class reference:
@@ -44,14 +41,6 @@ def _in_time(case: Case, seen: Values, expected: Values) -> bool:
 
 def _best_back(case: Case, seen: Values, expected: Values) -> bool:
     return all(close(seen[key], expected[key]) for key in _RESTORED[:2])
-
-
-def _timely(trials: Sequence[Trial]) -> bool:
-    return in_all(trials, lambda t: _in_time(t.case, t.seen, t.expected))
-
-
-def _restored_is(trial: Trial, number: float) -> bool:
-    return all(bool((trial.seen[key] == number).all()) for key in _RESTORED[:2])
 
 
 judge = Judge(
@@ -93,77 +82,4 @@ judge = Judge(
             _OF_LOSS,
         ),
     ),
-    predicates={
-        "best_is_alive": lambda trials: in_all(
-            trials, lambda t: _restored_is(t, 99) and bool((t.seen["weights_given_to_another"] == 99).all())
-        ),
-        "restores_nothing": lambda trials: in_all(
-            trials, lambda t: _restored_is(t, 99) and bool((t.seen["weights_given_to_another"] == 55).all())
-        ),
-        "parameters_only": lambda trials: in_all(
-            trials,
-            lambda t: (
-                _best_back(t.case, t.seen, t.expected)
-                and not close(t.seen["statistics_restored"], t.expected["statistics_restored"])
-            ),
-        ),
-        "keeps_the_last": lambda trials: (
-            _timely(trials) and in_all(trials, lambda t: _restored_is(t, t.seen["validations"]))
-        ),
-        "keeps_the_first": lambda trials: _timely(trials) and in_all(trials, lambda t: _restored_is(t, 1)),
-        "never_stops": lambda trials: in_all(trials, lambda t: t.seen["validations"] == len(t.case.inputs["values"])),
-        "stops_at_once": lambda trials: (
-            bool(named(trials, "rises_and_falls"))
-            and all(t.seen["validations"] == 4 for t in named(trials, "rises_and_falls"))
-            and all(t.seen["validations"] == 3 for t in named(trials, "plateau"))
-        ),
-        "one_too_many": lambda trials: (
-            in_any(trials, lambda t: t.case.name == "patience_of_one" and t.seen["validations"] == 5)
-            and all(
-                t.seen["validations"] == t.expected["validations"] + 1
-                for t in named(trials, "rises_and_falls", "a_loss")
-            )
-        ),
-        "equal_counts": lambda trials: (
-            all(t.seen["validations"] == 7 for t in named(trials, "plateau"))
-            and all(_in_time(t.case, t.seen, t.expected) for t in named(trials, "rises_and_falls", "a_loss"))
-            and bool(named(trials, "plateau"))
-        ),
-        "compared_with_the_last": lambda trials: (
-            bool(named(trials, "recovers_below_the_best"))
-            and all(t.seen["validations"] > t.expected["validations"] for t in named(trials, "recovers_below_the_best"))
-            and all(_in_time(t.case, t.seen, t.expected) for t in named(trials, "plateau"))
-        ),
-        "mode_ignored": lambda trials: (
-            all(
-                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                for t in named(trials, *_OF_ACCURACY)
-            )
-            and all(_restored_is(t, 1) for t in named(trials, "a_loss_with_min_delta"))
-            and len(named(trials, *_OF_LOSS)) == 2
-        ),
-        "always_a_loss": lambda trials: (
-            all(
-                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                for t in named(trials, *_OF_LOSS)
-            )
-            and len(named(trials, *_OF_LOSS)) == 2
-            and not any(
-                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                for t in named(trials, *_WITH_DELTA)
-            )
-        ),
-        "delta_the_wrong_way": lambda trials: (
-            bool(named(trials, "small_losses"))
-            and all(t.seen["validations"] == 5 for t in named(trials, "small_losses"))
-        ),
-        "delta_forgotten": lambda trials: (
-            all(
-                _in_time(t.case, t.seen, t.expected) and _best_back(t.case, t.seen, t.expected)
-                for t in named(trials, *_OF_ACCURACY)
-            )
-            and all(t.seen["validations"] == 6 for t in named(trials, "small_gains_are_none"))
-            and bool(ran(trials))
-        ),
-    },
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import as_number, failed_with, in_all, in_any, named, ran
+from course_lib.exercises.judging import as_number, named
 
 
 def _near(seen: object, expected: float) -> bool:
@@ -87,29 +87,6 @@ judge = Judge(
         ),
     ),
     predicates={
-        "start_of_the_first_call": lambda trials: (
-            bool(named(trials, *_MOVED))
-            and all(
-                _zero(t.seen["penalty"]) and not _zero(t.seen["after_another_move"]) for t in named(trials, *_MOVED)
-            )
-        ),
-        "start_is_alive": lambda trials: (
-            bool(named(trials, *_MOVED))
-            and all(_zero(t.seen["penalty"]) and _zero(t.seen["after_another_move"]) for t in named(trials, *_MOVED))
-        ),
-        "start_follows": lambda trials: in_any(
-            trials, lambda t: t.case.name in _MOVED and not _near(t.seen["called_again"], as_number(t.seen["penalty"]))
-        ),
-        "clone_on_the_graph": lambda trials: (
-            all(
-                _right_value(t.case, t.seen, t.expected)
-                and bool((t.seen["encoder_gradient"] == 0).all())
-                and t.seen["on_the_graph"]
-                for t in _encoder_only(trials)
-            )
-            and bool(_encoder_only(trials))
-        ),
-        "a_plain_number": lambda trials: in_all(trials, lambda t: isinstance(t.seen["penalty"], float)),
         "measured_without_gradient": lambda trials: (
             all(_right_value(t.case, t.seen, t.expected) and not t.seen["on_the_graph"] for t in _encoder_only(trials))
             and bool(_encoder_only(trials))
@@ -121,16 +98,6 @@ judge = Judge(
                 for t in named(trials, "head_moved", "buffers_moved")
             )
         ),
-        "buffers_included": lambda trials: (
-            all(not _zero(t.seen["penalty"]) for t in named(trials, "buffers_moved"))
-            and all(_zero(t.seen["penalty"]) for t in named(trials, "head_moved"))
-            and bool(ran(trials))
-        ),
-        "head_included": lambda trials: (
-            all(not _zero(t.seen["penalty"]) for t in named(trials, "head_moved")) and _value_is(trials, lambda v: v)
-        ),
         "norm_not_squared": lambda trials: _value_is(trials, math.sqrt),
-        "halved": lambda trials: _value_is(trials, lambda v: 0.5 * v),
-        "the_number_at_once": lambda trials: failed_with(trials, "not callable"),
     },
 )

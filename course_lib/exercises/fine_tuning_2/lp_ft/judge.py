@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -35,10 +34,6 @@ def _jumps(case: Case, seen: Values) -> bool:
     """Whether the head is, at the switch, farther from where it was a batch earlier than a step of Adam can take it."""
     step = (seen["head_at_the_switch"] - seen["head_one_batch_earlier"]).abs().max()
     return float(step) > 4 * case.inputs["head_lr"]
-
-
-def _batches(trial: Trial) -> int:
-    return math.ceil(len(trial.case.inputs["labels"]) / trial.case.inputs["batch_size"])
 
 
 def _encoder_never_moved(trials: Sequence[Trial]) -> bool:
@@ -101,30 +96,6 @@ judge = Judge(
         ),
     ),
     predicates={
-        "second_stage_missing": lambda trials: in_all(
-            trials,
-            lambda t: (
-                t.seen["batches_fetched"] == t.case.inputs["head_epochs"] * _batches(t)
-                and _kept(t, "encoder", "before", "after")
-                and not _kept(t, "head", "before", "after")
-            ),
-        ),
-        "first_stage_missing": lambda trials: in_all(
-            trials,
-            lambda t: (
-                t.seen["batches_fetched"] == t.case.inputs["epochs"] * _batches(t)
-                and not _kept(t, "encoder", "before", "after")
-            ),
-        ),
-        "one_pass_each": lambda trials: in_all(trials, lambda t: t.seen["batches_fetched"] == 2 * _batches(t)),
-        "everything_then_the_head": lambda trials: in_all(
-            trials,
-            lambda t: (
-                not _kept(t, "encoder", "before", "at_the_switch")
-                and t.case.inputs["head_epochs"] >= t.case.inputs["epochs"]
-                and _kept(t, "encoder", "at_the_switch", "after")
-            ),
-        ),
         "encoder_learns_from_the_start": lambda trials: in_any(
             trials, lambda t: not _kept(t, "encoder", "before", "at_the_switch")
         ),
@@ -132,21 +103,9 @@ judge = Judge(
             _encoder_never_moved(trials) and in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"])
         ),
         "optimizer_of_the_head_kept": _encoder_never_moved,
-        "woken_by_train": lambda trials: in_all(
-            trials, lambda t: _kept(t, "statistics", "before", "at_the_switch") == (t.case.inputs["head_epochs"] == 1)
-        ),
-        "statistics_move": lambda trials: in_any(
-            trials, lambda t: not _kept(t, "statistics", "before", "at_the_switch")
-        ),
         "head_left_behind": lambda trials: in_all(
             trials,
             lambda t: _kept(t, "head", "at_the_switch", "after") and not _kept(t, "encoder", "at_the_switch", "after"),
-        ),
-        "still_at_rest": lambda trials: in_all(
-            trials,
-            lambda t: (
-                _kept(t, "statistics", "at_the_switch", "after") and not _kept(t, "encoder", "at_the_switch", "after")
-            ),
         ),
         "head_drawn_again": lambda trials: in_all(
             trials, lambda t: not _kept(t, "head", "before", "at_the_switch") and _jumps(t.case, t.seen)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.first_steps.judge import (
-    evaluated_on_probabilities,
-    in_all_of,
-    is_float,
-    trials_named,
-    value_of,
-)
+from course_lib.exercises.first_steps.judge import in_all_of, is_float, trials_named, value_of
 from course_lib.exercises.judging import in_any
 
 
@@ -118,59 +110,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "asks_for_the_data_set": lambda trials: any(
-            t.error and t.error.type == "AttributeError" and "'list' object" in t.error.text for t in trials
-        ),
-        "never_divided": lambda trials: in_all_of(
-            trials,
-            lambda t: close(
-                value_of(t.seen["result"]["loss"]), t.expected["result"]["loss"] * len(t.case.inputs["labels"])
-            ),
-        ),
         "train_mode": lambda trials: in_any(trials, lambda t: "train" in t.seen["mode_during"]),
         "mean_of_batch_means": _right_only_for_equal_batches,
-        "weighted_over_batches": lambda trials: in_all_of(
-            trials_named(trials, *_PLAIN_CASES),
-            lambda t: close(
-                value_of(_figure(t, "loss")),
-                t.expected["result"]["loss"]
-                * len(t.case.inputs["labels"])
-                / math.ceil(len(t.case.inputs["labels"]) / t.case.inputs["batch_size"]),
-            ),
-        ),
-        "means_over_images": lambda trials: in_all_of(
-            trials_named(trials, "equal_batches", "one_batch"),
-            lambda t: close(value_of(_figure(t, "loss")), t.expected["result"]["loss"] / t.case.inputs["batch_size"]),
-        ),
-        "softmax_before_loss": lambda trials: (
-            in_all_of(trials_named(trials, *_PLAIN_CASES), lambda t: not _agrees(t, "loss"))
-            and in_all_of(
-                trials_named(trials, "one_batch"),
-                lambda t: close(value_of(_figure(t, "loss")), evaluated_on_probabilities(t.case)),
-            )
-        ),
         "percent": lambda trials: in_all_of(
             trials_named(trials, *_PLAIN_CASES),
             lambda t: close(
                 value_of(_figure(t, "accuracy")), 100 * t.expected["result"]["accuracy"], rtol=0.01, atol=0.6
             ),
         ),
-        "tensors": lambda trials: in_all_of(
-            trials_named(trials, *_PLAIN_CASES),
-            lambda t: (
-                _agrees(t, "loss")
-                and _agrees(t, "accuracy")
-                and (isinstance(_figure(t, "loss"), Tensor) or isinstance(_figure(t, "accuracy"), Tensor))
-            ),
-        ),
-        "pair": lambda trials: in_all_of(trials, lambda t: isinstance(t.seen["result"], list)),
         "other_keys": _other_keys,
-        "left_in_eval_mode": lambda trials: in_any(
-            trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
-        ),
-        "always_train": lambda trials: in_any(
-            trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
-        ),
-        "with_gradients": lambda trials: in_any(trials, lambda t: "on" in t.seen["gradients_during"]),
     },
 )

@@ -112,13 +112,6 @@ judge = Judge(
         ),
     ),
     predicates={
-        "labeled_only": lambda trials: in_all_of(trials, lambda t: isinstance(t.seen.get("returned"), Tensor)),
-        "masks": lambda trials: in_all_of(
-            trials, lambda t: isinstance(t.seen["labeled"], Tensor) and t.seen["labeled"].dtype == torch.bool
-        ),
-        "columns_of_positions": lambda trials: in_all_of(
-            trials, lambda t: isinstance(t.seen["labeled"], Tensor) and t.seen["labeled"].ndim == 2
-        ),
         "a_class_forgotten": lambda trials: in_all_of(
             trials, lambda t: _per_class_counts(t.case, t.seen["labeled"]).count(0) == 1
         ),
@@ -135,46 +128,9 @@ judge = Judge(
         "first_of_each_class": lambda trials: in_all_of(
             trials, lambda t: _set(t.seen["labeled"]) in (_first_positions(t.case), _last_positions(t.case))
         ),
-        "per_class_in_all": lambda trials: in_all_of(
-            trials, lambda t: len(t.seen["labeled"]) == t.case.inputs["per_class"]
-        ),
-        "sets_exchanged": lambda trials: (
-            in_all_of(trials, lambda t: _is_stratified(t.case, t.seen["rest"]))
-            and not in_all_of(trials, lambda t: _is_stratified(t.case, t.seen["labeled"]))
-        ),
-        "labels_instead_of_positions": lambda trials: in_all_of(
-            trials_named(trials, "plain", "twelve_classes"),
-            lambda t: (
-                sorted(t.seen["labeled"].tolist() + t.seen["rest"].tolist()) == sorted(t.case.inputs["labels"].tolist())
-            ),
-        ),
-        "positions_within_the_class": lambda trials: in_all_of(
-            trials_named(trials, "sorted"),
-            lambda t: max(_set(t.seen["labeled"])) < int((t.case.inputs["labels"] == 0).sum()),
-        ),
-        "ten_classes": lambda trials: (
-            in_all_of(
-                trials_named(trials, "twelve_classes"), lambda t: 0 in _per_class_counts(t.case, t.seen["labeled"])
-            )
-            and in_all_of(trials_named(trials, "plain", "sorted"), lambda t: _is_stratified(t.case, t.seen["labeled"]))
-        ),
-        "with_replacement": lambda trials: in_any(
-            trials,
-            lambda t: (
-                len(set(_set(t.seen["labeled"]))) < len(t.seen["labeled"])
-                and len(t.seen["labeled"]) == len(t.expected["labeled"])
-            ),
-        ),
         "not_stratified": lambda trials: (
             in_all_of(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))
             and in_any(trials, lambda t: not _is_stratified(t.case, t.seen["labeled"]))
-        ),
-        "shuffled_twice": lambda trials: (
-            in_all_of(
-                trials,
-                lambda t: len(t.seen["rest"]) == len(t.expected["rest"]) and _is_stratified(t.case, t.seen["labeled"]),
-            )
-            and in_any(trials, lambda t: bool(set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"]))))
         ),
         "overlapping_sets": lambda trials: in_all_of(
             trials, lambda t: bool(set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"])))

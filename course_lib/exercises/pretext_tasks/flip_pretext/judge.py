@@ -98,17 +98,8 @@ judge = Judge(
         ),
     ),
     predicates={
-        "coins_first": lambda trials: in_all(trials, lambda t: t.seen["labels"].shape == t.case.inputs["images"].shape),
         "flipped_in_place": lambda trials: in_any(
             trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
-        ),
-        "both_flips_of_each": lambda trials: in_all(
-            trials, lambda t: len(t.seen["flipped"]) == 2 * len(t.case.inputs["images"])
-        ),
-        "labels_as_a_column": lambda trials: in_all(trials, lambda t: t.seen["labels"].ndim > 1),
-        "one_coin_for_all": lambda trials: _in_many(
-            trials,
-            lambda t: len(t.seen["labels"].unique()) == 1 and len(t.seen["labels_of_next_call"].unique()) == 1,
         ),
         "in_turns": lambda trials: _in_many(
             trials,
@@ -118,29 +109,11 @@ judge = Judge(
             in_any(trials, lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"]))
             or _in_many(trials, lambda t: not torch.equal(t.seen["labels"], t.seen["labels_of_same_seed"]))
         ),
-        "coins_seeded_inside": lambda trials: _in_many(
-            trials, lambda t: torch.equal(t.seen["labels"], t.seen["labels_of_next_call"])
-        ),
         "labels_not_whole": lambda trials: (
             in_all(
                 trials, lambda t: t.seen["labels_dtype"] != "torch.int64" and _shows(*t[:2], "upside_down", "mirrored")
             )
             and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")}
-        ),
-        "directions_exchanged": lambda trials: in_all(trials, lambda t: _shows(*t[:2], "mirrored", "upside_down")),
-        "zero_left_alone": lambda trials: in_all(trials, lambda t: _shows(*t[:2], "upside_down", "as_it_was")),
-        "mirrored_left_alone": lambda trials: in_all(trials, lambda t: _shows(*t[:2], "mirrored", "as_it_was")),
-        "turned_by_half": lambda trials: in_all(
-            trials, lambda t: any(_shows(*t[:2], "turned", zero) for zero in ("mirrored", "as_it_was"))
-        ),
-        "dims_off_by_one": lambda trials: any(
-            t.case.name == "color"
-            and any(close(row, image.flip(0)) for row, image in zip(t.seen["flipped"], t.case.inputs["images"]))
-            for t in ran(trials)
-        ),
-        "batch_reversed": lambda trials: _in_many(
-            trials,
-            lambda t: any(close(row, image) for row, image in zip(t.seen["flipped"], t.case.inputs["images"].flip(0))),
         ),
         "two_draws": lambda trials: in_all(trials, lambda t: _only_the_two_flips(*t[:3])),
     },

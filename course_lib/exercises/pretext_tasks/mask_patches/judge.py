@@ -87,14 +87,6 @@ def _hides_share(trials: Sequence[Trial], wanted: Callable[[float], float]) -> b
     )
 
 
-def _only_squares_work(trials: Sequence[Trial]) -> bool:
-    broken = [t for t in trials if t.error]
-    return bool(broken) and all(
-        t.error.type == "RuntimeError" and t.case.inputs["images"].shape[2] != t.case.inputs["images"].shape[3]
-        for t in broken
-    ) and any(_whole_patches(*t[:3]) for t in ran(trials))  # fmt: skip
-
-
 judge = Judge(
     reference=reference,
     criteria=(
@@ -119,33 +111,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "mask_first": lambda trials: in_all(trials, lambda t: t.seen["masked"].dtype == torch.bool),
         "masked_in_place": lambda trials: in_any(
             trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
-        ),
-        "patches_without_generator": lambda trials: (
-            in_any(trials, lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"]))
-            or _for_chance(trials, lambda t: not torch.equal(t.seen["mask"], t.seen["mask_of_same_seed"]))
-        ),
-        "first_patches": lambda trials: _for_chance(
-            trials,
-            lambda t: (
-                torch.equal(t.seen["mask"], t.seen["mask_of_next_call"])
-                and bool((t.seen["mask"] == t.seen["mask"][:1]).all())
-            ),
-        ),
-        "patches_seeded_inside": lambda trials: _for_chance(
-            trials, lambda t: torch.equal(t.seen["mask"], t.seen["mask_of_next_call"])
         ),
         "same_patches_for_all": lambda trials: _for_chance(
             trials, lambda t: bool((t.seen["mask"] == t.seen["mask"][:1]).all())
         ),
         "mask_for_every_channel": lambda trials: in_all(
             trials, lambda t: t.seen["mask"].shape == t.case.inputs["images"].shape
-        ),
-        "mask_without_channel": lambda trials: in_all(trials, lambda t: t.seen["mask"].ndim == 3),
-        "nothing_is_hidden": lambda trials: _for_chance(
-            trials, lambda t: torch.equal(t.seen["masked"], t.case.inputs["images"])
         ),
         "filled_with_gray": lambda trials: _for_chance(
             trials,
@@ -160,19 +133,7 @@ judge = Judge(
                 and _hides_share([t], lambda ratio: 1 - ratio)
             ),
         ),
-        "visible_hidden": lambda trials: _for_chance(
-            trials, lambda t: torch.equal(t.seen["masked"], t.case.inputs["images"] * t.seen["mask"].bool())
-        ),
-        "mask_of_numbers": lambda trials: (
-            in_all(trials, lambda t: t.seen["mask_dtype"] != "torch.bool")
-            and {"dtype": ran(trials)[0].seen["mask_dtype"].removeprefix("torch.")}
-        ),
         "pixel_by_pixel": lambda trials: _for_chance(trials, lambda t: not _whole_patches(*t[:3])),
-        "rows_and_columns_exchanged": _only_squares_work,
-        "ratio_kept_visible": lambda trials: _hides_share(trials, lambda ratio: 1 - ratio),
-        "ratio_as_a_count": lambda trials: _for_chance(
-            trials, lambda t: {int(n) for n in _cells(t.case, t.seen["mask"])[..., 0].sum(dim=1)} == {1}
-        ),
         "coin_for_each_patch": lambda trials: in_any(trials, lambda t: len(set(_share(t.case, t.seen["mask"]))) > 1),
     },
     exact=False,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import failed_with, in_all, ran
+from course_lib.exercises.judging import in_all, ran
 
 
 def reference(images):
@@ -86,70 +86,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "labels_first": lambda trials: in_all(
-            trials, lambda t: isinstance(t.seen["labels"], Tensor) and t.seen["labels"].ndim == 4
-        ),
-        "labels_in_a_list": lambda trials: in_all(trials, lambda t: isinstance(t.seen["labels"], list)),
-        "copies_stacked": lambda trials: in_all(
-            trials, lambda t: isinstance(t.seen["x"], Tensor) and t.seen["x"].ndim == 5
-        ),
-        "same_turn_for_all": lambda trials: in_all(
-            trials,
-            lambda t: (
-                len(t.seen["x"]) == len(t.case.inputs["images"])
-                and len({row[1] for row in _turn_of_rows(t.case, t.seen) if row}) == 1
-            ),
-        ),
-        "one_turn_each": lambda trials: in_all(trials, lambda t: len(t.seen["x"]) == len(t.case.inputs["images"])),
-        "upright_left_out": lambda trials: in_all(
-            trials, lambda t: len(t.seen["x"]) == 3 * len(t.case.inputs["images"])
-        ),
-        "default_dims_of_copies": lambda trials: (
-            failed_with(trials, "Sizes of tensors must match") or failed_with(trials, "stack expects each tensor")
-        ),
-        "never_turned_copies": lambda trials: in_all(
-            trials, lambda t: {row and row[1] for row in _turn_of_rows(t.case, t.seen)} == {0}
-        ),
-        "turned_clockwise": lambda trials: in_all(
-            trials,
-            lambda t: [row and -row[1] % 4 for row in _turn_of_rows(t.case, t.seen)] == t.seen["labels"].tolist(),
-        ),
-        "four_labels_only": lambda trials: in_all(trials, lambda t: tuple(t.seen["labels"].shape) == (4,)),
         "one_hot_labels": lambda trials: in_all(trials, lambda t: t.seen["labels"].ndim == 2),
-        "labels_in_degrees": lambda trials: _labels_are(trials, _in_blocks([0, 90, 180, 270])),
         "labels_from_one": lambda trials: _labels_are(trials, _in_blocks([1, 2, 3, 4])),
         "labels_as_floats": lambda trials: (
             _labels_are(trials, _in_blocks([0, 1, 2, 3]))
             and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")}
         ),
-        "labels_interleaved": lambda trials: in_all(
-            trials,
-            lambda t: (
-                close(t.seen["x"], t.expected["x"])
-                and t.seen["labels"].tolist() == list(range(4)) * len(t.case.inputs["images"])
-            ),
-        ),
-        "images_interleaved": lambda trials: _labels_are(trials, _in_blocks([0, 1, 2, 3])),
         "both_interleaved": lambda trials: in_all(
             trials, lambda t: _all_four(*t[:3]) and _labels_tell_the_turn(*t[:3])
-        ),
-        "labels_shifted": lambda trials: in_all(
-            trials,
-            lambda t: (
-                _labels_fine(*t[:3])
-                and len(
-                    {
-                        row and (int(label) - row[1]) % 4
-                        for row, label in zip(_turn_of_rows(t.case, t.seen), t.seen["labels"])
-                    }
-                    - {None}
-                )
-                == 1
-            ),
-        ),
-        "shuffled_apart": lambda trials: (
-            in_all(trials, lambda t: _all_four(*t[:3]) and _labels_fine(*t[:3]))
-            and not in_all(trials, lambda t: _labels_tell_the_turn(*t[:3]))
         ),
     },
 )

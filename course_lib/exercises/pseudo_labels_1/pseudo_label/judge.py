@@ -9,7 +9,12 @@ from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, close
 from course_lib.exercises.judging import in_all, in_any, ran
-from course_lib.exercises.pseudo_labels_1.judge import reference_pseudo_label, vectors
+from course_lib.exercises.pseudo_labels_1.judge import reference_pseudo_label
+
+
+def _vectors(*values: object) -> bool:
+    """Whether all are tensors with one entry an image."""
+    return all(isinstance(v, Tensor) and v.ndim == 1 for v in values)
 
 
 def _resting_logits(case: Case) -> Tensor:
@@ -91,12 +96,7 @@ judge = Judge(
             or any(t.error and "more than 1 value per channel" in t.error.text for t in trials)
         ),
         "gradients_off_for_good": lambda trials: in_any(trials, lambda t: t.seen["grad_mode_after"] == "off"),
-        "weights_frozen_for_good": lambda trials: in_any(trials, lambda t: 0 in t.seen["weights_require_grad_after"]),
         "gradients_on": lambda trials: in_any(trials, lambda t: t.seen["confidences_graph"] == "kept"),
-        "gradients_cut_afterwards": lambda trials: in_any(trials, lambda t: "on" in t.seen["gradients"]),
-        "left_in_eval_mode": lambda trials: in_any(
-            trials, lambda t: t.case.inputs["mode_before"] == "train" and t.seen["mode_after"] == "eval"
-        ),
         "woken_up": lambda trials: in_any(
             trials, lambda t: t.case.inputs["mode_before"] == "eval" and t.seen["mode_after"] == "train"
         ),
@@ -107,14 +107,6 @@ judge = Judge(
                 and close(t.seen["confidences"], t.expected["labels"])
             ),
         ),
-        "probabilities_as_labels": lambda trials: in_all(
-            trials,
-            lambda t: (
-                isinstance(t.seen["labels"], Tensor)
-                and t.seen["labels"].ndim == 2
-                and t.seen["labels"].shape[1] == t.case.inputs["num_classes"]
-            ),
-        ),
         "labels_as_floats": lambda trials: (
             in_all(
                 trials,
@@ -122,31 +114,16 @@ judge = Judge(
             )
             and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")}
         ),
-        "maximum_over_images": lambda trials: in_all(
-            trials,
-            lambda t: vectors(t.seen["labels"]) and len(t.seen["labels"]) == t.case.inputs["num_classes"],
-        ),
         "softmax_over_images": lambda trials: in_any(
             trials, lambda t: t.case.name == "one" and close(t.seen["confidences"], torch.ones(1))
         ),
         "largest_logit": lambda trials: _confidences_are(trials, lambda z: z.max(dim=1).values),
-        "largest_log_probability": lambda trials: _confidences_are(
-            trials, lambda z: z.log_softmax(dim=1).max(dim=1).values
-        ),
-        "sigmoid_of_logits": lambda trials: _confidences_are(trials, lambda z: z.sigmoid().max(dim=1).values),
-        "softmax_twice": lambda trials: _confidences_are(trials, lambda z: z.softmax(1).softmax(1).max(dim=1).values),
-        "margin_of_the_best_two": lambda trials: _confidences_are(
-            trials, lambda z: z.softmax(1).topk(2, dim=1).values @ torch.tensor([1.0, -1.0])
-        ),
         "in_shuffled_order": lambda trials: (
             in_any(trials, lambda t: _same_but_elsewhere(t.seen["confidences"], t.expected["confidences"]))
             and in_any(trials, lambda t: not close(t.seen["labels"], t.expected["labels"]))
         ),
-        "two_permutations": lambda trials: in_any(
-            trials, lambda t: _same_but_elsewhere(t.seen["confidences"], t.expected["confidences"])
-        ),
         "last_batch_dropped": lambda trials: in_any(
-            trials, lambda t: vectors(t.seen["labels"]) and 0 < len(t.seen["labels"]) < len(t.expected["labels"])
+            trials, lambda t: _vectors(t.seen["labels"]) and 0 < len(t.seen["labels"]) < len(t.expected["labels"])
         ),
         "parts_woken_up": lambda trials: in_any(
             trials,
@@ -155,6 +132,5 @@ judge = Judge(
                 and t.seen["modes_of_parts"] != t.expected["modes_of_parts"]
             ),
         ),
-        "all_at_once": lambda trials: in_any(trials, lambda t: t.seen.get("most_at_once", 0) >= 2_000),
     },
 )

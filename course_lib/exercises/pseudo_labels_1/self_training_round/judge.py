@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, in_any, ran
+from course_lib.exercises.judging import in_any, ran
 from course_lib.exercises.pseudo_labels_1.judge import Pairs, reference_pseudo_label, reference_select, rows_of
 
 
@@ -145,80 +145,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "result_of_train_returned": lambda trials: _everywhere(
-            trials, lambda t: t.seen["first_calls"] == 1 and t.seen["first_returned_weight"] is None
-        ),
-        "trained_one_after_the_other": lambda trials: (
-            in_any(trials, lambda t: t.seen["first_calls"] > 1)
-            and _everywhere(trials, lambda t: _chosen_fine(*t[:3], "first"))
-        ),
-        "labeled_by_the_student": lambda trials: in_any(trials, lambda t: t.seen["first_calls"] > 1),
         "start_trained_itself": lambda trials: in_any(
             trials, lambda t: not close(t.seen["first_start_after"], t.case.inputs["first_weight"])
-        ),
-        "model_trained_itself": lambda trials: in_any(
-            trials, lambda t: not close(t.seen["first_weight_after"], t.seen["first_weight_before"])
-        ),
-        "old_network_returned": lambda trials: _everywhere(
-            trials, lambda t: close(t.seen["first_returned_weight"], t.case.inputs["weight"])
-        ),
-        "restarted_before_asking": lambda trials: in_any(
-            trials,
-            lambda t: (
-                t.case.inputs["restart"] == 1
-                and bool(_first_pseudo(t))
-                and _first_pseudo(t) == _wanted(t.case, t.case.inputs["first_weight"])
-            ),
-        ),
-        "network_left_at_rest": lambda trials: in_any(
-            trials, lambda t: t.seen["first_modes_after"] != t.seen["first_modes_before"]
-        ),
-        "restart_the_wrong_way_round": lambda trials: _everywhere(
-            trials,
-            lambda t: close(
-                t.seen["first_training"]["weight_before"],
-                t.case.inputs["weight" if t.case.inputs["restart"] else "first_weight"],
-            ),
-        ),
-        "always_restarted": lambda trials: _everywhere(
-            trials, lambda t: close(t.seen["first_training"]["weight_before"], t.case.inputs["first_weight"])
         ),
         "never_restarted": lambda trials: _everywhere(
             trials, lambda t: close(t.seen["first_training"]["weight_before"], t.case.inputs["weight"])
         ),
-        "labeled_left_out": lambda trials: _everywhere(
-            trials, lambda t: (_pairs(t.case, t.seen, "first") or ([(0, 0)], []))[0] == []
-        ),
-        "labeled_relabeled": lambda trials: (
-            in_any(trials, lambda t: _pairs(t.case, t.seen, "first") is not None and not _labeled_fine(*t[:3], "first"))
-            and in_all(trials, lambda t: _pseudo_fine(*t[:3], "first"))
-        ),
-        "joined_the_other_way_round": lambda trials: in_any(
-            trials, lambda t: _pairs(t.case, t.seen, "first") is not None and not _labeled_fine(*t[:3], "first")
-        ),
         "all_of_them_trained_on": lambda trials: _everywhere(
             trials, lambda t: len(_first_pseudo(t) or []) == len(t.case.inputs["unlabeled"])
-        ),
-        "earlier_pseudo_labels_kept": lambda trials: (
-            _everywhere(trials, lambda t: _pseudo_fine(*t[:3], "first"))
-            and in_any(
-                trials,
-                lambda t: (
-                    len((_pairs(t.case, t.seen, "second") or ([], []))[1])
-                    > len(_wanted(t.case, t.seen["second_weight_before"]))
-                ),
-            )
-        ),
-        "labels_of_the_first_images": lambda trials: in_any(
-            trials,
-            lambda t: (
-                [i for i, _ in _first_pseudo(t) or []] == [i for i, _ in _wanted(t.case, t.case.inputs["weight"])]
-                and not _pseudo_fine(*t[:3], "first")
-            ),
-        ),
-        "asked_while_training": lambda trials: (
-            in_any(trials, lambda t: t.case.name == "restarted" and not _chosen_fine(*t[:3], "first"))
-            and in_any(trials, lambda t: t.case.name == "color_at_rest" and _chosen_fine(*t[:3], "first"))
         ),
     },
     exact=False,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 from course_lib.exercises.judging import in_all, in_any
 from course_lib.exercises.pseudo_labels_1.judge import Pairs, rows_of
 
@@ -167,13 +167,6 @@ def _never(case: Case, seen: Values) -> bool:
     return bool(rates) and close(rates, [case.inputs["lr"]] * len(rates))
 
 
-def _losses_like(of: Callable[[list[tuple[float, int]]], float]) -> Callable[[Sequence[Trial]], bool]:
-    return lambda trials: (
-        in_all(trials, lambda t: _losses_are(t.case, t.seen, of))
-        and in_any(trials, lambda t: not _losses_are(t.case, t.seen, _mean_of_images))
-    )
-
-
 judge = Judge(
     reference=reference,
     criteria=(
@@ -232,9 +225,6 @@ judge = Judge(
         "two_permutations_left": lambda trials: in_any(
             trials, lambda t: _all_there(t.case, t.seen) and not _aligned(t.case, t.seen)
         ),
-        "not_shuffled_at_all": lambda trials: in_any(
-            trials, lambda t: _all_there(t.case, t.seen) and not _shuffled(t.case, t.seen)
-        ),
         "generator_ignored": lambda trials: in_all(
             trials, lambda t: _shuffled(t.case, t.seen) and not _from_the_generator(t.case, t.seen)
         ),
@@ -242,35 +232,7 @@ judge = Judge(
             in_any(trials, lambda t: _last_batch_missing(t.case, t.seen))
             and not in_any(trials, lambda t: t.case.name == "one_batch_an_epoch" and not _all_there(t.case, t.seen))
         ),
-        "pseudo_labels_made_once": lambda trials: in_any(trials, lambda t: not _renewed(t.case, t.seen)),
         "pseudo_labels_in_train_mode": lambda trials: in_any(trials, lambda t: "train" in _modes(_asked(t.seen))),
-        "trained_in_eval_mode": lambda trials: in_any(trials, lambda t: "eval" in _modes(_taught(t.seen))),
-        "pseudo_labels_with_gradients": lambda trials: in_any(
-            trials, lambda t: any(f["gradients"] == "on" for f in _asked(t.seen))
-        ),
-        "scheduler_never_stepped": lambda trials: in_all(trials, lambda t: _never(t.case, t.seen)),
-        "scheduler_stepped_first": lambda trials: in_any(
-            trials, lambda t: bool(t.seen["steps"]) and max(_rates(t.case, t.seen)) < 0.9 * t.case.inputs["lr"]
-        ),
-        "scheduler_stepped_each_batch": lambda trials: in_any(
-            trials,
-            lambda t: (
-                t.case.name != "one_batch_an_epoch"
-                and len({round(rate, 6) for rate in _rates(t.case, t.seen)[: _batches_an_epoch(t.case, t.seen)]}) > 1
-            ),
-        ),
-        "divided_by_batches": _losses_like(lambda batches: sum(loss * n for loss, n in batches) / len(batches)),
-        "loss_of_the_last_batch": _losses_like(lambda batches: batches[-1][0]),
-        "mean_of_batch_means": _losses_like(lambda batches: sum(loss for loss, _ in batches) / len(batches)),
-        "thawed_instead": lambda trials: in_any(
-            trials,
-            lambda t: (
-                t.seen["frozen_requires_grad"] != [0, 0] or not close(t.seen["frozen_after"], t.seen["frozen_before"])
-            ),
-        ),
-        "all_parameters_left": lambda trials: in_any(
-            trials, lambda t: bool(t.seen["steps"]) and not _held_fine(t.seen)
-        ),
     },
     exact=False,
 )

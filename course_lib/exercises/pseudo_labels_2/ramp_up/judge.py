@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
-from course_lib.exercises.judging import in_all, named
+from course_lib.exercises.judging import named
 from course_lib.exercises.pseudo_labels_2.judge import all_named
 
 
@@ -70,43 +70,23 @@ judge = Judge(
         ),
     ),
     predicates={
-        "weight_as_a_tensor": lambda trials: in_all(trials, lambda t: isinstance(t.seen["weight"], Tensor)),
         "not_clipped": lambda trials: (
             _on_the_way(trials, lambda t: math.exp(-5 * (1 - t) ** 2))
             and all_named(trials, lambda t: not _ramp_right(t.case, t.seen, t.expected), "long_after")
-        ),
-        "whole_number_division": lambda trials: _on_the_way(trials, lambda t: math.exp(-5)),
-        "step_for_share": lambda trials: _on_the_way(trials, lambda t: 1.0),
-        "sign_lost": lambda trials: all_named(
-            trials, lambda t: _weight(t) > 1.01 * t.case.inputs["maximum"], "first_step", "early", "half_way"
         ),
         "ramps_down": lambda trials: (
             all_named(trials, lambda t: _weighs(t, t.case.inputs["maximum"]), "begins")
             and all_named(trials, lambda t: _weight(t) < 0.5 * t.case.inputs["maximum"], "ends", "late")
         ),
         "straight_line": lambda trials: _on_the_way(trials, lambda t: t),
-        "square_left_out": lambda trials: _on_the_way(trials, lambda t: math.exp(-5 * (1 - t))),
         "maximum_left_out": lambda trials: (
             all_named(
                 trials, lambda t: _weighs(t, t.expected["weight"] / t.case.inputs["maximum"]), "ends", "late", "early"
             )
             and any(t.case.inputs["maximum"] != 1.0 for t in trials)
         ),
-        "not_zero_at_first": lambda trials: next(
-            (
-                {"weight": _weight(t)}
-                for t in named(trials, "begins")
-                if _weighs(t, t.case.inputs["maximum"] * math.exp(-5))
-            ),
-            False,
-        ),
         "divided_by_no_steps": lambda trials: any(
             t.error and t.error.type == "ZeroDivisionError" for t in trials if t.case.name.startswith("no_ramp")
-        ),
-        "zero_without_a_ramp": lambda trials: all_named(trials, lambda t: _weighs(t, 0.0), "no_ramp", "no_ramp_begins"),
-        "zero_wins_over_no_ramp": lambda trials: (
-            all_named(trials, lambda t: _weighs(t, 0.0), "no_ramp_begins")
-            and all_named(trials, lambda t: _ramp_right(t.case, t.seen, t.expected), "no_ramp")
         ),
         "another_curve": lambda trials: (
             all_named(trials, lambda t: _ramp_right(t.case, t.seen, t.expected), "begins", "ends", "long_after")

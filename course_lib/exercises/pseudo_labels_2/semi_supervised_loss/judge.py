@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib.exercises.answers import known_answers
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, named
+from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.judging import in_all
 from course_lib.exercises.pseudo_labels_2.judge import all_named
-
-answer = known_answers(__file__, "semi_supervised_loss")
 
 
 def reference(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
@@ -36,23 +31,6 @@ _GRADIENTS = ("gradient_logits", "gradient_unlabeled_logits", "gradient_x_hat")
 
 def _semi_gradients_fine(case: Case, seen: Values, expected: Values) -> bool:
     return seen["went_backward"] == "yes" and all(close(seen[key], expected[key], atol=1e-6) for key in _GRADIENTS)
-
-
-def _arguments(case: Case) -> Values:
-    return {key: value for key, value in case.inputs.items() if key != "constant"}
-
-
-def _as_semi(fn: Callable[..., Tensor], *names: str) -> Callable[[Sequence[Trial]], bool]:
-    """A predicate: on the named cases the loss is that of `fn`, which is not the right one."""
-
-    def behaves(trials: Sequence[Trial]) -> bool:
-        found = named(trials, *names)
-        return bool(found) and all(
-            close(t.seen["loss"], fn(**_arguments(t.case))) and not _semi_fine(t.case, t.seen, t.expected)
-            for t in found
-        )
-
-    return behaves
 
 
 _PSEUDO, _RECONSTRUCTION = ("pseudo_label", "as_many_of_both"), ("reconstruction", "reconstruction_color")
@@ -113,35 +91,7 @@ judge = Judge(
             )
             and all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), *_CLUSTERING)
         ),
-        "log_of_a_mean_of_zero": lambda trials: (
-            all_named(
-                trials,
-                lambda t: isinstance(t.seen["loss"], Tensor) and not t.seen["loss"].isfinite().all(),
-                "a_class_of_nobody",
-            )
-            and all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), "certain", *_CLUSTERING)
-        ),
-        "mixed_instead_of_added": _as_semi(answer("mixed_instead_of_added"), *_PSEUDO),
-        "weight_on_the_labels": _as_semi(answer("weight_on_the_labels"), *_PSEUDO),
-        "weight_on_everything": _as_semi(answer("weight_on_everything"), *_PSEUDO),
-        "weight_ignored": lambda trials: (
-            _as_semi(answer("weight_ignored"), *_PSEUDO)(trials)
-            or _as_semi(answer("weight_ignored"), *_RECONSTRUCTION)(trials)
-        ),
-        "unlabeled_images_ignored": _as_semi(
-            answer("unlabeled_images_ignored"), *_PSEUDO, *_RECONSTRUCTION, *_CLUSTERING
-        ),
         "labels_forgotten": lambda trials: in_all(trials, lambda t: float(t.seen["gradient_logits"].abs().sum()) == 0),
-        "all_terms_at_once": _as_semi(answer("all_terms_at_once"), *_PSEUDO, *_RECONSTRUCTION),
-        "softmax_before_cross_entropy": lambda trials: all_named(
-            trials,
-            lambda t: close(
-                t.seen["loss"], F.cross_entropy(t.case.inputs["logits"].softmax(dim=1), t.case.inputs["labels"])
-            ),
-            "pseudo_label_weight_0",
-        ),
-        "soft_pseudo_labels": lambda trials: _as_semi(answer("soft_pseudo_labels"), *_PSEUDO)(trials),
-        "one_mean_for_both": _as_semi(answer("one_mean_for_both"), *_PSEUDO),
         "reconstruction_summed": lambda trials: all_named(
             trials,
             lambda t: (
@@ -158,19 +108,5 @@ judge = Judge(
             ),
             *_RECONSTRUCTION,
         ),
-        "absolute_errors": _as_semi(answer("absolute_errors"), *_RECONSTRUCTION),
-        "unsupervised_part_detached": lambda trials: all_named(
-            trials,
-            lambda t: (
-                _semi_fine(t.case, t.seen, t.expected)
-                and float(t.seen["gradient_unlabeled_logits"].abs().sum() + t.seen["gradient_x_hat"].abs().sum()) == 0
-            ),
-            *_PSEUDO,
-            *_RECONSTRUCTION,
-        ),
-        "entropy_averaged_over_classes": _as_semi(answer("entropy_averaged_over_classes"), *_CLUSTERING),
-        "entropy_alone": _as_semi(answer("entropy_alone"), *_CLUSTERING),
-        "entropies_exchanged": _as_semi(answer("entropies_exchanged"), *_CLUSTERING),
-        "entropies_added": _as_semi(answer("entropies_added"), *_CLUSTERING),
     },
 )

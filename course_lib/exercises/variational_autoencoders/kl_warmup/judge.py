@@ -44,10 +44,6 @@ def _on_warm(trials: Sequence[Trial], predicate: Callable[[Trial, Tensor, Tensor
     )
 
 
-def _right_with_a_warmup(trials: Sequence[Trial]) -> bool:
-    return _on_warm(trials, lambda t, w, s, b: close(w, _numbers(t.expected["weights"])))
-
-
 def _rises_in_a_curve(trials: Sequence[Trial]) -> bool:
     """Whether the weight climbs from nearly 0 to nearly beta, with a step in the middle that is off the line."""
 
@@ -100,17 +96,6 @@ judge = Judge(
             or failed_with(trials, "modulo by zero")
             or any(not finite(values) for values in _no_warmup_values(trials))
         ),
-        "off_without_warmup": lambda trials: (
-            _right_with_a_warmup(trials) and all(not values.any() for values in _no_warmup_values(trials))
-        ),
-        "zero_without_warmup": lambda trials: (
-            _right_with_a_warmup(trials) and all(values[0] == 0 for values in _no_warmup_values(trials))
-        ),
-        "constant_weight": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, torch.full_like(w, b))),
-        "never_stops": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, b * s)),
-        "whole_numbers_only": lambda trials: _on_warm(
-            trials, lambda t, w, s, b: not w[s < 1].any() and bool(w[s >= 1].all())
-        ),
         "never_reaches_beta": lambda trials: (
             _on_warm(
                 trials,
@@ -130,13 +115,6 @@ judge = Judge(
                 for more in (0, 1)
             ),
         ),
-        "beta_ignored_in_warmup": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, s.clamp(max=1))),
-        "stops_at_one": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, (b * s).clamp(max=1))),
-        "same_slope_to_beta": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, s.clamp(max=b))),
-        "cools_down": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, b * (1 - s).clamp(min=0))),
-        "begins_again": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, b * (s % 1))),
-        "larger_of_the_two": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, b * s.clamp(min=1))),
-        "grows_from_one": lambda trials: _on_warm(trials, lambda t, w, s, b: close(w, 1 + (b - 1) * s.clamp(max=1))),
         "bent_line": _rises_in_a_curve,
     },
 )

@@ -82,6 +82,13 @@ raise RuntimeError("training cells are not part of a check")
 # ### END SOLUTION
 '''
 
+# An answer that a learner begins with code to repair.
+WITH_STARTING_CODE = SOURCE.replace(
+    "    return float(all_of_it)\n",
+    "    return float(all_of_it)\n    ### STARTING CODE\n    # wrong = 0.0\n    #\n    # for number in x:\n"
+    "    #     wrong = number  # only the last\n    # return wrong\n",
+)
+
 MODULE = """from course_lib.exercises.contract import Case, Exercise, Hints
 import torch
 
@@ -237,3 +244,8 @@ def install(monkeypatch: Any) -> dict[str, Any]:
     monkeypatch.setattr(exercises, "_registry", lambda: {UNIT: numbered})
     monkeypatch.setattr(exercises, "_modules", lambda: [modules["course_lib.exercises.tiny"]])
     return {exercise.name: exercise for exercise in numbered}
+
+
+def line_of(source: str, text: str) -> int:
+    """The line of a source that a text begins at."""
+    return source[: source.index(text)].count("\n") + 1

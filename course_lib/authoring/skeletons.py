@@ -11,7 +11,8 @@ import keyword
 import re
 from pathlib import Path
 
-from course_lib import settings
+from course_lib import files, settings
+from course_lib.authoring.sources import source_files, unit_folders
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RESERVED = {"contract", "observing", "judging", "messages", "card", "checking", "progress", "judges"}
@@ -46,13 +47,13 @@ def new_unit(unit: str, *, root: Path | None = None, package: Path = PACKAGE) ->
         raise AuthoringError(f"Number {number} is taken by {taken[0]}.")
     name = f"{module}_center"
     fields = {"UNIT": unit, "MODULE": module, "NAME": name, "TITLE": module.replace("_", " ").capitalize()}
-    files = {
+    texts = {
         root / "solutions" / unit / f"{unit}.py": _SOURCE_HEAD + _SOURCE_EXERCISE + _SOURCE_END,
         package / "exercises" / f"{module}.py": _MODULE_HEAD + SKELETON + "\nEXERCISES = (@NAME@,)\n",
         package / "exercises" / "judges" / f"{module}.py": _JUDGE_HEAD + _JUDGE + '\nJUDGES = {"@NAME@": @NAME@}\n',
         root / "tests" / "exercises" / f"test_{module}.py": _TEST,
     }
-    return _write_new({path: _filled(text, fields) for path, text in files.items()})
+    return _write_new({path: _filled(text, fields) for path, text in texts.items()})
 
 
 def new_exercise(unit: str, name: str, *, root: Path | None = None, package: Path = PACKAGE) -> list[Path]:
@@ -68,8 +69,6 @@ def new_exercise(unit: str, name: str, *, root: Path | None = None, package: Pat
         ValueError: the unit does not exist, or the name cannot be a function's.
         AuthoringError: the course has an exercise of that name already, or a file of the unit is missing.
     """
-    from course_lib.authoring.release import source_files, unit_folders
-
     root = root or settings.root()
     folders = unit_folders(root)
     if unit not in folders:
@@ -98,7 +97,7 @@ def new_exercise(unit: str, name: str, *, root: Path | None = None, package: Pat
         judges: _added(judges, _JUDGE_HEAD, _JUDGE, 'JUDGES = {**JUDGES, "@NAME@": @NAME@}\n', fields),
     }
     for path, text in changed.items():
-        path.write_text(text, encoding="utf-8")
+        files.replace(path, text)
     return [*changed, *_write_new(new_test)]
 
 
@@ -106,15 +105,13 @@ def _filled(text: str, fields: dict[str, str]) -> str:
     return re.sub(r"@([A-Z]+)@", lambda match: fields[match[1]], text)
 
 
-def _write_new(files: dict[Path, str]) -> list[Path]:
-    for path in files:
+def _write_new(texts: dict[Path, str]) -> list[Path]:
+    for path in texts:
         if path.exists():
             raise AuthoringError(f"{path} is there already; nothing was written.")
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-    return list(files)
+    for path, text in texts.items():
+        files.create(path, text)
+    return list(texts)
 
 
 def _names_defined(path: Path) -> set[str]:
@@ -163,8 +160,7 @@ def _docstring_end(text: str) -> int:
     return (body[0].end_lineno or 0) if has_docstring else 0
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The skeletons. @UNIT@, @MODULE@, @NAME@ and @TITLE@ are filled in.
+# --- the skeletons, in which @UNIT@, @MODULE@, @NAME@ and @TITLE@ are filled in ---
 
 _SOURCE_HEAD = """# %% [markdown]
 # # @TITLE@

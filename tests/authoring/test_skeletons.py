@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny_course
 
-from course_lib.authoring import release, skeletons
+from course_lib.authoring import skeletons, sources
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_what_cannot_be_written_is_refused_and_nothing_changes(project, call, er
 def test_a_new_exercise_keeps_what_the_modules_had(project):
     module = (project / "course_lib/exercises/tiny.py").read_text()
     assert "EXERCISES = (double, total)" in module and module.rstrip().endswith("EXERCISES = (*EXERCISES, twirl)")
-    source = release.source_files(project / "solutions" / "90_tiny")[0].read_text()
+    source = sources.source_files(project / "solutions" / "90_tiny")[0].read_text()
     assert source.startswith(tiny_course.SOURCE.rstrip("\n"))
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UNITS = list(sources.unit_folders(ROOT))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# --- what is released
+# --- what is released ---
 
 
 def test_notebooks_are_what_the_sources_give():
@@ -109,7 +109,7 @@ def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, 
             assert float(shown.data["text/plain"]) == 0.0 and 'data-state="not_attempted"' in shown.data["text/html"]
 
 
-# --- what is declared
+# --- what is declared ---
 
 
 def test_everything_imported_is_declared_with_a_loose_bound():
@@ -153,7 +153,7 @@ def test_the_root_is_this_project():
     assert settings.root() == ROOT
 
 
-# --- make, with a Python that only pretends to set up (what a set-up does is tested in test_set_up.py)
+# --- make, with a Python that only pretends to set up (what a set-up does is tested in test_set_up.py) ---
 
 FAKE_PYTHON = """#!/bin/sh
 echo "$@" >> "$LOG"

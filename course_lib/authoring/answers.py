@@ -32,7 +32,7 @@ def solved(source: str) -> str:
     return "\n".join(line for line in without_starting_code(source).split("\n") if not is_mark(line))
 
 
-def given(source: str) -> str:
+def as_given(source: str) -> str:
     """The cell as a learner gets it: a `raise` in place of the answer, then the starting code."""
 
     def stub(match: re.Match[str]) -> str:
@@ -69,7 +69,7 @@ def starting_code_fault(source: str) -> str:
     if found is None or any(line.strip() and not line.lstrip().startswith("#") for line in found.group(1).splitlines()):
         return "must be comments, each line behind a #, and stand last before the end of the solution"
     try:
-        ast.parse(given(source))
+        ast.parse(as_given(source))
     except SyntaxError as error:
         return f"is no Python once it is uncommented: {error.msg}"
     return ""

@@ -75,12 +75,14 @@ def _convert(course: Path, unit: str, exercises: Mapping[str, Any], gradebook: P
             converter.start()
     except (Exception, SystemExit) as error:
         if any("submissions associated" in message for message in messages):
-            raise ReleaseError(
-                f"{gradebook} holds submissions of {unit}, and cells were added to it or taken from it since. "
-                "Nothing was changed. Finish grading with the release that they were written for, then move class/ "
-                "away and release again."
-            ) from error
+            raise ReleaseError(_HAS_SUBMISSIONS.format(gradebook=gradebook, unit=unit)) from error
         raise ReleaseError(f"nbgrader cannot release {unit}: {error}\n" + "\n".join(messages[-20:])) from error
+
+
+_HAS_SUBMISSIONS = (
+    "{gradebook} holds submissions of {unit}, and cells were added to it or taken from it since. Nothing was changed. "
+    "Finish grading with the release that they were written for, then move class/ away and release again."
+)
 
 
 class _WithoutGradebook(GenerateAssignment):

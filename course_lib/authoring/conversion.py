@@ -14,9 +14,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.authoring import answers
-from course_lib.authoring.problems import Problem, place_in
 from course_lib.authoring.rules import read_unit
-from course_lib.authoring.sources import ReleaseError, Source, exercises_by_name
+from course_lib.authoring.sources import Problem, ReleaseError, Source, exercises_by_name
 from course_lib.notebooks import CHECK, grade_id_of
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -82,7 +81,7 @@ def _rendered(text: str, source: Source, line: int, render: Callable[[str], str]
             return records.render(text, unit=source.unit)
         return render(text)
     except Exception as error:  # whatever a placeholder does wrong must be told with its place
-        problem = Problem(place_in(source.path, line), f"a placeholder cannot be filled in: {error}")
+        problem = Problem(source.path, line, f"a placeholder cannot be filled in: {error}")
         raise ReleaseError(str(problem)) from error
 
 

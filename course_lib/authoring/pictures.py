@@ -188,13 +188,10 @@ def grader_table(root: Path | None = None) -> str:
     lines += [f"| {words} | {ours[name]} | {theirs[name]} |" for name, words in _COUNTED.items()]
     beside, whole = speed["beside_nbgrader"], speed["class"]
     cost = beside["a_submission"]["cpu_s"]
-    lines.append(
-        f"| CPU seconds that a submission costs, besides its own code ({cost['ratio']:.0f} times less) "
-        f"| {cost['course_grade']['overhead']:.2f} | {cost['nbgrader']['overhead']:.1f} |"
-    )
+    ours, theirs = (cost[side]["overhead"] for side in ("course_grade", "nbgrader"))
+    what = f"CPU seconds that a submission costs, besides its own code ({cost['ratio']:.0f} times less)"
+    lines.append(f"| {what} | {ours:.2f} | {theirs:.1f} |")
     large, cores = whole["rows"][-1], whole["environment"]["cores"]
-    lines.append(
-        f"| minutes for a class of {large['size']:,}, with {cores} cores; GB of memory "
-        f"| {large['wall_s'] / 60:.1f}; {large['own_mib'] / 1024:.1f} | – |"
-    )
+    what = f"minutes for a class of {large['size']:,}, with {cores} cores; GB of memory"
+    lines.append(f"| {what} | {large['wall_s'] / 60:.1f}; {large['own_mib'] / 1024:.1f} | – |")
     return "\n".join(lines)

@@ -15,8 +15,15 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course_lib.authoring import answers, prose
-from course_lib.authoring.problems import Problem, place_in
-from course_lib.authoring.sources import ReleaseError, Source, exercises_by_name, folder_of, read_source, source_files
+from course_lib.authoring.sources import (
+    Problem,
+    ReleaseError,
+    Source,
+    exercises_by_name,
+    folder_of,
+    read_source,
+    source_files,
+)
 from course_lib.notebooks import CHECK, TAGS, CellKind, grade_id_of, kind_of
 
 MAX_CODE_LINES = 25
@@ -65,7 +72,7 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
         found += [(cell.line + offset, text) for rule in rules for offset, text in rule(cell, exercises)]
     found += _missing_needs(cells, exercises)
     found += [(1, text) for text in _missing_cells(cells, exercises, in_other_notebooks)]
-    return [Problem(place_in(source.path, line), text) for line, text in found]
+    return [Problem(source.path, line, text) for line, text in found]
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def _place_of_code(cell: _Cell, exercises: Mapping[str, Any]) -> Iterator[Fault]
 
 
 def _length_of_code(cell: _Cell, exercises: Mapping[str, Any]) -> Iterator[Fault]:
-    written, given = answers.without_starting_code(cell.node.source), answers.given(cell.node.source)
+    written, given = answers.without_starting_code(cell.node.source), answers.as_given(cell.node.source)
     count = max(
         len([line for line in text.splitlines() if line.strip() and not answers.is_mark(line)])
         for text in (written, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,22 @@ from course_lib import settings
 _KEPT_BACK = {".py", ".pyc", ".md", ".ipynb"}
 
 
-class ReleaseError(Exception):
-    """A release that cannot be made; the text says where and what to do."""
+def read_source(path: Path) -> Source:
+    """Reads a py:percent file.
+
+    Raises:
+        ReleaseError: the file is not text that jupytext can read.
+    """
+    import jupytext
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        notebook = jupytext.reads(text, fmt="py:percent")
+    except (UnicodeDecodeError, ValueError, SyntaxError) as error:
+        raise ReleaseError(f"{path} cannot be read as a py:percent notebook: {error}") from error
+    starts = [number for number, line in enumerate(text.splitlines(), start=1) if re.match(r"# %%(?!%)", line)]
+    lines = starts if len(starts) == len(notebook.cells) else [1] * len(notebook.cells)
+    return Source(path, path.parent.name, notebook, lines)
 
 
 @dataclass
@@ -71,19 +86,20 @@ def exercises_by_name(unit: str) -> dict[str, Any]:
     return {exercise.name: exercise for exercise in exercises_of(unit)}
 
 
-def read_source(path: Path) -> Source:
-    """Reads a py:percent file.
+class ReleaseError(Exception):
+    """A release that cannot be made; the text says where and what to do."""
 
-    Raises:
-        ReleaseError: the file is not text that jupytext can read.
-    """
-    import jupytext
 
-    try:
-        text = path.read_text(encoding="utf-8")
-        notebook = jupytext.reads(text, fmt="py:percent")
-    except (UnicodeDecodeError, ValueError, SyntaxError) as error:
-        raise ReleaseError(f"{path} cannot be read as a py:percent notebook: {error}") from error
-    starts = [number for number, line in enumerate(text.splitlines(), start=1) if re.match(r"# %%(?!%)", line)]
-    lines = starts if len(starts) == len(notebook.cells) else [1] * len(notebook.cells)
-    return Source(path, path.parent.name, notebook, lines)
+@dataclass(frozen=True)
+class Problem:
+    """One broken rule, at a line of a source file."""
+
+    path: Path
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        path = self.path
+        with contextlib.suppress(ValueError):
+            path = path.relative_to(settings.root())
+        return f"{path}:{self.line}: {self.text}"

@@ -148,7 +148,7 @@ def new_unit(name: str) -> None:
     only_with_sources()
     from course_lib.authoring import skeletons
 
-    _tell(skeletons.new_unit(name))
+    _say_what_was_written(skeletons.new_unit(name))
 
 
 @new.command("exercise")
@@ -159,10 +159,10 @@ def new_exercise(unit: str, name: str) -> None:
     only_with_sources()
     from course_lib.authoring import skeletons
 
-    _tell(skeletons.new_exercise(unit, name))
+    _say_what_was_written(skeletons.new_exercise(unit, name))
 
 
-def _tell(paths: list[Path]) -> None:
+def _say_what_was_written(paths: list[Path]) -> None:
     for path in paths:
         click.echo(f"wrote {path}")
     click.echo("It works as it stands: `course release`, then `make test`. Now put your idea in its place.")

@@ -31,8 +31,8 @@ def lab(port: int | None, browser: bool | None, copy_only: bool) -> None:
     for offer in done.offers:
         click.echo(f"There is a newer version of {offer.mine.relative_to(work)}: {offer.update.relative_to(work)}")
         click.echo(f"    your copy is untouched; answers carried over: {', '.join(offer.carried) or 'none yet'}")
-        if offer.homeless:
-            click.echo(f"    no longer asked for, only in your copy: {', '.join(offer.homeless)}")
+        if offer.no_longer_asked:
+            click.echo(f"    no longer asked for, only in your copy: {', '.join(offer.no_longer_asked)}")
         if offer.added:
             click.echo(f"    cells that you added stay in your copy: {len(offer.added)} ({offer.added[0]} ...)")
     for problem in done.problems:
@@ -118,7 +118,7 @@ def _show(results: list[dict[str, Any]]) -> None:
     for result in results:
         points = f"{_points(result['score'])}/{_points(result['points'])}"
         number = known[result["exercise"]].number
-        state = _wide(say(f"state.short.{result['state']}"), 13)
+        state = _padded(say(f"state.short.{result['state']}"), 13)
         click.echo(f"{number:>5}  {result['exercise']:<{width}}  {state}  {points:>7}")
         if result["state"] in ("wrong", "error"):
             click.echo(click.wrap_text(result["message"], 100, initial_indent=" " * 7, subsequent_indent=" " * 7))
@@ -172,10 +172,12 @@ def progress(as_json: bool) -> None:
         state = say("state.short.borrowed", state=state) if row["borrowed"] else state
         tries = say("progress.tries", count=row["tries"]) if row["tries"] != 1 else say("progress.try")
         points = f"{_points(row['best'])}/{_points(row['points'])}"
-        click.echo(f"  {row['number']:>5}  {row['exercise']:<28} {_wide(state, 24)} {points:>7}  {_wide(tries, -9)}")
+        click.echo(
+            f"  {row['number']:>5}  {row['exercise']:<28} {_padded(state, 24)} {points:>7}  {_padded(tries, -9)}"
+        )
 
 
-def _wide(text: str, width: int) -> str:
+def _padded(text: str, width: int) -> str:
     """Pads a text to a width on the screen, where a Chinese character takes two columns; to the right if negative."""
     taken = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
     room = " " * (abs(width) - taken)
@@ -207,12 +209,12 @@ def set_up_command() -> None:
 @click.command()
 def doctor() -> None:
     """Say what this machine has, what is missing, and how to fix it."""
-    from course_lib.desk import doctor as surgery
+    from course_lib.desk.doctor import Mark, examine
 
-    findings = surgery.examine()
+    findings = examine()
     for finding in findings:
         click.echo(f"{finding.mark:<8} {finding.name:<12} {finding.text}")
         if finding.fix:
             click.echo(f"{'':<8} {'':<12} -> {finding.fix}")
-    if any(finding.mark == "broken" for finding in findings):
+    if any(finding.mark is Mark.BROKEN for finding in findings):
         sys.exit(1)

@@ -19,14 +19,14 @@ class Offer:
         mine: the learner's copy, untouched.
         update: the new file.
         carried: grade_ids of the answers that were taken over.
-        homeless: grade_ids of answers that the new version has no cell for.
+        no_longer_asked: grade_ids of answers that the new version has no cell for.
         added: the first lines of cells that the learner added; they stay in the learner's copy.
     """
 
     mine: Path
     update: Path
     carried: tuple[str, ...]
-    homeless: tuple[str, ...]
+    no_longer_asked: tuple[str, ...]
     added: tuple[str, ...]
 
 
@@ -42,13 +42,13 @@ def offer_update(released: Path, mine: Path, work: Path) -> Offer | None:
     if release_of(old) == release:
         return None
     update = mine.with_name(f"{mine.stem}.update-{release[:6]}.ipynb")
-    ledger = work / ".kept" / "offered"
+    offers_made = work / ".kept" / "offered"
     key = f"{mine.parent.name}/{update.name}"
-    offered = ledger.read_text(encoding="utf-8").splitlines() if ledger.is_file() else []
+    offered = offers_made.read_text(encoding="utf-8").splitlines() if offers_made.is_file() else []
     # Offered once: a learner who deleted the newer version does not want it.
     if key in offered or os.path.lexists(update):
         return None
-    carried, homeless = [], []
+    carried, no_longer_asked = [], []
     places = answer_cells(new)
     for grade_id, cell in answer_cells(old).items():
         if not is_attempted(cell):
@@ -57,12 +57,12 @@ def offer_update(released: Path, mine: Path, work: Path) -> Offer | None:
             set_source(places[grade_id], source_of(cell))
             carried.append(grade_id)
         else:
-            homeless.append(grade_id)
+            no_longer_asked.append(grade_id)
     added = [source_of(cell).strip() for cell in old["cells"] if not is_from_release(cell)]
     if not files.create(update, as_bytes(new)):
         return None
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with open(ledger, "a", encoding="utf-8") as file:
+    offers_made.parent.mkdir(parents=True, exist_ok=True)
+    with open(offers_made, "a", encoding="utf-8") as file:
         file.write(f"{key}\n")
     first_lines = tuple(text.split("\n")[0][:60] for text in added if text)
-    return Offer(mine, update, tuple(carried), tuple(homeless), first_lines)
+    return Offer(mine, update, tuple(carried), tuple(no_longer_asked), first_lines)

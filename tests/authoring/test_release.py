@@ -104,7 +104,7 @@ def test_an_unknown_unit_is_named_with_those_that_there_are(tmp_path):
         release.build_unit("91_none", root=tmp_path, exercises={})
 
 
-# --- notebooks/, gradebook
+# --- notebooks/ and the gradebook ---
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_a_newer_version_is_offered_beside_the_old_one_with_the_answers_in_it(ro
     assert tiny_work.copy_of(root).read_bytes() == before
     release_hash = json.loads(releases["later"])["metadata"]["course"]["release"]
     assert offer.update.name == f"{UNIT}.update-{release_hash[:6]}.ipynb"
-    assert offer.carried == ("double", "why") and offer.homeless == () and offer.added == ("my_helper = 1",)
+    assert offer.carried == ("double", "why") and offer.no_longer_asked == () and offer.added == ("my_helper = 1",)
     updated = tiny_work.sources_of(offer.update)
     assert updated["double"] == mine and updated["why"] == "Because."
     assert "The whole sum" in updated["total"]  # what was not attempted is the new stub
@@ -55,7 +55,7 @@ def test_an_answer_that_the_newer_version_does_not_ask_for_is_reported(root, rel
     later["cells"] = [cell for cell in later["cells"] if cell["id"] != "double"]
     tiny_work.put_out(root, json.dumps(later).encode())
     (offer,) = workspace.prepare(root).offers
-    assert offer.homeless == ("double",) and offer.carried == ()
+    assert offer.no_longer_asked == ("double",) and offer.carried == ()
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ def check(folder: Path) -> list[str]:
     for path in sorted(folder.rglob("*.html")):
         reader = _Reader()
         reader.feed(path.read_text(encoding="utf-8"))
-        pages[path.resolve()] = reader.seen
+        pages[path.resolve()] = reader.contents
     problems = []
-    for path, seen in pages.items():
+    for path, contents in pages.items():
         place = path.relative_to(folder.resolve())
-        problems += [f"{place}: {problem}" for problem in seen.problems]
-        for address, line in [*seen.loaded, *seen.links]:
-            if (fault := _fault(address, path, pages, is_loaded=(address, line) in seen.loaded)) is not None:
+        problems += [f"{place}: {problem}" for problem in contents.problems]
+        for address, line in [*contents.loaded, *contents.links]:
+            if (fault := _fault(address, path, pages, is_loaded=(address, line) in contents.loaded)) is not None:
                 problems.append(f"{place}: line {line}: {fault}")
     for path in sorted(folder.rglob("*.css")):
         for address in _css_addresses(path.read_text(encoding="utf-8")):
@@ -31,7 +31,7 @@ def check(folder: Path) -> list[str]:
     return problems
 
 
-def _fault(address: str, page: Path, pages: dict[Path, _Seen], *, is_loaded: bool) -> str | None:
+def _fault(address: str, page: Path, pages: dict[Path, _Contents], *, is_loaded: bool) -> str | None:
     parts = urlsplit(address)
     if parts.scheme in ("data", "mailto", "javascript") or address == "#":
         return None
@@ -49,7 +49,7 @@ def _fault(address: str, page: Path, pages: dict[Path, _Seen], *, is_loaded: boo
 
 
 @dataclass
-class _Seen:
+class _Contents:
     """What one page has and points at: `links` are (address, line), `loaded` what a browser fetches by itself."""
 
     ids: set[str] = field(default_factory=set)
@@ -66,36 +66,40 @@ class _Reader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen = _Seen()
+        self.contents = _Contents()
         self._in_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        line, seen = self.getpos()[0], self.seen
+        line, contents = self.getpos()[0], self.contents
         self._in_style = tag == "style"
         if "id" in given:
-            seen.ids.add(given["id"])
+            contents.ids.add(given["id"])
         if tag == "a" and "name" in given:
-            seen.ids.add(given["name"])
+            contents.ids.add(given["name"])
         if tag == "a" and "href" in given:
-            seen.links.append((given["href"], line))
+            contents.links.append((given["href"], line))
         elif tag == "link" and "href" in given:
             # Search engines follow rel=canonical and the like; browsers fetch the rest.
-            wanted = seen.links if given.get("rel") in ("canonical", "next", "prev", "index", "search") else seen.loaded
+            wanted = (
+                contents.links
+                if given.get("rel") in ("canonical", "next", "prev", "index", "search")
+                else contents.loaded
+            )
             wanted.append((given["href"], line))
         for name in ("src", "poster", "data"):
             if given.get(name) and tag != "a":
-                seen.loaded.append((given[name], line))
-        seen.loaded += [(each.split()[0], line) for each in given.get("srcset", "").split(",") if each.strip()]
-        seen.loaded += [(address, line) for address in _css_addresses(given.get("style", ""))]
+                contents.loaded.append((given[name], line))
+        contents.loaded += [(each.split()[0], line) for each in given.get("srcset", "").split(",") if each.strip()]
+        contents.loaded += [(address, line) for address in _css_addresses(given.get("style", ""))]
         if tag == "img" and not given.get("alt", "").strip() and given.get("aria-hidden") != "true":
-            seen.problems.append(f"line {line}: a picture without alt text: {given.get('src', '')[:60]}")
+            contents.problems.append(f"line {line}: a picture without alt text: {given.get('src', '')[:60]}")
         if tag == "html" and not given.get("lang"):
-            seen.problems.append("the page does not say its language")
+            contents.problems.append("the page does not say its language")
 
     def handle_data(self, data: str) -> None:
         if self._in_style:
-            self.seen.loaded += [(address, self.getpos()[0]) for address in _css_addresses(data)]
+            self.contents.loaded += [(address, self.getpos()[0]) for address in _css_addresses(data)]
             self._in_style = False
 
 

@@ -34,7 +34,7 @@ def as_page(page: Page, files: Path, profile: str) -> NotebookNode:
         if is_old or (kind in (CellKind.ANSWER, CellKind.WRITTEN) and not stub):
             raise SiteError(f"notebooks/{page.unit}/{page.stem}.ipynb is not up to date: run `course release` first.")
         if cell.cell_type == "code":
-            cell.outputs = [light(output, files) for output in next(outputs, [])]
+            cell.outputs = [without_inline_pictures(output, files) for output in next(outputs, [])]
         if kind is CellKind.ANSWER:
             result.cells.append(nbformat.v4.new_markdown_cell(f"```python\n{stub.rstrip()}\n```"))
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
@@ -64,7 +64,7 @@ def _about(page: Page, profile: str) -> str:
 _INLINE_IMAGE = re.compile(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)"([^>]*)>')
 
 
-def light(output: NotebookNode, files: Path) -> NotebookNode:
+def without_inline_pictures(output: NotebookNode, files: Path) -> NotebookNode:
     """An output with its pictures in files of their own, which are loaded when they come into view."""
     data = output.get("data", {})
     if "text/html" not in data or not _INLINE_IMAGE.search(data["text/html"]):

@@ -16,7 +16,7 @@ MODULES = (
     "data", "data.augment", "models", "training", "evaluation", "plots", "widgets", "records", "settings",
     "exercises", "exercises.contract",
 )  # fmt: skip
-SHOWN = "04_pretext_tasks"  # the unit whose curves are on the first page
+UNIT_SHOWN = "04_pretext_tasks"  # the unit whose curves are on the first page
 DIFFICULTY = {1: "warm-up", 2: "core", 3: "hard"}
 Units = Mapping[str, Sequence[Page]]
 
@@ -29,7 +29,7 @@ def home_page(text: str, units: Units, files: Path) -> str:
             paragraphs = page.solution.cells[0].source.split("\n\n")
             claim = paragraphs[1].replace("\n", " ") if len(paragraphs) > 1 else ""
             lines.append(f"- [{page.label}](/{page.document}.ipynb). {claim}".rstrip())
-    rows = [row for row in records.table_rows() if row.dataset == "glyphs" and row.unit == SHOWN]
+    rows = [row for row in records.table_rows() if row.dataset == "glyphs" and row.unit == UNIT_SHOWN]
     if rows:
         lines.append("\n## What a question that labels itself is worth\n")
         lines.append(f"{_curves(rows, files)}\n\nMore under [results](results.md), with what did not help.")

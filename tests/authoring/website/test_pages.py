@@ -34,7 +34,7 @@ def test_pictures_go_into_files_with_their_text_and_size(tmp_path):
 
     data, metadata = plots.mime_bundle(plots.image_grid(torch.rand(2, 1, 8, 8), alt='Two "images" of noise.'))
     output = nbformat.v4.new_output("display_data", data, metadata=metadata)
-    light = notebook_pages.light(output, tmp_path)
+    light = notebook_pages.without_inline_pictures(output, tmp_path)
     (file,) = tmp_path.iterdir()
     assert list(light.data) == ["text/html"] and "base64" not in light.data["text/html"]
     assert f'src="../../files/{file.name}"' in light.data["text/html"]

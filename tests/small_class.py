@@ -9,6 +9,7 @@ from typing import Any
 
 import tiny_course
 
+from course_lib import files
 from course_lib.authoring import release
 from course_lib.exercises import checking, exercise_named
 from course_lib.grading.outside.pages import Submission
@@ -26,7 +27,7 @@ def release_tiny(root: Path) -> Path:
     """Releases the tiny unit under root/notebooks; returns that folder. The unit must be installed."""
     tiny_course.write_unit(root)
     for name, content in release.build_unit(UNIT, root=root).items():
-        release.write_atomically(root / "notebooks" / UNIT / name, content)
+        files.replace(root / "notebooks" / UNIT / name, content)
     return root / "notebooks"
 
 

@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 from leaks import readable, solution_blocks, squeezed
 
-from course_lib import settings
-from course_lib.authoring import release
+from course_lib import notebooks, settings
+from course_lib.authoring import bundle, release, sources
 from course_lib.exercises import exercises, judge_module
 from course_lib.exercises.answers import answers_beside
 
 ROOT = Path(__file__).resolve().parent.parent
-UNITS = list(release.unit_folders(ROOT))
+UNITS = list(sources.unit_folders(ROOT))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# --- what is released
+# --- what is released ---
 
 
 def test_notebooks_are_what_the_sources_give():
@@ -35,7 +35,7 @@ def test_notebooks_are_what_the_sources_give():
 
 def blocks_of(unit: str) -> list[str]:
     """The unit's answers; a line such as `return self.decoder(codes)` may stand elsewhere by its own right."""
-    texts = [path.read_text(encoding="utf-8") for path in release.source_files(release.folder_of(unit, ROOT))]
+    texts = [path.read_text(encoding="utf-8") for path in sources.source_files(sources.folder_of(unit, ROOT))]
     return [block for text in texts for block in solution_blocks(text) if len(block) >= 40]
 
 
@@ -56,16 +56,16 @@ def test_no_answer_marker_or_output_lies_under_notebooks(unit):
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> dict[str, bytes]:
+def students(tmp_path_factory) -> dict[str, bytes]:
     path = tmp_path_factory.mktemp("bundle") / "course.zip"
-    release.student_bundle(path, root=ROOT)
+    bundle.student_bundle(path, root=ROOT)
     with zipfile.ZipFile(path) as archive:
         return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
 
 
-def test_no_answer_is_in_the_student_bundle(bundle):
+def test_no_answer_is_in_the_student_bundle(students):
     blocks = [block for unit in UNITS for block in blocks_of(unit)]
-    for name, content in bundle.items():
+    for name, content in students.items():
         text = readable(name, content)
         assert not re.search("BEGIN SOLUTION|BEGIN HIDDEN|END SOLUTION", text), name
         # The library's own versions are public: they refuse to run while an answer is checked.
@@ -74,21 +74,21 @@ def test_no_answer_is_in_the_student_bundle(bundle):
         assert not [block for block in blocks if block in squeezed(text)], name
 
 
-def test_no_judge_can_be_read_in_the_student_bundle(bundle):
+def test_no_judge_can_be_read_in_the_student_bundle(students):
     judges = list((ROOT / "course_lib/exercises").rglob("judge.py"))
     assert len(judges) >= len(exercises())
     for path in judges:
         names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
-        sealed = bundle[path.relative_to(ROOT).as_posix()].decode()
+        sealed = students[path.relative_to(ROOT).as_posix()].decode()
         assert not [name for name in names if name in sealed]
 
 
-def test_no_right_answer_and_no_mistake_can_be_read_in_the_student_bundle(bundle):
+def test_no_right_answer_and_no_mistake_can_be_read_in_the_student_bundle(students):
     # Notebooks may show a mistake: its damage is what a section is about.
-    texts = {name: squeezed(readable(name, content)) for name, content in bundle.items() if ".ipynb" not in name}
+    texts = {name: squeezed(readable(name, content)) for name, content in students.items() if ".ipynb" not in name}
     for exercise in exercises().values():
         known = answers_beside(judge_module(exercise))
-        assert f"{known.path.relative_to(ROOT).as_posix()}.gz" in bundle
+        assert f"{known.path.relative_to(ROOT).as_posix()}.gz" in students
         for answer in (*known.right, *known.mistakes):
             body = squeezed(answer.source.partition("\n")[2])
             # What is shorter may stand anywhere by its own right, as `return x.mean()` does.
@@ -97,8 +97,8 @@ def test_no_right_answer_and_no_mistake_can_be_read_in_the_student_bundle(bundle
             assert not answer.text or not [name for name, text in texts.items() if answer.text in text], answer.name
 
 
-def test_the_bundle_has_no_sources_and_no_grader(bundle):
-    assert not [name for name in bundle if name.startswith(("solutions/", "tests/")) or "grading" in name]
+def test_the_bundle_has_no_sources_and_no_grader(students):
+    assert not [name for name in students if name.startswith(("solutions/", "tests/")) or "grading" in name]
 
 
 @pytest.mark.slow
@@ -121,14 +121,14 @@ def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, 
                     continue
                 announced = output.ename == "NotImplementedError" and output.evalue.startswith("Exercise ")
                 assert announced or output.ename == "ExerciseNeeded", f"{cell.source}\n{output.ename}: {output.evalue}"
-        checks = [cell for cell in notebook.cells if release.kind_of(cell) == "check"]
+        checks = [cell for cell in notebook.cells if notebooks.kind_of(cell) == "check"]
         assert checks
         for cell in checks:
             (shown,) = [output for output in cell.outputs if output.output_type == "execute_result"]
             assert float(shown.data["text/plain"]) == 0.0 and 'data-state="not_attempted"' in shown.data["text/html"]
 
 
-# --- what is declared
+# --- what is declared ---
 
 
 def test_everything_imported_is_declared_with_a_loose_bound():
@@ -172,7 +172,7 @@ def test_the_root_is_this_project():
     assert settings.root() == ROOT
 
 
-# --- make, with a Python that only pretends to set up (what a set-up does is tested in test_set_up.py)
+# --- make, with a Python that only pretends to set up (what a set-up does is tested in test_set_up.py) ---
 
 FAKE_PYTHON = """#!/bin/sh
 echo "$@" >> "$LOG"

@@ -83,6 +83,13 @@ raise RuntimeError("training cells are not part of a check")
 # ### END SOLUTION
 '''
 
+# An answer that a learner begins with code to repair.
+WITH_STARTING_CODE = SOURCE.replace(
+    "    return float(all_of_it)\n",
+    "    return float(all_of_it)\n    ### STARTING CODE\n    # wrong = 0.0\n    #\n    # for number in x:\n"
+    "    #     wrong = number  # only the last\n    # return wrong\n",
+)
+
 ROOMS = {
     "__init__.py": """UNIT = "90_tiny"
 EXERCISES = (
@@ -258,3 +265,8 @@ def install(monkeypatch: Any) -> dict[str, Any]:
     for name in ("_registry", "_folders", "judge_of"):
         monkeypatch.setattr(exercises, name, functools.cache(getattr(exercises, name).__wrapped__))
     return exercises.exercises()
+
+
+def line_of(source: str, text: str) -> int:
+    """The line of a source that a text begins at."""
+    return source[: source.index(text)].count("\n") + 1

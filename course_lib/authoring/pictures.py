@@ -13,12 +13,11 @@ import html
 import io
 import json
 import math
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from course_lib import settings
+from course_lib import files, settings
+from course_lib.authoring.sources import source_files, unit_folders
 
 CARD, CURVE = "results/pictures/card.svg", "results/pictures/label_curve.png"
 CARD_EXERCISE, CARD_MISTAKE = "evaluate", "mean_of_batch_means"
@@ -36,9 +35,8 @@ def write(root: Path | None = None) -> list[Path]:
     changed = []
     for name, content in _wanted(root).items():
         path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or not _same(path.read_bytes(), content):
-            path.write_bytes(content)
+            files.replace(path, content)
             changed.append(path)
     return changed
 
@@ -80,7 +78,7 @@ def _drawn_from(picture: bytes) -> tuple[str, str]:
     return "", ""
 
 
-# --- the card --------------------------------------------------------------------------------------------------------
+# --- the card ---
 
 
 def _card() -> tuple[str, str]:
@@ -90,7 +88,7 @@ def _card() -> tuple[str, str]:
     from course_lib.exercises.checking import check
     from course_lib.exercises.progress import Standing
 
-    with _in_english():
+    with settings.variables(COURSE_LANGUAGE="en"):
         exercise = exercise_named(CARD_EXERCISE)
         mistake = next(each for each in judge_of(exercise).mistakes if each.name == CARD_MISTAKE)
         result = check(exercise, mistake.fn)
@@ -101,33 +99,24 @@ def _card() -> tuple[str, str]:
     alt = " ".join(alt.split()).replace(" ]", "]") + ". Below: Hint 1 of 3, folded."
     width, height = 780, 23 * lines + 130  # a line more than most fonts need
     cell = f"check.{exercise.name}({exercise.name})"
-    code = (
-        "margin:0 0 8px;padding:8px 12px;max-width:703px;border:1px solid #bdbdbd;border-radius:4px;background:#f7f7f7;"
-        "color:#212121;font:14px ui-monospace,monospace"
-    )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'role="img" aria-label="{html.escape(alt)}">\n<foreignObject width="{width}" height="{height}">\n'
-        '<div xmlns="http://www.w3.org/1999/xhtml" style="color-scheme:light;font-size:15px;padding:4px">\n'
-        f'<pre style="{code}">{html.escape(cell)}</pre>\n{shown}\n</div>\n</foreignObject>\n</svg>\n'
-    )
+    svg = _SVG.format(width=width, height=height, alt=html.escape(alt), cell=html.escape(cell), card=shown)
     return svg, alt
 
 
-@contextlib.contextmanager
-def _in_english() -> Iterator[None]:
-    before = os.environ.get("COURSE_LANGUAGE")
-    os.environ["COURSE_LANGUAGE"] = "en"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["COURSE_LANGUAGE"]
-        else:
-            os.environ["COURSE_LANGUAGE"] = before
+_SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" \
+role="img" aria-label="{alt}">
+<foreignObject width="{width}" height="{height}">
+<div xmlns="http://www.w3.org/1999/xhtml" style="color-scheme:light;font-size:15px;padding:4px">
+<pre style="margin:0 0 8px;padding:8px 12px;max-width:703px;border:1px solid #bdbdbd;border-radius:4px;\
+background:#f7f7f7;color:#212121;font:14px ui-monospace,monospace">{cell}</pre>
+{card}
+</div>
+</foreignObject>
+</svg>
+"""
 
 
-# --- the curve -------------------------------------------------------------------------------------------------------
+# --- the curve ---
 
 
 def _curve() -> tuple[bytes, str]:
@@ -149,17 +138,16 @@ def _curve() -> tuple[bytes, str]:
     return picture.getvalue(), alt
 
 
-# --- the units -------------------------------------------------------------------------------------------------------
+# --- the units ---
 
 
 def units_table(root: Path | None = None) -> str:
     """A Markdown table of the course's notebooks: title, number of exercises, time."""
     from course_lib import records
-    from course_lib.authoring import release
 
     lines = ["| Unit | Title | Exercises | Minutes |", "|---|---|---:|---:|"]
-    for unit, folder in release.unit_folders(root or settings.root()).items():
-        for source in release.source_files(folder):
+    for unit, folder in unit_folders(root or settings.root()).items():
+        for source in source_files(folder):
             text = source.read_text(encoding="utf-8")
             exercises = len(re.findall(r'^# %% .*"grade_id": "check_', text, re.MULTILINE))
             opening = re.sub(r"^# ?", "", text.partition("# %% [markdown]\n")[2].partition("\n# %%")[0], flags=re.M)
@@ -175,7 +163,7 @@ def units_table(root: Path | None = None) -> str:
     return "\n".join(lines)
 
 
-# --- the grader ------------------------------------------------------------------------------------------------------
+# --- the grader ---
 
 _COUNTED = {
     "undeserved": "points that were not deserved",
@@ -200,13 +188,10 @@ def grader_table(root: Path | None = None) -> str:
     lines += [f"| {words} | {ours[name]} | {theirs[name]} |" for name, words in _COUNTED.items()]
     beside, whole = speed["beside_nbgrader"], speed["class"]
     cost = beside["a_submission"]["cpu_s"]
-    lines.append(
-        f"| CPU seconds that a submission costs, besides its own code ({cost['ratio']:.0f} times less) "
-        f"| {cost['course_grade']['overhead']:.2f} | {cost['nbgrader']['overhead']:.1f} |"
-    )
+    ours, theirs = (cost[side]["overhead"] for side in ("course_grade", "nbgrader"))
+    what = f"CPU seconds that a submission costs, besides its own code ({cost['ratio']:.0f} times less)"
+    lines.append(f"| {what} | {ours:.2f} | {theirs:.1f} |")
     large, cores = whole["rows"][-1], whole["environment"]["cores"]
-    lines.append(
-        f"| minutes for a class of {large['size']:,}, with {cores} cores; GB of memory "
-        f"| {large['wall_s'] / 60:.1f}; {large['own_mib'] / 1024:.1f} | – |"
-    )
+    what = f"minutes for a class of {large['size']:,}, with {cores} cores; GB of memory"
+    lines.append(f"| {what} | {large['wall_s'] / 60:.1f}; {large['own_mib'] / 1024:.1f} | – |")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from course_lib import files, settings
+from course_lib.authoring.sources import source_files, unit_folders
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SKELETON = Path(__file__).resolve().parent / "skeleton"
@@ -70,8 +71,6 @@ def new_exercise(unit: str, name: str, *, root: Path | None = None, package: Pat
         ValueError: the unit does not exist, or the name cannot be a function's.
         AuthoringError: the course has an exercise of that name already, or a file of the unit is missing.
     """
-    from course_lib.authoring.release import source_files, unit_folders
-
     root = root or settings.root()
     folders = unit_folders(root)
     if unit not in folders:

@@ -1,9 +1,10 @@
 """The catalogues of translations: what they lack, what has become stale, and where a translation does not fit.
 
-English is extracted from the code: the contract, every exercise with its judge, and the grader. A catalogue is a
-gettext file, course_lib/locale/LANGUAGE/LC_MESSAGES/course.po, that any editor of such files can open; `msgctxt` is the
-message id. A sentence whose English has changed keeps its translation, marked fuzzy, and is shown in English until
-somebody has looked at it.
+English is extracted from the code: the contract and every exercise with its judge here. What the grader says is handed
+in, since authoring does not know the grader. A catalogue is a gettext file,
+course_lib/locale/LANGUAGE/LC_MESSAGES/course.po, that any editor of such files can open; `msgctxt` is the message id. A
+sentence whose English has changed keeps its translation, marked fuzzy, and is shown in English until somebody has
+looked at it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import re
 import string
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from course_lib import exercises as registry
+from course_lib import files
 from course_lib.authoring import skeletons
 from course_lib.exercises import judging, messages
 
@@ -51,21 +54,19 @@ class Report:
         return not (self.missing or self.stale or self.faults)
 
 
-def english() -> dict[str, str]:
+def english(graders: Mapping[str, str] | None = None) -> dict[str, str]:
     """Every sentence that a learner or an instructor may be shown, by message id, in the order of the course.
 
     A skeleton that `course new` wrote is left out until its author has put a takeaway in place of the skeleton's.
-    """
-    from course_lib.grading.outside import explain, feedback, grade, pages  # noqa: F401  (they register their sentences)
 
-    found = dict(messages.SENTENCES)
-    for message_id, sentence in messages.catalogue().items():
-        if message_id.partition(".")[0] in ("grading", "feedback", "page", "explain", "phrase"):
-            found[message_id] = sentence
+    Args:
+        graders: what the grader says, by message id.
+    """
+    found = {**messages.SENTENCES, **(graders or {})}
+    skeleton = (skeletons.SKELETON / "exercise.py").read_text(encoding="utf-8")
     for exercise in registry.exercises().values():
-        if exercise.takeaway in (skeletons.SKELETON / "exercise.py").read_text(encoding="utf-8"):
-            continue
-        found |= judging.sentences_of(exercise, registry.judge_of(exercise))
+        if exercise.takeaway not in skeleton:
+            found |= judging.sentences_of(exercise, registry.judge_of(exercise))
     return found
 
 
@@ -83,16 +84,15 @@ def read(path: Path) -> Catalog:
         raise ValueError(f"{path} cannot be read as a gettext catalogue: {error}") from error
 
 
-def examine(language: str, *, path: Path | None = None) -> Report:
-    """Holds the catalogue of a language against the English of today.
+def examine(language: str, sentences: Mapping[str, str], *, path: Path | None = None) -> Report:
+    """Holds the catalogue of a language against the English of today, as `english` gives it.
 
     Raises:
         ValueError: the catalogue cannot be read.
     """
-    now = english()
     entries = {entry.context: entry for entry in read(path or messages.catalogue_file(language)) if entry.context}
     missing, stale, faults = [], [], []
-    for message_id, sentence in now.items():
+    for message_id, sentence in sentences.items():
         entry = entries.get(message_id)
         if entry is None or not entry.string:
             missing.append(message_id)
@@ -100,8 +100,8 @@ def examine(language: str, *, path: Path | None = None) -> Report:
             stale.append(message_id)
         else:
             faults += [(message_id, fault) for fault in faults_of(message_id, sentence, str(entry.string))]
-    unknown = tuple(message_id for message_id in entries if message_id not in now)
-    return Report(language, len(now), tuple(missing), tuple(stale), unknown, tuple(faults))
+    unknown = tuple(message_id for message_id in entries if message_id not in sentences)
+    return Report(language, len(sentences), tuple(missing), tuple(stale), unknown, tuple(faults))
 
 
 def faults_of(message_id: str, sentence: str, translation: str) -> list[str]:
@@ -136,7 +136,7 @@ def _without_comments(code: str) -> list[str]:
     return [line.partition("#")[0].rstrip() for line in code.splitlines()]
 
 
-def write(language: str, *, path: Path | None = None) -> Path:
+def write(language: str, sentences: Mapping[str, str], *, path: Path | None = None) -> Path:
     """Brings a catalogue up to date, or begins one: adds what is missing, marks what is stale as fuzzy.
 
     What no sentence of today asks for stays at the end, for whoever takes it out by hand.
@@ -147,20 +147,18 @@ def write(language: str, *, path: Path | None = None) -> Path:
     path = path or messages.catalogue_file(language)
     before = {entry.context: entry for entry in read(path) if entry.context}
     catalogue = Catalog()
-    now = english()
-    for message_id, sentence in now.items():
+    for message_id, sentence in sentences.items():
         entry = before.get(message_id)
         flags = set(entry.flags) if entry else set()
         if entry and entry.string and entry.id != sentence:
             flags.add("fuzzy")
         catalogue.add(sentence, entry.string if entry else "", flags=flags, context=message_id)
     for message_id, entry in before.items():
-        if message_id not in now:
+        if message_id not in sentences:
             catalogue.add(entry.id, entry.string, context=message_id)
     for entry in catalogue:
         entry.flags -= {"python-format", "python-brace-format"}  # Babel's guesses, which other tools may doubt
     stream = io.BytesIO()
     write_po(stream, catalogue, width=110, omit_header=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(HEADER.format(language=language).encode() + stream.getvalue())
+    files.replace(path, HEADER.format(language=language).encode() + stream.getvalue())
     return path

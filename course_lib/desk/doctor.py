@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from course_lib import __version__, settings
@@ -28,11 +29,19 @@ DATA_FOLDERS = {
 }
 
 
+class Mark(StrEnum):
+    """How well a thing is."""
+
+    OK = "ok"
+    NOTE = "note"  # works, less well
+    BROKEN = "broken"  # something will not run
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `mark` is "ok", "note" (works, less well) or "broken" (something will not run)."""
+    """One thing looked at."""
 
-    mark: str
+    mark: Mark
     name: str
     text: str
     fix: str = ""
@@ -45,7 +54,7 @@ def examine() -> list[Finding]:
         try:
             findings += list(look())
         except Exception as error:
-            findings.append(Finding("note", look.__name__.strip("_"), f"could not be looked at: {error}"))
+            findings.append(Finding(Mark.NOTE, look.__name__.strip("_"), f"could not be looked at: {error}"))
     return findings
 
 
@@ -53,8 +62,10 @@ def _python() -> Iterator[Finding]:
     version = platform.python_version()
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     fix = "" if good else "install Python 3.11, 3.12 or 3.13, then with it: python -m course_lib lab"
-    yield Finding("ok" if good else "broken", "python", f"{version} on {platform.platform()}, {sys.executable}", fix)
-    yield Finding("ok", "course", f"{__version__} in {settings.root()}")
+    yield Finding(
+        Mark.OK if good else Mark.BROKEN, "python", f"{version} on {platform.platform()}, {sys.executable}", fix
+    )
+    yield Finding(Mark.OK, "course", f"{__version__} in {settings.root()}")
 
 
 def _packages() -> Iterator[Finding]:
@@ -64,10 +75,10 @@ def _packages() -> Iterator[Finding]:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    yield Finding("ok", "packages", ", ".join(found))
+    yield Finding(Mark.OK, "packages", ", ".join(found))
     if missing:
         fix = "python -m course_lib set-up, or: pip install -e ."
-        yield Finding("broken", "packages", "missing: " + ", ".join(missing), fix)
+        yield Finding(Mark.BROKEN, "packages", "missing: " + ", ".join(missing), fix)
 
 
 def _torch() -> Iterator[Finding]:
@@ -75,33 +86,33 @@ def _torch() -> Iterator[Finding]:
         import torch
     except Exception as error:
         yield Finding(
-            "broken", "torch", f"cannot be imported: {error}", "pip install --force-reinstall torch torchvision"
+            Mark.BROKEN, "torch", f"cannot be imported: {error}", "pip install --force-reinstall torch torchvision"
         )
         return
     try:
         device = settings.device()
     except ValueError as error:
-        yield Finding("broken", "device", str(error), "unset COURSE_DEVICE, or name one that is there")
+        yield Finding(Mark.BROKEN, "device", str(error), "unset COURSE_DEVICE, or name one that is there")
     else:
         name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-        yield Finding("ok", "device", f"{device}{name}")
+        yield Finding(Mark.OK, "device", f"{device}{name}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        yield Finding("ok", "threads", f"{settings.thread_count()} for torch, {cores} cores to use")
+        yield Finding(Mark.OK, "threads", f"{settings.thread_count()} for torch, {cores} cores to use")
     except ValueError as error:
-        yield Finding("broken", "threads", str(error), "unset COURSE_THREADS")
+        yield Finding(Mark.BROKEN, "threads", str(error), "unset COURSE_THREADS")
 
 
 def _switches() -> Iterator[Finding]:
     try:
         profile = settings.profile()
     except ValueError as error:
-        yield Finding("broken", "profile", str(error), "unset COURSE_PROFILE")
+        yield Finding(Mark.BROKEN, "profile", str(error), "unset COURSE_PROFILE")
     else:
-        yield Finding("ok", "profile", f"{profile}, data set {settings.dataset_name()}")
+        yield Finding(Mark.OK, "profile", f"{profile}, data set {settings.dataset_name()}")
     if settings.dataset_name() not in settings.DATASETS:
         known = ", ".join(settings.DATASETS)
-        yield Finding("broken", "data set", f"COURSE_DATASET is {settings.dataset_name()!r}", f"one of {known}")
+        yield Finding(Mark.BROKEN, "data set", f"COURSE_DATASET is {settings.dataset_name()!r}", f"one of {known}")
 
 
 def _kernel() -> Iterator[Finding]:
@@ -110,25 +121,29 @@ def _kernel() -> Iterator[Finding]:
     try:
         spec = KernelSpecManager().get_kernel_spec("python3")
     except NoSuchKernel:
-        yield Finding("broken", "kernel", "Jupyter has no kernel python3", "python -m ipykernel install --sys-prefix")
+        yield Finding(
+            Mark.BROKEN, "kernel", "Jupyter has no kernel python3", "python -m ipykernel install --sys-prefix"
+        )
         return
     program = spec.argv[0] if spec.argv else ""
     if os.path.isabs(program) and not os.path.samefile(Path(program).parent, Path(sys.executable).parent):
         text = f"python3 starts {program}, another Python than this one, so course_lib may be missing there"
-        yield Finding("note", "kernel", text, f"{sys.executable} -m ipykernel install --sys-prefix")
+        yield Finding(Mark.NOTE, "kernel", text, f"{sys.executable} -m ipykernel install --sys-prefix")
     else:
-        yield Finding("ok", "kernel", f"python3 in {spec.resource_dir}")
+        yield Finding(Mark.OK, "kernel", f"python3 in {spec.resource_dir}")
 
 
 def _data() -> Iterator[Finding]:
     folder = settings.data_folder()
     if folder is None:
         yield Finding(
-            "ok", "data", "glyphs, drawn on the fly; COURSE_DATA is not set, so others are downloaded when online"
+            Mark.OK, "data", "glyphs, drawn on the fly; COURSE_DATA is not set, so others are downloaded when online"
         )
         return
     if not folder.is_dir():
-        yield Finding("note", "data", f"COURSE_DATA is {folder}, which is no folder", "set it to a folder, or unset it")
+        yield Finding(
+            Mark.NOTE, "data", f"COURSE_DATA is {folder}, which is no folder", "set it to a folder, or unset it"
+        )
         return
     found = [
         name
@@ -137,14 +152,14 @@ def _data() -> Iterator[Finding]:
     ]
     images = [path.parent.name for path in sorted(folder.glob("*/train")) if path.is_dir()]
     text = f"{folder} holds {', '.join(found + images) or 'no data set that the course knows'}; glyphs is always there"
-    yield Finding("ok" if found or images else "note", "data", text)
+    yield Finding(Mark.OK if found or images else Mark.NOTE, "data", text)
 
 
 def _isolation() -> Iterator[Finding]:
     """What graders can lock a submission into."""
     if sys.platform != "linux":
         text = "none: isolated grading needs Linux. Learning does not"
-        yield Finding("note", "isolation", text, "grade on Linux, or in WSL2 on Windows")
+        yield Finding(Mark.NOTE, "isolation", text, "grade on Linux, or in WSL2 on Windows")
         return
     have = []
     reason = namespaces_refused()
@@ -155,13 +170,12 @@ def _isolation() -> Iterator[Finding]:
     landlock = landlock_version()
     if landlock:
         have.append(f"Landlock (version {landlock})")
-    yield Finding("ok" if have else "note", "isolation", ", ".join(have) or "none")
+    yield Finding(Mark.OK if have else Mark.NOTE, "isolation", ", ".join(have) or "none")
     if reason:
-        yield Finding(
-            "note", "isolation", f"user namespaces are refused here ({reason})",
-            "Ubuntu 24.04: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container: start it with "
-            "--security-opt seccomp=unconfined. Only grading needs it",
-        )  # fmt: skip
+        ubuntu = "Ubuntu 24.04: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+        container = "in a container: start it with --security-opt seccomp=unconfined"
+        fix = f"{ubuntu}; {container}. Only grading needs it"
+        yield Finding(Mark.NOTE, "isolation", f"user namespaces are refused here ({reason})", fix)
 
 
 def _grading() -> Iterator[Finding]:
@@ -175,17 +189,17 @@ def _grading() -> Iterator[Finding]:
         with grade.Zygote(grade.Options()) as started:
             level = started.level
     except (sandbox.IsolationError, grade.GraderFault) as fault:
-        yield Finding("note", "grading", "course grade gets no isolation here, and refuses to grade", str(fault))
+        yield Finding(Mark.NOTE, "grading", "course grade gets no isolation here, and refuses to grade", str(fault))
         return
     text = f"course grade gets isolation {level!r} here"
     if level == sandbox.LEVELS[0]:
-        yield Finding("ok", "grading", text)
+        yield Finding(Mark.OK, "grading", text)
     else:
         gaps = f"the lower level: {sandbox.landlock_gaps()}"
-        yield Finding("note", "grading", f"{text}, {gaps}", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
+        yield Finding(Mark.NOTE, "grading", f"{text}, {gaps}", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
     if memory.why_not():
         text = f"memory is limited for each process of a submission, not for all together: {memory.why_not()}"
-        yield Finding("note", "grading", text, "mount /proc, on Linux 4.14 or later")
+        yield Finding(Mark.NOTE, "grading", text, "mount /proc, on Linux 4.14 or later")
 
 
 def namespaces_refused() -> str:
@@ -223,7 +237,7 @@ def _folders() -> Iterator[Finding]:
             if not reason
             else f"chmod -R u+w {folder}" + ("; or COURSE_WORK=/other/folder" if name == "work" else "")
         )
-        mark = "ok" if not reason else "broken" if name == "work" else "note"
+        mark = Mark.OK if not reason else Mark.BROKEN if name == "work" else Mark.NOTE
         yield Finding(
             mark, f"{name}/", f"{folder} " + (f"cannot be written to: {reason}" if reason else "is writable"), fix
         )
@@ -242,5 +256,5 @@ def unwritable(folder: Path) -> str:
 
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(settings.root()).free / 1e9
-    mark = "ok" if free > 1 else "note"
+    mark = Mark.OK if free > 1 else Mark.NOTE
     yield Finding(mark, "disk", f"{free:.0f} GB free", "" if free > 1 else "free some space: notebooks are saved here")

@@ -22,6 +22,10 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 READY, BUSY = ".course-ready", ".course-set-up-began"
 # Where one of these is missing, this Python is not one that the course was installed for.
 NEEDED = ("click", "torch", "jupyterlab")
+NOT_SET_UP = (
+    "The course is not set up here yet, or its packages have changed. "
+    "First:  python -m course_lib lab   (with the same python as now: python3 on Linux and macOS, py on Windows)"
+)
 
 
 class SetUpError(Exception):
@@ -77,8 +81,8 @@ def set_up(root: Path | None = None) -> Path:
         if subprocess.call([str(word) for word in step]):
             busy.unlink()
             raise SetUpError(
-                "Set-up failed; the lines above say why. Is the network there, the disk not full? Run the same "
-                "command again then."
+                "Set-up failed; the lines above say why. "
+                "Is the network there, the disk not full? Run the same command again then."
             )
     ready.touch()
     busy.unlink()
@@ -96,10 +100,8 @@ def _check_this_python() -> None:
         "win32": "Install Python 3.12 from python.org, then:  py -3.12 -m course_lib lab",
         "darwin": "brew install python@3.12, then:  python3.12 -m course_lib lab",
     }.get(sys.platform, "Debian, Ubuntu:  sudo apt install python3 python3-venv, then:  python3 -m course_lib lab")
-    raise SetUpError(
-        f"This course needs Python 3.11, 3.12 or 3.13 with its venv module; this is {sys.version.split()[0]}{without} "
-        f"({sys.executable}).\n{how}"
-    )
+    this = f"{sys.version.split()[0]}{without} ({sys.executable})"
+    raise SetUpError(f"This course needs Python 3.11, 3.12 or 3.13 with its venv module; this is {this}.\n{how}")
 
 
 def _runs(command: Sequence[str | Path]) -> bool:
@@ -144,11 +146,7 @@ def run(arguments: Sequence[str]) -> int | None:
     if not alone and is_installed():
         return None
     if not alone and list(arguments[:1]) != ["lab"] and not is_ready():
-        print(
-            "The course is not set up here yet, or its packages have changed. First:  python -m course_lib lab   (with "
-            "the same python as now: python3 on Linux and macOS, py on Windows)",
-            file=sys.stderr,
-        )
+        print(NOT_SET_UP, file=sys.stderr)
         return 1
     try:
         python = set_up()

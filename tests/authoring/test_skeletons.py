@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tiny_course
 
-from course_lib.authoring import release, skeletons
+from course_lib.authoring import skeletons, sources
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_what_cannot_be_written_is_refused_and_nothing_changes(project, call, er
 def test_a_new_exercise_keeps_what_the_unit_had(project):
     listing = (project / "course_lib/exercises/tiny/__init__.py").read_text()
     assert re.findall(r'^    "(.*)",$', listing, re.M) == ["double", "total", "twirl"]
-    source = release.source_files(project / "solutions" / "90_tiny")[0].read_text()
+    source = sources.source_files(project / "solutions" / "90_tiny")[0].read_text()
     assert source.startswith(tiny_course.SOURCE.rstrip("\n"))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from in_lab import faintest
 
-from course_lib.authoring import release
-from course_lib.desk import workspace
+from course_lib import notebooks
+from course_lib.authoring import conversion
+from course_lib.desk import jupyterlab
 from course_lib.exercises import judge_of
 from course_lib.exercises.first_steps import accuracy
 
@@ -26,8 +27,8 @@ IN_PERCENT = "def accuracy(logits, labels):\n    return 100 * (logits.argmax(dim
 def hand_in(submitted: Path) -> None:
     """Three students: one answers all, one the same but for a known mistake, one nothing."""
     blank = json.loads((ROOT / "notebooks" / UNIT / f"{UNIT}.ipynb").read_text(encoding="utf-8"))
-    (solved,) = release.solution_notebooks(UNIT, root=ROOT).values()
-    answers = {cell.id: cell.source for cell in solved.cells if release.kind_of(cell) == "answer"}
+    (solved,) = conversion.solution_notebooks(UNIT, root=ROOT).values()
+    answers = {cell.id: cell.source for cell in solved.cells if notebooks.kind_of(cell) == "answer"}
     for student, given in {"ada": answers, "ben": {**answers, "accuracy": IN_PERCENT}, "cy": {}}.items():
         notebook = copy.deepcopy(blank)
         for cell in notebook["cells"]:
@@ -44,7 +45,7 @@ def formgrader(course, serve) -> Any:
     hand_in(course.root / "class/submitted")
     course.run("grade", "class/submitted", "--unit", UNIT)
     course.nbgrader("generate_feedback", UNIT)
-    port = workspace.free_port(9400)
+    port = jupyterlab.free_port(9400)
     return serve("jupyterlab", "--no-browser", f"--port={port}", "--allow-root")
 
 

@@ -16,8 +16,8 @@ from in_lab import Notebook, faintest, pixels
 from nbformat.v4 import new_code_cell
 from PIL import Image
 
-from course_lib import widgets
-from course_lib.authoring import release
+from course_lib import notebooks, widgets
+from course_lib.authoring import conversion, sources
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +27,8 @@ VIEWS = [name for name, fn in FUNCTIONS if fn.__annotations__.get("return") == "
 # Notebook -> the views that it shows, from the sources.
 SHOWN = {
     path: found
-    for folder in release.unit_folders(ROOT).values()
-    for path in release.source_files(folder)
+    for folder in sources.unit_folders(ROOT).values()
+    for path in sources.source_files(folder)
     if (found := re.findall(r"widgets\.(\w+)\(", path.read_text(encoding="utf-8")))
 }
 # The one that no unit shows is shown by a notebook of its own.
@@ -40,12 +40,12 @@ OF_ITS_OWN = {
 
 def put_solved(lab: Any, source: Path) -> str:
     """Puts a unit's solution notebook into work/ beside the learner's; returns its path there."""
-    notebook = release.solution_notebooks(source.parent.name, root=ROOT)[source.stem]
+    notebook = conversion.solution_notebooks(source.parent.name, root=ROOT)[source.stem]
     if source.stem == "01_autoencoders":
         for name in UNSHOWN:
             notebook.cells.append(new_code_cell(OF_ITS_OWN[name], id=name))
     path = Path(source.parent.name, f"solved_{source.stem}.ipynb")
-    (lab.course.work / path).write_text(release.notebook_text(notebook), encoding="utf-8")
+    (lab.course.work / path).write_text(notebooks.notebook_text(notebook), encoding="utf-8")
     return path.as_posix()
 
 

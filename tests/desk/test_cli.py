@@ -16,7 +16,7 @@ import tiny_course
 from click.testing import CliRunner, Result
 
 from course_lib.authoring import release
-from course_lib.desk import cli, workspace
+from course_lib.desk import cli, jupyterlab, learners_notebook, workspace
 
 UNIT = tiny_course.UNIT
 RIGHT = "def double(x):\n    return x + x\n"
@@ -154,7 +154,7 @@ def test_exercises_as_a_list(course):
 def test_progress_and_reset(course, project):
     path = project / "work" / UNIT / f"{UNIT}.ipynb"
     notebook = json.loads(path.read_text())
-    workspace.answer_cells(notebook)["double"]["source"] = RIGHT
+    learners_notebook.answer_cells(notebook)["double"]["source"] = RIGHT
     path.write_text(json.dumps(notebook))
     assert f"{UNIT}: 0 of 5 points" in course("progress").output
     assert len(json.loads(course("progress", "--json").output)) == 2
@@ -164,8 +164,7 @@ def test_progress_and_reset(course, project):
     assert course("reset", "triple").exit_code == 1
 
 
-def test_a_stale_release_is_exit_code_1_and_names_the_file(course, project, monkeypatch):
-    monkeypatch.setattr(release, "exercises_by_name", lambda unit: tiny_course.EXERCISES)
+def test_a_stale_release_is_exit_code_1_and_names_the_file(course, project):
     done = course("release", "--check")
     assert done.exit_code == 0, done.output
     tiny_course.write_unit(project, tiny_course.SOURCE.replace("It is used here", "It is used there"))
@@ -195,7 +194,7 @@ def test_a_whole_notebook_is_checked_in_a_kernel(project, monkeypatch):
     root = tiny_course.write_project(project / "whole")
     path = project / "work" / UNIT / f"{UNIT}.ipynb"
     notebook = json.loads(path.read_text())
-    cells = workspace.answer_cells(notebook)
+    cells = learners_notebook.answer_cells(notebook)
     # An answer may build on a cell that the learner added.
     helper = {"cell_type": "code", "id": "f00", "metadata": {}, "outputs": [], "execution_count": None}
     notebook["cells"].insert(3, helper | {"source": "def add(x):\n    return x + x"})
@@ -219,7 +218,7 @@ def test_lab_copies_prints_its_address_and_serves_the_first_unit(project):
     root = tiny_course.write_project(project / "Übung 一 (mine)")
     (root / "notebooks").symlink_to(project / "notebooks")
     variables = {**os.environ, "PYTHONPATH": str(root), "COURSE_ROOT": str(root), "PYTHONUNBUFFERED": "1"}
-    port = workspace.free_port(18888)
+    port = jupyterlab.free_port(18888)
     command = [sys.executable, "-m", "course_lib", "lab", "--no-browser", "--port", str(port)]
     process = subprocess.Popen(
         command, cwd=root, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

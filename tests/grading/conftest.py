@@ -15,27 +15,27 @@ from course_lib.grading.inside.sandbox import Limits  # noqa: E402
 LIMITS = Limits(
     cells_seconds=1, exercise_seconds=1, wall_seconds=40, memory_bytes=300 << 20, processes=12, file_bytes=8 << 20
 )
+UNIT_FOLDER = str(HERE / "unit")
 SECRET = b"the secret of the tests, 32 bytes"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
 def unit_known():
-    """The tests' own unit, known to the registry while the tests of the grader run."""
+    """The tests' own unit, known to the registry while the tests of a file here run, and to no other test."""
     from course_lib import exercises as registry
     from course_lib.grading.outside import grade
 
-    folder = str(HERE / "unit")
-    grade.use_exercise_folders([folder])
-    yield folder
-    registry.__path__.remove(folder)
+    grade.use_exercise_folders([UNIT_FOLDER])
+    yield UNIT_FOLDER
+    registry.__path__.remove(UNIT_FOLDER)
     registry.forget_units()
 
 
 @pytest.fixture(scope="session")
-def options(unit_known):
+def options():
     from course_lib.grading.outside import grade
 
-    return grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(unit_known,))
+    return grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(UNIT_FOLDER,))
 
 
 @pytest.fixture(scope="session")

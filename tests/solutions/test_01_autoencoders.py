@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import sources
 
 UNIT = "01_autoencoders"
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("closeness", "other_class_closer") > 0.5
 
 
-QUOTED = re.findall(r'result\("(\w+)", "([\w@]+)"', release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text())
+QUOTED = re.findall(r'result\("(\w+)", "([\w@]+)"', sources.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text())
 
 
 def test_the_text_quotes_every_experiment():

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import sources
 
 UNIT = "02_variational_autoencoders"
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ QUOTED = [
     found.groupdict()
     for found in re.finditer(
         r'result\("(?P<experiment>\w+)", "(?P<key>[\w@]+)"(?:, dataset="(?P<dataset>\w+)")?\)',
-        release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text(),
+        sources.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text(),
     )
 ]
 

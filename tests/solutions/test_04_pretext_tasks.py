@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import sources
 
 UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
@@ -100,7 +100,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("artefacts", "vflip_frozen") < mean("artefacts", "turns_frozen")
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
+_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
 _PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@-]+)"(?:,\s+dataset="([\w-]+)")?\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import sources
 
 UNIT = "06_fine_tuning"
 EXPERIMENTS = (
@@ -117,7 +117,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert abs(mean("leaks", "frozen_accuracy") - mean("leaks", "no_gradient_accuracy")) < 0.04
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
+_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
 QUOTED = re.findall(r'result\("(\w+)",\s+"([\w@.-]+)"', _SOURCE)
 
 

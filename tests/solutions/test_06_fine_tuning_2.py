@@ -9,8 +9,8 @@ import socket
 import pytest
 import torch
 
-from course_lib import records
-from course_lib.authoring import release
+from course_lib import notebooks, records
+from course_lib.authoring import conversion, sources
 from course_lib.exercises import checks_for, exercises_of, judge_of
 
 UNIT, NOTEBOOK = "06_fine_tuning", "06_fine_tuning_2"
@@ -126,7 +126,7 @@ def test_scores_before_training_rank_the_sources_on_every_seed():
     assert mean("sources", "rotation_probe") < mean("sources", "all_domains_probe") - 0.05
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text()
+_SOURCE = sources.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text()
 _PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@.-]+)"\)')
 QUOTED = _PLACEHOLDER.findall(_SOURCE)
 
@@ -156,9 +156,9 @@ def resnet_cell(monkeypatch, tmp_path):
     """Runs the notebook's setup, and its ResNet cell on what little it needs; returns what that printed."""
     monkeypatch.setenv("COURSE_DATASET", "glyphs")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    notebook = release.solution_notebooks(UNIT)[NOTEBOOK]
+    notebook = conversion.solution_notebooks(UNIT)[NOTEBOOK]
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    setup = [c.source for c in notebook.cells if release.kind_of(c) == "setup"]
+    setup = [c.source for c in notebook.cells if notebooks.kind_of(c) == "setup"]
     (cell,) = (source for source in code if "torchvision_backbone(" in source)
     helpers = "\n".join(
         part

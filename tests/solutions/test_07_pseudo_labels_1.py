@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import sources
 
 UNIT = "07_pseudo_labels"
 EXPERIMENTS = ("label_curve", "rounds", "threshold", "naive", "imbalance", "baselines")
@@ -48,7 +48,7 @@ def gaps(better, worse, **where):
     return [a - b for a, b in zip(*found, strict=True)]
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
+_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
 _PLACEHOLDER = re.compile(r'result\(\s*"(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\s*\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 

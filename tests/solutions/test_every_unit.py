@@ -8,15 +8,15 @@ import os
 import pytest
 from nbclient import NotebookClient
 
-from course_lib import settings
-from course_lib.authoring import release
+from course_lib import notebooks, settings
+from course_lib.authoring import conversion, prose, release, sources
 from course_lib.exercises import exercises_of, units
 
 pytestmark = pytest.mark.slow
 # A unit whose experiments are recorded is finished; before that, a skeleton may be as short as it likes.
 UNITS = [unit for unit in units() if (settings.root() / "results" / unit).is_dir()]
 
-NOTEBOOKS = [(unit, path.stem) for unit in UNITS for path in release.source_files(release.folder_of(unit))]
+NOTEBOOKS = [(unit, path.stem) for unit in UNITS for path in sources.source_files(sources.folder_of(unit))]
 
 # At least so many in a notebook; 6 where nothing is said.
 PICTURES = {
@@ -31,7 +31,7 @@ PICTURES = {
 def executed(request, tmp_path_factory):
     """A solution notebook with its outputs, run once in the smoke profile; on MNIST too, where that is at hand."""
     unit, name, dataset = request.param
-    notebook = release.solution_notebooks(unit)[name]
+    notebook = conversion.solution_notebooks(unit)[name]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_PROFILE", "smoke")
         patch.setenv("COURSE_DATASET", dataset)
@@ -51,14 +51,14 @@ def exercises_in(unit, notebook):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_its_notebooks_hold_each_exercise_of_a_unit_once_and_in_order(unit):
-    notebooks = release.solution_notebooks(unit).values()
+    notebooks = conversion.solution_notebooks(unit).values()
     assert [e for notebook in notebooks for e in exercises_in(unit, notebook)] == [*exercises_of(unit)]
     assert all(len(exercises_in(unit, notebook)) >= 4 for notebook in notebooks)
 
 
 def test_every_check_gives_full_points(executed):
     unit, _, notebook = executed
-    checks = [cell for cell in notebook.cells if release.kind_of(cell) == "check"]
+    checks = [cell for cell in notebook.cells if notebooks.kind_of(cell) == "check"]
     for cell, exercise in zip(checks, exercises_in(unit, notebook), strict=True):
         (output,) = cell.outputs  # a byte on stderr would be an output of its own
         assert float(output.data["text/plain"]) == exercise.points == cell.metadata["nbgrader"]["points"]
@@ -87,11 +87,11 @@ def test_no_unit_is_left_out():
 @pytest.mark.parametrize(("unit", "name"), NOTEBOOKS, ids=[name for _, name in NOTEBOOKS])
 def test_a_unit_keeps_its_shape_and_the_instructors_text_stays_behind(unit, name):
     released = release.build_unit(unit)[f"{name}.ipynb"]
-    notebook = release.solution_notebooks(unit)[name]
+    notebook = conversion.solution_notebooks(unit)[name]
     texts = [c.source.split("Sample answer")[0] for c in notebook.cells if c.cell_type != "code"]
     assert 35 <= len(notebook.cells) <= 50
     # Rendered, tables of numbers included, so a little more than the 1,800 words of prose that a unit may have.
-    assert 1_200 <= sum(map(release.word_count, texts)) <= 2_100
+    assert 1_200 <= sum(map(prose.word_count, texts)) <= 2_100
     text = released.decode()
     assert "Sample answer" not in text and "Rubric" not in text
     assert "Written answer (3 points)" in text, "the question itself must stay"

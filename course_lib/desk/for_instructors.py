@@ -1,0 +1,30 @@
+"""What instructors do besides grading, which is in course_lib/grading/: play a class, explain a grade."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from course_lib.desk.sources import only_with_sources, units_named
+
+
+@click.command()
+@click.argument("unit", nargs=-1)
+def demo(unit: tuple[str, ...]) -> None:
+    """Play a small class from release to grades through stock nbgrader, in class/demo/ (all units, or those named)."""
+    only_with_sources()
+    from course_lib.grading.outside import demo_class
+
+    sys.exit(demo_class.run(units=units_named(unit)))
+
+
+@click.command()
+@click.argument("student")
+@click.argument("exercise")
+def explain(student: str, exercise: str) -> None:
+    """Why a point was lost: what `course grade` found of STUDENT's EXERCISE, in the words of the card."""
+    only_with_sources()
+    from course_lib.grading.outside import explain as explaining
+
+    click.echo(explaining.run(student, exercise))

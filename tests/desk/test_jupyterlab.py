@@ -1,0 +1,34 @@
+"""JupyterLab's port and command line."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import tiny_course
+import tiny_work
+
+from course_lib.desk import jupyterlab, workspace
+from course_lib.desk.errors import WorkspaceError
+
+UNIT = tiny_course.UNIT
+
+
+def test_a_taken_port_is_passed_over_or_refused_with_a_way_out():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert jupyterlab.free_port(port) > port
+        with pytest.raises(WorkspaceError, match=f"Port {port} is taken.*--port"):
+            jupyterlab.free_port(port, tries=1)
+
+
+def test_lab_opens_the_first_unit_and_keeps_its_token_out_of_the_command_line(root):
+    workspace.prepare(root)
+    work = root / "work"
+    (work / UNIT / f"{UNIT}.update-abcdef.ipynb").write_text("{}")
+    command = jupyterlab.lab_command(work, port=9123, browser=False)
+    assert f"--LabApp.default_url=/lab/tree/{UNIT}/{tiny_work.NAME}" in command
+    assert "--no-browser" in command and "--port=9123" in command
+    assert not any("token" in part for part in command)

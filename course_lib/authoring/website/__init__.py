@@ -113,6 +113,7 @@ def _write_sources(source: Path, root: Path, pages: Sequence[Page], profile: str
     home = (root / "docs" / "index.md").read_text(encoding="utf-8")
     (source / "index.md").write_text(overview_pages.home_page(home, units, files), encoding="utf-8")
     (source / "map.md").write_text(overview_pages.map_page(units), encoding="utf-8")
+    (source / "mistakes.md").write_text(overview_pages.mistakes_page(units), encoding="utf-8")
     (source / "results.md").write_text(overview_pages.results_page(units, files), encoding="utf-8")
     (source / "reference").mkdir()
     for module in overview_pages.MODULES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def home_page(text: str, units: Units, files: Path) -> str:
         lines.append(f"{_curves(rows, files)}\n\nMore under [results](results.md), with what did not help.")
     listed = [f"{page.label} <{page.document}>" for pages in units.values() for page in pages]
     lines += [
-        _tree("The course", ["map", *listed, "results"]),
+        _tree("The course", ["map", *listed, "results", "mistakes"]),
         _tree("For you", PEOPLE),
         _tree("The library", [f"reference/{module}" for module in MODULES]),
     ]
@@ -75,6 +76,37 @@ def map_page(units: Units) -> str:
             level = DIFFICULTY[e.difficulty]
             lines.append(f"| {e.number} | {e.title}: `{e.name}` | {e.minutes} | {level} | {e.points:g} |")
     return "\n".join(lines) + "\n"
+
+
+_MISTAKES = """# Known mistakes
+
+What people write, exercise by exercise: the sentence that a check says, and folded under it the lines in which the code
+differs from a right answer. It gives the answers away; solve an exercise first."""
+
+
+def mistakes_page(units: Units) -> str:
+    """Every exercise's right answers and known mistakes, folded, from its mistakes.md."""
+    from course_lib.exercises import exercises_of, judge_module
+    from course_lib.exercises.answers import answers_beside
+
+    lines = [_MISTAKES]
+    for unit, pages in units.items():
+        lines.append(f"\n## {unit_name(unit, pages)}")
+        for exercise in exercises_of(unit):
+            known = answers_beside(judge_module(exercise))
+            lines.append(f"\n### {exercise.number} `{exercise.name}`\n")
+            for answer in known.right:
+                lines.append(_folded(f"A right answer: {answer.name.replace('_', ' ')}", "python", answer.source))
+            for answer in known.mistakes:
+                lines.append(
+                    _folded(answer.text, *(("diff", answer.diff) if answer.diff else ("python", answer.source)))
+                )
+    return "\n".join(lines) + "\n"
+
+
+def _folded(sentence: str, language: str, code: str) -> str:
+    summary = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(sentence, quote=False))
+    return f"<details><summary>{summary}</summary>\n\n```{language}\n{code.rstrip()}\n```\n\n</details>\n"
 
 
 _RESULTS = """# Results

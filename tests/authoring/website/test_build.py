@@ -39,7 +39,7 @@ def page_of(built: tuple[Path, list[str]], name: str) -> str:
 @tiny_site.needs_extra
 def test_every_page_is_there_and_sphinx_warns_of_nothing(built):
     root, said = built
-    wanted = ["index", "map", "results", *overview_pages.PEOPLE, f"units/{UNIT}/{UNIT}", "search", "genindex"]
+    wanted = ["index", "map", "mistakes", "results", *overview_pages.PEOPLE, f"units/{UNIT}/{UNIT}", "search", "genindex"]
     wanted += [f"reference/{module}" for module in overview_pages.MODULES]
     assert [name for name in wanted if not (root / "site" / f"{name}.html").is_file()] == []
     assert [line for line in said if line.startswith("Warning")] == []
@@ -96,6 +96,14 @@ def test_the_map_lists_exercises_and_the_reference_has_the_docstrings(built):
 
 
 @tiny_site.needs_extra
+@tiny_site.needs_extra
+def test_known_mistakes_are_folded_under_their_sentences(built):
+    page = page_of(built, "mistakes.html")
+    for sentence, line in (("You halved it.", "+    return x / 2"), ("You averaged.", "+    return float(x.mean())")):
+        inside = page[page.index(f"<details><summary>{sentence}</summary>") :].partition("</details>")[0]
+        assert line in re.sub("<[^>]*>", "", inside)
+
+
 def test_the_notebook_without_answers_can_be_downloaded(built):
     page = page_of(built, f"units/{UNIT}/{UNIT}.html")
     assert f'href="../../files/{UNIT}.ipynb" download' in page

@@ -163,9 +163,9 @@ def evaluate(model, batches):
     """Mean loss and accuracy over all images: every image counts once.
 
     Args:
-        model: maps images (n, C, H, W) to logits (n, K). It is measured in eval mode, without gradients, and has its
-            mode back afterwards.
-        batches: an iterable of (images, labels); the last batch may be smaller than the others.
+        model: maps images (n, C, H, W) to logits (n, K). It is measured in eval mode and without gradients; afterwards
+            `model.training` is what it was.
+        batches: an iterable of (images, labels), gone through once; the last batch may be smaller than the others.
 
     Returns:
         {"loss": mean cross-entropy, "accuracy": share of correct images}, both Python floats.
@@ -201,10 +201,11 @@ check.evaluate(evaluate)
 
 # %% nbgrader={"grade_id": "train_step", "solution": true}
 def train_step(model, images, labels, optimizer):
-    """One optimizer step on one batch, in train mode.
+    """One optimizer step on one batch: one forward pass in train mode, one backward pass, one step.
 
     Args:
-        model: maps images to logits (N, K).
+        model: maps images to logits (N, K); afterwards it is in train mode. Its parameters may hold old gradients, which
+            must not count.
         images: (N, C, H, W) float tensor.
         labels: (N,) int64 tensor.
         optimizer: holds the model's parameters.
@@ -345,12 +346,13 @@ def few_label_split(labels, per_class, generator):
     """Draws `per_class` positions of each class; the others are the rest.
 
     Args:
-        labels: (N,) int64 tensor; any number of classes, in any order, each with at least `per_class` images.
+        labels: (N,) int64 tensor; any classes (such as 2, 5 and 90), in any order, each with at least `per_class` images.
         per_class: how many positions of each class to draw.
         generator: torch.Generator that all random numbers come from.
 
     Returns:
-        (labeled, rest): two int64 tensors of positions. Together they hold every position from 0 to N - 1 once.
+        (labeled, rest): two int64 tensors of positions, each in any order. Together they hold every position from 0 to
+            N - 1 once.
     """
     ### BEGIN SOLUTION
     labeled, rest = [], []

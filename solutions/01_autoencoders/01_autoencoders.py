@@ -93,14 +93,14 @@ plots.show(plots.reconstructions(test_images[:8], pca_reconstruct(test_images[:8
 
 # %% nbgrader={"grade_id": "Autoencoder", "solution": true}
 class Autoencoder(nn.Module):
-    """Images through a narrow code and back.
+    """Images through a narrow code and back. A few training steps lower its error, and every weight gets a gradient.
 
     Args:
-        image_shape: (C, H, W) of the images.
+        image_shape: (C, H, W) of the images; H and W may be odd or differ. Images may have any memory layout.
         code_dim: how many numbers the code has.
 
     encode(images): (N, C, H, W) -> codes (N, code_dim)
-    decode(codes): (N, code_dim) -> x_hat (N, C, H, W), every value between 0 and 1
+    decode(codes): (N, code_dim) -> x_hat (N, C, H, W), squashed to between 0 and 1 smoothly (a clamp has no gradient)
     forward(images): (N, C, H, W) -> x_hat (N, C, H, W), through the code and by no other way
     """
 
@@ -153,7 +153,7 @@ def reconstruction_loss(x_hat, images):
         images: (N, C, H, W) float tensor, what they should be.
 
     Returns:
-        A tensor with a single number, through which gradients flow to x_hat.
+        A tensor with a single number and no dimensions, shape (), through which gradients flow to x_hat.
     """
     ### BEGIN SOLUTION
     squared = (x_hat - images) ** 2  # (N, C, H, W)
@@ -248,10 +248,10 @@ def corrupt(images, noise, *, generator):
     Args:
         images: (N, C, H, W) float tensor in [0, 1], on any device; it is not changed.
         noise: standard deviation of the noise.
-        generator: CPU torch.Generator that all random numbers come from.
+        generator: CPU torch.Generator that all random numbers come from, in any order of draws.
 
     Returns:
-        A new tensor: shape, dtype and device of `images`, values in [0, 1].
+        A new tensor, also when noise is 0: shape, dtype and device of `images`, values in [0, 1].
     """
     ### BEGIN SOLUTION
     epsilon = torch.randn(images.shape, generator=generator).to(images)  # its device and dtype
@@ -273,10 +273,10 @@ def denoising_loss(model, images, corrupt, loss_fn):
     """The loss of a denoising autoencoder on one batch.
 
     Args:
-        model: maps images (N, C, H, W) to reconstructions of the same shape.
+        model: maps images (N, C, H, W) to reconstructions of the same shape; it is called once, in the mode that it is in.
         images: (N, C, H, W) float tensor, clean.
-        corrupt: corrupt(images) -> corrupted images of the same shape.
-        loss_fn: loss_fn(x_hat, target) -> a tensor with a single number.
+        corrupt: corrupt(images) -> corrupted images of the same shape; to be called once, anew in each call.
+        loss_fn: loss_fn(x_hat, target) -> a tensor with a single number; to be called once.
 
     Returns:
         The tensor that loss_fn gives, so that gradients flow to the model.
@@ -334,10 +334,10 @@ def extract_features(encoder, images, batch_size):
     """Frozen features of all images, in order.
 
     Args:
-        encoder: a module that maps (n, C, H, W) to features (n, d). It works in eval mode without gradients and is in
-            its old mode afterwards; its weights stay trainable.
+        encoder: a module that maps (n, C, H, W) to features (n, d). It works in eval mode with gradients switched off;
+            afterwards `encoder.training` is what it was, and its weights stay trainable.
         images: (N, C, H, W) float tensor, on the encoder's device.
-        batch_size: how many images go through at a time; the last batch may be smaller.
+        batch_size: at most so many images go through at a time.
 
     Returns:
         (N, d) tensor without gradient; row i belongs to image i.
@@ -404,8 +404,8 @@ def anomaly_score(model, images):
     """The squared error of each image's reconstruction, summed over its pixels.
 
     Args:
-        model: maps images (N, C, H, W) to reconstructions. It works in eval mode without gradients and is in its old
-            mode afterwards.
+        model: maps images (N, C, H, W) to reconstructions. It works in eval mode with gradients switched off;
+            afterwards `model.training` is what it was.
         images: (N, C, H, W) float tensor, on the model's device.
 
     Returns:

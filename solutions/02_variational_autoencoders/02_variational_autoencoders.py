@@ -205,11 +205,11 @@ def kl_warmup(step, warmup_steps, *, beta=1.0):
 
     Args:
         step: how many steps are done, from 0.
-        warmup_steps: at this step beta is reached; 0 means no warm-up, beta from the start.
+        warmup_steps: at this step beta is reached, and it stays; 0 means no warm-up, beta from the start.
         beta: the final weight.
 
     Returns:
-        A number between 0 and beta.
+        A plain number between 0 and beta.
     """
     ### BEGIN SOLUTION
     if warmup_steps == 0:

@@ -226,7 +226,7 @@ def flip_pretext(images, *, generator):
 
     Returns:
         flipped: (N, C, H, W), each image mirrored left to right (label 0) or upside down (label 1).
-        labels: (N,) int64 tensor on the device of the images, a fair coin for each image.
+        labels: (N,) int64 tensor on the device of the images, a fair coin of its own for each image.
     """
     ### BEGIN SOLUTION
     labels = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)  # (N,)
@@ -271,7 +271,7 @@ def mask_patches(images, patch_size, ratio, *, generator):
     Args:
         images: (N, C, H, W) float tensor; H and W are multiples of patch_size. It is not changed.
         patch_size: pixels a side of a patch; the patches lie side by side on a grid.
-        ratio: share of the patches that is hidden, round(ratio * patches) in every image.
+        ratio: share of the patches that is hidden: in every image Python's `round(ratio * patches)`, from none to all.
         generator: CPU torch.Generator that all random numbers come from.
 
     Returns:
@@ -362,9 +362,11 @@ def linear_probe(encoder, images, labels, test_images, test_labels):
     """Test accuracy of a linear classifier on an encoder's frozen features.
 
     Args:
-        encoder: maps (n, C, H, W) to features (n, d). It works at rest; afterwards it is as it was, mode included.
-        images, labels: (N, C, H, W) float and (N,) int64, to train the linear layer on.
-        test_images, test_labels: (M, C, H, W) and (M,), to measure on.
+        encoder: maps (n, C, H, W) to features (n, d). It works in eval mode, without gradients; afterwards it is as it
+            was, `encoder.training` included. Features may have any scale, and one may be the same for all images.
+        images, labels: (N, C, H, W) float and (N,) int64, to train the linear layer on, until its loss no longer falls
+            (for example 200 steps of Adam at a rate of 0.05, on standardized features).
+        test_images, test_labels: (M, C, H, W) and (M,), to measure on, and for nothing else; its classes are in labels.
 
     Returns:
         The share of test images that are right, a float from 0 to 1.

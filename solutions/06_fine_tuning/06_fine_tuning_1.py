@@ -147,8 +147,10 @@ def freeze(module, frozen=True):
     still pass through to layers below.
 
     Args:
-        module: the part: any nn.Module, with parts of its own, perhaps frozen already, here or elsewhere.
-        frozen: True freezes it; False makes it learn again and follow `train()` and `eval()`.
+        module: the part: any nn.Module, with parts of its own, perhaps frozen already, in whole or in
+            part, by this function or by other code.
+        frozen: True freezes it; False makes all of it learn again and follow `train()` and `eval()`.
+            Its mode right after that does not matter.
 
     Returns:
         The module itself.
@@ -212,7 +214,7 @@ def trainable_parameters(model):
             gradients.
 
     Returns:
-        A list of all its parameters that want a gradient, the parameters themselves, each once.
+        A list of all its parameters with `requires_grad`, the parameters themselves, each once.
     """
     ### BEGIN SOLUTION
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -316,7 +318,8 @@ def parameter_groups(blocks, head, *, lr, decay):
 
     Returns:
         A list of dictionaries with "params" and "lr", the head's first, then from the last block
-        down to the first. It holds every parameter that wants a gradient, and no frozen one.
+        down to the first. It holds every parameter with `requires_grad`, and no frozen one; a part may
+        have several groups, a frozen part an empty one or none. `blocks` is not changed.
     """
     ### BEGIN SOLUTION
     groups = []
@@ -368,8 +371,9 @@ def gradual_unfreezing(blocks, optimizer, stage, *, lr):
     Called with stage 0, 1, 2, ... up to the number of blocks, with the same optimizer.
 
     Args:
-        blocks: list of modules from the input upwards, open or frozen from earlier calls.
-        optimizer: holds the head from the start, and what earlier stages have handed over.
+        blocks: list of modules from the input upwards, open or frozen from earlier calls; not changed.
+        optimizer: holds the head from the start, and what earlier stages have handed over; a stage
+            may add its parameters in one group or in several.
         stage: so many blocks are open, counted from the top; all below are frozen.
         lr: learning rate of the blocks that open; what the optimizer holds already keeps its rate.
     """
@@ -439,7 +443,7 @@ def tune_blocks(blocks, head, chosen):
     Args:
         blocks: list of modules from the input upwards.
         head: module that always learns.
-        chosen: list of positions in blocks, counted from 0; it may be empty.
+        chosen: list of positions in blocks, counted from 0; it may be empty. It is not changed.
 
     Returns:
         The list of parameters for the optimizer: of the head and of the chosen blocks, each once.

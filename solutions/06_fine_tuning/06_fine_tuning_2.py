@@ -228,7 +228,8 @@ def joint_loss(model, batch, old_batch, lam):
         lam: how much the old task counts, 0 or more.
 
     Returns:
-        A tensor with a single number. Both terms are mean cross-entropies, and both teach the encoder.
+        A tensor with a single number. Both terms are mean cross-entropies, and both teach the encoder. The model is
+        called in the mode that it is in, and keeps it.
     """
     ### BEGIN SOLUTION
     images, labels = batch
@@ -309,12 +310,12 @@ def lp_ft(model, batches, *, head_epochs, head_lr, epochs, lr):
     """Trains a model in place: first the head alone, then everything from there.
 
     Args:
-        model: `model(images)` gives logits; it has `model.encoder` and `model.head`. The encoder may come frozen,
-            and the model in eval mode; the first stage begins with the encoder at rest.
+        model: `model(images)` gives logits; it has `model.encoder` and `model.head`. The encoder's parameters may come
+            with `requires_grad=False`, and the model in eval mode.
         batches: pairs of images (n, C, H, W) and labels (n,); can be gone through again and again.
-        head_epochs, head_lr: passes over the batches, and Adam's rate, while the head learns alone. The encoder's
-            weights and its running statistics stay as they are.
-        epochs, lr: the same for the second stage, in train mode: everything learns, from that head.
+        head_epochs, head_lr: passes over the batches, and the rate of an Adam without weight decay, while the head learns
+            alone. The encoder is in eval mode: its weights and its running statistics stay as they are. 0: no pass.
+        epochs, lr: the same for the second stage, with a new Adam, in train mode: everything learns, from that head.
     """
     ### BEGIN SOLUTION
     for stage, (count, rate) in enumerate(((head_epochs, head_lr), (epochs, lr))):
@@ -381,7 +382,12 @@ class EarlyStopping:
     """Watches a validation value, keeps the best weights, and says when to stop."""
 
     def __init__(self, patience, *, min_delta=0.0, mode="max"):
-        """patience: validations in a row without a new best; mode: "max" for an accuracy, "min" for a loss."""
+        """patience: validations in a row without a new best; mode: "max" for an accuracy, "min" for a loss.
+
+        update(value, model): True when it is time to stop, a bool. A new best is better by more than min_delta than
+            the best so far; the first value always is one, and its weights are copied.
+        restore(model): puts the best weights back, as often as it is called; never called before an update.
+        """
         ### BEGIN SOLUTION
         self.patience, self.min_delta, self.sign = patience, min_delta, 1 if mode == "max" else -1
         self.best_value, self.best_state, self.waited = None, None, 0

@@ -96,15 +96,16 @@ print(f"test accuracy with ten labels a class: {test_accuracy(model):.0%}")
 
 # %% nbgrader={"grade_id": "pseudo_label", "solution": true}
 def pseudo_label(model, images):
-    """What the network at rest thinks that each image is, and how sure it is.
+    """The class that the network predicts for each image in eval mode, and with which probability.
 
     Args:
-        model: maps (n, C, H, W) to logits (n, K). Afterwards it is as it was, each module in the mode that it had.
+        model: maps (n, C, H, W) to logits (n, K). It sees a few hundred images at a time, with gradients switched off.
+            Afterwards it is as it was: **each module** in the mode that it had.
         images: (N, C, H, W) float tensor on the model's device.
 
     Returns:
         labels: (N,) int64, the most probable class of image i at position i.
-        confidences: (N,) float, the probability of that class; no graph hangs on it.
+        confidences: (N,) float, the probability of that class, without gradient.
     """
     ### BEGIN SOLUTION
     modes = [(module, module.training) for module in model.modules()]
@@ -150,7 +151,7 @@ def select_confident(labels, confidences, tau, *, per_class=None):
         labels: (N,) int64, pseudo-labels.
         confidences: (N,) float, from 0 to 1.
         tau: the threshold; a confidence of exactly tau passes.
-        per_class: at most so many of each class, its most confident ones (0: none); None for no limit.
+        per_class: at most so many of each class, its most confident ones, of equal ones any (0: none); None for no limit.
 
     Returns:
         Positions of the chosen images, int64 `(M,)`, ascending. M may be 0.
@@ -262,11 +263,11 @@ def self_training_round(
         model: the network so far, which labels; start: the network with the first weights. Both stay as they are.
         images, labels: (N, C, H, W) and (N,) int64; unlabeled: (U, C, H, W).
         tau: the threshold; a confidence of exactly tau is sure enough.
-        train: a function train(network, images, labels), to be called once.
+        train: a function train(network, images, labels), to be called once, also when no image was chosen.
         restart: True: train a copy of start; False: go on with a copy of model.
 
     Returns:
-        The trained network, and the positions (M,) of the unlabeled images that were chosen.
+        The trained network, and the positions of the unlabeled images that were chosen, int64 (M,), ascending.
     """
     ### BEGIN SOLUTION
     guessed, confidences = pseudo_label(model, unlabeled)
@@ -347,14 +348,14 @@ plots.show(plots.label_curve(runs, x_label="round", title="Ten labels a class (r
 # ## 5. Find the bugs
 #
 # This loop is put together from faults that circulate in published code. It runs, and its loss falls. Six things are
-# wrong, and each repair earns its own point.
+# wrong; change only those.
 #
 # ### Exercise 7.5: train_with_pseudo_labels (20 minutes)
 #
-# It trains `model` in place on `images` with `labels`, and on all `unlabeled` with pseudo-labels that are renewed in
-# each epoch. Parameters with `requires_grad=False` stay frozen and are not given to the optimizer; the learning rate
-# falls along half a cosine from epoch to epoch; the order comes from `generator`. Returned is a list: the mean loss of
-# an image in each epoch.
+# Each epoch gives *all* `unlabeled` images pseudo-labels anew, in eval mode and without gradients. Then `model` learns, in
+# train mode, from every image once, labeled or not, in an order drawn once per epoch from `generator`. SGD with
+# `momentum=0.9` leaves out parameters with `requires_grad=False`. The first epoch has the rate `lr`; from epoch to epoch
+# it falls along half a cosine.
 #
 # Delete the line with `raise` first.
 
@@ -362,7 +363,7 @@ plots.show(plots.label_curve(runs, x_label="round", title="Ten labels a class (r
 def train_with_pseudo_labels(
     model, images, labels, unlabeled, *, num_epochs, lr, batch_size, generator
 ):
-    """Trains on labeled and pseudo-labeled images together; returns each epoch's mean loss."""
+    """Trains `model` in place, in batches of batch_size or less; returns each epoch's mean loss per image, in a list."""
     ### BEGIN SOLUTION
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=lr, momentum=0.9)

@@ -130,7 +130,7 @@ def ramp_up(step, ramp_steps, *, maximum=1.0):
     Args:
         step: whole number from 0; exactly 0 in step 0.
         ramp_steps: the step in which the maximum is reached; 0 means no ramp, the maximum from step 0 on.
-        maximum: the weight at the end of the ramp and ever after.
+        maximum: the weight at the end of the ramp and after it; it may be 0.
 
     Returns:
         A plain number.
@@ -183,8 +183,8 @@ def semi_supervised_loss(logits, labels, unlabeled_logits, x_hat, images, *, ter
     Args:
         logits, labels: (N, K) float and (N,) int64, of the labeled images.
         unlabeled_logits: (M, K) float, of the unlabeled images; a logit may be hundreds above another.
-        x_hat, images: (M, C, H, W) float, their reconstructions and themselves.
-        term: "pseudo_label", "reconstruction" or "clustering".
+        x_hat, images: (M, C, H, W) float, their reconstructions and themselves; images carry no gradient.
+        term: "pseudo_label", "reconstruction" or "clustering", and nothing else.
         weight: a number from 0.
 
     Returns:
@@ -355,7 +355,8 @@ def ema_update(teacher, student, decay):
         teacher, student: two networks of the same build. Only values of the teacher's own tensors change: the student,
             all modes and every `requires_grad` stay as they are, and autograd records nothing.
         decay: the share of itself that the teacher keeps, from 0 to 1. It holds for every parameter and for buffers
-            with decimals; buffers of whole numbers are taken over from the student.
+            with decimals, each once, also where two modules share it; buffers of whole numbers are taken over from the
+            student. Buffers that are not in the `state_dict` count too.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():

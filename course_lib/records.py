@@ -587,7 +587,7 @@ def _table_rows(unit: str) -> dict[str, str]:
     for statement in tree.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
-        from course_lib.authoring.code_hash import defined_by
+        from course_lib.authoring.parsing import defined_by
 
         if "TABLE_ROWS" not in defined_by(statement):
             continue

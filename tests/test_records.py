@@ -8,13 +8,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
 from course_lib import records, settings
-from course_lib.authoring import code_hash
 
 UNIT = "00_trial"
 
@@ -239,132 +237,6 @@ def test_a_record_without_its_experiment_is_stale(course, tmp_path):
     assert records.is_stale(record)
     shutil.rmtree(tmp_path / "solutions")
     assert records.is_stale(record)
-
-
-LIBRARY = {
-    "__init__.py": "",
-    "data/__init__.py": """
-        from course_lib.data import shifts
-        from course_lib.data.drawing import draw
-        from .sets import *
-        LOADERS = {}
-        LOADERS["glyphs"] = draw
-        def load(name):
-            return LOADERS[name](3)
-        def other():
-            return 0
-    """,
-    "data/drawing.py": """
-        import math
-        def draw(n):
-            return again(n)
-        def again(n):
-            return draw(n - 1) + pen() if n else math.pi
-        def pen():
-            try:
-                from course_lib.training import INK as ink
-            finally:
-                pass
-            return ink
-    """,
-    "data/sets.py": """
-        def starred():
-            return 11
-    """,
-    "data/shifts.py": """
-        def shift():
-            return 16
-        def turn():
-            return 17
-    """,
-    "training.py": """
-        INK = 12
-        class Loop:
-            def step(self):
-                return helper()
-        def helper():
-            return 13
-        def unrelated():
-            return 14
-    """,
-    "models.py": """
-        WIDTH = 15
-        def encoder():
-            return WIDTH
-    """,
-}
-USER = """
-import course_lib.models as zoo
-from course_lib import data
-from course_lib import training
-import course_lib.training
-
-def experiment():
-    data.load("glyphs")
-    data.starred()
-    data.shifts.shift()
-    training.Loop().step()
-    hand_on(zoo)
-
-def hand_on(module):
-    pass
-"""
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "counts"),
-    [
-        ("data/__init__.py", "(3)", "(4)", True),  # the called function
-        ("data/__init__.py", '["glyphs"] = draw', '["glyphs"] = None', True),  # an entry of a table it uses
-        ("data/__init__.py", "return 0", "return 1", False),
-        ("data/drawing.py", "n - 1", "n - 2", True),  # two functions that call each other
-        ("data/drawing.py", "math.pi", "math.e", True),
-        ("data/sets.py", "11", "21", True),  # import *
-        ("training.py", "12", "22", True),  # a constant imported inside a function
-        ("training.py", "13", "23", True),  # what a method of a class calls
-        ("training.py", "14", "24", False),
-        ("data/shifts.py", "16", "26", True),  # of a submodule that its own package imports
-        ("data/shifts.py", "17", "27", False),
-        ("models.py", "15", "25", True),  # a module handed on as a value: all of it
-    ],
-)
-def test_the_hash_follows_calls_through_the_library(tmp_path, file, old, new, counts):
-    library = tmp_path / "course_lib"
-    for name, text in LIBRARY.items():
-        path = library / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(textwrap.dedent(text))
-    user = tmp_path / "experiment.py"
-    user.write_text(USER)
-    namespace: dict = {}
-    exec(compile(USER.split("\n\n", 1)[1], str(user), "exec"), namespace)
-    before = code_hash.code_hash(namespace["experiment"], library=library)
-    assert before == code_hash.code_hash(namespace["experiment"], library=library)
-    path = library / file
-    assert path.read_text().count(old) == 1
-    path.write_text(path.read_text().replace(old, new))
-    assert (code_hash.code_hash(namespace["experiment"], library=library) != before) == counts
-
-
-def test_partials_and_closures_count_with_their_values(course):
-    text = """
-import functools
-def make(rate):
-    def run(*, dataset, profile, seed):
-        return {"rate": rate}
-    return run
-def run(scale, *, dataset, profile, seed):
-    return {"rate": scale}
-EXPERIMENTS = {"a": make(1.0), "b": make(2.0), "c": functools.partial(run, 1.0), "d": functools.partial(run, 2.0)}
-"""
-    course(text)
-    experiments = records.load_experiments(UNIT).EXPERIMENTS
-    assert len({code_hash.code_hash(function) for function in experiments.values()}) == 4
-
-
-def test_what_is_not_a_python_function_cannot_be_hashed():
-    with pytest.raises(ValueError, match="define the experiment by def"):
-        code_hash.code_hash(len)
 
 
 # ------------------------------------------------------------------------------------------------- quoting

@@ -19,7 +19,7 @@ import pytest
 import tiny_course
 
 from course_lib import records
-from course_lib.authoring import code_hash, release, site
+from course_lib.authoring import release, site
 
 UNIT = tiny_course.UNIT
 missing = [name for name in site.EXTRA if not site.importlib.util.find_spec(name)]
@@ -372,21 +372,3 @@ def test_an_old_release_is_not_shown(tmp_path, monkeypatch):
     write_sources(tmp_path, SOURCE.replace("Why is twice not half?", "Why?"))
     with pytest.raises(site.SiteError, match="is not up to date: run `course release` first"):
         site.build(root=tmp_path, execute=False, say=lambda line: None)
-
-
-# --- the hash of a notebook's code
-
-
-def test_the_hash_of_a_text_follows_what_it_calls_and_not_its_comments(tmp_path):
-    library = tmp_path / "course_lib"
-    library.mkdir()
-    (library / "__init__.py").touch()
-    (library / "helper.py").write_text("def used(x):\n    return x + 1\n\n\ndef other(x):\n    return x\n")
-    text = "from course_lib import helper\nprint(helper.used(1))"
-    before = code_hash.text_hash(text, library=library)
-    assert code_hash.text_hash(f"# a comment\n{text}", library=library) == before
-    assert code_hash.text_hash(text.replace("used(1)", "used(2)"), library=library) != before
-    (library / "helper.py").write_text("def used(x):\n    return x + 1\n\n\ndef other(x):\n    return -x\n")
-    assert code_hash.text_hash(text, library=library) == before
-    (library / "helper.py").write_text("def used(x):\n    return x + 2\n\n\ndef other(x):\n    return -x\n")
-    assert code_hash.text_hash(text, library=library) != before

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import course_lib
-from course_lib import records as recording
-from course_lib.authoring import code_hash
+from course_lib.authoring import code_hash, recording
 
 EXPERIMENT = '''
 import numpy as np

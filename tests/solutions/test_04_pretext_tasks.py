@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import recording, release
 
 UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 )
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
+        module = recording.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
         return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -106,4 +106,4 @@ QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in 
 
 
 def test_the_text_quotes_every_experiment():
-    assert {name for name, *_ in QUOTED} == set(records.load_experiments(UNIT).EXPERIMENTS)
+    assert {name for name, *_ in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS)

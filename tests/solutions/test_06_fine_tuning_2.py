@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course_lib import records
-from course_lib.authoring import release
+from course_lib.authoring import recording, release
 from course_lib.exercises import checks_for, exercises_of, judge_of
 
 UNIT, NOTEBOOK = "06_fine_tuning", "06_fine_tuning_2"
@@ -23,7 +23,7 @@ UNBOUNDED = ("moved", "until80", "h_score", "rank")
 @pytest.mark.parametrize("name", MINE)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps what it has trained
+        module = recording.load_experiments(UNIT)  # afresh: it keeps what it has trained
         return module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -144,7 +144,7 @@ def test_on_the_courses_ten_classes_the_order_is_worth_nothing_in_domain():
 
 
 def test_the_row_of_the_results_table_is_recorded():
-    row = records.load_experiments(UNIT).TABLE_ROWS["Rotation, head first, then fine-tuned"]
+    row = recording.load_experiments(UNIT).TABLE_ROWS["Rotation, head first, then fine-tuned"]
     assert records.curve(UNIT, *row.split(":")).x == (5, 10, 20, 50)
 
 

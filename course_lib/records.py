@@ -59,7 +59,7 @@ class Record:
 class Figure:
     """One recorded number over seeds: mean, standard deviation (n - 1; 0.0 for one seed), the value of each seed, n.
 
-    Where an experiment recorded a list under the key, `mean` and `std` are tuples, one entry a position.
+    Where an experiment recorded a list under the key, `mean` and `std` are tuples, one entry per position.
     """
 
     mean: Any
@@ -241,12 +241,12 @@ def listed_methods() -> dict[str, dict[str, str]]:
 def results_table(
     *, up_to: str | None = None, dataset: str | None = None, budgets: Sequence[float] | None = None
 ) -> str:
-    """The course's results table in Markdown: accuracy by labels a class, a row for each recorded method of each unit.
+    """The course's results table in Markdown: accuracy by labels per class, one row per recorded method.
 
     Args:
         up_to: the last unit to include; None includes all.
         dataset: only rows of this data set in the profile laptop, without columns that are then the same everywhere.
-        budgets: only these numbers of labels a class, and rows that have one of them; None takes all.
+        budgets: only these numbers of labels per class, and rows that have one of them; None takes all.
     """
     rows = table_rows(up_to=up_to)
     if dataset is not None:

@@ -66,7 +66,7 @@ def write_readme(path: Path) -> bool:
     """Fills in a Markdown file's results, the file's other text left alone.
 
     The table goes between `<!-- results -->` and `<!-- /results -->`; `<!-- results glyphs 1 10 -->` takes one data
-    set and some numbers of labels a class. Single numbers go between
+    set and some numbers of labels per class. Single numbers go between
     `<!-- result("label_curve", "scratch@10", unit="00_first_steps").mean | pct -->` and `<!-- / -->`.
 
     Returns:

@@ -182,7 +182,12 @@ def load_experiments(unit: str) -> ModuleType:
     Raises:
         ValueError: the unit has no experiment, or the file has no dictionary `EXPERIMENTS`.
     """
-    path = _experiment_path(unit)
+    return loaded(_experiment_path(unit))
+
+
+def loaded(path: Path) -> ModuleType:
+    """Imports an experiment.py afresh, in whatever folder it lies; see `load_experiments`."""
+    unit = path.parent.name
     name = "course_experiment_" + re.sub(r"\W", "_", unit)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

@@ -93,8 +93,8 @@ def load(
         raise ValueError(
             f"{name} takes no option {', '.join(map(repr, options))}; such options are of glyphs or folder."
         )
-    place = Path(folder).expanduser() if folder is not None else None
-    images, labels = load_torchvision(name, split=split, folder=place, download=download)
+    path = Path(folder).expanduser() if folder is not None else None
+    images, labels = load_torchvision(name, split=split, folder=path, download=download)
     chosen = _balanced_subset(labels, n=n, seed=seed)
     return ImageData(name, images[chosen], labels[chosen], _TORCHVISION_CLASSES[name])
 
@@ -114,15 +114,15 @@ def _load_folder(
         raise ValueError(
             f"'folder' takes no option {', '.join(map(repr, unknown))}; its options are size, channels and record_as."
         )
-    place = Path(folder).expanduser() if folder is not None else settings.data_folder()
-    if place is None:
+    path = Path(folder).expanduser() if folder is not None else settings.data_folder()
+    if path is None:
         raise ValueError(
             "Which folder? Give load('folder', folder=...) or set COURSE_DATA to the folder of your images."
         )
-    files, labels, class_names = list_images(place, split)
+    files, labels, class_names = list_images(path, split)
     chosen = _balanced_subset(labels, n=n, seed=seed)
     images = read_images([files[position] for position in chosen.tolist()], size=size, channels=channels)
-    return ImageData(record_as or place.resolve().name, images, labels[chosen], class_names)
+    return ImageData(record_as or path.resolve().name, images, labels[chosen], class_names)
 
 
 def _balanced_subset(labels: Tensor, *, n: int | None, seed: int) -> Tensor:

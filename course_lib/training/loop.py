@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from course_lib.training.history import History
+from course_lib.training.history import History, Stopped
 from course_lib.training.losses import LossFunction, cross_entropy
 from course_lib.training.options import Options
 from course_lib.training.run import Run
@@ -75,6 +75,7 @@ def fit(
             if run.validation_is_due():
                 run.validate_and_keep_best()
                 if run.is_out_of_patience():
+                    run.history.stopped = Stopped.PATIENCE
                     break
             if run.checkpoint_is_due():
                 run.save()

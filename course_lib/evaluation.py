@@ -1,6 +1,6 @@
-"""How good is it: predictions, accuracy, per-class scores, probes of features, and curves over label budgets and seeds.
+"""Evaluation: predictions, accuracy, per-class scores, probes of features, curves over label budgets and seeds.
 
-Whatever a model does here, it does in eval mode and without gradients, and every submodule gets its own mode back.
+Models run in eval mode and without gradients; afterwards every submodule has the mode that it had before.
 Results are on the CPU. Images are float `(N, C, H, W)` in [0, 1], or uint8, which is turned into that batch by batch.
 """
 
@@ -271,8 +271,7 @@ def knn_accuracy(
 
 
 def auroc(scores: Tensor | Sequence[float], is_anomaly: Tensor | Sequence[bool]) -> float:
-    """The area under the ROC curve: how probable it is that an anomaly scores higher than a normal image; ties count
-    half.
+    """The area under the ROC curve: the probability that an anomaly scores above a normal image; ties count half.
 
     scores: `(N,)`, higher means more anomalous; is_anomaly: `(N,)`, True or 1 for anomalies. 0.5 is chance, 1 is
         perfect.
@@ -313,8 +312,9 @@ def label_curve(
     progress: bool = True,
     label: str = "label curve",
 ) -> dict[int, list[float]]:
-    """`run(budget, seed)` for every budget of labels a class and every seed: `{budget: [value of each seed, in
-    order]}`.
+    """The values of `run(budget, seed)` for every label budget and seed.
+
+    A budget is a number of labels per class. Returns `{budget: [value of each seed, in order]}`.
 
     >>> label_curve(lambda budget, seed: budget + seed / 10, [1, 5], [0, 1], progress=False)
     {1: [1.0, 1.1], 5: [5.0, 5.1]}

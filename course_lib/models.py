@@ -33,11 +33,10 @@ __all__ = [
 
 @contextlib.contextmanager
 def seeded(generator: torch.Generator | None = None) -> Iterator[None]:
-    """Inside this block, modules are initialized from `generator` (seed 0 if None); torch's global generator is left
-    untouched.
+    """Inside this block, new modules draw their weights from `generator` (seed 0 if None).
 
-    PyTorch's layers draw their weights from the global generator. The block lends them a copy seeded by one draw from
-    yours.
+    PyTorch's layers draw from the global generator. Inside the block it is seeded by one draw from yours; afterwards it
+    has the state that it had before.
 
     >>> with seeded(torch.Generator().manual_seed(3)):
     ...     first = nn.Linear(4, 2)
@@ -63,10 +62,9 @@ def seeded(generator: torch.Generator | None = None) -> Iterator[None]:
 
 
 def seed_parameters(model: nn.Module, generator: torch.Generator | None = None) -> nn.Module:
-    """Draws all weights of `model` afresh from `generator` (seed 0 if None), each layer by its own rule; returns
-    `model`.
+    """Draws all weights of `model` again from `generator` (seed 0 if None), each layer by its own rule.
 
-    Use it to start a network that was built without a generator from a known seed, or to begin again.
+    Returns `model`. Use it to start a network that was built without a generator from a known seed, or to begin again.
 
     Raises:
         TypeError: a module has weights of its own but no `reset_parameters`; build it inside `with
@@ -76,9 +74,8 @@ def seed_parameters(model: nn.Module, generator: torch.Generator | None = None) 
         own = next(module.parameters(recurse=False), None)
         if own is not None and _reset_function(module) is None:
             raise TypeError(
-                f"module {name or 'itself'!r} ({type(module).__name__}) has weights but no reset_parameters(), so "
-                "they cannot be drawn "
-                "again; build the model inside `with seeded(generator):` instead."
+                f"module {name or 'itself'!r} ({type(module).__name__}) has weights but no reset_parameters(), so they "
+                "cannot be drawn again; build the model inside `with seeded(generator):` instead."
             )
     with seeded(generator):
         for module in model.modules():
@@ -96,7 +93,7 @@ def _reset_function(module: nn.Module):
 def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
     """Inside this block `model` is in eval mode; afterwards every submodule has the mode that it had before.
 
-    Setting the modes back one by one matters: `model.train()` would wake layers that you froze with `eval()`.
+    Setting the modes back one by one matters: `model.train()` would also reach layers that you had set to eval mode.
     """
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -118,17 +115,17 @@ def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
 
 
 class ConvEncoder(nn.Module):
-    """A small convolutional encoder: blocks of 3x3 convolution, batch normalization, ReLU; between two blocks a 2x2
-    max pooling.
+    """A small convolutional encoder: images to feature vectors.
 
-    After the last block each channel is averaged over the image (`grid=1`), which forgets where things are: right for
+    A block is a 3x3 convolution, batch normalization and ReLU; between two blocks stands a 2x2 max pooling. After the
+    last block each channel is averaged over the image (`grid=1`). This drops all positions, which is right for
     classification. With `grid=4` it is averaged over a grid of 4 x 4 cells and keeps coarse positions, which
     reconstruction needs.
 
     Args:
         in_channels: 1 for gray, 3 for color images.
         widths: the channels of each block; the number of blocks is `len(widths)`.
-        grid: cells a side that the last block's map is averaged over.
+        grid: cells per side that the last block's map is averaged over.
         generator: where the first weights are drawn from.
 
     Attributes:
@@ -458,9 +455,8 @@ def _download_model(name: str) -> nn.Module:
     except OSError as error:  # URLError and timeouts are OSErrors
         raise ConnectionError(
             f"the weights of {name} could not be downloaded ({error}). Offline, either pass "
-            f"weights='path/to/{name}.pth' (a file that "
-            "torchvision downloaded on another machine, from ~/.cache/torch/hub/checkpoints), or weights=None and "
-            "pretrain it here."
+            f"weights='path/to/{name}.pth' (a file that torchvision downloaded on another machine, from "
+            "~/.cache/torch/hub/checkpoints), or weights=None and pretrain it here."
         ) from error
 
 
@@ -485,9 +481,8 @@ def _load_weights(body: nn.Module, path: Path, name: str) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{path} does not hold the weights of {name}: {len(wrong)} of {len(own)} entries are missing or of "
-            "another shape, the first "
-            f"is {wrong[0]!r}."
+            f"{path} does not hold the weights of {name}: {len(wrong)} of {len(own)} entries are missing or of another "
+            f"shape, the first is {wrong[0]!r}."
         )
     # The file's head is for its own classes; a new one is put in its place.
     body.load_state_dict({key: own[key] if key.startswith(head + ".") else state[key] for key in own})

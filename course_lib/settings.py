@@ -1,6 +1,6 @@
-"""What a person can switch from outside: profile, data set, device, threads, folders, language. One variable each.
+"""Settings from environment variables: profile, data set, device, threads, folders, language.
 
-This module is a leaf: it imports nothing of the course, and torch only inside the functions that need it.
+This module imports nothing of the course, and torch only inside the functions that need it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DATASETS = ("glyphs", "mnist", "fashion_mnist", "cifar10", "folder")
 
 
 def profile() -> str:
-    """The profile in force, `COURSE_PROFILE`: "smoke" (a few steps a training), "laptop" (default) or "full" (GPU).
+    """The profile in force, `COURSE_PROFILE`: "smoke" (a few steps per training), "laptop" (default) or "full" (GPU).
 
     Raises:
         ValueError: the variable names no profile.
@@ -106,7 +106,7 @@ def thread_count() -> int:
 
 @functools.cache
 def configure_threads() -> int:
-    """Sets torch's thread count to `thread_count()`, once a process; returns it."""
+    """Sets torch's thread count to `thread_count()`, once per process; returns it."""
     import torch
 
     count = thread_count()
@@ -129,7 +129,7 @@ def language() -> str:
     Raises:
         ValueError: `COURSE_LANGUAGE` names a language that the course does not speak.
     """
-    if not _LOCALE.is_dir():  # a copy without catalogues, as in the sandbox of a grader, where nobody reads
+    if not _LOCALE.is_dir():  # a copy without catalogues, as in the sandbox of a grader, where no message is shown
         return "en"
     wanted = os.environ.get("COURSE_LANGUAGE", "").strip()
     if wanted:

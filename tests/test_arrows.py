@@ -40,8 +40,6 @@ STILL_WRONG = {
     ("grading.outside.exports", "authoring.release"): "grading",
     ("grading.outside.gradebook", "authoring.release"): "grading",
     ("grading.outside.kernelspec", "authoring.release"): "grading",
-    # Recording moves to authoring/.
-    ("records", "authoring.code_hash"): "library",
     # grading.inside.zygote imports checking, for the checks that a notebook's cells call.
     ("exercises.checking", "exercises.judging"): "exercises",
 }

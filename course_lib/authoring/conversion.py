@@ -76,9 +76,9 @@ def _rendered(text: str, source: Source, line: int, render: Callable[[str], str]
         return text
     try:
         if render is None:
-            from course_lib import records
+            from course_lib.authoring import quoting
 
-            return records.render(text, unit=source.unit)
+            return quoting.render(text, unit=source.unit)
         return render(text)
     except Exception as error:  # whatever a placeholder does wrong must be told with its place
         problem = Problem(source.path, line, f"a placeholder cannot be filled in: {error}")

@@ -143,7 +143,7 @@ def _curve() -> tuple[bytes, str]:
 
 def units_table(root: Path | None = None) -> str:
     """A Markdown table of the course's notebooks: title, number of exercises, time."""
-    from course_lib import records
+    from course_lib.authoring import quoting
 
     lines = ["| Unit | Title | Exercises | Minutes |", "|---|---|---:|---:|"]
     for unit, folder in unit_folders(root or settings.root()).items():
@@ -151,7 +151,7 @@ def units_table(root: Path | None = None) -> str:
             text = source.read_text(encoding="utf-8")
             exercises = len(re.findall(r'^# %% .*"grade_id": "check_', text, re.MULTILINE))
             opening = re.sub(r"^# ?", "", text.partition("# %% [markdown]\n")[2].partition("\n# %%")[0], flags=re.M)
-            opening = " ".join(records.render(opening, unit=unit).replace("\n\n", " | ").split())
+            opening = " ".join(quoting.render(opening, unit=unit).replace("\n\n", " | ").split())
             title = re.search(r"# ([^|]+?) \|", opening)
             claim = re.search(r"\| \*([^*].*?[^*])\* \|", opening)
             time = re.search(r"\*\*Time\*\*: (\d+) minutes", opening)

@@ -1,4 +1,4 @@
-"""Data: `load` a set of images, split off few labels, iterate in batches, augment.
+"""Images and labels: `load` a set, split off few labels, iterate in batches, augment.
 
 >>> data = load("glyphs", n=100)
 >>> data.images.shape, data.images.dtype
@@ -19,7 +19,7 @@ from course_lib.data import augment
 from course_lib.data.batches import Batches
 from course_lib.data.errors import DataNotFound
 from course_lib.data.folder import list_images, read_images
-from course_lib.data.glyphs import ANOMALIES, CLASSES, draw_glyphs
+from course_lib.data.glyphs import ANOMALIES, CLASSES, Variation, draw_glyphs
 from course_lib.data.images import ImageData, as_float
 from course_lib.data.splits import FewLabelSplit, few_label_split
 from course_lib.data.torchvision_sets import CLASSES as _TORCHVISION_CLASSES
@@ -32,6 +32,7 @@ __all__ = [
     "DataNotFound",
     "FewLabelSplit",
     "ImageData",
+    "Variation",
     "as_float",
     "augment",
     "draw_glyphs",
@@ -66,12 +67,13 @@ def load(
         folder: where the files are: the set's own folder or the one above it; None looks into `COURSE_DATA` and then
             into the course's cache. For "folder": the folder that holds `train/<class>/*.jpg` and `test/<class>/*.jpg`.
         download: fetch MNIST, Fashion-MNIST or CIFAR-10 when they are not there.
-        **options: glyphs: see `course_lib.data.glyphs.draw_glyphs` (style, classes, clutter, noise, contrast, jitter,
-            imbalance, label_noise, anomalies). "folder": `size=` (pixels a side, default 32), `channels=` (1 or 3,
-            default 3), `record_as=` (the name results are recorded under; default the folder's own name).
+        **options: glyphs: see `Variation` (style, classes, clutter, noise, contrast, jitter, imbalance, label_noise,
+            anomalies). "folder": `size=` (pixels per side, default 32), `channels=` (1 or 3, default 3), `record_as=`
+            (the name results are recorded under; default the folder's own name).
 
     Raises:
         ValueError: an unknown name, split or option, a bad number, or a file that is no image (it is named).
+        TypeError: an unknown option of glyphs (those that there are are named).
         DataNotFound: the files are not there and cannot be downloaded.
     """
     name = settings.dataset_name() if name is None else name
@@ -91,8 +93,8 @@ def load(
         raise ValueError(
             f"{name} takes no option {', '.join(map(repr, options))}; such options are of glyphs or folder."
         )
-    place = Path(folder).expanduser() if folder is not None else None
-    images, labels = load_torchvision(name, split=split, folder=place, download=download)
+    path = Path(folder).expanduser() if folder is not None else None
+    images, labels = load_torchvision(name, split=split, folder=path, download=download)
     chosen = _balanced_subset(labels, n=n, seed=seed)
     return ImageData(name, images[chosen], labels[chosen], _TORCHVISION_CLASSES[name])
 
@@ -112,15 +114,15 @@ def _load_folder(
         raise ValueError(
             f"'folder' takes no option {', '.join(map(repr, unknown))}; its options are size, channels and record_as."
         )
-    place = Path(folder).expanduser() if folder is not None else settings.data_folder()
-    if place is None:
+    path = Path(folder).expanduser() if folder is not None else settings.data_folder()
+    if path is None:
         raise ValueError(
             "Which folder? Give load('folder', folder=...) or set COURSE_DATA to the folder of your images."
         )
-    files, labels, class_names = list_images(place, split)
+    files, labels, class_names = list_images(path, split)
     chosen = _balanced_subset(labels, n=n, seed=seed)
     images = read_images([files[position] for position in chosen.tolist()], size=size, channels=channels)
-    return ImageData(record_as or place.resolve().name, images, labels[chosen], class_names)
+    return ImageData(record_as or path.resolve().name, images, labels[chosen], class_names)
 
 
 def _balanced_subset(labels: Tensor, *, n: int | None, seed: int) -> Tensor:

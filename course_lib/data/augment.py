@@ -31,7 +31,7 @@ def _uniform(x: Tensor, low: float, high: float, generator: torch.Generator, col
 
 def _window(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
     """The (height, width) window of each image at its own corner: (N, C, H, W), (N,), (N,) -> (N, C, height, width)."""
-    # A view with every window of every image, without copying; then one window an image is copied row by row. An index
+    # A view with every window of every image, without copying; then one window per image is copied row by row. An index
     # for each pixel gives the same and takes nine times as long.
     windows = x.unfold(2, height, 1).unfold(3, width, 1)  # (N, C, tops, lefts, height, width)
     return windows[torch.arange(len(x), device=x.device), :, top, left]

@@ -15,12 +15,12 @@ class Batches:
     """Iterates over `(x, y)` in batches, or over `x` when there are no labels; can be iterated again and again.
 
     The images are copied to the device once, as they are (uint8 needs a quarter of the memory of float32), and turned
-    into float32 in [0, 1] a batch at a time. The order is drawn on the CPU, so CPU and GPU see the same batches.
+    into float32 in [0, 1] batch by batch. The order is drawn on the CPU, so CPU and GPU see the same batches.
 
     Args:
         images: (N, C, H, W), uint8 or float.
         labels: (N, ...) or None.
-        batch_size: images a batch; the last batch may be smaller unless `drop_last`.
+        batch_size: images per batch; the last batch may be smaller unless `drop_last`.
         shuffle: draw a new order at each pass.
         generator: CPU generator for order and augmentation; None starts one from seed 0.
         augment: `augment(x, generator=generator)` on a float batch, for example one of `course_lib.data.augment`.

@@ -1,7 +1,7 @@
-"""The error of data that is not there."""
+"""The error for a data set that cannot be found."""
 
 from __future__ import annotations
 
 
 class DataNotFound(FileNotFoundError):
-    """A data set is neither on this machine nor to be had from the network; the message says what works instead."""
+    """A data set is not on this machine and cannot be downloaded; the message says what works instead."""

@@ -1,4 +1,4 @@
-"""Glyphs: ten pictograms, drawn on the fly. No file, no download, thousands of images a second, every factor known.
+"""Glyphs: ten pictograms, drawn on the fly. No file, no download, thousands of images per second, every factor known.
 
 Each class is a signed-distance function (negative inside the shape) put together from circles, boxes, lines and
 triangles, for a whole batch at once. An image is a shape, moved, scaled, tilted and mirrored, in some contrast, on a
@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from course_lib import keywords
 from course_lib.data.images import ImageData
 
 SIDE = 28
@@ -29,12 +31,12 @@ SPLITS = ("train", "validation", "test")
 STROKES = 4  # clutter lines that an image can have at most
 BLOBS = 3  # and clutter dots
 
-# How much the nuisance varies when its switch is 1.
+# How much each thing varies when its number in `Variation` is 1.
 SHIFT = 0.2  # of half a side
 SCALE = (0.55, 0.85)
 TILT = 0.3  # radians
 CLUTTER = 0.55  # chance that each stray thing is there
-MIDDLE = 0.25  # the gray that the contrast switch leaves as it is, about the mean of a picture
+MIDDLE = 0.25  # the gray that `contrast` leaves as it is, about the mean of a picture
 NOISE = 0.09  # largest standard deviation, of the gray range
 
 
@@ -190,38 +192,11 @@ ANOMALIES = ("ring", "cross")
 CLASSES = tuple(name for name in _SHAPES if name not in ANOMALIES)
 
 
-@dataclass(frozen=True)
-class _Switches:
-    style: str
-    clutter: float
-    noise: float
-    contrast: float
-    jitter: float
+@dataclass(frozen=True, kw_only=True)
+class Variation:
+    """What varies in a set of glyphs, and how much.
 
-
-def draw_glyphs(
-    *,
-    n: int,
-    split: str = "train",
-    seed: int = 0,
-    style: str = "filled",
-    classes: Sequence[str | int] | None = None,
-    clutter: float = 1.0,
-    noise: float = 1.0,
-    contrast: float = 1.0,
-    jitter: float = 1.0,
-    imbalance: float = 1.0,
-    label_noise: float = 0.0,
-    anomalies: float = 0.0,
-) -> ImageData:
-    """Draws n gray pictograms of 28x28 pixels, with labels and the factors they were drawn from.
-
-    The same seed draws the same scenes whatever the switches say: with `style="outlined"` image i is the outline, dark
-    on light, of what `style="filled"` shows at i. Train, validation and test are different streams of one seed.
-
-    Args:
-        n: images.
-        split: "train", "validation" or "test".
+    Attributes:
         style: "filled" (light shapes on dark) or "outlined" (dark outlines on light): two domains of the same classes.
         classes: names or indices into `CLASSES`; labels count in the order given. None is all ten. The anomalies
             "ring" and "cross" may be named too.
@@ -234,6 +209,58 @@ def draw_glyphs(
         label_noise: share of labels replaced by another class; `factors["true_label"]` then keeps the right ones.
         anomalies: share of images replaced by a ring or a cross, labeled as two further classes;
             `factors["anomaly"]` is then 1 for them, 0 for the rest.
+    """
+
+    style: str = "filled"
+    classes: Sequence[str | int] | None = None
+    clutter: float = 1.0
+    noise: float = 1.0
+    contrast: float = 1.0
+    jitter: float = 1.0
+    imbalance: float = 1.0
+    label_noise: float = 0.0
+    anomalies: float = 0.0
+
+    def check(self) -> None:
+        """Checks everything but the classes.
+
+        Raises:
+            ValueError: a number out of range, or an unknown style.
+        """
+        for option, low, high in (
+            ("clutter", 0, 2),
+            ("noise", 0, 10),
+            ("contrast", 0, 2),
+            ("jitter", 0, 2),
+            ("imbalance", 1, 1000),
+            ("label_noise", 0, 1),
+            ("anomalies", 0, 1),
+        ):
+            value = getattr(self, option)
+            if not low <= value <= high:
+                raise ValueError(f"{option} must be between {low} and {high}; got {value}.")
+        if self.style not in STYLES:
+            raise ValueError(f"style is {self.style!r}; glyphs come in {' and '.join(STYLES)}.")
+
+
+def draw_glyphs(
+    *, n: int, split: str = "train", seed: int = 0, variation: Variation | None = None, **more: Any
+) -> ImageData:
+    """Draws n gray pictograms of 28x28 pixels, with labels and the factors they were drawn from.
+
+    The same seed draws the same scenes whatever varies beside it: with `style="outlined"` image i is the outline, dark
+    on light, of what `style="filled"` shows at i. Train, validation and test are different streams of one seed.
+
+    >>> draw_glyphs(n=3, classes=["house", "tree"], noise=0).images.shape
+    torch.Size([3, 1, 28, 28])
+
+    Args:
+        n: images.
+        split: "train", "validation" or "test".
+        seed: of the stream.
+        variation: what varies, see `Variation`.
+        **more: single entries of it, which go before `variation`: style, classes, clutter, noise, contrast, jitter,
+            imbalance, label_noise, anomalies.
 
     Returns:
         ImageData "glyphs"; images uint8 (n, 1, 28, 28). Factors, float32 (n,): `x`, `y` (of the center, in pixels,
@@ -244,43 +271,32 @@ def draw_glyphs(
 
     Raises:
         ValueError: an unknown split, style or class, or a number out of range.
+        TypeError: an unknown keyword; the message names those that there are.
     """
-    names = _class_names(classes)
-    for option, value, low, high in (
-        ("clutter", clutter, 0, 2),
-        ("noise", noise, 0, 10),
-        ("contrast", contrast, 0, 2),
-        ("jitter", jitter, 0, 2),
-        ("imbalance", imbalance, 1, 1000),
-        ("label_noise", label_noise, 0, 1),
-        ("anomalies", anomalies, 0, 1),
-    ):
-        if not low <= value <= high:
-            raise ValueError(f"{option} must be between {low} and {high}; got {value}.")
-    if style not in STYLES:
-        raise ValueError(f"style is {style!r}; glyphs come in {' and '.join(STYLES)}.")
+    varied = keywords.merged(Variation, variation, more, function="draw_glyphs", besides=("n", "split", "seed"))
+    names = _class_names(varied.classes)
+    varied.check()
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; glyphs have {', '.join(SPLITS)}.")
     if n < 1:
         raise ValueError(f"n must be at least 1; got {n}.")
-    if label_noise > 0 and len(names) < 2:
+    if varied.label_noise > 0 and len(names) < 2:
         raise ValueError("label_noise needs at least two classes to confuse.")
 
-    switches = _Switches(style=style, clutter=clutter, noise=noise, contrast=contrast, jitter=jitter)
     images, labels, columns = [], [], []
     for chunk in range(-(-n // CHUNK)):
         generator = _generator(seed, split, chunk)
-        # Everything is drawn, whether a switch uses it or not, so that no switch changes the rest of the scene.
-        label = _draw_labels(len(names), imbalance, generator)
-        wrong = torch.rand(CHUNK, generator=generator) < label_noise
+        # Everything is drawn, whether it is used or not, so that no variation changes the rest of the scene.
+        label = _draw_labels(len(names), varied.imbalance, generator)
+        wrong = torch.rand(CHUNK, generator=generator) < varied.label_noise
         other = torch.randint(0, max(len(names) - 1, 1), (CHUNK,), generator=generator)
-        odd = torch.rand(CHUNK, generator=generator) < anomalies
+        odd = torch.rand(CHUNK, generator=generator) < varied.anomalies
         which = torch.randint(0, len(ANOMALIES), (CHUNK,), generator=generator)
         label = torch.where(odd, len(names) + which, label)
-        picture, factors = _draw_chunk([*names, *ANOMALIES], label, switches, generator)
-        if label_noise > 0:
+        picture, factors = _draw_chunk([*names, *ANOMALIES], label, varied, generator)
+        if varied.label_noise > 0:
             factors["true_label"] = label
-        if anomalies > 0:
+        if varied.anomalies > 0:
             factors["anomaly"] = odd.to(torch.int64)
         shown = torch.where(wrong & ~odd, (label + 1 + other) % len(names), label)
         images.append(picture)
@@ -290,7 +306,7 @@ def draw_glyphs(
         name="glyphs",
         images=torch.cat(images)[:n],
         labels=torch.cat(labels)[:n],
-        class_names=(*names, *ANOMALIES) if anomalies > 0 else names,
+        class_names=(*names, *ANOMALIES) if varied.anomalies > 0 else names,
         factors={key: torch.cat([column[key] for column in columns])[:n] for key in columns[0]},
     )
 
@@ -331,14 +347,14 @@ def _draw_labels(count: int, imbalance: float, generator: torch.Generator) -> Te
 
 
 def _draw_chunk(
-    names: list[str], labels: Tensor, switches: _Switches, generator: torch.Generator
+    names: list[str], labels: Tensor, varied: Variation, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """CHUNK images of the classes `names[labels]`: uint8 (CHUNK, 1, SIDE, SIDE), and their factors."""
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(CHUNK, *shape, generator=generator)
 
-    jitter = switches.jitter
+    jitter = varied.jitter
     x, y = jitter * uniform(-SHIFT, SHIFT), jitter * uniform(-SHIFT, SHIFT)
     middle = (SCALE[0] + SCALE[1]) / 2
     scale = middle + jitter * uniform(SCALE[0] - middle, SCALE[1] - middle)
@@ -370,7 +386,7 @@ def _draw_chunk(
         if len(chosen):
             distance[chosen] = _SHAPES[name](u[chosen], v[chosen], column(a[chosen]), column(b[chosen]))
     distance = distance * column(scale * (SIDE / 2))  # in pixels
-    if switches.style == "outlined":
+    if varied.style == "outlined":
         distance = distance.abs() - column(stroke) / 2
     coverage = (0.5 - distance).clamp(0, 1)
 
@@ -379,7 +395,7 @@ def _draw_chunk(
     canvas = column(background) + column(slope[:, 0]) * right + column(slope[:, 1]) * up
     stray = torch.zeros(CHUNK)
     for kind in range(STROKES + BLOBS):
-        drawn = uniform(0, 1) < CLUTTER * switches.clutter
+        drawn = uniform(0, 1) < CLUTTER * varied.clutter
         place, direction, length = uniform(-1, 1, 2), uniform(0, 2 * math.pi), uniform(0.3, 1.0)
         width, gray = uniform(0.04, 0.1), uniform(-0.3, 0.6)
         x0, y0 = column(place[:, 0]), column(place[:, 1])
@@ -393,11 +409,10 @@ def _draw_chunk(
         stray += drawn
 
     canvas = canvas + coverage * (column(background + difference) - canvas)
-    sigma = switches.noise * uniform(0, NOISE)
+    sigma = varied.noise * uniform(0, NOISE)
     canvas = canvas + column(sigma) * torch.randn(CHUNK, SIDE, SIDE, generator=generator)
-    fog = switches.contrast
-    canvas = MIDDLE + fog * (canvas - MIDDLE)
-    if switches.style == "outlined":
+    canvas = MIDDLE + varied.contrast * (canvas - MIDDLE)
+    if varied.style == "outlined":
         canvas = 1 - canvas
     images = (canvas * 255).round().clamp(0, 255).to(torch.uint8)[:, None]
     factors = {
@@ -408,9 +423,9 @@ def _draw_chunk(
         "aspect": aspect,
         "shape": a,
         "mirrored": mirrored,
-        "contrast": fog * difference,
-        "background": MIDDLE + fog * (background - MIDDLE),
+        "contrast": varied.contrast * difference,
+        "background": MIDDLE + varied.contrast * (background - MIDDLE),
         "clutter": stray,
-        "noise": fog * sigma,
+        "noise": varied.contrast * sigma,
     }
     return images, factors

@@ -17,7 +17,7 @@ class ImageData:
         name: what results are recorded under, for example "glyphs" or "mnist".
         images: uint8, (N, C, H, W).
         labels: int64, (N,); indices into `class_names`.
-        class_names: one name a class.
+        class_names: one name per class.
         factors: known factors of variation, one (N,) tensor each; empty for real images.
     """
 

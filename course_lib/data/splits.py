@@ -1,4 +1,4 @@
-"""Few labels, drawn fairly: stratified and disjoint index sets."""
+"""Few-label splits: labeled, validation and unlabeled positions, stratified and disjoint."""
 
 from __future__ import annotations
 

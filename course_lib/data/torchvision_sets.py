@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +46,15 @@ def load_torchvision(name: str, *, split: str, folder: Path | None, download: bo
     Raises:
         DataNotFound: it is not there, and download is off or failed.
     """
-    places = [place for place in (folder, settings.data_folder(), download_folder()) if place is not None]
-    for place in places:
-        found = _read(name, split, place)
+    folders = [path for path in (folder, settings.data_folder(), download_folder()) if path is not None]
+    for path in folders:
+        found = _read(name, split, path)
         if found is not None:
             return found
-    looked = ", ".join(str(place) for place in dict.fromkeys(places))
+    looked = ", ".join(str(path) for path in dict.fromkeys(folders))
     if not download:
         raise DataNotFound(f"{TITLES[name]} is not in {looked}, and downloading is switched off. {_ADVICE}")
-    target = next((place for place in places if _writable(place)), places[-1])
+    target = next((path for path in folders if _writable(path)), folders[-1])
     try:
         _download(name, split, target)
     except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError when all its mirrors fail
@@ -74,25 +73,25 @@ _ADVICE = (
 )
 
 
-def _writable(place: Path) -> bool:
-    """Whether files can be put into `place`, which need not exist yet. A class's data folder is often read-only."""
-    existing = next((folder for folder in (place, *place.parents) if folder.exists()), place)
+def _writable(folder: Path) -> bool:
+    """Whether files can be put into `folder`, which need not exist yet. A class's data folder is often read-only."""
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     return existing.is_dir() and os.access(existing, os.W_OK)
 
 
-def _read(name: str, split: str, place: Path) -> tuple[Tensor, Tensor] | None:
-    return _read_cifar(split, place) if name == "cifar10" else _read_idx(name, split, place)
+def _read(name: str, split: str, folder: Path) -> tuple[Tensor, Tensor] | None:
+    return _read_cifar(split, folder) if name == "cifar10" else _read_idx(name, split, folder)
 
 
-def _read_idx(name: str, split: str, place: Path) -> tuple[Tensor, Tensor] | None:
-    """The idx files of MNIST or Fashion-MNIST, if `place` is the folder above, the set's own, or its raw folder."""
+def _read_idx(name: str, split: str, folder: Path) -> tuple[Tensor, Tensor] | None:
+    """The idx files of MNIST or Fashion-MNIST, if `folder` is the folder above, the set's own, or its raw folder."""
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     own = _TORCHVISION[name]
     other = {"MNIST": "FashionMNIST", "FashionMNIST": "MNIST"}[own]
-    candidates = [place / own / "raw", place / own]
-    if other not in place.parts:  # both sets' files have the same names; a folder called after the other is the other
-        candidates += [place / "raw", place]
+    candidates = [folder / own / "raw", folder / own]
+    if other not in folder.parts:  # both sets' files have the same names; a folder called after the other is the other
+        candidates += [folder / "raw", folder]
     for raw in candidates:
         images, labels = (raw / file for file in _IDX_FILES[split])
         if images.is_file() and labels.is_file():
@@ -106,10 +105,10 @@ def _read_idx(name: str, split: str, place: Path) -> tuple[Tensor, Tensor] | Non
     return None
 
 
-def _read_cifar(split: str, place: Path) -> tuple[Tensor, Tensor] | None:
+def _read_cifar(split: str, folder: Path) -> tuple[Tensor, Tensor] | None:
     from torchvision.datasets import CIFAR10
 
-    for above in (place, place.parent if place.name == _CIFAR_FOLDER else None):
+    for above in (folder, folder.parent if folder.name == _CIFAR_FOLDER else None):
         if above is not None and (above / _CIFAR_FOLDER).is_dir():
             try:
                 files = CIFAR10(str(above), train=split == "train", download=False)
@@ -123,13 +122,8 @@ def _read_cifar(split: str, place: Path) -> tuple[Tensor, Tensor] | None:
     return None
 
 
-def _download(name: str, split: str, place: Path) -> None:
+def _download(name: str, split: str, folder: Path) -> None:
     import torchvision.datasets
 
-    place.mkdir(parents=True, exist_ok=True)
-    getattr(torchvision.datasets, _TORCHVISION[name])(str(place), train=split == "train", download=True)
-
-
-def names() -> Iterator[str]:
-    """The names `load` knows for these sets."""
-    yield from TITLES
+    folder.mkdir(parents=True, exist_ok=True)
+    getattr(torchvision.datasets, _TORCHVISION[name])(str(folder), train=split == "train", download=True)

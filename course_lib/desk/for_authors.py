@@ -65,22 +65,22 @@ def results(unit: tuple[str, ...], dataset: str, profile: str, seeds: int, exper
 
     Every seed is recorded when it is done; an interrupted run goes on where it stopped.
     """
-    from course_lib import records
+    from course_lib.authoring import recording
 
-    units = list(unit) or records.units()
+    units = list(unit) or recording.units()
     for name in units:
-        done = records.run(name, experiment=experiment, dataset=dataset, profile=profile, seeds=seeds, fresh=fresh)
+        done = recording.run(name, experiment=experiment, dataset=dataset, profile=profile, seeds=seeds, fresh=fresh)
         for record in done:
             click.echo(f"{name}: {record.experiment} ({record.dataset}, {record.profile}), {len(record.seeds)} seeds")
     _fill_readme()
 
 
 def _fill_readme() -> None:
-    from course_lib import records
+    from course_lib.authoring import quoting
 
-    for name in records.README_FILES:
+    for name in quoting.README_FILES:
         readme = settings.root() / name
-        if readme.is_file() and records.write_readme(readme):
+        if readme.is_file() and quoting.write_readme(readme):
             click.echo(f"{readme}: results filled in")
 
 

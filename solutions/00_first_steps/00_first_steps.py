@@ -204,7 +204,7 @@ def train_step(model, images, labels, optimizer):
     """One optimizer step on one batch: one forward pass in train mode, one backward pass, one step.
 
     Args:
-        model: maps images to logits (N, K); afterwards it is in train mode. Its parameters may hold old gradients, which
+        model: maps images to logits (N, K); afterwards it is in train mode. Old gradients that its parameters may hold
             must not count.
         images: (N, C, H, W) float tensor.
         labels: (N,) int64 tensor.
@@ -346,7 +346,7 @@ def few_label_split(labels, per_class, generator):
     """Draws `per_class` positions of each class; the others are the rest.
 
     Args:
-        labels: (N,) int64 tensor; any classes (such as 2, 5 and 90), in any order, each with at least `per_class` images.
+        labels: (N,) int64 tensor; any classes (such as 2, 5 and 90), in any order, each at least `per_class` times.
         per_class: how many positions of each class to draw.
         generator: torch.Generator that all random numbers come from.
 

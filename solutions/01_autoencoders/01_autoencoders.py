@@ -273,7 +273,7 @@ def denoising_loss(model, images, corrupt, loss_fn):
     """The loss of a denoising autoencoder on one batch.
 
     Args:
-        model: maps images (N, C, H, W) to reconstructions of the same shape; it is called once, in the mode that it is in.
+        model: maps images (N, C, H, W) to reconstructions of that shape; to be called once, in the mode that it is in.
         images: (N, C, H, W) float tensor, clean.
         corrupt: corrupt(images) -> corrupted images of the same shape; to be called once, anew in each call.
         loss_fn: loss_fn(x_hat, target) -> a tensor with a single number; to be called once.

@@ -313,8 +313,8 @@ def lp_ft(model, batches, *, head_epochs, head_lr, epochs, lr):
         model: `model(images)` gives logits; it has `model.encoder` and `model.head`. The encoder's parameters may come
             with `requires_grad=False`, and the model in eval mode.
         batches: pairs of images (n, C, H, W) and labels (n,); can be gone through again and again.
-        head_epochs, head_lr: passes over the batches, and the rate of an Adam without weight decay, while the head learns
-            alone. The encoder is in eval mode: its weights and its running statistics stay as they are. 0: no pass.
+        head_epochs, head_lr: passes over the batches (0: none), and the rate of an Adam without weight decay, while the
+            head learns alone. The encoder is in eval mode: its weights and its running statistics stay as they are.
         epochs, lr: the same for the second stage, with a new Adam, in train mode: everything learns, from that head.
     """
     ### BEGIN SOLUTION

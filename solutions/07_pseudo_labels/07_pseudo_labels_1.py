@@ -151,7 +151,7 @@ def select_confident(labels, confidences, tau, *, per_class=None):
         labels: (N,) int64, pseudo-labels.
         confidences: (N,) float, from 0 to 1.
         tau: the threshold; a confidence of exactly tau passes.
-        per_class: at most so many of each class, its most confident ones, of equal ones any (0: none); None for no limit.
+        per_class: at most so many of each class, its most confident ones, any of equal ones (0: none); None: no limit.
 
     Returns:
         Positions of the chosen images, int64 `(M,)`, ascending. M may be 0.
@@ -352,10 +352,10 @@ plots.show(plots.label_curve(runs, x_label="round", title="Ten labels a class (r
 #
 # ### Exercise 7.5: train_with_pseudo_labels (20 minutes)
 #
-# Each epoch gives *all* `unlabeled` images pseudo-labels anew, in eval mode and without gradients. Then `model` learns, in
-# train mode, from every image once, labeled or not, in an order drawn once per epoch from `generator`. SGD with
-# `momentum=0.9` leaves out parameters with `requires_grad=False`. The first epoch has the rate `lr`; from epoch to epoch
-# it falls along half a cosine.
+# Each epoch gives *all* `unlabeled` images pseudo-labels anew, in eval mode and without gradients. Then `model`
+# learns, in train mode, from every image once, labeled or not, in an order drawn once per epoch from `generator`. SGD
+# with `momentum=0.9` leaves out parameters with `requires_grad=False`. The first epoch has the rate `lr`; from epoch
+# to epoch it falls along half a cosine.
 #
 # Delete the line with `raise` first.
 
@@ -363,7 +363,7 @@ plots.show(plots.label_curve(runs, x_label="round", title="Ten labels a class (r
 def train_with_pseudo_labels(
     model, images, labels, unlabeled, *, num_epochs, lr, batch_size, generator
 ):
-    """Trains `model` in place, in batches of batch_size or less; returns each epoch's mean loss per image, in a list."""
+    """Trains `model` in place, in batches of at most batch_size; returns a list: each epoch's mean loss per image."""
     ### BEGIN SOLUTION
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=lr, momentum=0.9)

@@ -1,6 +1,10 @@
-"""Glyphs: the same bytes for a seed, factors that are really those of the pictures, switches that do what they say."""
+"""Glyphs: the same bytes for a seed, factors that are those of the pictures, variations that do what they say."""
 
 from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ import torch
 from scipy.stats import pearsonr
 from torch import Tensor
 
-from course_lib.data import ANOMALIES, CLASSES, ImageData, as_float, load
+from course_lib.data import ANOMALIES, CLASSES, ImageData, Variation, as_float, draw_glyphs, load
 
 PLAIN = {"clutter": 0, "noise": 0}
 STILL = {"clutter": 0, "noise": 0, "jitter": 0}
@@ -257,6 +261,17 @@ def test_bad_options_say_what_is_expected(options, says):
         load("glyphs", **{"n": 5, **options})
 
 
-def test_an_unknown_option_is_named():
-    with pytest.raises(TypeError, match="cluter"):
+def test_an_unknown_option_is_named_with_those_that_there_are():
+    with pytest.raises(TypeError, match=r"'cluter'\. Did you mean 'clutter'\?.*anomalies"):
         load("glyphs", n=5, cluter=0)
+
+
+def test_what_varies_can_be_one_object_and_keywords_go_first():
+    faint = Variation(contrast=0.25, classes=["house", "tree"], noise=0.0)
+    by_keyword = draw_glyphs(n=9, seed=3, contrast=0.25, classes=["house", "tree"], noise=0.0)
+    assert torch.equal(draw_glyphs(n=9, seed=3, variation=faint).images, by_keyword.images)
+    assert torch.equal(load("glyphs", n=9, seed=3, variation=faint).images, by_keyword.images)
+    assert draw_glyphs(n=9, variation=faint, classes=["boat"]).class_names == ("boat",)
+    assert len(inspect.signature(draw_glyphs).parameters) <= 8
+    for field in dataclasses.fields(Variation):
+        assert re.search(rf"\b{field.name}\b", draw_glyphs.__doc__), f"draw_glyphs? does not show {field.name}"

@@ -257,5 +257,5 @@ def test_real_cifar10_jpeg(shared_data, tmp_path):
 
 
 def test_names_of_the_sets():
-    assert list(torchvision_sets.names()) == ["mnist", "fashion_mnist", "cifar10"]
+    assert list(torchvision_sets.TITLES) == ["mnist", "fashion_mnist", "cifar10"]
     assert all(len(names) == 10 for names in torchvision_sets.CLASSES.values())

@@ -253,11 +253,11 @@ def test_lab_copies_prints_its_address_and_serves_the_first_unit(project):
 
 
 def test_results_hands_on_what_was_asked_for(course, project, monkeypatch):
-    from course_lib import records
+    from course_lib.authoring import quoting, recording
 
     asked = []
-    monkeypatch.setattr(records, "run", lambda unit, **options: asked.append((unit, options)) or [])
-    monkeypatch.setattr(records, "write_readme", lambda path: False)
+    monkeypatch.setattr(recording, "run", lambda unit, **options: asked.append((unit, options)) or [])
+    monkeypatch.setattr(quoting, "write_readme", lambda path: False)
     arguments = ["--dataset", "mnist", "--profile", "smoke", "--seeds", "2"]
     assert course("results", UNIT, *arguments).exit_code == 0
     ((unit, options),) = asked

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from course_lib import records
+from course_lib.authoring import recording
 
 UNIT = "00_first_steps"
 pytestmark = pytest.mark.slow
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["label_curve", "failures"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    experiment = records.load_experiments(UNIT).EXPERIMENTS[name]
+    experiment = recording.load_experiments(UNIT).EXPERIMENTS[name]
     figures = experiment(dataset="glyphs", profile="smoke", seed=3)
     assert all(math.isfinite(value) for value in figures.values())
     assert all(0 <= value <= 1 for key, value in figures.items() if "loss" not in key and key != "softmax_floor")
@@ -22,7 +23,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
         assert figures == experiment(dataset="glyphs", profile="smoke", seed=3)
         assert figures["softmax_floor"] == pytest.approx(math.log(1 + 9 / math.e))
     else:
-        for prefix in records.load_experiments(UNIT).TABLE_ROWS.values():
+        for prefix in recording.load_experiments(UNIT).TABLE_ROWS.values():
             assert {f"{prefix}@{budget}" for budget in (1, 2, 5, 10, 20, 50)} <= figures.keys()
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import sources
+from course_lib.authoring import recording, release
 
 UNIT = "01_autoencoders"
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["label_curve", "linear_pca", "denoising", "anomaly", "closeness"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    module = records.load_experiments(UNIT)
+    module = recording.load_experiments(UNIT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_PROFILE", "smoke")
         figures = module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
@@ -55,8 +55,8 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("closeness", "other_class_closer") > 0.5
 
 
-QUOTED = re.findall(r'result\("(\w+)", "([\w@]+)"', sources.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text())
+QUOTED = re.findall(r'result\("(\w+)", "([\w@]+)"', release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text())
 
 
 def test_the_text_quotes_every_experiment():
-    assert {name for name, _ in QUOTED} == set(records.load_experiments(UNIT).EXPERIMENTS)
+    assert {name for name, _ in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import sources
+from course_lib.authoring import recording, release
 
 UNIT = "02_variational_autoencoders"
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["bound", "warmup", "disentanglement", "collapse"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    module = records.load_experiments(UNIT)
+    module = recording.load_experiments(UNIT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_PROFILE", "smoke")
         figures = module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
@@ -65,10 +65,10 @@ QUOTED = [
     found.groupdict()
     for found in re.finditer(
         r'result\("(?P<experiment>\w+)", "(?P<key>[\w@]+)"(?:, dataset="(?P<dataset>\w+)")?\)',
-        sources.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text(),
+        release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text(),
     )
 ]
 
 
 def test_the_text_quotes_every_experiment():
-    assert {line["experiment"] for line in QUOTED} == set(records.load_experiments(UNIT).EXPERIMENTS)
+    assert {line["experiment"] for line in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS)

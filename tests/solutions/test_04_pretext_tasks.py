@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import sources
+from course_lib.authoring import recording, release
 
 UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 )
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
+        module = recording.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
         return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -100,10 +100,10 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("artefacts", "vflip_frozen") < mean("artefacts", "turns_frozen")
 
 
-_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
+_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
 _PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@-]+)"(?:,\s+dataset="([\w-]+)")?\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 
 
 def test_the_text_quotes_every_experiment():
-    assert {name for name, *_ in QUOTED} == set(records.load_experiments(UNIT).EXPERIMENTS)
+    assert {name for name, *_ in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS)

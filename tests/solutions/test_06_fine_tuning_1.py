@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import sources
+from course_lib.authoring import recording, release
 
 UNIT = "06_fine_tuning"
 EXPERIMENTS = (
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
+        module = recording.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
         return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -117,7 +117,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert abs(mean("leaks", "frozen_accuracy") - mean("leaks", "no_gradient_accuracy")) < 0.04
 
 
-_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
+_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
 QUOTED = re.findall(r'result\("(\w+)",\s+"([\w@.-]+)"', _SOURCE)
 
 

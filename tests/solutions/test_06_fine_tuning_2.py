@@ -9,8 +9,8 @@ import socket
 import pytest
 import torch
 
-from course_lib import notebooks, records
-from course_lib.authoring import conversion, sources
+from course_lib import records
+from course_lib.authoring import conversion, recording, release
 from course_lib.exercises import checks_for, exercises_of, judge_of
 
 UNIT, NOTEBOOK = "06_fine_tuning", "06_fine_tuning_2"
@@ -23,7 +23,7 @@ UNBOUNDED = ("moved", "until80", "h_score", "rank")
 @pytest.mark.parametrize("name", MINE)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps what it has trained
+        module = recording.load_experiments(UNIT)  # afresh: it keeps what it has trained
         return module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -126,7 +126,7 @@ def test_scores_before_training_rank_the_sources_on_every_seed():
     assert mean("sources", "rotation_probe") < mean("sources", "all_domains_probe") - 0.05
 
 
-_SOURCE = sources.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text()
+_SOURCE = release.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text()
 _PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@.-]+)"\)')
 QUOTED = _PLACEHOLDER.findall(_SOURCE)
 
@@ -144,7 +144,7 @@ def test_on_the_courses_ten_classes_the_order_is_worth_nothing_in_domain():
 
 
 def test_the_row_of_the_results_table_is_recorded():
-    row = records.load_experiments(UNIT).TABLE_ROWS["Rotation, head first, then fine-tuned"]
+    row = recording.load_experiments(UNIT).TABLE_ROWS["Rotation, head first, then fine-tuned"]
     assert records.curve(UNIT, *row.split(":")).x == (5, 10, 20, 50)
 
 
@@ -158,7 +158,7 @@ def resnet_cell(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     notebook = conversion.solution_notebooks(UNIT)[NOTEBOOK]
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    setup = [c.source for c in notebook.cells if notebooks.kind_of(c) == "setup"]
+    setup = [c.source for c in notebook.cells if release.kind_of(c) == "setup"]
     (cell,) = (source for source in code if "torchvision_backbone(" in source)
     helpers = "\n".join(
         part

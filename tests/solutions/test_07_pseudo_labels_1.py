@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import sources
+from course_lib.authoring import recording, release
 
 UNIT = "07_pseudo_labels"
 EXPERIMENTS = ("label_curve", "rounds", "threshold", "naive", "imbalance", "baselines")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps trained networks
+        module = recording.load_experiments(UNIT)  # afresh: it keeps trained networks
         return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +48,7 @@ def gaps(better, worse, **where):
     return [a - b for a, b in zip(*found, strict=True)]
 
 
-_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
+_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}_1.py").read_text()
 _PLACEHOLDER = re.compile(r'result\(\s*"(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\s*\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 

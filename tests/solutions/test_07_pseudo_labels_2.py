@@ -8,7 +8,7 @@ import re
 import pytest
 
 from course_lib import records
-from course_lib.authoring import sources
+from course_lib.authoring import recording, release
 
 UNIT = "07_pseudo_labels"
 MINE = ("consistency", "weights", "alternating", "teachers", "terms", "collapse", "hundred_labels")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", MINE)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
-        module = records.load_experiments(UNIT)  # afresh: it keeps what it has trained
+        module = recording.load_experiments(UNIT)  # afresh: it keeps what it has trained
         return module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -31,7 +31,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
 def test_the_published_experiment_is_written_for_its_budgets(monkeypatch):
     """CIFAR-10 with 40 and 250 labels, a residual network: not run here, but two steps of it are."""
-    module = records.load_experiments(UNIT)
+    module = recording.load_experiments(UNIT)
     glyphs = module._sets_2("glyphs", 0)
     monkeypatch.setenv("COURSE_PROFILE", "full")
     data = [type(d)("cifar10", d.images[:1200].repeat(1, 3, 1, 1), d.labels[:1200], d.class_names) for d in glyphs]
@@ -63,14 +63,14 @@ def gaps(experiment, better, worse, **where):
     return [a - b for a, b in pairs]
 
 
-_SOURCE = sources.folder_of(UNIT).joinpath(f"{UNIT}_2.py").read_text().replace("\n# ", " ")
+_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}_2.py").read_text().replace("\n# ", " ")
 # Numbers of other units (unit="...") are theirs to guard.
 _PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 
 
 def test_the_text_quotes_every_experiment_of_this_notebook():
-    assert {name for name, *_ in QUOTED} == set(MINE) <= set(records.load_experiments(UNIT).EXPERIMENTS)
+    assert {name for name, *_ in QUOTED} == set(MINE) <= set(recording.load_experiments(UNIT).EXPERIMENTS)
     assert all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
 
 

@@ -1,0 +1,24 @@
+"""Training: one loop for the whole course, `fit`; it stands in loop.py."""
+
+from __future__ import annotations
+
+from course_lib import settings
+from course_lib.training.checkpoints import CheckpointError
+from course_lib.training.history import History, LossNotFiniteError, Stopped
+from course_lib.training.loop import fit
+from course_lib.training.losses import cross_entropy
+from course_lib.training.optimization import learning_rate_factor
+from course_lib.training.options import Options
+
+__all__ = [
+    "CheckpointError",
+    "History",
+    "LossNotFiniteError",
+    "Options",
+    "Stopped",
+    "cross_entropy",
+    "fit",
+    "learning_rate_factor",
+]
+
+settings.configure_threads()

@@ -16,7 +16,8 @@ class Stopped(StrEnum):
     INTERRUPTED = "interrupted"
     ERROR = "error"
 
-    __repr__ = str.__repr__
+    def __repr__(self) -> str:
+        return repr(self.value)
 
 
 @dataclasses.dataclass

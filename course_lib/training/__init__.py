@@ -1,4 +1,4 @@
-"""Training: one loop for the whole course, `fit`; it stands in loop.py."""
+"""One training loop for the whole course: `fit`. It stands in loop.py."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ class DescriptorSink:
         self._limit = limit
 
     def open(self) -> TextIO:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()

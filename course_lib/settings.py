@@ -5,10 +5,12 @@ This module is a leaf: it imports nothing of the course, and torch only inside t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import locale
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -156,3 +158,23 @@ def _spoken(name: str) -> str | None:
     if plain in ("C", "POSIX") or plain.split("_")[0] == "en":
         return "en"
     return next((known for known in languages() if plain in (known, known.partition("_")[0])), None)
+
+
+@contextlib.contextmanager
+def variables(**values: str) -> Iterator[None]:
+    """Sets environment variables while it is open; afterwards they are what they were.
+
+    >>> with variables(COURSE_PROFILE="smoke"):
+    ...     profile()
+    'smoke'
+    """
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,12 @@ def test_a_thread_count_that_is_none_is_refused(monkeypatch, wrong):
     monkeypatch.setenv("COURSE_THREADS", wrong)
     with pytest.raises(ValueError, match="COURSE_THREADS"):
         settings.thread_count()
+
+
+def test_variables_are_put_back_after_an_error_too(monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    monkeypatch.delenv("COURSE_DATASET", raising=False)
+    with pytest.raises(KeyError), settings.variables(COURSE_PROFILE="smoke", COURSE_DATASET="mnist"):
+        assert (settings.profile(), settings.dataset_name()) == ("smoke", "mnist")
+        raise KeyError
+    assert settings.profile() == "full" and "COURSE_DATASET" not in os.environ

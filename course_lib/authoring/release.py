@@ -12,13 +12,11 @@ import base64
 import contextlib
 import copy
 import gzip
-import hashlib
 import json
 import logging
 import os
 import re
 import shutil
-import sys
 import tempfile
 import zipfile
 import zlib
@@ -31,9 +29,17 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib import settings
+from course_lib.files import replace as write_atomically
+from course_lib.notebooks import (
+    COURSE_ID,
+    TAGS,
+    kind_of,
+    notebook_text,
+    release_hash,
+    released_files,
+    tools_on_path,
+)
 
-COURSE_ID = "few-labels"
-TAGS = ("setup", "demo", "train")
 TEXT_STUB = "*Your answer goes here: replace this line.*"
 MAX_CODE_LINES = 25
 MAX_TEXT_WORDS = 150
@@ -142,18 +148,6 @@ def read_source(path: Path) -> Source:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The rules
-
-
-def kind_of(cell: NotebookNode) -> str:
-    """What a cell is: text, written, answer, check, setup, demo, train, or untagged (code that nothing names)."""
-    nbgrader = cell.metadata.get("nbgrader", {})
-    if cell.cell_type == "markdown":
-        return "written" if nbgrader.get("solution") else "text"
-    if nbgrader.get("solution"):
-        return "answer"
-    if nbgrader.get("grade"):
-        return "check"
-    return next((tag for tag in cell.metadata.get("tags", []) if tag in TAGS), "untagged")
 
 
 def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Sequence[str] = ()) -> list[Problem]:
@@ -517,25 +511,6 @@ def _cell_id(cell: NotebookNode, index: int, used: set[str]) -> str:
     return wanted
 
 
-def is_release_id(cell: NotebookNode) -> bool:
-    """Whether a cell came with a release; cells that a learner adds in Jupyter have random ids."""
-    return bool(re.fullmatch(r"cell-\d{3}(-\d+)?", cell.get("id", ""))) or "grade_id" in cell.metadata.get(
-        "nbgrader", {}
-    )
-
-
-def notebook_text(notebook: NotebookNode) -> str:
-    """The bytes of a notebook file, as text: keys sorted, one trailing newline."""
-    return nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
-
-
-def release_hash(notebook: NotebookNode) -> str:
-    """Sixteen hex digits that change when anything in a released notebook does."""
-    bare = copy.deepcopy(notebook)
-    bare.metadata.get("course", {}).pop("release", None)
-    return hashlib.sha256(notebook_text(bare).encode()).hexdigest()[:16]
-
-
 def read_unit(unit: str, *, root: Path | None = None, exercises: Mapping[str, Any] | None = None) -> list[Source]:
     """Reads and checks the sources of a unit.
 
@@ -695,39 +670,8 @@ class _Collector(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-@contextlib.contextmanager
-def tools_on_path() -> Iterator[None]:
-    """Puts this environment's commands first: nbgrader starts `alembic` by name, and nobody has to activate .venv."""
-    before = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Writing, checking, handing out
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-
-
-def released_files(folder: Path) -> dict[str, Path]:
-    """The files of a released unit by name; hidden ones and Jupyter's checkpoints aside."""
-    return {path.name: path for path in sorted(folder.glob("*")) if path.is_file() and not path.name.startswith(".")}
 
 
 def write_release(units: Sequence[str], *, root: Path | None = None, gradebook: Path | None = None) -> list[Path]:

@@ -474,7 +474,7 @@ def _tell(paths: list[Path]) -> None:
 def demo(unit: tuple[str, ...]) -> None:
     """Play a small class from release to grades through stock nbgrader, in class/demo/ (all units, or those named)."""
     _only_with_sources()
-    from course_lib.grading.outside import demo_class
+    from course_lib.desk import demo_class
 
     sys.exit(demo_class.run(units=_units(unit)))
 

@@ -45,9 +45,11 @@ from typing import Any
 import click
 import nbformat
 
-from course_lib import settings
-from course_lib.authoring import release
-from course_lib.grading.outside import gradebook, kernelspec, results
+from course_lib import files, settings
+from course_lib.grading.outside import kernelspec, results
+from course_lib.grading.outside.gradebook_access import GradebookError
+from course_lib.grading.outside.standings import standings
+from course_lib.notebooks import tools_on_path
 
 from .grading_speed import environment, save
 
@@ -154,7 +156,7 @@ def make_course(root: Path) -> Path:
     shutil.rmtree(root / "solutions")
     blank = graded_cells(notebooks.released())
     path = root / "notebooks" / UNIT / NAME
-    release.write_atomically(path, notebooks.as_bytes(blank))
+    files.replace(path, notebooks.as_bytes(blank))
     fill_gradebook(root / "class" / "gradebook.db", path)
     compileall.compile_dir(root / "course_lib", quiet=1)  # once, and not in every kernel
     honest = notebooks.answered(f"{NEIGHBORS_LINE}\n{notebooks.RIGHT_DOUBLE}")
@@ -168,7 +170,7 @@ def fill_gradebook(book: Path, released: Path) -> None:
     from nbgrader.preprocessors import ComputeChecksums, SaveCells
 
     book.parent.mkdir(parents=True)
-    with release.tools_on_path():
+    with tools_on_path():
         with Gradebook(f"sqlite:///{book}") as made:
             made.add_assignment(UNIT)
         page, _ = ComputeChecksums().preprocess(nbformat.read(released, as_version=4), {})
@@ -178,10 +180,11 @@ def fill_gradebook(book: Path, released: Path) -> None:
 
 def hidden_numbers(secret: Path) -> list[str]:
     """The hidden inputs of `double` as they could be printed."""
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.hidden_cases import under_test
+    from course_lib.grading.outside.options import use_exercise_folders
 
-    grade.use_exercise_folders([str(TESTS / "grading" / "unit")])
-    hidden = grade.bench("double", results.secret(secret)).cases
+    use_exercise_folders([str(TESTS / "grading" / "unit")])
+    hidden = under_test("double", results.secret(secret)).cases
     return [f"{abs(value):.4f}"[:6] for case in hidden for value in case.inputs["x"].flatten().tolist()]
 
 
@@ -193,7 +196,7 @@ def leaks(text: str, hidden: Sequence[str] = ()) -> list[str]:
 
 def scores_of(book: Path, student: str) -> dict[str, float | None]:
     """The points that count in a gradebook, a person's included, by exercise; none where there is no grade."""
-    found = {s.name.removeprefix("check_"): s.score for s in gradebook.standings(book, student=student)}
+    found = {s.name.removeprefix("check_"): s.score for s in standings(book, student=student)}
     return {name: found[name] for name in POINTS if name in found}
 
 
@@ -275,7 +278,7 @@ def by_course_grade(kinds: Sequence[Kind], root: Path) -> dict[str, dict[str, An
 def feedback(root: Path) -> None:
     """nbgrader's feedback pages of what lies in class/autograded."""
     variables = {**os.environ, "PYTHONPATH": str(root)}
-    with release.tools_on_path():
+    with tools_on_path():
         variables["PATH"] = os.environ["PATH"]
     command = [sys.executable, "-m", "nbgrader", "generate_feedback", UNIT]
     done = subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True)
@@ -381,7 +384,7 @@ def by_nbgrader(kind: Kind, course: Path, folder: Path) -> dict[str, Any]:
     scores: dict[str, float | None] = {}
     neighbor: dict[str, float | None] = {}
     if (theirs / "gradebook.db").is_file():
-        with contextlib.suppress(gradebook.GradebookError):
+        with contextlib.suppress(GradebookError):
             scores = scores_of(theirs / "gradebook.db", student)
             neighbor = scores_of(theirs / "gradebook.db", NEIGHBOR)
     page = theirs / "autograded" / student / UNIT / NAME

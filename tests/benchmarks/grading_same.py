@@ -27,8 +27,8 @@ from typing import Any
 import click
 
 from course_lib import settings
-from course_lib.authoring import release
 from course_lib.grading.outside import results
+from course_lib.notebooks import tools_on_path
 from tests.benchmarks import grading_speed
 from tests.benchmarks.grading_speed import SECONDS, UNIT
 
@@ -124,7 +124,7 @@ def compare(course: Course, seed: int) -> dict[str, Any]:
 def main(size: int, seed: int, out: Path | None) -> None:
     """Grades one class in every way there is and compares the bytes of all results."""
     file = out or settings.root() / "results" / "benchmarks" / "grading_same.json"
-    with grading_speed.scratch() as folder, release.tools_on_path():
+    with grading_speed.scratch() as folder, tools_on_path():
         grading_speed.hand_in_class(grading_speed.Material(), folder / "class", size)
         found = compare(Course(folder / "class"), seed)
     grading_speed.save(file, {"environment": grading_speed.environment(), "size": size, "seed": seed, **found})

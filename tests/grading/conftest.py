@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from course_lib.grading.inside.sandbox import Limits  # noqa: E402
+from course_lib.grading.inside.protocol import Limits  # noqa: E402
 
 LIMITS = Limits(
     cells_seconds=1, exercise_seconds=1, wall_seconds=40, memory_bytes=300 << 20, processes=12, file_bytes=8 << 20
@@ -23,10 +23,10 @@ def unit_known():
     """The tests' own unit, known to the registry while the tests of the grader run."""
     from course_lib import exercises as registry
     from course_lib.exercises import judges
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.options import use_exercise_folders
 
     folder = str(HERE / "unit")
-    grade.use_exercise_folders([folder])
+    use_exercise_folders([folder])
     yield folder
     registry.__path__.remove(folder)
     judges.__path__.remove(str(Path(folder, "judges")))
@@ -35,9 +35,9 @@ def unit_known():
 
 @pytest.fixture(scope="session")
 def options(unit_known):
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.options import Options
 
-    return grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(unit_known,))
+    return Options(limits=LIMITS, secret=SECRET, exercise_folders=(unit_known,))
 
 
 @pytest.fixture(scope="session")
@@ -62,11 +62,12 @@ def release(release_folder):
 @pytest.fixture(scope="session")
 def zygote(options):
     """A zygote at the best level this machine has; without one, the tests skip and say why."""
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.isolation import IsolationError
+    from course_lib.grading.outside.zygotes import Zygote
 
     try:
-        running = grade.Zygote(options)
-    except grade.IsolationError as fault:
+        running = Zygote(options)
+    except IsolationError as fault:
         pytest.skip(f"needs isolation: {fault}")
     with running:
         yield running

@@ -260,8 +260,9 @@ LIES = [
         "patched code of the judge",
         answered(
             TRIPLES,
-            extra="from course_lib.exercises import judging, contract\n"
+            extra="from course_lib.exercises import contract\n"
             "contract.close.__code__ = (lambda *a, **k: True).__code__\n"
+            "from course_lib.exercises import judging\n"
             "judging.judge_observations.__code__ = (lambda *a: 1).__code__",
         ),
         ("wrong", 0.0),

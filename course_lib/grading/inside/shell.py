@@ -56,7 +56,7 @@ def the_shell() -> InteractiveShell:
 
 
 class _NoRichOutput(DisplayPublisher):
-    """Drops rich output: it could hold scripts, and nobody reads it."""
+    """Drops rich output: it could hold scripts, and no page shows it."""
 
     def publish(self, *args: Any, **kwargs: Any) -> None:
         pass

@@ -102,7 +102,7 @@ def _fresh_random_state() -> None:
 
 
 def _serve_observations(channel: socket.socket) -> None:
-    """Observes the answers that are asked for, one a request, until the other side hangs up."""
+    """Observes the answers that are asked for, one per request, until the other side hangs up."""
     myself = os.getpid()
     before: dict[str, Any] = {}
     while True:

@@ -1,8 +1,8 @@
 """The trusted processes of the sandbox: everything is loaded once, then forked for each unit and submission.
 
-    loader              torch, pyplot and an IPython shell loaded; not isolated, since it runs nobody's code
-      zygote            isolated; forked once a worker, so that submissions at the same time share no namespace
-        unit            the release's setup cells have run; forked once a unit
+    loader              torch, pyplot and an IPython shell loaded; not isolated, since it runs no student's code
+      zygote            isolated; forked once per worker, so that submissions at the same time share no namespace
+        unit            the release's setup cells have run; forked once per unit
           keeper        process 1 of a submission's namespaces; ends everything when the outside hangs up
             submission  runs the student's cells; then waits for exercises
               observer  observes answers on hidden cases and sends back raw values: a first one all answers, a second
@@ -188,9 +188,9 @@ def _load() -> None:
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
-    # The one place where the course replaces something of another module's. Once a student's cell has set two threads
-    # and run a backward, backward in an observer, a fork of that process, hangs. OMP_THREAD_LIMIT=1 would be no help:
-    # then a convolution waits in the cell itself, for ever, for the threads that oneDNN has planned with.
+    # The one attribute of another module that the course replaces. After set_num_threads(2) and a backward in a cell,
+    # backward hangs in an observer, which is a fork of that process. OMP_THREAD_LIMIT=1 instead would be worse: the
+    # convolutions of the cell itself then wait without end for the second thread that oneDNN has planned with.
     torch.set_num_threads = torch.set_num_interop_threads = _ignore  # type: ignore[assignment]
     exercises.units()
     exercises.silence_checks()  # a check that a student calls in a cell of their own
@@ -222,7 +222,7 @@ def _warm_up() -> None:
         observe_all(exercise, not_attempted, list(exercise.cases(0)), guard=False, capture=capture)
 
 
-_huge_pages: list[int] = []  # where whole huge pages of our memory lie; inside the sandbox it cannot be asked any more
+_huge_pages: list[int] = []  # addresses of whole huge pages of this process; inside the sandbox /proc is out of sight
 
 
 def _tidy_memory() -> None:

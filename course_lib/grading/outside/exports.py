@@ -1,6 +1,6 @@
-"""Grades for other programs: a CSV with a column an exercise, Gradescope's results.json, and nbgrader's own export.
+"""Grades for other programs: a CSV with a column per exercise, Gradescope's results.json, and nbgrader's own export.
 
-What a student chose, such as their folder's name, must not become a formula in somebody's spreadsheet.
+What a student chose, such as their folder's name, must not become a formula in a spreadsheet.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def publish(
 
 
 def table(grades: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ()) -> tuple[list[str], list[list[Any]]]:
-    """A row a student, a column an exercise and a written answer; header and rows.
+    """A row per student, a column per exercise and written answer; header and rows.
 
     The points are those that count, a person's included; a cell is empty where a person has still to give them, and
     where nothing was handed in. A column of points is "unit/exercise"; each unit ends with "unit:total", ":points",
@@ -171,7 +171,7 @@ class ExerciseCsv(ExportPlugin):  # type: ignore[misc]
 
 
 def gradescope(submission: GradedNotebook) -> dict[str, Any]:
-    """A submission's results.json for Gradescope: a test an exercise, with the sentences that its student may see."""
+    """A submission's results.json for Gradescope: a test per exercise, with the sentences that its student may see."""
     result = submission.result
     source = "\n".join(cell["source"] for cell in handed_in(submission.data))
     entries = {str(entry.get("exercise")): entry for entry in result.get("exercises") or ()}

@@ -71,7 +71,7 @@ def grade_submission(zygote: Zygote, released: Released, submission: Submission,
     records = grading.run(exercises)
     record["cells"] = _limited(grading.cells)
     unwatched = memory.why_not() or grading.unwatched
-    if unwatched:  # said only where it is so
+    if unwatched:  # the key is there only where it is so
         record["unwatched"] = f"memory of all processes together: {unwatched}"
     return _finished(record, records)
 

@@ -29,7 +29,7 @@ from course_lib.notebooks import tools_on_path
 
 __all__ = ["Change", "GradebookError", "Report", "as_lines", "paired", "record", "refusal", "writer_lock"]
 
-BATCH = 40  # submissions a transaction: short enough for a person who saves a grade in formgrader meanwhile
+BATCH = 40  # students per transaction: short enough for a person who saves a grade in formgrader meanwhile
 
 
 @dataclass

@@ -93,7 +93,7 @@ def explained(gradebook: Path | str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def connected(url: str) -> Iterator[Any]:
-    """A connection for plain statements: nbgrader's objects count every score on every look, which a class feels."""
+    """A connection for plain statements: nbgrader's objects add up all scores at each access, too slow for a class."""
     from sqlalchemy import create_engine
 
     engine = create_engine(url, future=True)

@@ -240,10 +240,10 @@ def _make_cell_rows(connection: Any, rows: Rows, sheets: Mapping[str, Sheet]) ->
 
 
 class _Given(NamedTuple):
-    """What the check gives a cell: points, None where a person has to; and whether a person must look."""
+    """What the check gives a cell: points, None where a person has to; and whether a person is needed."""
 
     score: float | None
-    look: bool
+    needs_person: bool
 
 
 @dataclass
@@ -282,7 +282,7 @@ class Grades:
         self._about = {str(a["grade_id"]): a for a in map(nbgrader_of, self.released["cells"]) if a}
 
     def write(self, connection: Any, row: str) -> None:
-        """Writes scores, and whether a person must look; never the columns that hold what a person gave."""
+        """Writes scores, and whether a person is needed; never the columns that hold what a person gave."""
         from nbgrader import api
         from sqlalchemy import bindparam, select, update
 
@@ -291,12 +291,12 @@ class Grades:
         changed = []
         for old in connection.execute(select(grade).where(grade.c.notebook_id == row)).all():
             if old.cell_id in name_of:
-                score, look = self._given(name_of[old.cell_id], old)
-                if old.auto_score != score or bool(old.needs_manual_grade) != look:
-                    changed.append({"row": old.id, "auto": score, "look": look})
+                score, needs_person = self._given(name_of[old.cell_id], old)
+                if old.auto_score != score or bool(old.needs_manual_grade) != needs_person:
+                    changed.append({"row": old.id, "auto": score, "needs_person": needs_person})
         if changed:
             statement = update(grade).where(grade.c.id == bindparam("row"))
-            values: dict[str, Any] = {"auto_score": bindparam("auto"), "needs_manual_grade": bindparam("look")}
+            values: dict[str, Any] = {"auto_score": bindparam("auto"), "needs_manual_grade": bindparam("needs_person")}
             connection.execute(statement.values(**values), changed)
         remarks = [{"cell": cell, "remark": self._remark(name)} for name, cell in self.sheet.solutions.items()]
         if remarks:
@@ -307,7 +307,7 @@ class Grades:
         """What the check gives a cell, with what follows for a grade that stands already."""
         if self._about.get(name, {}).get("solution"):
             given = self._for_written_answer(name, old)
-            self.awaiting += given.look
+            self.awaiting += given.needs_person
         else:
             given = self._for_exercise(name, old)
         if old.auto_score is None or given.score is None or abs(old.auto_score - given.score) <= 0.005:
@@ -315,7 +315,7 @@ class Grades:
         by_person = None if old.manual_score is None else float(old.manual_score)
         student, unit, exercise = self.submission.student, self.submission.unit, name.removeprefix(CHECK)
         self.changes.append(Change(student, unit, exercise, float(old.auto_score), given.score, by_person))
-        return given._replace(look=given.look or by_person is not None)
+        return given._replace(needs_person=given.needs_person or by_person is not None)
 
     def _for_written_answer(self, name: str, old: Any) -> _Given:
         answered = self._unreadable or self._answers.get(name, "").strip() != self._stubs.get(name, "").strip()

@@ -34,7 +34,7 @@ def under_test(name: str, secret: bytes) -> ExerciseUnderTest:
     """The exercise with its hidden cases, the same for the whole class."""
     exercise, seed = registry.exercise_named(name), results.seed_for(secret, name)
     cases = tuple(exercise.cases(seed))
-    # An answer that is not the same each time would have had to be right on all of them once already.
+    # Half of them: an answer that is not the same each time would have had to be right on all cases before.
     twice = tuple(range(seed % 2, len(cases), 2)) or (0,)
     return ExerciseUnderTest(exercise, registry.judge_of(exercise), cases, twice)
 
@@ -84,7 +84,7 @@ class ExerciseUnderTest:
             self.observe_known(self.exercise, fn, self.cases)
 
     def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
-        """As `observe_all`, for the judge's own functions: these run once a case, since all students have the same."""
+        """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
         for case in cases:
             if (fn, case.name) not in self._known:
                 self._known[fn, case.name] = observe_all(exercise, fn, [case], guard=False)[0]
@@ -108,7 +108,7 @@ class ExerciseUnderTest:
     def _judged_once(self, observations: list[Observation], limits: Limits) -> Record:
         try:
             result = judge_observations(self.exercise, self.judge, observations, observe=self.observe_known)
-        except Exception as fault:  # the judge's own fault: nobody else's grade may depend on it
+        except Exception as fault:  # the judge's own fault: no other grade may depend on it
             message = Message("contract.judge_failed", {"text": f"{type(fault).__name__}: {fault}"[:300]})
             return {**self.blank(Verdict.ERROR, message), "judge_failed": True}
         errors = [one.error for one in observations if one.error]

@@ -2,7 +2,7 @@
 
 It is the released notebook, filled with what the student wrote: so its metadata, its check cells and their order are
 the course's own whatever was handed in, and stock nbgrader can always read it. The student's text and output are made
-inert: nothing of theirs can run in the browser of whoever grades, or of whoever they show the page to.
+inert: nothing of theirs can run in the browser of a person who reads the page.
 """
 
 from __future__ import annotations

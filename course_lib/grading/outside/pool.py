@@ -1,7 +1,7 @@
 """Grades many submissions: workers that each hold a zygote, resumption, and a second, quiet try before a timeout.
 
 The workers judge; only this process writes. A worker that dies takes its submission's turn with it and nothing else:
-the submission is graded again, alone, before anything is said about it.
+the submission is graded again, alone, before it counts as failed.
 """
 
 from __future__ import annotations

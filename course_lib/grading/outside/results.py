@@ -21,7 +21,7 @@ SCHEMA = 1
 
 
 class Verdict(StrEnum):
-    """What is said of an answer, and, the gravest of them, of a submission; by gravity."""
+    """What became of an answer; of a submission, the gravest one of its answers. By gravity."""
 
     RIGHT = "right"
     NOT_ATTEMPTED = "not_attempted"

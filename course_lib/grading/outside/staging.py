@@ -16,8 +16,8 @@ from pathlib import Path
 import course_lib
 from course_lib.grading.outside.isolation import IsolationError
 
-# Of course_lib, the copy leaves out whoever grades, writes or serves the course, and in exercises/ all that judges.
-# A name with a slash is a path in course_lib; another one stands for every file and folder of that name.
+# Of course_lib, the copy leaves out what grades, authors and serves the course, and in exercises/ all that judges. A
+# name with a slash is a path in course_lib; a name without one stands for every file and folder of that name.
 LEFT_OUT = (
     "authoring",
     "desk",

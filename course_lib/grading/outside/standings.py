@@ -67,12 +67,12 @@ def standings(gradebook: Path | str, *, unit: str | None = None, student: str | 
     with explained(gradebook), connected(address(gradebook)) as connection:
         remarks = {tuple(row[:4]): row[4] for row in connection.execute(comments)}
         by_hand = {tuple(row) for row in connection.execute(written)}
-        for who, which, sheet, cell, points, auto, manual, extra, look in connection.execute(grades):
+        for who, which, sheet, cell, points, auto, manual, extra, awaiting in connection.execute(grades):
             # A remark about an answer stands at its own cell, the points at the check below it.
             texts = (remarks.get((who, which, sheet, name)) for name in (cell, cell.removeprefix(CHECK)))
             remark = next((text for text in texts if text), None)
             is_written = (which, sheet, cell) in by_hand
-            about = (who, which, sheet, cell, float(points), auto, manual, extra, bool(look), is_written, remark)
+            about = (who, which, sheet, cell, float(points), auto, manual, extra, bool(awaiting), is_written, remark)
             found.append(Standing(*about))
     return found
 

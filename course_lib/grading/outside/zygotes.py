@@ -35,7 +35,7 @@ main(settings, int(sys.argv[2]))
 class Zygote:
     """A sandboxed process with everything loaded, from which submissions are forked. Use as a context manager.
 
-    It is itself forked from a loader, a process of its own that is not isolated and runs nobody's code.
+    It is itself forked from a loader, a process of its own that is not isolated and runs no student's code.
 
     Args:
         meanwhile: called while the loader loads.
@@ -119,7 +119,7 @@ class Zygote:
             "OPENBLAS_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "PYTHONHASHSEED": "0",
-            "PYTHONBREAKPOINT": "0",  # one forgotten in an answer waits for nobody
+            "PYTHONBREAKPOINT": "0",  # a breakpoint() left in an answer would wait for input
             "MPLBACKEND": "agg",
             "COURSE_PROFILE": self.options.profile,
             "COURSE_DEVICE": "cpu",

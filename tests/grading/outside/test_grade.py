@@ -12,8 +12,9 @@ import class_notebooks as notebooks
 import pytest
 from class_notebooks import answered
 from corpus import handed_in
-from corpus.attacks import ALL, MANY_CELLS, WAITING, Kind
+from corpus.attacks import ALL, MANY_CELLS, WAITING
 from corpus.handed_in import HANDED_IN
+from corpus.kinds import Kind
 
 from course_lib.grading.outside import grade, hidden_cases, sessions
 from course_lib.grading.outside.finding import find

@@ -120,7 +120,7 @@ class Sandbox:
         """The last step before a student's code runs: folder, environment, limits, no capabilities, Landlock."""
         os.chdir(scratch)
         os.environ.update(HOME=scratch, TMPDIR=scratch, IPYTHONDIR=scratch)
-        tempfile.tempdir = scratch
+        tempfile.tempdir = scratch  # the module's own switch: it may have chosen another folder before
         self._limit(limits)
         if self.level == Isolation.NAMESPACES:
             system.drop_capabilities()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -51,3 +52,15 @@ def test_the_doctor_says_what_the_lower_level_leaves_open(monkeypatch) -> None:
     assert "send signals to other processes of this user" in isolation.landlock_gaps()
     monkeypatch.setattr(system_calls, "landlock_version", lambda: 6)
     assert "signals" not in isolation.landlock_gaps()
+
+
+def test_where_linux_modules_are_missing_the_refusal_can_still_be_said() -> None:
+    program = (
+        "import sys; sys.modules.update(resource=None, fcntl=None)\n"
+        "from course_lib.grading.outside import command, isolation, pool\n"
+        "sys.platform = 'win32'\n"
+        "try: isolation.levels_for('auto')\n"
+        "except isolation.IsolationError as refused: print(refused)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "needs Linux. On Windows use WSL2" in done.stdout, done.stderr

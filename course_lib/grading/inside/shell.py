@@ -50,7 +50,7 @@ def the_shell() -> InteractiveShell:
     settings.InteractiveShell.colors = "NoColor"
     settings.InteractiveShell.cache_size = 0
     settings.InteractiveShell.xmode = "Minimal"
-    shell: InteractiveShell = _Shell.instance(config=settings)
+    shell: InteractiveShell = Shell.instance(config=settings)
     shell.run_cell("pass", store_history=False)
     return shell
 
@@ -69,7 +69,9 @@ class _NoResult(DisplayHook):
         pass
 
 
-class _Shell(InteractiveShell):
+class Shell(InteractiveShell):
+    """A shell that shows nothing; its name stands in messages of Python's that a student may read."""
+
     display_pub_class = _NoRichOutput
     displayhook_class = _NoResult
 

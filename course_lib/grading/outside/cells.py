@@ -6,6 +6,7 @@ Nothing in a file can raise anything but `Malformed`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_cells(data: bytes) -> list[Cell]:
         raise Malformed(f"the file is not a notebook: it holds a {type(notebook).__name__} and not a notebook's keys.")
     version = notebook.get("nbformat")
     if version == 3:
-        notebook = _converted(notebook)
+        notebook = from_format_3(notebook)
     elif version != 4:
         raise Malformed(f"the notebook has format {version!r:.40}; Jupyter's formats 3 and 4 can be read.")
     cells = notebook.get("cells")
@@ -80,11 +81,18 @@ def _json_of(data: bytes) -> Any:
         raise Malformed(f"the file is not valid JSON: {str(fault)[:120]}.") from None
 
 
-def _converted(notebook: dict[str, Any]) -> dict[str, Any]:
+def from_format_3(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """A notebook of the old format as one of format 4.
+
+    Raises:
+        Malformed: it cannot be converted.
+    """
     import nbformat
 
     try:
-        converted: dict[str, Any] = json.loads(json.dumps(nbformat.convert(nbformat.from_dict(notebook), 4)))
+        converted: dict[str, Any] = json.loads(json.dumps(nbformat.convert(nbformat.from_dict(dict(notebook)), 4)))
+        for cell in converted["cells"]:
+            cell.pop("id", None)  # format 3 has none; nbformat draws other ones each time
     except Exception as fault:
         raise Malformed(f"the notebook has the old format 3 and cannot be converted: {str(fault)[:120]}") from None
     return converted

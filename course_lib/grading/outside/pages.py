@@ -21,6 +21,7 @@ from course_lib import settings
 from course_lib.exercises.messages import register, said, say
 from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.grading.outside import feedback, inert
+from course_lib.grading.outside.cells import Malformed, from_format_3
 from course_lib.grading.outside.inert import MAX_SOURCE
 from course_lib.grading.outside.results import Verdict
 from course_lib.notebooks import CHECK, CellKind, grade_id_of, kind_of, nbgrader_of, source_of
@@ -266,11 +267,9 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
         except (ValueError, RecursionError):
             return []
     if isinstance(notebook, Mapping) and notebook.get("nbformat") == 3:
-        import nbformat
-
         try:
-            notebook = nbformat.convert(nbformat.from_dict(dict(notebook)), 4)
-        except Exception:  # an old notebook that cannot be converted has been judged malformed
+            notebook = from_format_3(notebook)
+        except Malformed:
             return []
     cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
     found = []

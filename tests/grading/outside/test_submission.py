@@ -89,6 +89,7 @@ def test_format_3_is_converted(release) -> None:
         old = nbformat.convert(nbformat.from_dict(answered()), 3)
     parsed = parse(json.dumps(old).encode(), release)
     assert len(parsed.answer_cells["double"]) == 1
+    assert parse(json.dumps(old).encode(), release) == parsed, "its cells have other names each time"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import tiny_course
 from course_lib import files
 from course_lib.authoring import release
 from course_lib.exercises import checking, exercise_named
-from course_lib.grading.outside.pages import Submission
+from course_lib.grading.outside.pages import GradedNotebook
+from course_lib.notebooks import grade_id_of
 
 UNIT = tiny_course.UNIT
 SEED = 977  # the instructor's secret, as far as these tests go
@@ -20,6 +21,7 @@ SEED = 977  # the instructor's secret, as far as these tests go
 DOUBLE = "def double(x):\n    return x + x\n"
 TOTAL = "def total(x):\n    return float(x.sum())\n"
 HALF_RIGHT = "def double(x):\n    x *= 2\n    return x\n"
+WHY = "Because **one** is not enough."
 BLANK = 'def double(x):\n    raise NotImplementedError("Exercise 90.1: double")\n'
 
 
@@ -64,7 +66,7 @@ def submission(
     *,
     timestamp: str | None = None,
     **more: Any,
-) -> Submission:
+) -> GradedNotebook:
     """A graded submission with a result as the grader writes it."""
     result = {
         "schema": 1,
@@ -83,4 +85,27 @@ def submission(
         **more,
     }
     raw = page if isinstance(page, bytes) or page is None else json.dumps(copy.deepcopy(page)).encode()
-    return Submission(result, raw, timestamp)
+    return GradedNotebook(result, raw, timestamp)
+
+
+def right(released: Path, student: str = "ada", **answers: str) -> GradedNotebook:
+    """All answers right, the written one given."""
+    page = notebook(released, double=DOUBLE, total=TOTAL, why=WHY, **answers)
+    return submission(student, page, [entry("double", DOUBLE), entry("total", TOTAL)])
+
+
+def half(released: Path, student: str = "ada", **answers: str) -> GradedNotebook:
+    """One answer half right, the written one given."""
+    page = notebook(released, **{"double": HALF_RIGHT, "total": TOTAL, "why": WHY, **answers})
+    return submission(student, page, [entry("double", HALF_RIGHT), entry("total", TOTAL)])
+
+
+def cell_of(page: Any, grade_id: str) -> Any:
+    """The cell of that name in an autograded notebook."""
+    return next(c for c in page.cells if grade_id_of(c) == grade_id)
+
+
+def card_in(page: Any, exercise: str) -> Any:
+    """What the check of an exercise shows there."""
+    (output,) = cell_of(page, f"check_{exercise}").outputs
+    return output["data"]

@@ -182,21 +182,23 @@ def _grading() -> Iterator[Finding]:
     """The isolation that `course grade` gets here, found by starting what it starts."""
     if sys.platform != "linux" or not (settings.root() / "solutions").is_dir():  # a student's copy grades nobody
         return
-    from course_lib.grading.inside import sandbox
-    from course_lib.grading.outside import grade, memory
+    from course_lib.grading.inside.protocol import Isolation
+    from course_lib.grading.outside import isolation, memory
+    from course_lib.grading.outside.options import GraderFault, Options
+    from course_lib.grading.outside.zygotes import Zygote
 
     try:
-        with grade.Zygote(grade.Options()) as started:
+        with Zygote(Options()) as started:
             level = started.level
-    except (sandbox.IsolationError, grade.GraderFault) as fault:
+    except (isolation.IsolationError, GraderFault) as fault:
         yield Finding(Mark.NOTE, "grading", "course grade gets no isolation here, and refuses to grade", str(fault))
         return
-    text = f"course grade gets isolation {level!r} here"
-    if level == sandbox.LEVELS[0]:
+    text = f"course grade gets isolation '{level}' here"
+    if level == Isolation.NAMESPACES:
         yield Finding(Mark.OK, "grading", text)
     else:
-        gaps = f"the lower level: {sandbox.landlock_gaps()}"
-        yield Finding(Mark.NOTE, "grading", f"{text}, {gaps}", sandbox.HOW_TO_FIX[sandbox.LEVELS[0]])
+        gaps = f"the lower level: {isolation.landlock_gaps()}"
+        yield Finding(Mark.NOTE, "grading", f"{text}, {gaps}", isolation.HOW_TO_FIX[Isolation.NAMESPACES])
     if memory.why_not():
         text = f"memory is limited for each process of a submission, not for all together: {memory.why_not()}"
         yield Finding(Mark.NOTE, "grading", text, "mount /proc, on Linux 4.14 or later")

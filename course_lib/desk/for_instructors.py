@@ -14,7 +14,7 @@ from course_lib.desk.sources import only_with_sources, units_named
 def demo(unit: tuple[str, ...]) -> None:
     """Play a small class from release to grades through stock nbgrader, in class/demo/ (all units, or those named)."""
     only_with_sources()
-    from course_lib.grading.outside import demo_class
+    from course_lib.desk import demo_class
 
     sys.exit(demo_class.run(units=units_named(unit)))
 

@@ -15,7 +15,9 @@ from types import ModuleType
 
 from course_lib.exercises.contract import Exercise, Judge
 
-__all__ = ["checks_for", "exercise_named", "exercises", "exercises_of", "judge_of", "units"]
+__all__ = ["checks_for", "exercise_named", "exercises", "exercises_of", "judge_of", "silence_checks", "units"]
+
+_silent = False
 
 
 @functools.cache
@@ -114,6 +116,12 @@ def judge_of(exercise: Exercise) -> Judge:
     return judge
 
 
+def silence_checks() -> None:
+    """Makes `checks_for` give checks that do nothing, from now on: in the sandbox of a grader there is no judge."""
+    global _silent
+    _silent = True
+
+
 def checks_for(unit: str):
     """The checks of a unit as methods: `check = checks_for("01_autoencoders")`, then `check.corrupt(corrupt)`.
 
@@ -121,7 +129,12 @@ def checks_for(unit: str):
         ValueError: there is no such unit, or COURSE_LANGUAGE names a language that the course does not speak.
     """
     from course_lib import settings
-    from course_lib.exercises.checking import Checks
 
     settings.language()  # a wrong switch is told here, since a check never raises
+    if _silent:
+        from course_lib.exercises import silent
+
+        return silent.Checks(unit)
+    from course_lib.exercises.checking import Checks
+
     return Checks(unit)

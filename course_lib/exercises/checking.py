@@ -12,13 +12,12 @@ import dataclasses
 import math
 import sys
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from course_lib.exercises import exercise_named, exercises_of, judge_module, judge_of, progress
+from course_lib.exercises import exercise_named, judge_module, judge_of, progress, silent
 from course_lib.exercises.contract import Exercise
 from course_lib.exercises.judging import Result, blank_result, judge_observations, kind
 from course_lib.exercises.messages import Message, say
@@ -124,22 +123,8 @@ class ExerciseNeeded(RuntimeError):
         return [f"{type(self).__name__}: {self}"]
 
 
-class Checks:
+class Checks(silent.Checks):
     """The checks of one unit. `check.corrupt(corrupt)` shows the card and returns the points."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._exercises = {e.name: e for e in exercises_of(unit)}
-
-    def __dir__(self) -> list[str]:
-        return [*self._exercises, "needs"]
-
-    def __getattr__(self, name: str) -> Callable[[Any], Score]:
-        exercises = self.__dict__.get("_exercises", {})
-        if name not in exercises:
-            known = ", ".join(exercises)
-            raise AttributeError(say("check.unknown", unit=self.__dict__.get("_unit"), name=repr(name), known=known))
-        return lambda fn: self._show(exercises[name], fn)
 
     def _show(self, exercise: Exercise, fn: Any) -> Score:
         from course_lib.exercises.card import card

@@ -27,9 +27,9 @@ from typing import Any
 import click
 
 from course_lib import settings
-from course_lib.authoring import release
 from course_lib.grading.outside import results
-from tests.benchmarks import grading_speed
+from course_lib.notebooks import tools_on_path
+from tests.benchmarks import grading_costs, grading_speed
 from tests.benchmarks.grading_speed import SECONDS, UNIT
 
 KILLS = 5
@@ -45,7 +45,7 @@ class Course:
         command = [sys.executable, "-m", "course_lib", "grade", "submitted", "--unit", UNIT, "--release", "release"]
         command += ["--no-gradebook", "--cpu-seconds", str(SECONDS), "--out", f"{out}/results", *options]
         with open(self.place / f"{out.partition('/')[0]}.log", "ab") as log:
-            variables = grading_speed.surroundings(self.place)
+            variables = grading_costs.surroundings(self.place)
             return subprocess.Popen(command, cwd=self.place, env=variables, stdout=log, stderr=log)
 
     def run(self, out: str, *options: str) -> float:
@@ -73,7 +73,7 @@ def two_dask_workers(course: Course) -> Iterator[str]:
     """The address of a scheduler with two worker processes on this machine."""
     import distributed
 
-    os.environ.update(grading_speed.surroundings(course.place))
+    os.environ.update(grading_costs.surroundings(course.place))
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
     ) as cluster:
@@ -124,10 +124,10 @@ def compare(course: Course, seed: int) -> dict[str, Any]:
 def main(size: int, seed: int, out: Path | None) -> None:
     """Grades one class in every way there is and compares the bytes of all results."""
     file = out or settings.root() / "results" / "benchmarks" / "grading_same.json"
-    with grading_speed.scratch() as folder, release.tools_on_path():
+    with grading_speed.scratch() as folder, tools_on_path():
         grading_speed.hand_in_class(grading_speed.Material(), folder / "class", size)
         found = compare(Course(folder / "class"), seed)
-    grading_speed.save(file, {"environment": grading_speed.environment(), "size": size, "seed": seed, **found})
+    grading_speed.save(file, {"environment": grading_costs.environment(), "size": size, "seed": seed, **found})
     click.echo(f"results there at the kills: {found['results_at_the_kill']}\nwritten to {file}")
     sys.exit(1 if any(found["differ"].values()) or found["results"] != size else 0)
 

@@ -34,28 +34,24 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
-import platform
-import resource
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import nbformat
-import psutil
 
 from course_lib import exercises as registry
-from course_lib import settings
+from course_lib import files, settings
 from course_lib.authoring import release
+from course_lib.desk import demo_class
 from course_lib.exercises import judge_of
-from course_lib.grading.outside import demo_class
+from course_lib.notebooks import CellKind, grade_id_of, kind_of, notebook_text
+
+from .grading_costs import environment, measured
 
 UNIT = "01_autoencoders"
 WORKERS = 2
@@ -75,133 +71,6 @@ HOSTILE = {
 }
 # A class of a hundred; a larger one repeats it.
 SHARES = [("right", 60), ("partial", 22), ("wrong", 6), ("blank", 4), *((name, 1) for name in HOSTILE)]
-
-
-def environment() -> dict[str, str | int]:
-    """The machine that the figures are from."""
-    import nbgrader
-    import torch
-
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        processor = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), processor)
-    return {
-        "processor": processor,
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "nbgrader": nbgrader.__version__,
-        "system": platform.system(),
-        "load_at_start": f"{os.getloadavg()[0]:.2f}",
-        "cpu_from": "a control group" if _groups() else "processes waited for",
-    }
-
-
-# --- running --------------------------------------------------------------------------------------------------------
-
-
-class Watch:
-    """Samples the memory of this process's descendants until it is stopped."""
-
-    def __init__(self, every: float = 0.5) -> None:
-        self.every, self.rss, self.pss = every, 0, 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        me = psutil.Process()
-        while not self._stop.wait(self.every):
-            rss = pss = 0
-            for process in me.children(recursive=True):
-                with contextlib.suppress(psutil.Error, OSError):
-                    rss += process.memory_info().rss
-                    # One file a process; the kernel lets us read it where the process is ours.
-                    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-                        if line.startswith("Pss:"):
-                            pss += int(line.split()[1]) << 10
-            self.rss, self.pss = max(self.rss, rss), max(self.pss, pss)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
-def _groups() -> Path | None:
-    """Where control groups that count CPU time are made, version 2 or 1; None where we may not."""
-    for folder in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/cpuacct")):
-        if any((folder / name).exists() for name in ("cpu.stat", "cpuacct.usage")) and os.access(folder, os.W_OK):
-            return folder
-    return None
-
-
-@contextlib.contextmanager
-def _counting() -> Iterator[tuple[Callable[[], float], Callable[[], None]]]:
-    """A function for the CPU seconds so far, and one for a new process to call so that it is counted."""
-    place = _groups()
-    if place is None:
-
-        def waited_for() -> float:
-            usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-            return usage.ru_utime + usage.ru_stime
-
-        yield waited_for, lambda: None
-        return
-    group = Path(tempfile.mkdtemp(prefix="grading-speed-", dir=place))
-
-    def counted() -> float:
-        if (group / "cpuacct.usage").exists():
-            return int((group / "cpuacct.usage").read_text()) / 1e9
-        return int((group / "cpu.stat").read_text().split()[1]) / 1e6  # usage_usec comes first
-
-    def enter() -> None:
-        (group / "cgroup.procs").write_text(str(os.getpid()))
-
-    try:
-        yield counted, enter
-    finally:
-        for _ in range(50):  # until the last process is gone
-            with contextlib.suppress(OSError):
-                group.rmdir()
-                break
-            time.sleep(0.1)
-
-
-def surroundings(folder: Path) -> dict[str, str]:
-    """The environment variables of a grader whose course folder this is: one thread, a secret of its own."""
-    variables = {**os.environ, "COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "COURSE_THREADS": "1"}
-    variables |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "COURSE_ROOT": str(settings.root())}
-    variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "COURSE_SECRET": str(folder / "secret")}
-    variables.pop("COURSE_WORK", None)
-    package = str(Path(demo_class.__file__).resolve().parents[2])
-    variables["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return variables
-
-
-def measured(commands: Sequence[tuple[list[str], Path]], *, okay: Sequence[int] = (0,)) -> dict[str, float]:
-    """Runs commands at the same time and gives their wall and CPU seconds and their peak memory in MiB."""
-    variables = surroundings(commands[0][1])
-    with release.tools_on_path(), Watch() as watch, _counting() as (cpu, enter):
-        variables["PATH"] = os.environ["PATH"]
-        cpu_before, began = cpu(), time.perf_counter()
-        running = []
-        for command, folder in commands:
-            with open(folder / "log.txt", "ab") as log:
-                running.append(
-                    subprocess.Popen(
-                        command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT, preexec_fn=enter
-                    )
-                )
-        ended = [process.wait() for process in running]
-        wall, spent = time.perf_counter() - began, cpu() - cpu_before
-    for status, (command, folder) in zip(ended, commands, strict=True):
-        if status not in okay:
-            tail = (folder / "log.txt").read_text(errors="replace")[-2000:]
-            raise click.ClickException(f"{' '.join(command)} ended with {status}:\n{tail}")
-    return {"wall_s": wall, "cpu_s": spent, "rss_mib": watch.rss / 2**20, "own_mib": watch.pss / 2**20}
 
 
 def course_grade(folder: Path, *options: str) -> dict[str, Any]:
@@ -226,12 +95,12 @@ class Material:
         solved = release.solution_notebooks(UNIT, root=root)
         (self.name,) = solved
         with tempfile.TemporaryDirectory() as folder:
-            files = release.build_unit(UNIT, root=root, gradebook=Path(folder, "gradebook.db"))
-        self.blank = nbformat.reads(files[f"{self.name}.ipynb"].decode(), as_version=4)
+            released = release.build_unit(UNIT, root=root, gradebook=Path(folder, "gradebook.db"))
+        self.blank = nbformat.reads(released[f"{self.name}.ipynb"].decode(), as_version=4)
         self.right = {
             cell.metadata.nbgrader.grade_id: cell.source
             for cell in solved[self.name].cells
-            if release.kind_of(cell) == "answer"
+            if kind_of(cell) == CellKind.ANSWER
         }
         exercises = {e.name: e for e in registry.exercises_of(UNIT)}
         self.points = {name: float(exercises[name].points) for name in self.right}
@@ -243,11 +112,10 @@ class Material:
         """A submission with these answers; `only_graded` leaves demo and train cells out."""
         notebook = copy.deepcopy(self.blank)
         for cell in notebook.cells:
-            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-            cell.source = answers.get(grade_id, cell.source)
+            cell.source = answers.get(grade_id_of(cell), cell.source)
         if only_graded:
-            notebook.cells = [cell for cell in notebook.cells if release.kind_of(cell) not in ("demo", "train")]
-        return release.notebook_text(notebook).encode()
+            notebook.cells = [cell for cell in notebook.cells if kind_of(cell) not in (CellKind.DEMO, CellKind.TRAIN)]
+        return notebook_text(notebook).encode()
 
     def answers(self, kind: str, index: int) -> dict[str, str]:
         """The answers of the index-th student, who is of this kind."""
@@ -277,15 +145,14 @@ class Material:
         return f"def {self.target(kind)}(*args, **options):\n    {HOSTILE[kind]}\n"
 
     def put(self, folder: Path, student: str, data: bytes) -> None:
-        release.write_atomically(folder / "submitted" / student / UNIT / f"{self.name}.ipynb", data)
+        files.replace(folder / "submitted" / student / UNIT / f"{self.name}.ipynb", data)
 
     def release_into(self, folder: Path) -> None:
         """A course folder: the released notebook, nbgrader's settings and its gradebook."""
         folder.mkdir(parents=True)
         root = settings.root()
-        files = release.build_unit(UNIT, root=root, gradebook=folder / "gradebook.db")
-        for name, data in files.items():
-            release.write_atomically(folder / "release" / UNIT / name, data)
+        for name, data in release.build_unit(UNIT, root=root, gradebook=folder / "gradebook.db").items():
+            files.replace(folder / "release" / UNIT / name, data)
         (folder / "nbgrader_config.py").write_text(demo_class._CONFIG.format(root=str(root)), encoding="utf-8")
 
 
@@ -327,7 +194,7 @@ def compute_of(notebooks: Sequence[bytes], folder: Path) -> dict[str, float]:
     sources = []
     for data in notebooks:
         cells = nbformat.reads(data.decode(), as_version=4).cells
-        sources.append({k: [c.source for c in cells if release.kind_of(c) == k] for k in ("setup", "answer")})
+        sources.append({k: [c.source for c in cells if kind_of(c) == k] for k in ("setup", "answer")})
     (folder / "cells.json").write_text(json.dumps({"unit": UNIT, "notebooks": sources}), encoding="utf-8")
     measured([([sys.executable, "-c", _CELLS, "cells.json"], folder)])
     return json.loads((folder / "log.txt").read_text(errors="replace").split("COMPUTE ")[-1].splitlines()[0])
@@ -435,7 +302,7 @@ def save(file: Path, part: dict[str, Any]) -> None:
     """Adds a part to the record; another part's figures, from another run, stay with their own environment."""
     held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     held.update(json.loads(json.dumps(part), parse_float=lambda text: round(float(text), 4)))
-    release.write_atomically(file, (json.dumps(held, indent=1, sort_keys=True) + "\n").encode())
+    files.replace(file, json.dumps(held, indent=1, sort_keys=True) + "\n")
 
 
 @click.command()

@@ -2,12 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
 import torch
 
-from course_lib.exercises import exercise_named, judge_module, judge_of, progress
+from course_lib.exercises import exercise_named, exercises, judge_module, judge_of, progress
 from course_lib.exercises.card import card, solution, text_card
 from course_lib.exercises.checking import (
     AnswerFileError,
@@ -291,3 +293,25 @@ def test_card_of_a_borrowed_answer_does_not_claim_it_is_the_learners(toy):
     result = check(toy.double, lambda x: 2 * x)
     html = card(toy.double, result, standing=progress.Standing("double"), borrowed=True)
     assert "the course&#x27;s own version" in html
+
+
+# --- where no judge is at hand ------------------------------------------------------------------------------------
+
+SILENCED = """
+from course_lib import exercises
+exercises.silence_checks()
+check = exercises.checks_for({unit!r})
+assert check.{name}(print) is None and check.needs({name!r}, "no such exercise") is None
+assert {name!r} in dir(check) and "needs" in dir(check)
+try:
+    check.wrong_name
+except AttributeError as error:
+    assert "has no exercise 'wrong_name'" in str(error)
+"""
+
+
+def test_silent_checks_have_every_name_and_do_nothing():
+    exercise = next(iter(exercises().values()))
+    program = SILENCED.format(unit=exercise.unit, name=exercise.name)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -19,8 +19,7 @@ from course_lib.exercises.card import card, text_card
 from course_lib.exercises.checking import ExerciseNeeded, check
 from course_lib.exercises.messages import Message
 from course_lib.exercises.progress import Standing
-from course_lib.grading.inside import sandbox
-from course_lib.grading.outside import explain, feedback, submission
+from course_lib.grading.outside import cells, explain, feedback, finding, public_sentences, staging, submission
 
 VARIABLES = ("COURSE_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 HAN = "\u4e00-\u9fff"
@@ -83,7 +82,7 @@ def test_an_unknown_language_is_answered_with_those_there_are(reads, name):
 
 def test_a_copy_without_catalogues_speaks_english_whatever_is_asked(reads, monkeypatch, tmp_path):
     """In the sandbox of a grader there are none; a submission must not fail for the language of whoever grades."""
-    sandbox.stage_library([Path(settings.__file__).parent], tmp_path / "staged")
+    staging.stage_library([Path(settings.__file__).parent], tmp_path / "staged")
     staged = tmp_path / "staged" / "course_lib"
     assert not list(staged.rglob("*.po*"))
     monkeypatch.setattr(settings, "_LOCALE", staged / "locale")
@@ -194,14 +193,15 @@ def test_feedback_and_explain_are_in_chinese_and_still_quote_nothing_hidden(read
 
 def test_what_a_result_says_of_a_notebook_is_known_to_the_catalogue():
     """Those sentences are stored in English: every one that the grader makes must be found again by its pattern."""
-    nodes = list(ast.walk(ast.parse(inspect.getsource(submission))))
+    sources = [inspect.getsource(module) for module in (cells, submission, finding)]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
     joined = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
     made = ["".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in parts) for parts in joined]
     inside = {id(part) for parts in joined for part in parts}
     made += [str(node.value) for node in nodes if isinstance(node, ast.Constant) and id(node) not in inside]
     begins = r"(cells?|locked cell|an extra notebook|the (notebook|file|folder)|one of the) [^\n]*\w"
     sentences = [text for text in made if re.match(begins, text)]
-    assert len(sentences) >= len(feedback.NOTES)
+    assert len(sentences) >= len(public_sentences.NOTES)
     for sentence in sentences:
         assert re.search(f"[{HAN}]", messages.said(sentence, "zh_CN")), sentence
         assert messages.said(sentence, "en") == sentence

@@ -11,18 +11,20 @@ sys.path.insert(0, str(HERE))
 import class_notebooks as notebooks  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
-from course_lib.grading.outside import grade, pool  # noqa: E402
-from course_lib.grading.outside.submission import find, read_release  # noqa: E402
+from course_lib.grading.outside import pool  # noqa: E402
+from course_lib.grading.outside.finding import find  # noqa: E402
+from course_lib.grading.outside.options import Options, use_exercise_folders  # noqa: E402
+from course_lib.grading.outside.submission import read_release  # noqa: E402
 
 
 def main(submissions: str, release: str, out: str, workers: str) -> None:
     folder = str(HERE / "unit")
-    grade.use_exercise_folders([folder])
+    use_exercise_folders([folder])
     released = read_release(Path(release), notebooks.UNIT)
     found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released})
-    options = grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
+    options = Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
     by_name = {(r.unit, r.notebook): r for r in released}
-    pool.grade_all(found, by_name, options, out=Path(out), workers=int(workers))
+    pool.grade_all(found, by_name, options, pool.Plan(Path(out), workers=int(workers)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from course_lib.grading.inside.sandbox import Limits  # noqa: E402
+from course_lib.grading.inside.protocol import Limits  # noqa: E402
 
 LIMITS = Limits(
     cells_seconds=1, exercise_seconds=1, wall_seconds=40, memory_bytes=300 << 20, processes=12, file_bytes=8 << 20
@@ -23,9 +23,9 @@ SECRET = b"the secret of the tests, 32 bytes"
 def unit_known():
     """The tests' own unit, known to the registry while the tests of a file here run, and to no other test."""
     from course_lib import exercises as registry
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.options import use_exercise_folders
 
-    grade.use_exercise_folders([UNIT_FOLDER])
+    use_exercise_folders([UNIT_FOLDER])
     yield UNIT_FOLDER
     registry.__path__.remove(UNIT_FOLDER)
     registry.forget_units()
@@ -33,9 +33,9 @@ def unit_known():
 
 @pytest.fixture(scope="session")
 def options():
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.options import Options
 
-    return grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(UNIT_FOLDER,))
+    return Options(limits=LIMITS, secret=SECRET, exercise_folders=(UNIT_FOLDER,))
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +60,12 @@ def release(release_folder):
 @pytest.fixture(scope="session")
 def zygote(options):
     """A zygote at the best level this machine has; without one, the tests skip and say why."""
-    from course_lib.grading.outside import grade
+    from course_lib.grading.outside.isolation import IsolationError
+    from course_lib.grading.outside.zygotes import Zygote
 
     try:
-        running = grade.Zygote(options)
-    except grade.IsolationError as fault:
+        running = Zygote(options)
+    except IsolationError as fault:
         pytest.skip(f"needs isolation: {fault}")
     with running:
         yield running

@@ -23,40 +23,43 @@ import class_notebooks as notebooks  # noqa: E402
 import torch  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
-from course_lib.grading.outside import grade, pool, results  # noqa: E402
-from course_lib.grading.outside.submission import find, read_release  # noqa: E402
+from course_lib.grading.outside import pool, results, workers  # noqa: E402
+from course_lib.grading.outside.finding import find  # noqa: E402
+from course_lib.grading.outside.options import Options, use_exercise_folders  # noqa: E402
+from course_lib.grading.outside.submission import read_release  # noqa: E402
+from course_lib.grading.outside.zygotes import SiblingZygote, Zygote  # noqa: E402
 
 
 def main(submissions: str, release: str, base: str) -> None:
     torch.set_num_threads(1)  # so that a fork may compute
     folder, base_folder = str(HERE / "unit"), Path(base)
-    grade.use_exercise_folders([folder])
+    use_exercise_folders([folder])
     released = read_release(Path(release), notebooks.UNIT)
     found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released})
-    options = grade.Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
-    zygote = grade.Zygote(options)
+    options = Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
+    zygote = Zygote(options)
     lock = multiprocessing.get_context("fork").Lock()
 
-    class Shared(grade.Twin):
-        def __init__(self, options: grade.Options, *, meanwhile=lambda: None) -> None:
+    class Shared(SiblingZygote):
+        def __init__(self, options: Options, *, meanwhile=lambda: None) -> None:
             meanwhile()
             # a process that is killed here never shares the lock: it could take it along
             super().__init__(zygote, lock if multiprocessing.parent_process() else contextlib.nullcontext())
 
-    pool.Zygote = Shared  # type: ignore[assignment, misc]
+    pool.Zygote = workers.Zygote = Shared  # type: ignore[assignment, misc]
     fork = multiprocessing.get_context("fork")
     pool.multiprocessing.get_context = lambda kind: fork  # type: ignore[assignment]
 
     def run(name: str, **more) -> float:
         began = time.monotonic()
         by_name = {(r.unit, r.notebook): r for r in released}
-        report = pool.grade_all(found, by_name, options, out=base_folder / name, **more)
+        report = pool.grade_all(found, by_name, options, pool.Plan(base_folder / name, **more))
         assert not report.failed, (name, report.failed)
         return time.monotonic() - began
 
     seconds = run("whole")
-    for workers in (2, 4):
-        run(f"workers-{workers}", workers=workers)
+    for count in (2, 4):
+        run(f"workers-{count}", workers=count)
     for k in (1, 2, 3):
         run(f"shard-{k}", shard=(k, 3))
     results.merge([base_folder / f"shard-{k}" for k in (1, 2, 3)], base_folder / "merged")

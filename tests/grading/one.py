@@ -13,15 +13,17 @@ import class_notebooks as notebooks  # noqa: E402
 from conftest import LIMITS, SECRET  # noqa: E402
 
 from course_lib.grading.outside import grade  # noqa: E402
+from course_lib.grading.outside.options import Options, use_exercise_folders  # noqa: E402
 from course_lib.grading.outside.submission import Submission, read_release  # noqa: E402
+from course_lib.grading.outside.zygotes import Zygote  # noqa: E402
 
 
 def main(isolation: str, release: str, *files: str) -> None:
     folder = str(HERE / "unit")
-    grade.use_exercise_folders([folder])
+    use_exercise_folders([folder])
     released = read_release(Path(release), notebooks.UNIT)[0]
-    options = grade.Options(isolation=isolation, limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
-    with grade.Zygote(options) as zygote:
+    options = Options(isolation=isolation, limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
+    with Zygote(options) as zygote:
         for file in files:
             one = Submission("ada", notebooks.UNIT, notebooks.UNIT, Path(file).read_bytes())
             print(json.dumps(grade.grade_submission(zygote, released, one, key="k")))

@@ -1,1 +1,1 @@
-"""What runs beside students' code, in the sandbox. Imports nothing that knows an answer."""
+"""The half of the grader that runs beside students' code, in a sandbox. Imports nothing that knows an answer."""

@@ -1,4 +1,4 @@
-"""Values between the judge and a student's process: length-capped JSON and raw tensor bytes, never pickle.
+"""Messages between the grader and a student's process: length-capped JSON and raw tensor bytes, never pickle.
 
 A frame is a magic number, the length of its JSON, and the lengths of the byte strings that follow. Whatever arrives is
 data: only None, booleans, numbers, strings, lists, dicts, dense tensors and `Other` can come out of `receive`.
@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Other
+from course_lib.grading.inside.protocol import without_surrogates
 
 HEADER = struct.Struct(">4sII")
 MAGIC = b"CGR1"
@@ -57,6 +58,130 @@ class Caps:
 
 
 CAPS = Caps()
+
+
+def send(
+    channel: socket.socket, message: Any, descriptors: Sequence[int] = (), *, deadline: float | None = None
+) -> None:
+    """Writes a message, with file descriptors beside it if need be.
+
+    Raises:
+        Closed: the other side is gone.
+        Late: it does not read.
+    """
+    send_packed(channel, pack(message), descriptors, deadline=deadline)
+
+
+def send_packed(
+    channel: socket.socket, chunks: Sequence[bytes], descriptors: Sequence[int] = (), *, deadline: float | None = None
+) -> None:
+    """Writes what `pack` gave; as `send`, for a message that is sent more than once."""
+    header, *rest = chunks
+    try:
+        channel.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.01))
+        if descriptors:
+            socket.send_fds(channel, [header], list(descriptors))
+            header = b""
+        channel.sendall(b"".join([header, *rest]))  # at once: each piece would wake the reader
+    except TimeoutError:
+        raise Late("the other side does not read") from None
+    except OSError as fault:
+        raise Closed(str(fault)) from None
+    finally:
+        _blocking(channel)
+
+
+def _blocking(channel: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # closed meanwhile
+        channel.settimeout(None)
+
+
+def receive(
+    channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, ended: int | None = None
+) -> Any:
+    """Reads one message.
+
+    Args:
+        caps: a longer message is refused before it is read.
+        deadline: a time of `time.monotonic()`.
+        ended: a second file descriptor; when that becomes readable and nothing is left to read here, the other side
+            counts as gone, even if some process still holds the channel open.
+
+    Raises:
+        Closed, Late, TransportError: see there.
+    """
+    return receive_frame(channel, caps=caps, deadline=deadline, ended=ended).message()
+
+
+def receive_frame(
+    channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, ended: int | None = None
+) -> Frame:
+    """Reads one message and leaves it packed; otherwise as `receive`."""
+    header = _exactly(channel, HEADER.size, deadline, ended)
+    return _rest(channel, header, caps, deadline, ended)
+
+
+def receive_with_descriptors(channel: socket.socket, *, caps: Caps = CAPS) -> tuple[Any, list[int]]:
+    """Reads one message and the file descriptors beside it; for the inside, which trusts the outside."""
+    try:
+        header, descriptors, _, _ = socket.recv_fds(channel, HEADER.size, 4)
+    except OSError as fault:
+        raise Closed(str(fault)) from None
+    if len(header) != HEADER.size:
+        raise Closed("the other side is gone")
+    return _rest(channel, header, caps, None, None).message(), descriptors
+
+
+def _rest(channel: socket.socket, header: bytes, caps: Caps, deadline: float | None, ended: int | None) -> Frame:
+    magic, length, count = HEADER.unpack(header)
+    if magic != MAGIC or length > caps.json_bytes or count > caps.tensors:
+        raise TransportError("not a message, or one longer than allowed")
+    body = _exactly(channel, length, deadline, ended)
+    try:
+        read = json.loads(body)
+        sizes = read["sizes"]
+        fits = len(sizes) == count and all(type(n) is int and n >= 0 for n in sizes) and sum(sizes) <= caps.tensor_bytes
+    except Exception:
+        fits = False
+    if not fits:
+        raise TransportError("the lengths in the message do not fit, or are more than allowed")
+    blobs = _exactly(channel, sum(sizes), deadline, ended)
+    ends = list(itertools.accumulate(sizes))
+    return Frame(body, tuple(blobs[end - size : end] for end, size in zip(ends, sizes)), read, caps)
+
+
+def _exactly(channel: socket.socket, count: int, deadline: float | None, ended: int | None) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        _wait(channel, deadline, ended)
+        try:
+            piece = channel.recv(min(count - len(parts), 1 << 20))
+        except OSError as fault:
+            raise Closed(str(fault)) from None
+        if not piece:
+            raise Closed("the other side is gone")
+        parts += piece
+    return bytes(parts)
+
+
+def _wait(channel: socket.socket, deadline: float | None, ended: int | None) -> None:
+    if deadline is None and ended is None:
+        return
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    if ended is not None:
+        poll.register(ended, select.POLLIN)
+    left = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
+    ready = {fd for fd, _ in poll.poll(left)}
+    if not ready:
+        raise Late("nothing arrived in time")
+    if channel.fileno() not in ready:
+        poll.unregister(ended)  # type: ignore[arg-type]
+        if not poll.poll(0):
+            raise Closed("the other process has ended")
+
+
+# --- messages as bytes ------------------------------------------------------------------------------------------------
 
 
 def pack(message: Any) -> list[bytes]:
@@ -124,7 +249,7 @@ def _decode(value: Any, blobs: list[bytes], depth: int) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()  # lone surrogates cannot be written to a file later
+        return without_surrogates(value)
     if isinstance(value, list):
         return [_decode(item, blobs, depth - 1) for item in value]
     kind = value[TAG]
@@ -165,127 +290,3 @@ def _no_overlap(shape: Sequence[int], stride: Sequence[int]) -> bool:
             return False
         reach += (n - 1) * step
     return True
-
-
-# --- over a socket --------------------------------------------------------------------------------------------------
-
-
-def send(
-    channel: socket.socket, message: Any, descriptors: Sequence[int] = (), *, deadline: float | None = None
-) -> None:
-    """Writes a message, with file descriptors beside it if need be.
-
-    Raises:
-        Closed: the other side is gone.
-        Late: it does not read.
-    """
-    send_packed(channel, pack(message), descriptors, deadline=deadline)
-
-
-def send_packed(
-    channel: socket.socket, chunks: Sequence[bytes], descriptors: Sequence[int] = (), *, deadline: float | None = None
-) -> None:
-    """Writes what `pack` gave; as `send`, for a message that is sent more than once."""
-    header, *rest = chunks
-    try:
-        channel.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.01))
-        if descriptors:
-            socket.send_fds(channel, [header], list(descriptors))
-            header = b""
-        channel.sendall(b"".join([header, *rest]))  # at once: each piece would wake the reader
-    except TimeoutError:
-        raise Late("the other side does not read") from None
-    except OSError as fault:
-        raise Closed(str(fault)) from None
-    finally:
-        _blocking(channel)
-
-
-def _blocking(channel: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # closed meanwhile
-        channel.settimeout(None)
-
-
-def receive(
-    channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, watch: int | None = None
-) -> Any:
-    """Reads one message.
-
-    Args:
-        caps: a longer message is refused before it is read.
-        deadline: a time of `time.monotonic()`.
-        watch: a second file descriptor; when that becomes readable and nothing is left to read here, the other side
-            counts as gone, whoever may still hold the channel open.
-
-    Raises:
-        Closed, Late, TransportError: see there.
-    """
-    return receive_frame(channel, caps=caps, deadline=deadline, watch=watch).message()
-
-
-def receive_frame(
-    channel: socket.socket, *, caps: Caps = CAPS, deadline: float | None = None, watch: int | None = None
-) -> Frame:
-    """Reads one message and leaves it packed; otherwise as `receive`."""
-    header = _exactly(channel, HEADER.size, deadline, watch)
-    return _rest(channel, header, caps, deadline, watch)
-
-
-def receive_with_descriptors(channel: socket.socket, *, caps: Caps = CAPS) -> tuple[Any, list[int]]:
-    """Reads one message and the file descriptors beside it; for the sandbox's side, which trusts its judge."""
-    try:
-        header, descriptors, _, _ = socket.recv_fds(channel, HEADER.size, 4)
-    except OSError as fault:
-        raise Closed(str(fault)) from None
-    if len(header) != HEADER.size:
-        raise Closed("the judge is gone")
-    return _rest(channel, header, caps, None, None).message(), descriptors
-
-
-def _rest(channel: socket.socket, header: bytes, caps: Caps, deadline: float | None, watch: int | None) -> Frame:
-    magic, length, count = HEADER.unpack(header)
-    if magic != MAGIC or length > caps.json_bytes or count > caps.tensors:
-        raise TransportError("not a message, or one longer than allowed")
-    body = _exactly(channel, length, deadline, watch)
-    try:
-        read = json.loads(body)
-        sizes = read["sizes"]
-        fits = len(sizes) == count and all(type(n) is int and n >= 0 for n in sizes) and sum(sizes) <= caps.tensor_bytes
-    except Exception:
-        fits = False
-    if not fits:
-        raise TransportError("the lengths in the message do not fit, or are more than allowed")
-    blobs = _exactly(channel, sum(sizes), deadline, watch)
-    ends = list(itertools.accumulate(sizes))
-    return Frame(body, tuple(blobs[end - size : end] for end, size in zip(ends, sizes)), read, caps)
-
-
-def _exactly(channel: socket.socket, count: int, deadline: float | None, watch: int | None) -> bytes:
-    parts = bytearray()
-    while len(parts) < count:
-        _wait(channel, deadline, watch)
-        try:
-            piece = channel.recv(min(count - len(parts), 1 << 20))
-        except OSError as fault:
-            raise Closed(str(fault)) from None
-        if not piece:
-            raise Closed("the other side is gone")
-        parts += piece
-    return bytes(parts)
-
-
-def _wait(channel: socket.socket, deadline: float | None, watch: int | None) -> None:
-    if deadline is None and watch is None:
-        return
-    poll = select.poll()
-    poll.register(channel, select.POLLIN)
-    if watch is not None:
-        poll.register(watch, select.POLLIN)
-    left = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
-    ready = {fd for fd, _ in poll.poll(left)}
-    if not ready:
-        raise Late("nothing arrived in time")
-    if channel.fileno() not in ready:
-        poll.unregister(watch)  # type: ignore[arg-type]
-        if not poll.poll(0):
-            raise Closed("the other process has ended")

@@ -1,7 +1,7 @@
 """Grading on a Dask cluster: hands out tasks and gives back what came of them. Needs the extra `dask`.
 
-The scheduler's address is somebody's machine on a network: what is sent over it, the hidden seeds' secret too, is
-readable there unless the address begins with tls://.
+What is sent to the scheduler, the secret of the hidden inputs too, can be read on the network unless its address begins
+with tls://.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Cluster:
                 "worker: pip install -e '.[dask]'. Without a cluster, use --workers or --shard."
             ) from None
         self.address = address
-        # what it would say of a scheduler that went away is pages long; `run` says it in a sentence
+        # Of a scheduler that went away it would write pages; `run` says it in a sentence.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
-            # first by a bare connection: a client that finds no scheduler takes another 40 seconds to give itself up
+            # First by a bare connection: a client that finds no scheduler takes another 40 seconds to give up.
             asyncio.run(_greet(address, seconds))
             self._client = distributed.Client(address, timeout=seconds, set_as_default=False)
-        except Exception as fault:  # whatever answers there may say anything, and an address may be any text
+        except Exception as fault:  # any program may answer there with anything, and an address may be any text
             raise ClusterError(
                 f"no Dask scheduler answers at {address!r} ({str(fault) or type(fault).__name__}). Start one with "
                 "`dask scheduler`, workers with `dask worker ADDRESS --nthreads 1`, and give the address that it "

@@ -6,10 +6,20 @@ import json
 import os
 import sys
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from course_lib.grading.inside.protocol import Isolation, Limits
+from course_lib.grading.outside.isolation import AUTO
+from course_lib.grading.outside.results import Verdict
+from course_lib.grading.outside.terminal import one_line
+
+if TYPE_CHECKING:
+    from course_lib.grading.outside.pool import Report
+    from course_lib.grading.outside.submission import Submission
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -41,8 +51,8 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option(
     "--isolation",
-    type=click.Choice(["auto", "namespaces", "landlock", "none"]),
-    default="auto",
+    type=click.Choice([AUTO, *map(str, Isolation)]),
+    default=AUTO,
     show_default=True,
     help="What must stand between students' code and this machine; auto: namespaces, else Landlock, never less.",
 )
@@ -63,22 +73,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--fresh", is_flag=True, help="Grade again what is graded already.")
 @click.option("--cpu-seconds", type=click.IntRange(1), help="CPU seconds for an exercise; default: 10.")
 @click.option("--memory", type=click.IntRange(64), help="Megabytes for a student's code; default: 2048.")
-def grade_command(
-    submissions: Path,
-    units: tuple[str, ...],
-    workers: int | None,
-    shard: tuple[int, int] | None,
-    scheduler: str | None,
-    isolation: str,
-    out: Path | None,
-    release: Path | None,
-    folders: tuple[Path, ...],
-    gradebook: bool,
-    as_json: bool,
-    fresh: bool,
-    cpu_seconds: int | None,
-    memory: int | None,
-) -> None:
+def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
     """Grade SUBMISSIONS, a folder student/unit/notebook.ipynb or a zip of one, in a sandbox.
 
     A score can come only from code that gives the right values on inputs it has never seen; whose code it is, the
@@ -102,115 +97,132 @@ def grade_command(
       2  the run was refused or stopped: the message says why and what to do,
          and what was graded before is kept.
     """
-    report = run(
-        submissions, units=units, workers=workers, shard=shard, scheduler=scheduler, isolation=isolation, out=out,
-        release=release, folders=folders, gradebook=gradebook, fresh=fresh, cpu_seconds=cpu_seconds, memory=memory,
-        quiet=as_json,
-    )  # fmt: skip
+    report = run(submissions, Choices(**chosen, quiet=as_json))
     if as_json:
         click.echo(json.dumps(report.results, indent=1, sort_keys=True))
     else:
         click.echo(summary(report))
     for name, reason in sorted(report.failed.items()):
-        click.echo(f"failed: {_shown(name)}: {_shown(reason, 1000)}", err=True)
+        click.echo(f"failed: {one_line(name)}: {one_line(reason, 1000)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
     faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
     sys.exit(1 if report.failed or unread or faulty else 0)
 
 
-def run(
-    submissions: Path,
-    *,
-    units: tuple[str, ...] = (),
-    workers: int | None = None,
-    shard: tuple[int, int] | None = None,
-    scheduler: str | None = None,
-    isolation: str = "auto",
-    out: Path | None = None,
-    release: Path | None = None,
-    folders: tuple[Path, ...] = (),
-    gradebook: bool = False,
-    fresh: bool = False,
-    cpu_seconds: int | None = None,
-    memory: int | None = None,
-    quiet: bool = False,
-) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The command's options; `quiet` shows no progress."""
+
+    units: tuple[str, ...] = ()
+    workers: int | None = None
+    shard: tuple[int, int] | None = None
+    scheduler: str | None = None
+    isolation: str = AUTO
+    out: Path | None = None
+    release: Path | None = None
+    folders: tuple[Path, ...] = ()
+    gradebook: bool = False
+    fresh: bool = False
+    cpu_seconds: int | None = None
+    memory: int | None = None
+    quiet: bool = False
+
+    def limits(self) -> Limits:
+        """The limits of a submission: all times grow with the CPU seconds of an exercise."""
+        limits = Limits()
+        if self.cpu_seconds:
+            limits = Limits(
+                exercise_seconds=self.cpu_seconds,
+                cells_seconds=3 * self.cpu_seconds,
+                wall_seconds=6.0 * self.cpu_seconds,
+            )
+        return replace(limits, memory_bytes=self.memory << 20) if self.memory else limits
+
+
+def run(submissions: Path, choices: Choices) -> Report:
     """What the command does, as a function: the report of `pool.grade_all`.
 
     Raises:
         click.UsageError: nothing could be done; the text says what to do.
     """
-    from tqdm.auto import tqdm
-
     from course_lib import settings
-    from course_lib.grading.inside.sandbox import IsolationError, Limits
-    from course_lib.grading.outside import grade, pool, results
-    from course_lib.grading.outside.submission import BadSubmissions, find, read_release
+    from course_lib.grading.outside import results
+    from course_lib.grading.outside.cluster import ClusterError
+    from course_lib.grading.outside.isolation import IsolationError
+    from course_lib.grading.outside.options import GraderFault
+    from course_lib.grading.outside.submission import BadSubmissions
 
-    tqdm.monitor_interval = 0  # its thread would keep workers from being forked
     root = settings.root()
-    release, out = release or root / "notebooks", out or root / "class" / "results"
-    limits = Limits()
-    if cpu_seconds:
-        limits = Limits(exercise_seconds=cpu_seconds, cells_seconds=3 * cpu_seconds, wall_seconds=6.0 * cpu_seconds)
-    if memory:
-        limits = Limits(**{**vars(limits), "memory_bytes": memory << 20})
-    more = tuple(str(folder.resolve()) for folder in folders)
+    release, out = choices.release or root / "notebooks", choices.out or root / "class" / "results"
     try:
-        grade.use_exercise_folders(more)
-        if not units:
-            units = tuple(sorted(p.name for p in release.glob("*/") if any(p.glob("*.ipynb"))))
-            if not units:
-                raise BadSubmissions(f"there are no released notebooks in {release}; run `course release` first.")
-        by_unit = {unit: read_release(release, unit) for unit in units}
-        found = find(submissions, units, by_unit)
-        secret = results.secret()
-        options = grade.Options(
-            isolation=isolation,
-            limits=limits,
-            secret=secret,
-            exercise_folders=more,
-            protected=tuple(str(p) for p in (submissions, out, release, results.secret_path()) if p.exists()),
-        )
-        released = {(r.unit, r.notebook): r for group in by_unit.values() for r in group}
-        mine = [s for s in found if results.in_shard(f"{s.student}/{s.unit}/{s.notebook}", shard)]
-        with tqdm(total=len(mine), desc="grading", unit="notebook", disable=quiet or not sys.stderr.isatty()) as bar:
-            report = pool.grade_all(
-                found, released, options, out=out, workers=workers or os.cpu_count() or 1, fresh=fresh, shard=shard,
-                scheduler=scheduler, progress=lambda result: bar.update(),
-            )  # fmt: skip
-    except (
-        BadSubmissions, IsolationError, grade.GraderFault, pool.ClusterError, results.ResultsError, ValueError,
-    ) as fault:  # fmt: skip
+        found, report = _graded(submissions, release, out, choices)
+    except (BadSubmissions, IsolationError, GraderFault, ClusterError, results.ResultsError, ValueError) as fault:
         raise click.UsageError(str(fault)) from None
-    if gradebook:
+    if choices.gradebook:
         report.lines = _published(report, found, submissions, release, out)
     return report
 
 
-def _published(report: Any, found: Any, place: Path, release: Path, out: Path) -> list[str]:
+def _graded(submissions: Path, release: Path, out: Path, choices: Choices) -> tuple[list[Submission], Report]:
+    from tqdm.auto import tqdm
+
+    from course_lib.grading.outside import pool, results
+    from course_lib.grading.outside.finding import find
+    from course_lib.grading.outside.options import Options, use_exercise_folders
+    from course_lib.grading.outside.submission import BadSubmissions, read_release
+
+    tqdm.monitor_interval = 0  # its thread would keep workers from being forked
+    more = tuple(str(folder.resolve()) for folder in choices.folders)
+    use_exercise_folders(more)
+    units = choices.units or tuple(sorted(p.name for p in release.glob("*/") if any(p.glob("*.ipynb"))))
+    if not units:
+        raise BadSubmissions(f"there are no released notebooks in {release}; run `course release` first.")
+    by_unit = {unit: read_release(release, unit) for unit in units}
+    found = find(submissions, units, by_unit)
+    secret = results.secret()
+    options = Options(
+        isolation=choices.isolation,
+        limits=choices.limits(),
+        secret=secret,
+        exercise_folders=more,
+        protected=tuple(str(p) for p in (submissions, out, release, results.secret_path()) if p.exists()),
+    )
+    released = {(r.unit, r.notebook): r for group in by_unit.values() for r in group}
+    mine = [one for one in found if results.in_shard(one.name, choices.shard)]
+    plan = pool.Plan(
+        out,
+        workers=choices.workers or os.cpu_count() or 1,
+        fresh=choices.fresh,
+        shard=choices.shard,
+        scheduler=choices.scheduler,
+    )
+    silent = choices.quiet or not sys.stderr.isatty()
+    with tqdm(total=len(mine), desc="grading", unit="notebook", disable=silent) as bar:
+        return found, pool.grade_all(found, released, options, plan, progress=lambda result: bar.update())
+
+
+def _published(report: Report, found: list[Submission], folder_or_zip: Path, release: Path, out: Path) -> list[str]:
     """Writes the gradebook and what belongs to it; what there is to say about that."""
-    # jsonschema compiles a grammar of web addresses where there is one, for a second or more; no notebook needs it
+    # jsonschema compiles a grammar of web addresses where there is one, for a second or more; no notebook needs it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from course_lib.grading.outside import exports, results
     from course_lib.grading.outside import gradebook as book
 
+    class_folder = out.resolve().parent
     try:
+        submissions = book.paired(report.results, found, folder=folder_or_zip if folder_or_zip.is_dir() else None)
         written = exports.publish(
-            report.results, found, place=place, released=release, folder=out.resolve().parent,
-            everything=list(results.all_results(out)),
-        )  # fmt: skip
+            submissions, released=release, folder=class_folder, everything=list(results.all_results(out))
+        )
     except (book.GradebookError, FileNotFoundError) as fault:
         report.failed["the gradebook"] = str(fault)
         return []
-    table = out.resolve().parent / "grades.csv"
+    table = class_folder / "grades.csv"
     return [*book.as_lines(written), *([f"A column an exercise: {table}"] if table.is_file() else [])]
 
 
-def summary(report: Any) -> str:
+def summary(report: Report) -> str:
     """The table of a run: submissions by verdict, and what a person should look at."""
-    from course_lib.grading.outside.results import VERDICTS
-
     counts = Counter(result["verdict"] for result in report.results)
     lines = [f"{len(report.results)} graded ({report.kept} of them before)"]
     levels = Counter(result["isolation"] for result in report.results)
@@ -218,23 +230,17 @@ def summary(report: Any) -> str:
         several = [f"{level} ({count})" for level, count in sorted(levels.items())]
         lines[0] += f", isolation: {', '.join(several if len(several) > 1 else levels)}"
         lines[0] += "; by the gravest verdict in each:"
-    lines += [
-        f"  not watched: {_shown(text)}" for text in sorted({r.get("unwatched", "") for r in report.results} - {""})
-    ]
-    for verdict in VERDICTS:
+    unwatched = sorted({r.get("unwatched", "") for r in report.results} - {""})
+    lines += [f"  not watched: {one_line(text)}" for text in unwatched]
+    for verdict in Verdict:
         if counts[verdict]:
             scores = [result["score"] for result in report.results if result["verdict"] == verdict]
             mean = sum(scores) / len(scores)
             lines.append(f"  {verdict:<14}{counts[verdict]:>6}   mean score {mean:.2f}")
     for result in report.results:
-        who = _shown(f"{result['student']}/{result['unit']}")
+        who = one_line(f"{result['student']}/{result['unit']}")
         if result["problem"]:
-            lines.append(f"  {who}: {_shown(result['problem'])}")
-        lines += [f"  {who}: tampered: {_shown(text)}" for text in result["tampered"]]
-    lines += [f"  {_shown(line)}" for line in report.lines]
+            lines.append(f"  {who}: {one_line(result['problem'])}")
+        lines += [f"  {who}: tampered: {one_line(text)}" for text in result["tampered"]]
+    lines += [f"  {one_line(line)}" for line in report.lines]
     return "\n".join(lines)
-
-
-def _shown(text: str, most: int = 200) -> str:
-    """Somebody else's text, safe for a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:most]

@@ -7,7 +7,6 @@ printed. So it is for the instructor's eyes; the last line is the sentence that 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,11 @@ from course_lib.exercises.card import points_of, text_criteria
 from course_lib.exercises.contract import Exercise
 from course_lib.exercises.messages import Message, register, say
 from course_lib.grading.outside import feedback
-from course_lib.grading.outside.gradebook import Standing
-from course_lib.grading.outside.pages import CHECK, handed_in
+from course_lib.grading.outside.pages import handed_in
+from course_lib.grading.outside.results import Verdict
+from course_lib.grading.outside.standings import Standing, standings
+from course_lib.grading.outside.terminal import visible
+from course_lib.notebooks import CHECK
 
 MAX_PRINTED = 2_000
 
@@ -56,18 +58,18 @@ def run(student: str, name: str, *, results_folder: Path | None = None, class_fo
         ValueError: no such exercise, or nothing of that student has been graded.
         GradebookError: the gradebook is there but cannot be read.
     """
-    from course_lib.grading.outside import gradebook
+    from course_lib.grading.outside.gradebook import refusal
     from course_lib.grading.outside.results import all_results
 
     class_folder = class_folder or settings.root() / "class"
     book = class_folder / "gradebook.db"
-    stands = gradebook.standings(book, student=student) if book.is_file() else []
+    grades = standings(book, student=student) if book.is_file() else []
     found = list(all_results(results_folder or class_folder / "results"))
     source = ""
-    if not gradebook.refusal(student):
+    if not refusal(student):
         for path in sorted((class_folder / "autograded" / student).glob("*/*.ipynb")):
             source += "".join(f"{cell['source']}\n" for cell in handed_in(path.read_bytes()))
-    return explain(student, name, found, standings=stands, source=source)
+    return explain(student, name, found, grades=grades, source=source)
 
 
 def explain(
@@ -75,7 +77,7 @@ def explain(
     name: str,
     results: Iterable[Mapping[str, Any]],
     *,
-    standings: Iterable[Standing] = (),
+    grades: Iterable[Standing] = (),
     source: str = "",
 ) -> str:
     """The explanation as text for a terminal.
@@ -84,14 +86,14 @@ def explain(
         student: as the folder of the submission is named.
         name: an exercise, or a written answer's grade_id.
         results: result records, of any students and units.
-        standings: what stands in the gradebook, so that a person's score and comment are told too.
+        grades: as they stand in the gradebook, so that a person's score and comment are told too.
         source: the student's code, so that the sentence they were shown can be told as it was.
 
     Raises:
         ValueError: no such exercise, or nothing of that student has been graded; the message names those there are.
     """
     results = list(results)
-    mine = [each for each in standings if each.student == student]
+    mine = [each for each in grades if each.student == student]
     about = [result for result in results if result.get("student") == student]
     if not about and not mine:
         raise ValueError(_unknown_student(student, sorted({str(result.get("student")) for result in results})))
@@ -156,7 +158,7 @@ def full_sentence(exercise: Exercise, entry: Mapping[str, Any]) -> str:
     try:
         sentence = Message(str(message["id"]), dict(message.get("fields") or {})).render()
     except (KeyError, TypeError, ValueError):
-        known = verdict in feedback.VERDICTS
+        known = verdict in list(Verdict)
         sentence = feedback.verdict_sentence(verdict) if known else say("explain.verdict", verdict=verdict)
     return visible(sentence)
 
@@ -193,8 +195,3 @@ def _unknown_student(student: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(student, known, n=3, cutoff=0.5) or list(known[:5])
     hint = f"Did you mean {', '.join(map(repr, map(visible, close)))}?" if close else "No result is there at all yet."
     return f"nothing of the student {visible(student)!r} has been graded. {hint}"
-
-
-def visible(text: str) -> str:
-    """Text without control characters, so that nothing a student wrote can repaint a terminal."""
-    return re.sub(r"[^\n\t -~\u00a0-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\uf900-\U0010ffff]", "", text)

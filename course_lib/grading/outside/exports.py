@@ -1,6 +1,6 @@
-"""Grades for other programs: a CSV with a column an exercise, Gradescope's results.json, and nbgrader's own export.
+"""Grades for other programs: a CSV with a column per exercise, Gradescope's results.json, and nbgrader's own export.
 
-What a student chose, such as their folder's name, must not become a formula in somebody's spreadsheet.
+What a student chose, such as their folder's name, must not become a formula in a spreadsheet.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from nbgrader.api import Gradebook
 from nbgrader.plugins import ExportPlugin
 
 from course_lib import exercises as registry
-from course_lib.authoring import release
+from course_lib import files
 from course_lib.exercises.messages import said, said_by, say
+from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.grading.outside import feedback, gradebook
-from course_lib.grading.outside.gradebook import Standing
-from course_lib.grading.outside.pages import CHECK, Submission, handed_in
+from course_lib.grading.outside.gradebook_access import explained
+from course_lib.grading.outside.pages import GradedNotebook, handed_in
+from course_lib.grading.outside.results import Verdict
+from course_lib.grading.outside.standings import Standing, standings
+from course_lib.notebooks import CHECK
 
 GITHUB_CLASSROOM = Path(__file__).with_name("github_classroom.yml")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
@@ -41,10 +45,8 @@ def cell_text(value: Any) -> str:
 
 
 def publish(
-    results: Sequence[Mapping[str, Any]],
-    handed_in: Iterable[Any],
+    submissions: Sequence[GradedNotebook],
     *,
-    place: Path,
     released: Path,
     folder: Path,
     everything: Iterable[Mapping[str, Any]] | None = None,
@@ -52,9 +54,7 @@ def publish(
     """All that follows from a run of the grader, under class/: gradebook.db, autograded/, grades.csv.
 
     Args:
-        results: the result records of the run.
-        handed_in: the submissions as found, each with student, unit, notebook and data.
-        place: the folder or zip they were found in.
+        submissions: the results of the run with the notebooks they were computed from; see `gradebook.paired`.
         released: the folder of released notebooks.
         folder: the class folder.
         everything: all result records there are, for the verdicts in the CSV; default those of the run.
@@ -62,34 +62,31 @@ def publish(
     Raises:
         GradebookError: something cannot be written; the results are not touched, and a second run goes on from there.
     """
-    submissions = gradebook.paired(results, handed_in, place=place if place.is_dir() else None)
     book = folder / "gradebook.db"
     report = gradebook.record(submissions, gradebook=book, autograded=folder / "autograded", released=released)
     if report.recorded:
+        results = [submission.result for submission in submissions]
         write_csv(folder / "grades.csv", book, results if everything is None else everything)
     return report
 
 
-# --- CSV ------------------------------------------------------------------------------------------------------------
+# --- CSV --------------------------------------------------------------------------------------------------------------
 
 
-def table(
-    standings: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ()
-) -> tuple[list[str], list[list[Any]]]:
-    """A row a student, a column an exercise and a written answer; header and rows.
+def table(grades: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ()) -> tuple[list[str], list[list[Any]]]:
+    """A row per student, a column per exercise and written answer; header and rows.
 
     The points are those that count, a person's included; a cell is empty where a person has still to give them, and
     where nothing was handed in. A column of points is "unit/exercise"; each unit ends with "unit:total", ":points",
     ":awaiting" (answers that wait for a person), ":verdict" and ":flags" (what was tampered with).
 
     Args:
-        standings: what stands in the gradebook.
+        grades: as they stand in the gradebook.
         results: result records, for verdicts and flags.
     """
-    standings = list(standings)
     by_student: dict[str, dict[tuple[str, str], Standing]] = {}
     columns: dict[str, dict[str, None]] = {}
-    for each in standings:
+    for each in grades:
         name = each.name.removeprefix(CHECK)
         by_student.setdefault(each.student, {})[each.unit, name] = each
         columns.setdefault(each.unit, {})[name] = None
@@ -144,22 +141,20 @@ def write_csv(path: Path, book: Path | str, results: Iterable[Mapping[str, Any]]
     Raises:
         GradebookError: there is no gradebook, or a file cannot be read or written.
     """
-    header, rows = table(gradebook.standings(book), results)
-    with gradebook.explained(path):
-        release.write_atomically(path, csv_text(header, rows).encode("utf-8"))
+    header, rows = table(standings(book), results)
+    with explained(path):
+        files.replace(path, csv_text(header, rows))
     return len(rows)
 
 
-class ExerciseCsv(ExportPlugin):
-    """The same table from nbgrader's command: `--exporter course_lib.grading.outside.exports.ExerciseCsv`.
+class ExerciseCsv(ExportPlugin):  # type: ignore[misc]
+    """The same table from nbgrader's command: `--exporter course_lib.grading.exports.ExerciseCsv`.
 
     nbgrader's own CSV breaks on a comma in a name and passes formulas on.
     """
 
     def export(self, gradebook: Gradebook) -> None:
         """Writes the table to `--to`, grades.csv by default, for the students and assignments asked for."""
-        from course_lib.grading.outside.gradebook import standings
-
         students, units = {str(s) for s in self.student}, {str(a) for a in self.assignment}
         kept = [
             each
@@ -169,16 +164,16 @@ class ExerciseCsv(ExportPlugin):
         header, rows = table(kept)
         path = Path(self.to or "grades.csv").absolute()
         self.log.info("Exporting grades to %s", path)
-        release.write_atomically(path, csv_text(header, rows).encode("utf-8"))
+        files.replace(path, csv_text(header, rows))
 
 
-# --- Gradescope -----------------------------------------------------------------------------------------------------
+# --- Gradescope -------------------------------------------------------------------------------------------------------
 
 
-def gradescope(submission: Submission) -> dict[str, Any]:
-    """A submission's results.json for Gradescope: a test an exercise, with the sentences that its student may see."""
+def gradescope(submission: GradedNotebook) -> dict[str, Any]:
+    """A submission's results.json for Gradescope: a test per exercise, with the sentences that its student may see."""
     result = submission.result
-    source = "\n".join(cell["source"] for cell in handed_in(submission.notebook))
+    source = "\n".join(cell["source"] for cell in handed_in(submission.data))
     entries = {str(entry.get("exercise")): entry for entry in result.get("exercises") or ()}
     tests: list[dict[str, Any]] = []
     for exercise in registry.exercises_of(submission.unit):
@@ -199,8 +194,8 @@ def gradescope(submission: Submission) -> dict[str, Any]:
             }
         )
     notes = [said(str(text)[:300]) for text in result.get("tampered") or ()]
-    if result.get("verdict") == "malformed":
-        notes = [feedback.verdict_sentence("malformed"), said(str(result.get("problem") or "")[:500]), *notes]
+    if result.get("verdict") == Verdict.MALFORMED:
+        notes = [feedback.verdict_sentence(Verdict.MALFORMED), said(str(result.get("problem") or "")[:500]), *notes]
     written = [str(each.get("grade_id")) for each in result.get("written") or ()]
     if written:
         notes.append(say("feedback.by_person", answers=", ".join(written)))
@@ -215,8 +210,8 @@ def gradescope(submission: Submission) -> dict[str, Any]:
     }
 
 
-def write_gradescope(folder: Path, submissions: Iterable[Submission]) -> list[Path]:
-    """Writes <folder>/<student>/<unit>/<notebook>.results.json for each submission; returns the files.
+def write_gradescope(folder: Path, submissions: Iterable[GradedNotebook]) -> list[Path]:
+    """Writes a results.json for each submission, folder/student/unit/notebook.results.json; returns the files.
 
     Students whose name cannot be a folder are left out; `gradebook.record` reports them.
 
@@ -227,9 +222,9 @@ def write_gradescope(folder: Path, submissions: Iterable[Submission]) -> list[Pa
     for submission in submissions:
         if gradebook.refusal(submission.student):
             continue
-        path = folder / submission.student / submission.unit / f"{submission.name}.results.json"
+        path = folder / submission.student / submission.unit / f"{submission.notebook}.results.json"
         content = json.dumps(gradescope(submission), ensure_ascii=False, indent=1) + "\n"
-        with gradebook.explained(path):
-            release.write_atomically(path, content.encode("utf-8", "replace"))
+        with explained(path):
+            files.replace(path, without_surrogates(content))
         written.append(path)
     return written

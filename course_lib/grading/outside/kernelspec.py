@@ -1,6 +1,6 @@
 """A hardened mode for stock `nbgrader autograde`: every notebook runs in a kernel behind bubblewrap (`bwrap`).
 
-    python -m course_lib.grading.outside.kernelspec          installs the kernel and prints the command to grade with
+    python -m course_lib.grading.kernelspec          installs the kernel and prints the command to grade with
 
 The kernel sees the Python environment and course_lib, read-only, and an empty home; no network, no other process, no
 submission, no gradebook, no solution. That protects the machine, the class's files and the other students from what a
@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from course_lib import settings
-from course_lib.authoring.release import write_atomically
+from course_lib import files, settings
+from course_lib.notebooks import QUIET_DEBUGGER
 
 NAME = "course-sandbox"
 MEMORY = 4 << 30  # bytes of data a kernel may allocate
@@ -35,7 +35,7 @@ VARIABLES = {
     "HOME": HOME, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     "COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "COURSE_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
     "MPLCONFIGDIR": f"{HOME}/matplotlib", "IPYTHONDIR": f"{HOME}/ipython", "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONSAFEPATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "PYTHONSAFEPATH": "1", **QUIET_DEBUGGER,
 }  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def install(*, prefix: Path | None = None, root: Path | None = None, memory: int
     content = json.dumps(spec(root=root, memory=memory), indent=1) + "\n"
     try:
         _own_folder(socket_folder())
-        write_atomically(folder / "kernel.json", content.encode())
+        files.replace(folder / "kernel.json", content)
     except OSError as error:
         raise KernelError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
     return folder

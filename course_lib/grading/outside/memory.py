@@ -1,4 +1,4 @@
-"""Watches what all processes of a submission use together: the kernel's own limit counts each process for itself.
+"""Watches the memory of all processes of a submission together: the kernel's own limit counts each for itself.
 
 A control group would do this better, and more exactly, but a plain user, or a container, may not make one.
 """
@@ -23,10 +23,10 @@ def why_not() -> str:
     return ""
 
 
-class Watch:
+class MemoryMonitor:
     """Ends a submission whose processes use more than its limit together, until it is closed.
 
-    What one process alone may have is limited by the kernel, at once; this sees a sum, some times a second. Memory that
+    The kernel limits at once what one process alone may have; this looks at the sum, five times a second. Memory that
     processes share is counted once (their proportional set sizes), so a fork as such costs nothing.
 
     Args:
@@ -34,14 +34,14 @@ class Watch:
         limit: bytes, beyond what the loaded libraries take.
 
     Attributes:
-        exceeded: whether it was ended.
-        blind: why memory could not be seen; empty when it could.
+        exceeded: whether the submission was ended.
+        unwatched: why memory could not be seen; empty when it could.
     """
 
     def __init__(self, unit: int, limit: int) -> None:
         self._unit, self._limit = unit, limit
-        self.exceeded, self.blind = False, ""
-        self._seen = self._ticks = 0
+        self.exceeded, self.unwatched = False, ""
+        self._last_sum = self._ticks = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -58,55 +58,55 @@ class Watch:
                     self.exceeded = True
                 while self.exceeded and not self._done.wait(0.01):  # until no fork is left to fork again
                     for pid in self._processes()[1]:
-                        with _gone_by_now():
+                        with _unless_gone():
                             os.kill(pid, signal.SIGKILL)
             except PermissionError as fault:
-                self.blind = f"{fault.filename}: {fault.strerror}"
+                self.unwatched = f"{fault.filename}: {fault.strerror}"
                 return
 
     def _is_over(self) -> bool:
-        first, theirs = self._processes()
-        limit, shown = self._limit + sum(map(_resident, first)), sum(map(_resident, theirs))
-        # What each one shows adds up to no less than what they use, and is thirty times cheaper to ask for. Once that
-        # is over the limit, we look closer when it has grown, and every second: writing to shared pages adds to it.
+        keepers, theirs = self._processes()
+        limit, resident = self._limit + sum(map(_resident, keepers)), sum(map(_resident, theirs))
+        # Resident sizes add up to no less than what they use, and are thirty times cheaper to ask for. Once those are
+        # over the limit, we look closer when they have grown, and every second: writing to shared pages adds to them.
         self._ticks += 1
-        if shown <= limit or (shown < self._seen + self._limit // 10 and self._ticks < 5):
+        if resident <= limit or (resident < self._last_sum + self._limit // 10 and self._ticks < 5):
             return False
-        self._seen, self._ticks = shown, 0
+        self._last_sum, self._ticks = resident, 0
         return sum(map(_proportional, theirs)) > limit
 
     def _processes(self) -> tuple[list[int], list[int]]:
-        """The first process of the submission, and those that run its code."""
-        first = _children(self._unit)
-        return first, [pid for top in first for pid in _below(top)]
+        """The keeper of the submission, and the processes that run its code."""
+        keepers = _children(self._unit)
+        return keepers, [pid for keeper in keepers for pid in _descendants(keeper)]
 
 
-def _gone_by_now() -> contextlib.AbstractContextManager[None]:
+def _unless_gone() -> contextlib.AbstractContextManager[None]:
     return contextlib.suppress(FileNotFoundError, ProcessLookupError)
 
 
-def _below(pid: int) -> Iterator[int]:
+def _descendants(pid: int) -> Iterator[int]:
     for child in _children(pid):
         yield child
-        yield from _below(child)
+        yield from _descendants(child)
 
 
 def _children(pid: int) -> list[int]:
     found = []
-    with _gone_by_now():
+    with _unless_gone():
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with _gone_by_now(), open(f"/proc/{pid}/task/{thread}/children") as file:
+            with _unless_gone(), open(f"/proc/{pid}/task/{thread}/children") as file:
                 found += [int(child) for child in file.read().split()]
     return found
 
 
 def _resident(pid: int) -> int:
-    with _gone_by_now(), open(f"/proc/{pid}/statm") as file:
+    with _unless_gone(), open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * _PAGE
     return 0
 
 
 def _proportional(pid: int) -> int:
-    with _gone_by_now(), open(f"/proc/{pid}/smaps_rollup") as file:
+    with _unless_gone(), open(f"/proc/{pid}/smaps_rollup") as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
     return 0

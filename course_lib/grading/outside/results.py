@@ -1,4 +1,4 @@
-"""Result files: one a submission, written whole or not at all, and good for exactly what it was computed from."""
+"""Result files: one per submission, written whole or not at all, and good for exactly what it was computed from."""
 
 from __future__ import annotations
 
@@ -9,15 +9,28 @@ import json
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from course_lib.exercises import answers
+from course_lib import files
+from course_lib.grading.outside.locks import try_lock
 
 SCHEMA = 1
-VERDICTS = ("right", "not_attempted", "wrong", "error", "timeout", "memory", "crashed", "malformed")  # by gravity
+
+
+class Verdict(StrEnum):
+    """What became of an answer; of a submission, the gravest one of its answers. By gravity."""
+
+    RIGHT = "right"
+    NOT_ATTEMPTED = "not_attempted"
+    WRONG = "wrong"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CRASHED = "crashed"
+    MALFORMED = "malformed"
 
 
 class ResultsError(RuntimeError):
@@ -38,25 +51,15 @@ def text_of(result: dict[str, Any]) -> str:
 
 
 def write(folder: Path, result: dict[str, Any]) -> Path:
-    """Writes a result: a temporary file, flushed to the disk, then renamed, so that no half of one is ever seen.
+    """Writes a result, whole or not at all.
 
     Raises:
         ResultsError: the disk is full or the folder cannot be written to; an older result stays as it was.
     """
     path = path_of(folder, unit=result["unit"], notebook=result["notebook"], student=result["student"])
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text_of(result))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        files.replace(path, text_of(result))
     except OSError as fault:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
         raise ResultsError(
             f"the result of {result['student']!r} could not be written to {path.parent}: {fault.strerror}. What was "
             "graded before is kept; make room or choose another folder with --out, then run the same command again."
@@ -106,7 +109,7 @@ def in_shard(name: str, shard: tuple[int, int] | None) -> bool:
     return number % shard[1] == shard[0] - 1
 
 
-# --- what a result depends on ---------------------------------------------------------------------------------------
+# --- what a result depends on -----------------------------------------------------------------------------------------
 
 
 def key_of(**parts: Any) -> str:
@@ -115,10 +118,10 @@ def key_of(**parts: Any) -> str:
 
 
 def hash_of_code(folders: Sequence[Path]) -> str:
-    """A hash of every Python file in some folders and of the known answers: exercises, judges, what they call."""
+    """A hash of all code in some folders: exercises, judges and their known mistakes, the library that they call."""
     digest = hashlib.sha256()
     for folder in folders:
-        for path in sorted([*folder.rglob("*.py"), *folder.rglob(answers.NAME)]):
+        for path in sorted(path for kind in ("*.py", "mistakes.md") for path in folder.rglob(kind)):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -138,14 +141,8 @@ def secret(path: Path | None = None) -> bytes:
     """
     path = path or secret_path()
     try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-            with contextlib.suppress(FileExistsError):  # another grader was first: its secret counts
-                os.link(temporary, path)
-            os.unlink(temporary)
+        if not path.exists():  # where another grader is first meanwhile, its secret counts
+            files.create(path, secrets.token_hex(32) + "\n", mode=0o600)
         held = path.read_bytes().strip()
     except OSError as fault:
         raise ResultsError(f"the grading secret {path} cannot be used: {fault.strerror}. Set COURSE_SECRET.") from None
@@ -159,18 +156,20 @@ def seed_for(held: bytes, exercise: str) -> int:
     return int.from_bytes(hmac.new(held, exercise.encode(), hashlib.sha256).digest()[:4], "big") | 1 << 31
 
 
-# --- one grader at a time -------------------------------------------------------------------------------------------
+# --- one grader at a time ---------------------------------------------------------------------------------------------
 
 _held: list[IO[str]] = []
 
 
-def _let_go() -> None:
+def _close_held() -> None:
     for file in _held:
         file.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)  # the lock must not outlive a grader that is killed before its workers
+    os.register_at_fork(
+        after_in_child=_close_held
+    )  # the lock must not outlive a grader that is killed before its workers
 
 
 @contextlib.contextmanager
@@ -187,16 +186,10 @@ def only_grader(folder: Path, shard: tuple[int, int] | None) -> Iterator[None]:
     except OSError as fault:
         raise ResultsError(f"{folder} cannot be written to: {fault.strerror}. Choose another with --out.") from None
     with file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such lock on this system
-            pass
-        except OSError:
+        if not try_lock(file):
             raise ResultsError(
                 f"another grader is at work on {folder}. Wait for it, or give this one its own folder with --out."
-            ) from None
+            )
         _held.append(file)
         try:
             yield

@@ -13,7 +13,8 @@ from typing import Any
 import nbformat
 from class_notebooks import UNIT, answered, as_bytes, cell_of, code
 from corpus import attacks
-from corpus.attacks import MANY_CELLS, RIGHT, TRIPLES, WAITING, Kind
+from corpus.attacks import MANY_CELLS, WAITING
+from corpus.kinds import RIGHT, TRIPLES, Kind
 
 NAME = f"{UNIT}.ipynb"
 NEIGHBOR = "zed"  # an honest student of the same class
@@ -154,19 +155,19 @@ def _beside(name: str, text: str) -> Callable[[Path], None]:
 
 
 FOLDERS = [
-    Kind("notebook missing", None, MALFORMED, MALFORMED, place=lambda f: (f / "notes.txt").write_text("later")),
+    Kind("notebook missing", None, MALFORMED, MALFORMED, fill=lambda f: (f / "notes.txt").write_text("later")),
     Kind("notebook renamed", None, RIGHT, tampered="is called",
-         place=lambda f: (f / "Copy of mine.ipynb").write_bytes(as_bytes(answered()))),
+         fill=lambda f: (f / "Copy of mine.ipynb").write_bytes(as_bytes(answered()))),
     Kind("extra notebook", None, RIGHT, tampered="extra notebook",
-         place=_beside("scratch.ipynb", as_bytes(answered(TRIPLES)).decode())),
+         fill=_beside("scratch.ipynb", as_bytes(answered(TRIPLES)).decode())),
     Kind("link to another's notebook", None, MALFORMED, MALFORMED,
-         place=lambda f: (f / NAME).symlink_to(f"../../{NEIGHBOR}/{UNIT}/{NAME}")),
-    Kind("link to nowhere", None, MALFORMED, MALFORMED, place=lambda f: (f / NAME).symlink_to("nowhere")),
-    Kind("pipe as notebook", None, MALFORMED, MALFORMED, place=lambda f: os.mkfifo(f / NAME)),
-    Kind("folder as notebook", None, MALFORMED, MALFORMED, place=lambda f: (f / NAME).mkdir()),
-    Kind("torch.py handed in", None, RIGHT, place=_beside("torch.py", "1 / 0")),
-    Kind("torch as a folder handed in", None, RIGHT, place=_beside("torch/__init__.py", "1 / 0")),
-    Kind("sitecustomize.py handed in", None, RIGHT, place=_beside("sitecustomize.py", "1 / 0")),
+         fill=lambda f: (f / NAME).symlink_to(f"../../{NEIGHBOR}/{UNIT}/{NAME}")),
+    Kind("link to nowhere", None, MALFORMED, MALFORMED, fill=lambda f: (f / NAME).symlink_to("nowhere")),
+    Kind("pipe as notebook", None, MALFORMED, MALFORMED, fill=lambda f: os.mkfifo(f / NAME)),
+    Kind("folder as notebook", None, MALFORMED, MALFORMED, fill=lambda f: (f / NAME).mkdir()),
+    Kind("torch.py handed in", None, RIGHT, fill=_beside("torch.py", "1 / 0")),
+    Kind("torch as a folder handed in", None, RIGHT, fill=_beside("torch/__init__.py", "1 / 0")),
+    Kind("sitecustomize.py handed in", None, RIGHT, fill=_beside("sitecustomize.py", "1 / 0")),
     Kind("student called a,b", answered(), RIGHT, student='a,b "c"'),
     Kind("student called a formula", answered(), RIGHT, student="=HYPERLINK('x')"),
     Kind("student called a path", answered(), RIGHT, student="x..%2f..%2fevil"),
@@ -181,8 +182,8 @@ def hand_in(kind: Kind, submitted: Path, student: str = "ada") -> Path:
     """Writes what a kind hands in to the folder of submissions; gives the student's folder of this unit."""
     folder = submitted / (kind.student or student) / UNIT
     folder.mkdir(parents=True)
-    if kind.place is not None:
-        kind.place(folder)
+    if kind.fill is not None:
+        kind.fill(folder)
     else:
         data = kind.notebook if isinstance(kind.notebook, bytes) else as_bytes(kind.notebook)
         (folder / NAME).write_bytes(data)

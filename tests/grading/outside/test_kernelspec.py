@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -153,3 +154,9 @@ def test_a_socket_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
     os.chmod(kernelspec.socket_folder(), 0o777)
     with pytest.raises(KernelError, match="yours alone"):
         kernelspec.install(prefix=tmp_path)
+
+
+def test_the_command_that_the_documentation_names_runs(tmp_path):
+    command = [sys.executable, "-m", "course_lib.grading.kernelspec"]
+    done = subprocess.run(command, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 1 and "The hardened kernel cannot be installed: there is no `bwrap`" in done.stderr

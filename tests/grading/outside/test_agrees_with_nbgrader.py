@@ -15,8 +15,8 @@ import tiny_course
 from tiny_course import UNIT
 
 from course_lib.authoring import release
-from course_lib.grading.outside import demo_class
-from course_lib.grading.outside.gradebook import standings
+from course_lib.desk import demo_class
+from course_lib.grading.outside.standings import standings
 
 IN_PLACE = "def double(x):\n    x *= 2\n    return x\n"
 TOTAL = "def total(x):\n    return float(x.sum())\n"

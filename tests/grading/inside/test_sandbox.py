@@ -1,10 +1,12 @@
-"""Levels of isolation: which is taken, what is refused, and that each holds."""
+"""Each level of isolation holds against a submission that looks around."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,69 +15,13 @@ import class_notebooks as notebooks
 import pytest
 from class_notebooks import answered
 
-from course_lib.grading.inside import sandbox
-from course_lib.grading.inside.sandbox import IsolationError
-from course_lib.grading.outside import grade
+from course_lib.grading.inside import system_calls, transport
+from course_lib.grading.inside import zygote as processes
+from course_lib.grading.inside.protocol import Isolation
+from course_lib.grading.inside.sandbox import Sandbox
+from course_lib.grading.outside.sessions import Session
 
-HERE = Path(__file__).parent
-
-
-def test_auto_never_goes_below_landlock(monkeypatch) -> None:
-    assert sandbox.levels_for("auto") == ("namespaces", "landlock")
-    monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces")
-    assert sandbox.levels_for("auto") == ("landlock",)
-    with pytest.raises(IsolationError, match=r"apparmor_restrict_unprivileged_userns=0"):
-        sandbox.levels_for("namespaces")
-    monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces, landlock")
-    with pytest.raises(IsolationError, match=r"'auto' is not to be had"):
-        sandbox.levels_for("auto")
-    assert sandbox.levels_for("none") == ("none",)
-    with pytest.raises(ValueError, match="no isolation level 'hope'"):
-        sandbox.levels_for("hope")
-
-
-def test_elsewhere_than_on_linux_it_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(IsolationError, match=r"needs Linux\. On Windows use WSL2"):
-        sandbox.levels_for("auto")
-
-
-def test_the_copy_holds_no_judge_and_nothing_compiled(tmp_path) -> None:
-    package = tmp_path / "course_lib"
-    more = tmp_path / "more"
-    shown = ("exercise.py", "__init__.py")
-    hidden = ("judge.py", "mistakes.md", "mistakes.md.gz", "__pycache__/judge.cpython-311.pyc", "d.json")
-    for folder in (
-        package,
-        package / "exercises" / "unit",
-        package / "exercises" / "unit" / "one",
-        more / "new" / "two",
-    ):
-        for name in (*shown, *hidden):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text("SECRET" if name in hidden else "")
-    sandbox.stage_library([package, more], tmp_path / "copy")
-    copied = {str(p.relative_to(tmp_path / "copy")) for p in (tmp_path / "copy").rglob("*") if p.is_file()}
-    places = ("course_lib", *(f"course_lib/exercises/{place}" for place in ("unit", "unit/one", "new/two")))
-    assert copied == {f"{place}/{name}" for place in places for name in shown}
-
-
-def test_nothing_readable_holds_the_course_or_what_is_protected(tmp_path) -> None:
-    package = Path(sandbox.__file__).parent.parent
-    readable = sandbox.readable_paths()
-    assert not any(package.is_relative_to(path) for path in readable)
-    assert any(Path(os.__file__).is_relative_to(path) for path in readable)
-    with pytest.raises(IsolationError, match="lies inside"):
-        sandbox.check_apart([str(tmp_path)], [str(tmp_path / "class")])
-
-
-def test_a_level_that_fails_to_start_is_refused_with_the_reason(options, monkeypatch) -> None:
-    import dataclasses
-
-    monkeypatch.setattr(grade.Zygote, "_try", lambda self, level, readable: f"{level} said no")
-    with pytest.raises(IsolationError, match=r"namespaces: namespaces said no; landlock: landlock said no"):
-        grade.Zygote(dataclasses.replace(options))
-
+TESTS, ROOT = Path(__file__).parents[1], Path(__file__).parents[3]
 
 NOSY = """
 import os, socket
@@ -95,8 +41,8 @@ open('mine', 'w').write('x')
 
 
 def graded_elsewhere(prefix: list[str], isolation: str, release_folder: Path, *files: Path, **environment: str):
-    command = [*prefix, sys.executable, str(HERE / "one.py"), isolation, str(release_folder), *map(str, files)]
-    variables = {**os.environ, "PYTHONPATH": str(HERE.parent.parent), **environment}
+    command = [*prefix, sys.executable, str(TESTS / "one.py"), isolation, str(release_folder), *map(str, files)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=280)
     if "IsolationError" in done.stderr:
         pytest.skip(f"needs {isolation}: {done.stderr.strip().splitlines()[-1][:200]}")
@@ -106,8 +52,6 @@ def graded_elsewhere(prefix: list[str], isolation: str, release_folder: Path, *f
 
 @pytest.fixture
 def nosy(tmp_path):
-    import socket
-
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
     service = str(tmp_path / "service")
@@ -121,7 +65,7 @@ def nosy(tmp_path):
 
 
 def test_landlock_holds_where_namespaces_are_forbidden(release_folder, nosy) -> None:
-    if sandbox.landlock_version() < 6:
+    if system_calls.landlock_version() < 6:
         pytest.skip("needs a kernel with Landlock for signals (Linux 6.12)")
     (result,) = graded_elsewhere([], "auto", release_folder, nosy, COURSE_FORBID_ISOLATION="namespaces")
     assert result["isolation"] == "landlock"
@@ -132,11 +76,11 @@ def test_landlock_holds_where_namespaces_are_forbidden(release_folder, nosy) -> 
 REFUSED = """
 import ctypes, os, socket, sys
 sys.path.insert(0, {root!r})
-from course_lib.grading.inside import sandbox
+from course_lib.grading.inside import system_calls as system
 one, other = socket.socketpair()
-sandbox.prctl(sandbox.PR_SET_NO_NEW_PRIVS, 1)
-refused = sandbox._ALWAYS_REFUSED + sandbox._REFUSED
-sandbox.refuse_calls(refused)
+system.prctl(system.PR_SET_NO_NEW_PRIVS, 1)
+refused = system.ALWAYS_REFUSED + system.OPEN_TO_LANDLOCK
+system.refuse_calls(refused)
 libc = ctypes.CDLL(None, use_errno=True)
 for number in (*refused, 1 << 30 | 39):
     ctypes.set_errno(0)
@@ -147,26 +91,11 @@ assert other.recv(1) == b"x" and socket.socketpair() and open("/dev/null") and o
 
 
 def test_calls_that_landlock_leaves_open_are_refused_and_no_others() -> None:
-    if not sandbox._AUDIT:
+    if not system_calls.AUDIT:
         pytest.skip("no filter of system calls for this processor")
-    program = REFUSED.format(root=str(HERE.parent.parent))
+    program = REFUSED.format(root=str(ROOT))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_doctor_says_what_the_lower_level_leaves_open(monkeypatch) -> None:
-    from course_lib.desk import doctor
-
-    monkeypatch.setenv("COURSE_FORBID_ISOLATION", "namespaces")
-    monkeypatch.setattr(grade.Zygote, "__init__", lambda self, options: setattr(self, "level", "landlock"))
-    monkeypatch.setattr(grade.Zygote, "close", lambda self: None)
-    (finding,) = doctor._grading()
-    assert finding.mark == "note"
-    assert "isolation 'landlock' here, the lower level: there students' code can fill the disk" in finding.text
-    monkeypatch.setattr(sandbox, "landlock_version", lambda: 4)
-    assert "send signals to other processes of this user" in sandbox.landlock_gaps()
-    monkeypatch.setattr(sandbox, "landlock_version", lambda: 6)
-    assert "signals" not in sandbox.landlock_gaps()
 
 
 def test_a_plain_user_can_grade(release_folder, nosy) -> None:
@@ -200,10 +129,10 @@ def test_processes_are_counted_for_each_submission_alone(graded, zygote, release
     """Two submissions with as many processes as one may have; each has room for the forks that grading needs."""
     if zygote.level != "namespaces":
         pytest.skip("needs namespaces; elsewhere the limit counts all processes of the user")
-    crowd = grade.Session(zygote, release)
+    crowd = Session(zygote, release)
     try:
-        cells, running, ended = crowd.load([("crowd", CROWD)])
-        assert (running, ended, cells["crowd"]["error"]) == (None, None, None)
+        loaded = crowd.load([("crowd", CROWD)])
+        assert (loaded.culprit, loaded.ending, loaded.cells["crowd"]["error"]) == (None, None, None)
         assert graded(answered(extra=CROWD))["score"] == 5
         assert graded(answered())["score"] == 5
     finally:
@@ -211,18 +140,13 @@ def test_processes_are_counted_for_each_submission_alone(graded, zygote, release
 
 
 def test_a_machine_that_is_short_of_something_is_said_to_be(monkeypatch) -> None:
-    import errno
-    import socket
-
-    from course_lib.grading.inside import transport, zygote
-
     def no_room(flags: int) -> int:
         raise OSError(errno.ENOSPC, "clone: no user namespace is left")
 
-    monkeypatch.setattr(sandbox, "clone_into", no_room)
+    monkeypatch.setattr(system_calls, "clone_into", no_room)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        zygote._start_submission({}, [theirs.fileno()], sandbox.Sandbox("namespaces", "", []), theirs)
+        processes._start_submission({}, [theirs.fileno()], Sandbox(Isolation.NAMESPACES, "", []), theirs)
         assert "no user namespace is left" in transport.receive(ours)["fault"]
 
 
@@ -235,7 +159,7 @@ print(libc.unshare(0x10000000 | 0x20000), libc.mount(b"x", b"/scratch", b"tmpfs"
 
 def test_a_user_namespace_of_ones_own_brings_no_memory_that_is_not_counted(graded, zygote) -> None:
     """A file system in memory: Landlock forbids it where there is Landlock, the filter everywhere."""
-    if zygote.level != "namespaces" or not sandbox._AUDIT:
+    if zygote.level != "namespaces" or not system_calls.AUDIT:
         pytest.skip("needs namespaces, and a filter for this processor")
     printed = graded(answered(extra=OWN_MOUNT))["cells"]["3f2a1b"]["printed"]
     assert printed.split()[1:] == ["-1", "13"]  # EACCES is the filter's; Landlock and a lack of rights say EPERM

@@ -13,9 +13,10 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading.outside import command, exports, grade, gradebook, pool, results
+from course_lib.grading.outside import command, exports, gradebook, gradebook_access, workers
+from course_lib.grading.outside.zygotes import Zygote
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def course_grade(zygote, unit_known, release_folder, submitted, tmp_path, monkey
     class Shared:
         """The zygote that is there already."""
 
-        unit, unit_pid = grade.Zygote.unit, grade.Zygote.unit_pid
+        unit, unit_pid = Zygote.unit, Zygote.unit_pid
 
         def __init__(self, options):
             self.__dict__.update(vars(zygote))
@@ -42,7 +43,7 @@ def course_grade(zygote, unit_known, release_folder, submitted, tmp_path, monkey
         def close(self):
             pass
 
-    monkeypatch.setattr(pool, "Zygote", Shared)
+    monkeypatch.setattr(workers, "Zygote", Shared)
     monkeypatch.setenv("COURSE_SECRET", str(tmp_path / "secret"))
     fixed = ["--release", release_folder, "--exercises", unit_known, "--workers", "1"]
     fixed += ["--out", tmp_path / "class" / "results"]
@@ -57,7 +58,7 @@ def course_grade(zygote, unit_known, release_folder, submitted, tmp_path, monkey
 
 def kept(tmp_path: Path) -> list[str]:
     folder = tmp_path / "class" / "results"
-    assert not list(folder.rglob("*.tmp"))
+    assert not list(folder.rglob("*.part"))
     return sorted(path.stem for path in folder.rglob("*.json"))
 
 
@@ -87,12 +88,12 @@ def test_exit_1_when_a_notebook_is_missing_or_cannot_be_read(course_grade, submi
 
 def test_exit_2_when_the_disk_is_full_and_what_was_graded_stays(course_grade, tmp_path, monkeypatch) -> None:
     def full(descriptor):
-        if kept(tmp_path) if not list((tmp_path / "class" / "results").rglob("*.tmp")) else ada.exists():
+        if kept(tmp_path) if not list((tmp_path / "class" / "results").rglob("*.part")) else ada.exists():
             raise OSError(28, os.strerror(28))
 
     ada = tmp_path / "class" / "results" / UNIT / UNIT / "ada.json"
     with monkeypatch.context() as patch:
-        patch.setattr(results.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         done = course_grade()
     assert done.exit_code == 2, done.output
     assert "the result of 'bob' could not be written" in done.output and "No space left" in done.output
@@ -120,7 +121,7 @@ def test_a_lock_whose_holder_cannot_be_named_on_a_full_disk_holds(tmp_path, monk
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(gradebook.os, "write", full)
+    monkeypatch.setattr(gradebook_access.os, "write", full)
     refused = pytest.raises(gradebook.GradebookError, match="another process")
     with gradebook.writer_lock(tmp_path), refused, gradebook.writer_lock(tmp_path):
         pass

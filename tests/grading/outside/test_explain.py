@@ -7,8 +7,9 @@ import small_class
 import tiny_course
 from small_class import BLANK, DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, submission
 
-from course_lib.grading.outside.explain import explain, visible
-from course_lib.grading.outside.gradebook import Standing
+from course_lib.grading.outside.explain import explain
+from course_lib.grading.outside.standings import Standing
+from course_lib.grading.outside.terminal import visible
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def test_what_the_code_printed_is_told_without_control_characters():
 
 def test_a_persons_score_comment_and_tampering_are_told():
     stands = standing(manual_score=2.5, comment="Kindly overlooked.", extra_credit=0.5, awaiting=True)
-    told = explain("ada", "double", results(tampered=["check_double was edited"]), standings=[stands])
+    told = explain("ada", "double", results(tampered=["check_double was edited"]), grades=[stands])
     for said in ("gave 2.5 of 3 points", "wrote: Kindly overlooked.", "0.5 points of extra", "waits for a person",
                  "Tampered with: check_double was edited", "isolation 'namespaces'"):  # fmt: skip
         assert said in told
@@ -75,9 +76,9 @@ def test_right_and_blank_answers_are_told_too():
 
 def test_a_written_answer_says_where_it_stands():
     why = standing("why", written=True, awaiting=True, auto_score=None)
-    assert "waits for a person" in explain("ada", "why", results(), standings=[why])
+    assert "waits for a person" in explain("ada", "why", results(), grades=[why])
     empty = standing("why", written=True, auto_score=0.0)
-    assert "No response" in explain("ada", "why", results(), standings=[empty])
+    assert "No response" in explain("ada", "why", results(), grades=[empty])
 
 
 @pytest.mark.parametrize(

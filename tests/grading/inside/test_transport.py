@@ -152,6 +152,6 @@ def test_the_end_of_the_process_counts_though_the_channel_stays_open() -> None:
     with here, there, watched:
         transport.send(here, 1)
         other.close()
-        assert transport.receive(there, watch=watched.fileno()) == 1  # what was said before still counts
+        assert transport.receive(there, ended=watched.fileno()) == 1  # what was said before still counts
         with pytest.raises(transport.Closed):
-            transport.receive(there, watch=watched.fileno())
+            transport.receive(there, ended=watched.fileno())

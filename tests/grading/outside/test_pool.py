@@ -16,10 +16,14 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading.outside import command, grade, pool
-from course_lib.grading.outside.submission import find
+from course_lib.grading.inside.protocol import Limits
+from course_lib.grading.outside import command, grade, pool, workers
+from course_lib.grading.outside.finding import find
+from course_lib.grading.outside.options import GraderFault
+from course_lib.grading.outside.submission import Submission
+from course_lib.grading.outside.zygotes import Zygote
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 TRIPLES = "def double(x):\n    return 3 * x\n"
 
 
@@ -49,7 +53,7 @@ def submitted(tmp_path_factory) -> Path:
 def shared(zygote, monkeypatch):
     """The workers in this process use the zygote that is there already."""
 
-    class Shared(grade.Zygote):
+    class Shared(Zygote):
         def __init__(self, options):
             self.__dict__.update(vars(zygote))
             self.options = options
@@ -57,7 +61,7 @@ def shared(zygote, monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr(pool, "Zygote", Shared)
+    monkeypatch.setattr(workers, "Zygote", Shared)
     return zygote
 
 
@@ -65,7 +69,7 @@ def shared(zygote, monkeypatch):
 def grade_class(shared, options, release, submitted):
     def run(out, **more):
         found = find(submitted, [UNIT], {UNIT: [release]})
-        return pool.grade_all(found, {(UNIT, UNIT): release}, options, out=out, **more)
+        return pool.grade_all(found, {(UNIT, UNIT): release}, options, pool.Plan(out, **more))
 
     return run
 
@@ -157,9 +161,9 @@ def test_a_timeout_is_tried_again_alone(shared, options, release, tmp_path, monk
         return result
 
     real = grade.grade_submission
-    monkeypatch.setattr(pool, "grade_submission", graded)
-    ones = [pool.Submission(s, UNIT, UNIT, notebooks.as_bytes(answered())) for s in ("slow", "ada")]
-    report = pool.grade_all(ones, {(UNIT, UNIT): release}, options, out=tmp_path)
+    monkeypatch.setattr(grade, "grade_submission", graded)
+    ones = [Submission(s, UNIT, UNIT, notebooks.as_bytes(answered())) for s in ("slow", "ada")]
+    report = pool.grade_all(ones, {(UNIT, UNIT): release}, options, pool.Plan(tmp_path))
     assert tried == ["slow", "ada", "slow"]
     assert [(r["student"], r["score"]) for r in report.results] == [("ada", 5), ("slow", 5)]
 
@@ -169,13 +173,13 @@ def test_a_broken_grader_grades_the_others_and_says_who_is_missing(
 ) -> None:
     def graded(zygote, released, one, *, key):
         if one.student == "unlucky":
-            raise grade.GraderFault("something of ours broke")
+            raise GraderFault("something of ours broke")
         return real(zygote, released, one, key=key)
 
     real = grade.grade_submission
-    monkeypatch.setattr(pool, "grade_submission", graded)
-    ones = [pool.Submission(s, UNIT, UNIT, notebooks.as_bytes(answered())) for s in ("unlucky", "ada")]
-    report = pool.grade_all(ones, {(UNIT, UNIT): release}, options, out=tmp_path)
+    monkeypatch.setattr(grade, "grade_submission", graded)
+    ones = [Submission(s, UNIT, UNIT, notebooks.as_bytes(answered())) for s in ("unlucky", "ada")]
+    report = pool.grade_all(ones, {(UNIT, UNIT): release}, options, pool.Plan(tmp_path))
     assert [r["student"] for r in report.results] == ["ada"]
     assert report.failed == {f"unlucky/{UNIT}/{UNIT}": "something of ours broke"}
     assert len(files_of(tmp_path)) == 1
@@ -184,7 +188,7 @@ def test_a_broken_grader_grades_the_others_and_says_who_is_missing(
 def test_a_changed_submission_release_or_secret_is_graded_again(options, release) -> None:
     import dataclasses
 
-    one = pool.Submission("ada", UNIT, UNIT, b"x")
+    one = Submission("ada", UNIT, UNIT, b"x")
     base = (one, release, options)
     variants = [
         base,
@@ -192,7 +196,7 @@ def test_a_changed_submission_release_or_secret_is_graded_again(options, release
         (one, dataclasses.replace(release, digest="z"), options),
         (one, release, dataclasses.replace(options, secret=b"other" * 8)),
         (one, release, dataclasses.replace(options, profile="laptop")),
-        (one, release, dataclasses.replace(options, limits=grade.Limits(exercise_seconds=3))),
+        (one, release, dataclasses.replace(options, limits=Limits(exercise_seconds=3))),
     ]
     keys = [pool.keys_of([s], {(UNIT, UNIT): r}, o)[0] for s, r, o in variants]
     assert len(set(keys)) == len(variants)

@@ -21,8 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_lib import settings
-from course_lib.authoring import release
+from course_lib import files, settings
+from course_lib.notebooks import (
+    CHECK,
+    COURSE_ID,
+    QUIET_DEBUGGER,
+    CellKind,
+    grade_id_of,
+    kind_of,
+    notebook_text,
+    tools_on_path,
+)
 
 STUDENTS = ("reference", "half-right", "blank")
 WRITTEN = "It fails because the two goals differ: what helps the one does not have to help the other."
@@ -70,6 +79,8 @@ def run(
         DemoError: nbgrader failed; the message holds its last lines.
         ReleaseError: a unit cannot be released.
     """
+    from course_lib.authoring import release  # which a student's copy does not have
+
     root = root or settings.root()
     say = say or functools.partial(print, flush=True)
     began = time.monotonic()
@@ -110,12 +121,13 @@ def run(
     return 1 if problems else 0
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Handing in
+# --- handing in -------------------------------------------------------------------------------------------------------
 
 
 def _hand_in(unit: str, folder: Path, root: Path) -> list[Line]:
     import nbformat
+
+    from course_lib.authoring import release
 
     exercises = release.exercises_by_name(unit)
     released = release.build_unit(unit, root=root, gradebook=folder / "gradebook.db")
@@ -124,16 +136,16 @@ def _hand_in(unit: str, folder: Path, root: Path) -> list[Line]:
     turn = 0
     for name, solved in solutions.items():
         blank = nbformat.reads(released[f"{name}.ipynb"].decode(), as_version=4)
-        coded = [cell for cell in solved.cells if release.kind_of(cell) == "answer"]
+        coded = [cell for cell in solved.cells if kind_of(cell) == CellKind.ANSWER]
         for student in STUDENTS:
             plan = plan_for(student, unit, solved, exercises, first_turn=turn)
             lines += plan.lines
             notebook = copy.deepcopy(blank)
             for cell in notebook.cells:
-                grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+                grade_id = grade_id_of(cell)
                 cell.source = plan.answers.get(grade_id, cell.source)
             path = folder / "submitted" / student / unit / f"{name}.ipynb"
-            release.write_atomically(path, release.notebook_text(notebook).encode())
+            files.replace(path, notebook_text(notebook))
         turn += len(coded)
     return lines
 
@@ -150,11 +162,11 @@ def plan_for(student: str, unit: str, solved: Any, exercises: Mapping[str, Any],
     """
     plan, turn = Plan(), first_turn
     for cell in solved.cells:
-        kind = release.kind_of(cell)
-        if kind not in ("answer", "written"):
+        kind = kind_of(cell)
+        if kind not in (CellKind.ANSWER, CellKind.WRITTEN):
             continue
         grade_id = cell.metadata.nbgrader.grade_id
-        if kind == "written":
+        if kind == CellKind.WRITTEN:
             points = float(cell.metadata.nbgrader.points)
             if student != "blank":
                 plan.answers[grade_id] = cell.source if student == "reference" else WRITTEN
@@ -202,8 +214,7 @@ def as_answer(fn: Callable[..., Any], name: str) -> str:
     return f"{PREAMBLE}{renamed}\n"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# nbgrader
+# --- nbgrader ---------------------------------------------------------------------------------------------------------
 
 # The course's own settings, in a course folder of the demo's own.
 _CONFIG = """c = get_config()
@@ -219,15 +230,14 @@ c.CourseDirectory.db_url = "sqlite:///gradebook.db"
 
 def _nbgrader(folder: Path, *arguments: str, say: Callable[[str], None] = lambda line: None) -> None:
     variables = {**os.environ, "COURSE_PROFILE": "smoke", "OMP_NUM_THREADS": "1", "COURSE_THREADS": "1"}
-    variables |= {"COURSE_ROOT": str(settings.root()), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    variables |= {"COURSE_DEVICE": "cpu"}
+    variables |= {"COURSE_ROOT": str(settings.root()), "COURSE_DEVICE": "cpu", **QUIET_DEBUGGER}
     variables.pop("COURSE_WORK", None)
     # The package that plays the demo is the one that the notebooks import, installed or not.
-    package = str(Path(__file__).resolve().parents[3])
+    package = str(Path(__file__).resolve().parents[2])
     variables["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "nbgrader", *arguments]
     last: list[str] = []
-    with release.tools_on_path():
+    with tools_on_path():
         variables["PATH"] = os.environ["PATH"]
         process = subprocess.Popen(
             command, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -260,9 +270,9 @@ def _read_back(lines: Sequence[Line], folder: Path) -> None:
     """Fills in what nbgrader recorded: points from its gradebook, states from the cards in the autograded notebooks."""
     from nbgrader.api import Gradebook, MissingEntry
 
-    with release.tools_on_path(), Gradebook(f"sqlite:///{folder / 'gradebook.db'}", release.COURSE_ID) as book:
+    with tools_on_path(), Gradebook(f"sqlite:///{folder / 'gradebook.db'}", COURSE_ID) as book:
         for line in lines:
-            cell = line.exercise if line.written else f"check_{line.exercise}"
+            cell = line.exercise if line.written else f"{CHECK}{line.exercise}"
             for notebook in book.find_assignment(line.unit).notebooks:
                 try:
                     grade = book.find_grade(cell, notebook.name, line.unit, line.student)
@@ -289,8 +299,7 @@ def _states(path: Path) -> dict[str, str]:
     return states
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The gradebook
+# --- the gradebook ----------------------------------------------------------------------------------------------------
 
 
 def gradebook_table(lines: Sequence[Line]) -> list[str]:

@@ -17,10 +17,11 @@ import pytest
 from class_notebooks import UNIT, answered
 from click.testing import CliRunner
 
-from course_lib.grading.outside import cluster, command, pool
+from course_lib.grading.outside import cluster, command, pool, workers
+from course_lib.grading.outside.cluster import ClusterError
 from course_lib.grading.outside.submission import Submission
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -48,13 +49,12 @@ def test_two_workers_of_a_cluster_give_the_same_bytes(
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     monkeypatch.setenv("PYTHONPATH", path)
     released = {(UNIT, UNIT): release}
-    here = pool.grade_all(class_of_four, released, options, out=tmp_path / "here")
+    here = pool.grade_all(class_of_four, released, options, pool.Plan(tmp_path / "here"))
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
     ) as local:
-        there = pool.grade_all(
-            class_of_four, released, options, out=tmp_path / "there", scheduler=local.scheduler_address
-        )
+        plan = pool.Plan(tmp_path / "there", scheduler=local.scheduler_address)
+        there = pool.grade_all(class_of_four, released, options, plan)
     assert not there.failed
     assert there.results == here.results and len(here.results) == 4
     assert bytes_of(tmp_path / "there") == bytes_of(tmp_path / "here")
@@ -73,14 +73,14 @@ def test_a_scheduler_that_is_lost_while_a_result_is_fetched(monkeypatch) -> None
     monkeypatch.setattr(distributed, "as_completed", iter)
     there = cluster.Cluster.__new__(cluster.Cluster)
     there.address, there._client = "tcp://127.0.0.1:1", client
-    with pytest.raises(cluster.ClusterError, match=r"went away\. What was graded is kept"):
+    with pytest.raises(ClusterError, match=r"went away\. What was graded is kept"):
         list(there.run(len, ["task"], None))
 
 
 def test_another_course_on_a_worker_is_refused(options, release, class_of_four) -> None:
-    there = {**pool._here(options), "environment": {"python": "2.7"}}
-    with pytest.raises(pool.ClusterError, match="worker's environment is not that of this machine"):
-        pool._on_cluster((class_of_four[0], "key"), (options, {(UNIT, UNIT): release}, there))
+    there = {**workers.code_and_packages(options), "environment": {"python": "2.7"}}
+    with pytest.raises(ClusterError, match="worker's environment is not that of this machine"):
+        workers.on_cluster((class_of_four[0], "key"), (options, {(UNIT, UNIT): release}, there))
 
 
 @pytest.fixture
@@ -151,11 +151,10 @@ def test_a_scheduler_without_workers_and_one_that_is_lost(
     dask("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny", until="Registered to")
     released = {(UNIT, UNIT): release}
     many = [Submission(f"s{n}", UNIT, UNIT, class_of_four[n % 4].data) for n in range(40)]
-    with pytest.raises(pool.ClusterError, match=r"went away\. What was graded is kept"):
-        pool.grade_all(
-            many, released, options, out=tmp_path / "out", scheduler=address, progress=lambda result: scheduler.kill()
-        )
+    with pytest.raises(ClusterError, match=r"went away\. What was graded is kept"):
+        plan = pool.Plan(tmp_path / "out", scheduler=address)
+        pool.grade_all(many, released, options, plan, progress=lambda result: scheduler.kill())
     kept = len(bytes_of(tmp_path / "out"))
     assert 0 < kept < len(many)
-    resumed = pool.grade_all(many, released, options, out=tmp_path / "out")
+    resumed = pool.grade_all(many, released, options, pool.Plan(tmp_path / "out"))
     assert resumed.kept == kept and len(resumed.results) == len(many)

@@ -12,7 +12,6 @@ import shutil
 import nbformat
 import pytest
 import small_class
-import tiny_course
 import yaml
 from nbgrader.api import Gradebook
 from small_class import DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, notebook, submission
@@ -23,13 +22,6 @@ from course_lib.grading.outside import exports, gradebook
 HOSTILE = "=HYPERLINK(\"http:evil\", 'x'), ada"
 SCRIPT = "<script>alert('mine')</script>"
 LEAK = "def double(x):\n    raise ValueError('x=' + ','.join(f'{v:.4f}' for v in x.tolist()))\n"
-
-
-@pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        tiny_course.install(patch)
-        yield small_class.release_tiny(tmp_path_factory.mktemp("released"))
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +148,12 @@ def test_text_never_becomes_a_formula(text):
     assert exports.cell_text(text) == f"'{text}"
 
 
+def test_the_exporter_has_the_name_that_commands_know_it_by():
+    from course_lib.grading.exports import ExerciseCsv
+
+    assert ExerciseCsv is exports.ExerciseCsv
+
+
 def test_numbers_stay_numbers_and_names_stay_names():
     assert [exports.cell_text(v) for v in (-1.5, 3, None, "ada", "a,b")] == ["-1.5", "3", "", "ada", "a,b"]
 
@@ -175,7 +173,7 @@ def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(klass, tmp
 
 def test_a_run_is_published_as_a_whole_and_can_be_explained(tmp_path, released, klass):
     from course_lib.grading.outside import explain, results
-    from course_lib.grading.outside.submission import Submission as FoundSubmission
+    from course_lib.grading.outside.submission import Submission
 
     folder = tmp_path / "class"
     folder.mkdir()
@@ -183,8 +181,8 @@ def test_a_run_is_published_as_a_whole_and_can_be_explained(tmp_path, released, 
     (ada, *_) = klass[1]
     results.write(folder / "results", {**ada.result, "student": "bob"})
     (result,) = results.all_results(folder / "results")
-    found = [FoundSubmission("bob", UNIT, UNIT, ada.notebook)]
-    report = exports.publish([result], found, place=tmp_path / "in.zip", released=released, folder=folder)
+    found = [Submission("bob", UNIT, UNIT, ada.data)]
+    report = exports.publish(gradebook.paired([result], found), released=released, folder=folder)
     assert (report.recorded, report.awaiting) == (1, 1)
     assert {row["student"] for row in rows_of((folder / "grades.csv").read_text())} >= {"ada", "bob"}
     assert (folder / "autograded" / "bob" / UNIT / f"{UNIT}.ipynb").is_file()

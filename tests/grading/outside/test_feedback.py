@@ -11,7 +11,8 @@ import pytest
 from class_notebooks import RIGHT_SCALE, UNIT, answered
 
 from course_lib.grading.outside import exports, gradebook, pages
-from course_lib.grading.outside.pages import Submission
+from course_lib.grading.outside.pages import GradedNotebook
+from course_lib.grading.outside.standings import standings
 
 TRIES = {
     "error_text": "def double(x):\n    raise ValueError(' '.join(f'{v:.5f}' for v in x.flatten().tolist()))\n",
@@ -37,13 +38,13 @@ def shown(graded, release_folder, folder):
 
     def all_of(notebook, student="ada"):
         result = {**graded(notebook), "student": student}
-        submission = Submission(result, json.dumps(notebook).encode())
+        submission = GradedNotebook(result, json.dumps(notebook).encode())
         book = folder / "gradebook.db"
         gradebook.record([submission], gradebook=book, autograded=folder / "autograded", released=release_folder)
         path = folder / "autograded" / student / UNIT / f"{UNIT}.ipynb"
         page = nbformat.read(path, as_version=4)
         nbformat.validate(page)
-        header, rows = exports.table(gradebook.standings(book, student=student), [result])
+        header, rows = exports.table(standings(book, student=student), [result])
         cards = "\n".join(str(output.get("data", output)) for cell in page.cells for output in cell.get("outputs", ()))
         return result, cards + json.dumps(exports.gradescope(submission)) + exports.csv_text(header, rows)
 
@@ -76,7 +77,7 @@ def test_the_students_own_output_from_before_is_shown(shown):
 
 def test_scores_in_nbgraders_gradebook_are_those_of_the_result(shown, folder):
     result, _ = shown(answered("def double(x):\n    return 2 * x if len(x) > 1 else 3 * x\n", RIGHT_SCALE))
-    stands = {s.name: s.score for s in gradebook.standings(folder / "gradebook.db", student="ada")}
+    stands = {s.name: s.score for s in standings(folder / "gradebook.db", student="ada")}
     scores = {f"check_{entry['exercise']}": entry["score"] for entry in result["exercises"]}
     assert {name: stands[name] for name in scores} == scores
     assert 0 < sum(scores.values()) < 5

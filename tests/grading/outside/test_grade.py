@@ -12,11 +12,12 @@ import class_notebooks as notebooks
 import pytest
 from class_notebooks import answered
 from corpus import handed_in
-from corpus.attacks import ALL, MANY_CELLS, WAITING, Kind
+from corpus.attacks import ALL, MANY_CELLS, WAITING
 from corpus.handed_in import HANDED_IN
+from corpus.kinds import Kind
 
-from course_lib.grading.outside import grade
-from course_lib.grading.outside.submission import find
+from course_lib.grading.outside import grade, hidden_cases, sessions
+from course_lib.grading.outside.finding import find
 
 
 def has_what_it_must(result: dict, kind: Kind) -> None:
@@ -65,7 +66,7 @@ def test_what_cannot_be_read_is_malformed(graded, data: bytes, words: str) -> No
 
 def test_nothing_is_kept_that_is_another_each_time(graded) -> None:
     where = "import course_lib\nprint(course_lib.__file__, object())\n"
-    result = graded(answered(extra=f"{where}from course_lib.exercises import judges"))["cells"]["3f2a1b"]
+    result = graded(answered(extra=f"{where}from course_lib.exercises import nothing_there"))["cells"]["3f2a1b"]
     assert result["printed"] == "library/course_lib/__init__.py <object object at 0x...>\n"
     assert result["error"]["text"].endswith("(library/course_lib/exercises/__init__.py)")
 
@@ -76,7 +77,7 @@ def test_no_text_of_a_student_keeps_the_judge_busy() -> None:
         "/var/tmp/course-grading-1-" * 200_000,
         "/var/tmp/course-grading-1-" + "a" * 4_000_000,
     ):
-        assert grade._same_each_time(text) == text
+        assert sessions.same_each_time(text) == text
 
 
 def test_output_is_cut_short(graded) -> None:
@@ -173,9 +174,9 @@ print(found)
 
 
 def test_hidden_inputs_differ_from_the_public_ones_and_depend_on_the_secret(unit_known) -> None:
-    hidden = grade.bench("double", b"a" * 32).cases[0].inputs["x"]
-    other = grade.bench("double", b"b" * 32).cases[0].inputs["x"]
-    public = grade.registry.exercise_named("double").cases(0)[0].inputs["x"]
+    hidden = hidden_cases.under_test("double", b"a" * 32).cases[0].inputs["x"]
+    other = hidden_cases.under_test("double", b"b" * 32).cases[0].inputs["x"]
+    public = hidden_cases.registry.exercise_named("double").cases(0)[0].inputs["x"]
     assert not any(a.equal(b) for a, b in ((hidden, other), (hidden, public), (other, public)))
 
 
@@ -189,13 +190,13 @@ def test_mistakes_are_named(graded) -> None:
 
 
 def test_a_judge_that_fails_costs_nobody_else_anything(graded, monkeypatch) -> None:
-    def broken(exercise, judge, observed):
+    def broken(exercise, judge, observed, **options):
         if exercise.name == "double":
             raise ZeroDivisionError("oh")
-        return judged(exercise, judge, observed)
+        return judged(exercise, judge, observed, **options)
 
-    judged = grade.judge_observations
-    monkeypatch.setattr(grade, "judge_observations", broken)
+    judged = hidden_cases.judge_observations
+    monkeypatch.setattr(hidden_cases, "judge_observations", broken)
     double, scale = graded(answered())["exercises"]
     assert double["judge_failed"] and double["message"]["id"] == "contract.judge_failed"
     assert scale["verdict"] == "right"

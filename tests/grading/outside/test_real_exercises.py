@@ -10,10 +10,12 @@ import pytest
 from class_notebooks import code
 
 from course_lib import exercises as registry
+from course_lib.desk.demo_class import as_answer
 from course_lib.exercises import checking
+from course_lib.grading.inside.protocol import Limits
 from course_lib.grading.outside import grade, results
-from course_lib.grading.outside.demo_class import as_answer
-from course_lib.grading.outside.submission import Released, Submission, _cells
+from course_lib.grading.outside.cells import read_cells
+from course_lib.grading.outside.submission import Released, Submission
 
 SETUP = "import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n"
 UNITS = [unit for unit in registry.units() if not unit.startswith("9")]
@@ -39,10 +41,10 @@ def _variants(unit: str):
 
 @pytest.mark.parametrize(("unit", "variant"), [(u, v) for u in UNITS for v in range(2)])
 def test_the_sandbox_and_the_notebook_agree(zygote, options, monkeypatch, unit: str, variant: int) -> None:
-    monkeypatch.setattr(zygote, "options", dataclasses.replace(options, limits=grade.Limits()))
+    monkeypatch.setattr(zygote, "options", dataclasses.replace(options, limits=Limits()))
     answers = [pair for pair in _variants(unit)[variant] if pair]
     stubs = {e.name: f"def {e.name}(*a, **k):\n    raise NotImplementedError('Exercise')" for e, _ in answers}
-    released = Released(unit, unit, tuple(_cells(_notebook(stubs))), digest=unit)
+    released = Released(unit, unit, tuple(read_cells(_notebook(stubs))), digest=unit)
     data = _notebook({exercise.name: as_answer(fn, exercise.name) for exercise, fn in answers})
     result = grade.grade_submission(zygote, released, Submission("ada", unit, unit, data), key="k")
     for (exercise, fn), graded in zip(answers, result["exercises"], strict=True):

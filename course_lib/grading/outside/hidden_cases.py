@@ -1,0 +1,176 @@
+"""An exercise as it is judged here: hidden cases from the instructor's secret, and what they must bring.
+
+A score can only come from values that match what the judge computes from inputs that were drawn from a secret seed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from course_lib import exercises as registry
+from course_lib.exercises.contract import Case, Exercise, Judge
+from course_lib.exercises.judging import Result, blank_result, judge_observations
+from course_lib.exercises.messages import Message
+from course_lib.exercises.observing import Failure, Observation, observe_all
+from course_lib.grading.inside import transport
+from course_lib.grading.inside.protocol import Limits, without_surrogates
+from course_lib.grading.outside import results
+from course_lib.grading.outside.results import Verdict
+from course_lib.grading.outside.sessions import Ending, Observer, fields_of, line_number, same_each_time
+
+PRINTED = 20_000  # characters of what an answer printed that are taken
+_MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
+_MEMORY_TEXT = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory|Unable to allocate")
+
+Record = dict[str, Any]  # an exercise's part of a result file
+
+
+@functools.cache
+def under_test(name: str, secret: bytes) -> ExerciseUnderTest:
+    """The exercise with its hidden cases, the same for the whole class."""
+    exercise, seed = registry.exercise_named(name), results.seed_for(secret, name)
+    cases = tuple(exercise.cases(seed))
+    # Half of them: an answer that is not the same each time would have had to be right on all cases before.
+    twice = tuple(range(seed % 2, len(cases), 2)) or (0,)
+    return ExerciseUnderTest(exercise, registry.judge_of(exercise), cases, twice)
+
+
+@dataclass(frozen=True)
+class ExerciseUnderTest:
+    """An exercise with hidden cases, and what the judge's own functions give on them.
+
+    Attributes:
+        twice: the numbers of the cases on which an answer that is right is observed a second time.
+    """
+
+    exercise: Exercise
+    judge: Judge
+    cases: tuple[Case, ...]
+    twice: tuple[int, ...]
+    _known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.exercise.name
+
+    @functools.cached_property
+    def request(self) -> list[bytes]:
+        """What a student's process is asked, packed; it is the same for everyone."""
+        given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
+        return transport.pack({"exercise": self.name, "cases": given})
+
+    @functools.cached_property
+    def second_request(self) -> list[bytes]:
+        """The cases of the request before that are to be observed once more, packed."""
+        return transport.pack({"again": list(self.twice)})
+
+    def same_again(self, observer: Observer, first: transport.Frame) -> bool:
+        """Whether an answer, just observed, does the same a second time on the cases that are observed twice."""
+        second = observer.ask(self.second_request)
+        try:
+            before = fields_of(first)["observations"]
+            now = None if second is None else fields_of(second)["observations"]
+        except (transport.TransportError, KeyError):
+            return False
+        return transport.pack([before[number] for number in self.twice]) == transport.pack(now)
+
+    def precompute(self) -> None:
+        """Runs the reference and the known mistakes now, which a class needs sooner or later."""
+        for fn in (self.judge.reference, *(mistake.fn for mistake in self.judge.mistakes)):
+            self.observe_known(self.exercise, fn, self.cases)
+
+    def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
+        """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
+        for case in cases:
+            if (fn, case.name) not in self._known:
+                self._known[fn, case.name] = observe_all(exercise, fn, [case], guard=False)[0]
+        return [self._known[fn, case.name] for case in cases]
+
+    # --- records ---
+
+    def judged(self, replies: Sequence[dict[str, Any]], limits: Limits) -> Record:
+        """The record of an answer from different replies about it: the worst counts.
+
+        Raises:
+            TransportError: a reply is not of the agreed form.
+        """
+        judged = [self._judged_once(_observations_of(reply, self.cases), limits) for reply in replies]
+        worst = min(judged, key=lambda record: float(record["score"]))
+        if worst["score"] != max(record["score"] for record in judged):
+            worst["message"] = {"id": "grading.unstable", "fields": {}}
+            worst["mistake"] = None
+        return worst
+
+    def _judged_once(self, observations: list[Observation], limits: Limits) -> Record:
+        try:
+            result = judge_observations(self.exercise, self.judge, observations, observe=self.observe_known)
+        except Exception as fault:  # the judge's own fault: no other grade may depend on it
+            message = Message("contract.judge_failed", {"text": f"{type(fault).__name__}: {fault}"[:300]})
+            return {**self.blank(Verdict.ERROR, message), "judge_failed": True}
+        errors = [one.error for one in observations if one.error]
+        record = _record(result)
+        if len(errors) == len(observations) and any(is_lack_of_memory(error.type, error.text) for error in errors):
+            record["verdict"] = Verdict.MEMORY.value
+            record["message"] = {"id": "grading.memory", "fields": {"megabytes": limits.memory_bytes >> 20}}
+        return record
+
+    def blank(self, verdict: Verdict, message: Message) -> Record:
+        """The record of an answer that has no points on any criterion."""
+        return {**_record(blank_result(self.exercise, self.judge, "wrong", message)), "verdict": verdict.value}
+
+    def ended(self, ending: Ending) -> Record:
+        """The record of an answer whose process ended otherwise than it should."""
+        return self.blank(ending.verdict, ending.message)
+
+
+def is_lack_of_memory(type_name: str, text: str) -> bool:
+    """Whether an error says that there is no memory left."""
+    return type_name in _MEMORY_ERRORS or _MEMORY_TEXT.search(text) is not None
+
+
+def _observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Observation]:
+    """A reply of a student's process as observations of the judge's own cases.
+
+    Raises:
+        TransportError: it is not of the agreed form.
+    """
+    listed = reply.get("observations")
+    if not isinstance(listed, list) or len(listed) != len(cases) or not all(isinstance(one, dict) for one in listed):
+        raise transport.TransportError("not an observation for each case")
+    observations = []
+    for case, one in zip(cases, listed, strict=True):
+        values, error, failure = one.get("values"), one.get("error"), None
+        if isinstance(error, dict):
+            texts = {k: same_each_time(error.get(k))[:500] for k in ("type", "text", "source", "library_name")}
+            failure = Failure(line=line_number(error.get("line")), **texts)
+        if not isinstance(values, dict):
+            raise transport.TransportError("values that are none")
+        printed = same_each_time(one.get("printed"))[:PRINTED]
+        observations.append(Observation(case, {} if failure else values, failure, printed))
+    return observations
+
+
+def _record(result: Result) -> Record:
+    return {
+        "exercise": result.exercise,
+        "verdict": str(result.state),
+        "score": float(result.score),
+        "points": float(result.points),
+        "mistake": result.mistake,
+        "message": {"id": result.message.id, "fields": _plain_fields(result.message.fields)},
+        "criteria": [{"name": c.name, "score": c.score, "points": c.points} for c in result.criteria],
+        "printed": result.printed,
+    }
+
+
+def _plain_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as they can be kept: numbers and words; anything else as its text."""
+    kept = {}
+    for name, value in fields.items():
+        finite = type(value) in (int, bool) or (type(value) is float and abs(value) < float("inf"))
+        kept[name] = value if finite else without_surrogates(same_each_time(str(value))[:600])
+    return kept

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from course_lib.exercises.contract import Criterion, Judge, Trial, close
-from course_lib.exercises.judging import in_any, ran
+from course_lib.exercises.judging import agrees, ran
 
 
 def reference(logits, images, kl, *, beta=1.0):
@@ -16,9 +16,11 @@ def reference(logits, images, kl, *, beta=1.0):
     return -(log_likelihood - beta * kl.sum(dim=1)).mean()
 
 
-def _right_elsewhere(trials: Sequence[Trial]) -> bool:
-    return all(close(t.seen["loss"], t.expected["loss"]) for t in ran(trials) if t.case.name != "confident")
+def _wrong_only_where_confident(trials: Sequence[Trial]) -> bool:
+    return {t.case.name for t in ran(trials) if not close(t.seen["loss"], t.expected["loss"])} == {"confident"}
 
+
+_right_loss = agrees("loss")
 
 judge = Judge(
     reference=reference,
@@ -27,44 +29,31 @@ judge = Judge(
             "reconstruction",
             1,
             "cross-entropy, summed over the pixels of each image, averaged over the images",
-            lambda c, s, e: close(s["loss"], e["loss"]),
+            _right_loss,
             ("collapsed",),
         ),
         Criterion(
             "kl",
             1,
             "the KL is summed over latents, averaged over images, and added",
-            lambda c, s, e: close(s["loss"], e["loss"]),
+            _right_loss,
             ("perfect", "plain", "twice_the_batch", "one", "gray"),
         ),
         Criterion(
             "beta",
             1,
             "`beta` multiplies the KL, and nothing else",
-            lambda c, s, e: close(s["loss"], e["loss"]),
+            _right_loss,
             ("beta_small", "beta_large", "as_many_latents_as_images"),
         ),
-        Criterion(
-            "stable",
-            1,
-            "very large logits give the right number too",
-            lambda c, s, e: close(s["loss"], e["loss"]),
-            ("confident",),
-        ),
+        Criterion("stable", 1, "very large logits give the right number too", _right_loss, ("confident",)),
         Criterion(
             "gradient",
             1,
             "gradients reach `logits` and `kl`",
-            lambda c, s, e: (
-                close(s["logits_gradient"], e["logits_gradient"]) and close(s["kl_gradient"], e["kl_gradient"])
-            ),
+            agrees("logits_gradient", "kl_gradient"),
             ("plain", "twice_the_batch", "one", "color", "transposed", "float64"),
         ),
     ),
-    predicates={
-        "squashed_first": lambda trials: (
-            _right_elsewhere(trials)
-            and in_any(trials, lambda t: t.case.name == "confident" and not close(t.seen["loss"], t.expected["loss"]))
-        ),
-    },
+    predicates={"squashed_first": _wrong_only_where_confident},
 )

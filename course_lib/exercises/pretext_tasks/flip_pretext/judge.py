@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import everywhere, somewhere
-from course_lib.exercises.pretext_tasks.judge import everywhere_with_dtype, global_state_kept, images_kept
+from course_lib.exercises.judging import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
 
 
 def reference(images, *, generator):
@@ -52,7 +51,7 @@ def _repeatable(seen: Values) -> bool:
 def _generator(case: Case, seen: Values, expected: Values) -> bool:
     moves_on = case.name != "many" or not torch.equal(seen["labels"], seen["labels_of_next_call"])
     right_count = len(seen["labels"]) == len(case.inputs["images"])
-    return _repeatable(seen) and moves_on and right_count and images_kept(case, seen)
+    return _repeatable(seen) and moves_on and right_count and inputs_kept(case, seen, "images")
 
 
 def _follow_a_rule(t: Trial) -> bool:
@@ -73,7 +72,7 @@ judge = Judge(
         ),
     ),
     predicates={
-        "flipped_in_place": somewhere(lambda t: not images_kept(t.case, t.seen)),
+        "flipped_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
         "in_turns": somewhere(_follow_a_rule, "many"),
         "coins_without_generator": somewhere(lambda t: not _repeatable(t.seen)),
         "labels_not_whole": everywhere_with_dtype(

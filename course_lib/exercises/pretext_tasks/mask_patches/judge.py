@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
-from course_lib.exercises.judging import everywhere, somewhere
-from course_lib.exercises.pretext_tasks.judge import everywhere_with_dtype, global_state_kept, images_kept
+from course_lib.exercises.judging import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
 
 
 def reference(images, patch_size, ratio, *, generator):
@@ -59,7 +58,7 @@ def _hidden(case: Case, seen: Values, expected: Values) -> bool:
     images, masked = case.inputs["images"], seen["masked"]
     mask = seen["mask"] if seen["mask"].ndim == 4 else seen["mask"][:, None]
     zero = torch.equal(masked, images.masked_fill(mask.bool(), 0.0))
-    return zero and masked.dtype == images.dtype and images_kept(case, seen)
+    return zero and masked.dtype == images.dtype and inputs_kept(case, seen, "images")
 
 
 def _never_zero(t: Trial) -> bool:
@@ -85,7 +84,7 @@ judge = Judge(
         ),
     ),
     predicates={
-        "masked_in_place": somewhere(lambda t: not images_kept(t.case, t.seen)),
+        "masked_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
         "same_patches_for_all": everywhere(lambda t: _same_for_all(t.seen["mask"]), *_CHANCE),
         "mask_for_every_channel": everywhere(lambda t: t.seen["mask"].shape == t.case.inputs["images"].shape),
         "filled_with_gray": everywhere(_never_zero, *_CHANCE),

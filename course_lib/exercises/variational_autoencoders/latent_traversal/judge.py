@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import everywhere, somewhere
+from course_lib.exercises.judging import everywhere, inputs_kept, somewhere
 
 
 def reference(code, dim, values):
@@ -25,8 +25,7 @@ def _rest_stays(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _inputs_kept(case: Case, seen: Values, expected: Values) -> bool:
-    kept = all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in ("code", "values"))
-    return kept and seen["codes"].shape == expected["codes"].shape
+    return inputs_kept(case, seen, "code", "values") and seen["codes"].shape == expected["codes"].shape
 
 
 def _neighbor_moves(t: Trial) -> bool:
@@ -42,7 +41,7 @@ judge = Judge(
         Criterion("input_kept", 1, "`code` and `values` are not changed", _inputs_kept),
     ),
     predicates={
-        "code_changed": somewhere(lambda t: not torch.equal(t.seen["code_after"], t.case.inputs["code"])),
+        "code_changed": somewhere(lambda t: not inputs_kept(t.case, t.seen, "code")),
         "one_latent_off": everywhere(_neighbor_moves),
     },
 )

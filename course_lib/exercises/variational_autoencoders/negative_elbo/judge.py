@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from course_lib.exercises.contract import Criterion, Judge, Trial, close
-from course_lib.exercises.judging import agrees, ran
+from course_lib.exercises.contract import Criterion, Judge
+from course_lib.exercises.judging import agrees, everywhere
 
 
 def reference(logits, images, kl, *, beta=1.0):
@@ -16,11 +14,10 @@ def reference(logits, images, kl, *, beta=1.0):
     return -(log_likelihood - beta * kl.sum(dim=1)).mean()
 
 
-def _wrong_only_where_confident(trials: Sequence[Trial]) -> bool:
-    return {t.case.name for t in ran(trials) if not close(t.seen["loss"], t.expected["loss"])} == {"confident"}
-
-
-_right_loss = agrees("loss")
+_KL = ("perfect", "plain", "twice_the_batch", "one", "gray")
+_BETA = ("beta_small", "beta_large", "as_many_latents_as_images")
+_FLOWING = ("plain", "twice_the_batch", "one", "color", "transposed", "float64")
+_right_loss, _right_gradients = agrees("loss"), agrees("logits_gradient", "kl_gradient")
 
 judge = Judge(
     reference=reference,
@@ -32,28 +29,10 @@ judge = Judge(
             _right_loss,
             ("collapsed",),
         ),
-        Criterion(
-            "kl",
-            1,
-            "the KL is summed over latents, averaged over images, and added",
-            _right_loss,
-            ("perfect", "plain", "twice_the_batch", "one", "gray"),
-        ),
-        Criterion(
-            "beta",
-            1,
-            "`beta` multiplies the KL, and nothing else",
-            _right_loss,
-            ("beta_small", "beta_large", "as_many_latents_as_images"),
-        ),
+        Criterion("kl", 1, "the KL is summed over latents, averaged over images, and added", _right_loss, _KL),
+        Criterion("beta", 1, "`beta` multiplies the KL, and nothing else", _right_loss, _BETA),
         Criterion("stable", 1, "very large logits give the right number too", _right_loss, ("confident",)),
-        Criterion(
-            "gradient",
-            1,
-            "gradients reach `logits` and `kl`",
-            agrees("logits_gradient", "kl_gradient"),
-            ("plain", "twice_the_batch", "one", "color", "transposed", "float64"),
-        ),
+        Criterion("gradient", 1, "gradients reach `logits` and `kl`", _right_gradients, _FLOWING),
     ),
-    predicates={"squashed_first": _wrong_only_where_confident},
+    predicates={"squashed_first": everywhere(lambda t: _right_loss(*t[:3]) == (t.case.name != "confident"))},
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import everywhere, somewhere
+from course_lib.exercises.judging import everywhere, global_state_kept, is_standard_normal, somewhere
 
 
 def reference(mu, logvar, *, generator):
@@ -21,20 +19,8 @@ def _noise(case: Case, seen: Values) -> Tensor:
     return (seen["z"] - case.inputs["mu"]) / torch.exp(0.5 * case.inputs["logvar"])
 
 
-def _is_standard_normal(noise: Tensor) -> bool:
-    """Whether the numbers may come from a standard normal distribution, by mean, spread and tails."""
-    count = noise.numel()
-    tails = float((noise.abs() > 2).double().mean())  # 4.6 % of a normal distribution, nothing of a uniform one
-    return (
-        bool(noise.isfinite().all())
-        and abs(float(noise.mean())) < 5 / math.sqrt(count)
-        and abs(float(noise.std()) - 1) < 4 / math.sqrt(count)
-        and abs(tails - 0.0455) < 5 * math.sqrt(0.0455 / count)
-    )
-
-
 def _distribution(case: Case, seen: Values, expected: Values) -> bool:
-    return _is_standard_normal(_noise(case, seen))
+    return is_standard_normal(_noise(case, seen))
 
 
 def _fresh(case: Case, seen: Values, expected: Values) -> bool:
@@ -56,8 +42,7 @@ def _flows(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _repeatable(seen: Values) -> bool:
-    untouched = torch.equal(seen["global_state_before"], seen["global_state_after"])
-    return untouched and close(seen["z"], seen["same_seed"])
+    return global_state_kept(seen) and close(seen["z"], seen["same_seed"])
 
 
 def _from_generator(case: Case, seen: Values, expected: Values) -> bool:
@@ -72,7 +57,7 @@ def _is_drawn(t: Trial) -> bool:
 def _root_of_logvar(t: Trial) -> bool:
     """Whether the noise is stretched by the root of logvar, and NaN (or that of its absolute value) below 0."""
     noise = (t.seen["z"] - t.case.inputs["mu"]) / t.case.inputs["logvar"].abs().sqrt()
-    return _is_standard_normal(noise[noise.isfinite()])
+    return is_standard_normal(noise[noise.isfinite()])
 
 
 def _without_tails(t: Trial) -> bool:

@@ -25,7 +25,7 @@ def _has_shape(case: Case, seen: Values) -> bool:
     return isinstance(mask, Tensor) and mask.shape == (len(images), 1, *images.shape[2:])
 
 
-def _patches(case: Case, seen: Values, expected: Values) -> bool:
+def _on_grid(case: Case, seen: Values, expected: Values) -> bool:
     if not _has_shape(case, seen) or seen["mask_dtype"] != "torch.bool":
         return False
     size = case.inputs["patch_size"]
@@ -73,7 +73,7 @@ def _shows_where_true(t: Trial) -> bool:
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("patches", 1, "`mask` is bool, `(N, 1, H, W)`, and hides whole patches of the grid", _patches),
+        Criterion("patches", 1, "`mask` is bool, `(N, 1, H, W)`, and hides whole patches of the grid", _on_grid),
         Criterion("share", 1, "in every image exactly the share `ratio` of the patches is hidden", _share),
         Criterion("chance", 1, "other patches in each image and at each call, drawn from the generator alone", _chance),
         Criterion(
@@ -89,8 +89,8 @@ judge = Judge(
         "mask_for_every_channel": everywhere(lambda t: t.seen["mask"].shape == t.case.inputs["images"].shape),
         "filled_with_gray": everywhere(_never_zero, *_CHANCE),
         "mask_says_visible": everywhere(_shows_where_true, *_CHANCE),
-        "mask_of_numbers": everywhere_with_dtype(lambda t: t.seen["mask_dtype"] != "torch.bool", "mask_dtype"),
-        "pixel_by_pixel": everywhere(lambda t: not _patches(*t[:3]), *_CHANCE),
+        "mask_of_numbers": everywhere_with_dtype(lambda t: t.seen["mask"].dtype != torch.bool, "mask_dtype"),
+        "pixel_by_pixel": everywhere(lambda t: not _on_grid(*t[:3]), *_CHANCE),
         "coin_for_each_patch": somewhere(lambda t: len(t.seen["mask"].double().flatten(1).mean(dim=1).unique()) > 1),
     },
     exact=False,

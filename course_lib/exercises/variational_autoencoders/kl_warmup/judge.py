@@ -34,35 +34,39 @@ _WARMUP = ("plain", "beta_large", "beta_small", "long", "one_step")
 _NO_WARMUP = ("no_warmup", "no_warmup_beta")
 
 
-def _share(t: Trial) -> Tensor:
-    """The weights as shares of beta."""
-    return _weights(t.seen) / t.case.inputs["beta"]
-
-
-def _line(t: Trial, more: int = 0) -> Tensor:
-    """The share of the warm-up that is over at each step, counted `more` steps ahead."""
-    steps = torch.tensor(t.case.inputs["steps"], dtype=torch.float64) + more
-    return (steps / (t.case.inputs["warmup_steps"] + more)).clamp(max=1)
-
-
-def _climbs(t: Trial) -> bool:
-    share = _share(t)
-    return bool(share[0].abs() < 0.05 and (share[-1] - 1).abs() < 0.05 and (share.diff() >= 0).all())
-
-
-def _bent(trials: Sequence[Trial]) -> bool:
-    """Whether the weights climb from about 0 to about beta, with one in the middle that is off the line."""
-    off = in_any(named(trials, "long"), lambda t: bool((_share(t)[1] - _line(t)[1]).abs() > 0.3 * _line(t)[1]))
-    return off and in_all(named(trials, *_WARMUP[:-1]), _climbs)
+def _shares(t: Trial) -> tuple[Tensor, Tensor]:
+    """The weights as they are, and as they should be, as shares of beta."""
+    return _weights(t.seen) / t.case.inputs["beta"], _weights(t.expected) / t.case.inputs["beta"]
 
 
 def _stays_below(t: Trial) -> bool:
-    share = _share(t)
+    share, _ = _shares(t)
     return bool((share >= 0).all() and (share < 1 - 1e-6).all() and (t.case.name == "one_step" or share[-1] > 0.5))
 
 
-_not_finite = somewhere(lambda t: not _weights(t.seen).isfinite().all(), *_NO_WARMUP)
+def _is_early(t: Trial) -> bool:
+    """Whether the weight is where it should be a step later, in a warm-up of a step more."""
+    steps = torch.tensor(t.case.inputs["steps"], dtype=torch.float64) + 1
+    return close(_shares(t)[0], (steps / (t.case.inputs["warmup_steps"] + 1)).clamp(max=1))
+
+
+def _climbs(t: Trial) -> bool:
+    share, _ = _shares(t)
+    return bool(share[0].abs() < 0.05 and (share[-1] - 1).abs() < 0.05 and (share.diff() >= 0).all())
+
+
+def _leaves_the_line(t: Trial) -> bool:
+    share, line = _shares(t)
+    return bool((share[1] - line[1]).abs() > 0.3 * line[1])
+
+
+def _bent(trials: Sequence[Trial]) -> bool:
+    """Whether the weights climb from about 0 to about beta, and not in a straight line."""
+    return in_all(named(trials, *_WARMUP[:-1]), _climbs) and in_any(named(trials, "long"), _leaves_the_line)
+
+
 _below_beta = everywhere(_stays_below, *_WARMUP)
+_not_finite = somewhere(lambda t: not _weights(t.seen).isfinite().all(), *_NO_WARMUP)
 
 judge = Judge(
     reference=reference,
@@ -74,7 +78,7 @@ judge = Judge(
     predicates={
         "divides_by_zero": lambda trials: failed_with(trials, "ZeroDivisionError") or _not_finite(trials),
         "never_reaches_beta": lambda trials: _below_beta(trials) and not _bent(trials),
-        "one_step_early": everywhere(lambda t: close(_share(t), _line(t, more=1)), *_WARMUP),
+        "one_step_early": everywhere(_is_early, *_WARMUP),
         "bent_line": _bent,
     },
 )

@@ -16,7 +16,7 @@ def reference(mu, logvar, *, generator):
 
 def _noise(case: Case, seen: Values) -> Tensor:
     """What was added to the mean, in units of the standard deviation."""
-    return (seen["z"] - case.inputs["mu"]) / torch.exp(0.5 * case.inputs["logvar"])
+    return (seen["z"].double() - case.inputs["mu"]) / torch.exp(0.5 * case.inputs["logvar"])
 
 
 def _distribution(case: Case, seen: Values, expected: Values) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises import messages
-from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Trial, Values, close
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Predicate, Trial, Values, close
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 
@@ -228,7 +228,12 @@ def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     return mistake, found if isinstance(found, dict) else {}
 
 
-# --- for the predicates of mistakes ---------------------------------------------------------------------------------
+# --- for criteria, and for the predicates of mistakes ---------------------------------------------------------------
+
+
+def agrees(*keys: str) -> Callable[[Case, Values, Values], bool]:
+    """What a criterion asks: whether these observed values are the expected ones."""
+    return lambda case, seen, expected: all(close(seen[key], expected[key]) for key in keys)
 
 
 def ran(trials: Sequence[Trial]) -> list[Trial]:
@@ -244,6 +249,16 @@ def in_any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
 def in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
     """Whether it is so in every trial that came to an end; there must be one."""
     return bool(ran(trials)) and all(predicate(t) for t in ran(trials))
+
+
+def somewhere(predicate: Callable[[Trial], bool], *cases: str) -> Predicate:
+    """What `in_any` asks, as a predicate of a mistake; only of these cases, if any are named."""
+    return lambda trials: in_any(named(trials, *cases) if cases else trials, predicate)
+
+
+def everywhere(predicate: Callable[[Trial], bool], *cases: str) -> Predicate:
+    """What `in_all` asks, as a predicate of a mistake; only of these cases, if any are named."""
+    return lambda trials: in_all(named(trials, *cases) if cases else trials, predicate)
 
 
 def named(trials: Sequence[Trial], *names: str) -> list[Trial]:
@@ -265,6 +280,33 @@ def as_number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, torch.Tensor)):
         return math.nan
     return float(value)
+
+
+def everywhere_with_dtype(predicate: Callable[[Trial], bool], key: str) -> Predicate:
+    """As `everywhere`; the dtype that was observed under `key` fills the {dtype} of the sentence."""
+    return lambda trials: in_all(trials, predicate) and {"dtype": ran(trials)[0].seen[key].removeprefix("torch.")}
+
+
+def inputs_kept(case: Case, seen: Values, *names: str) -> bool:
+    """Whether these inputs, observed again as `<name>_after`, are as they were given."""
+    return all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in names)
+
+
+def global_state_kept(seen: Values) -> bool:
+    """Whether nothing was drawn from torch's global generator."""
+    return torch.equal(seen["global_state_before"], seen["global_state_after"])
+
+
+def is_standard_normal(noise: torch.Tensor) -> bool:
+    """Whether the numbers may come from a standard normal distribution, by mean, spread and tails."""
+    count = noise.numel()
+    tails = float((noise.abs() > 2).double().mean())  # 4.6 % of a normal distribution, nothing of a uniform one
+    return (
+        bool(noise.isfinite().all())
+        and abs(float(noise.mean())) < 5 / math.sqrt(count)
+        and abs(float(noise.std()) - 1) < 4 / math.sqrt(count)
+        and abs(tails - 0.0455) < 5 * math.sqrt(0.0455 / count)
+    )
 
 
 # --- no known mistake: say what differs -----------------------------------------------------------------------------

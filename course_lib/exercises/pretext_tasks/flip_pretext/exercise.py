@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
-from course_lib.exercises.observing import dtype_name, manual_seed, two_values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.pretext_tasks.exercise import observe_draws
 
 
 def cases(seed: int) -> list[Case]:
@@ -29,24 +28,7 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    images, seed = case.inputs["images"], case.inputs["seed"]
-    before, global_before = images.clone(), torch.get_rng_state()
-    generator = seeded(seed)
-    first = two_values(fn(images, generator=generator), "flipped", "labels")
-    first = {key: value.clone() if isinstance(value, Tensor) else value for key, value in first.items()}
-    global_after, images_after = torch.get_rng_state(), images.clone()
-    second = two_values(fn(before.clone(), generator=generator), "flipped", "labels")
-    manual_seed(seed + 1)
-    again = two_values(fn(before.clone(), generator=seeded(seed)), "flipped", "labels")
-    return {
-        **first,
-        "labels_dtype": dtype_name(first["labels"]),
-        "labels_of_next_call": second["labels"],
-        "labels_of_same_seed": again["labels"],
-        "images_after": images_after,
-        "global_state_before": global_before,
-        "global_state_after": global_after,
-    }
+    return observe_draws(fn, case, "flipped", "labels")
 
 
 exercise = Exercise(

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, in_any, ran
-
-
-def upside_down(images, k):
-    return images.flip(2) if k % 2 else images
+from course_lib.exercises.judging import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
 
 
 def reference(images, *, generator):
@@ -21,101 +16,70 @@ def reference(images, *, generator):
     return torch.where(labels[:, None, None, None] == 1, images.flip(2), images.flip(3)), labels
 
 
-def _flips_of(images: Tensor) -> dict[str, Tensor]:
-    return {
-        "mirrored": images.flip(3), "upside_down": images.flip(2), "as_it_was": images, "turned": images.flip(2, 3),
-    }  # fmt: skip
-
-
-def _shows(case: Case, seen: Values, one: str, zero: str) -> bool:
-    """Whether images with label 1 were treated like `one` and the others like `zero`."""
-    labels, flipped, kinds = seen["labels"], seen["flipped"], _flips_of(case.inputs["images"])
-    if len(labels) != len(flipped) or len(labels) != len(case.inputs["images"]):
-        return False
-    where = labels.reshape(-1, 1, 1, 1) == 1
-    return close(flipped, torch.where(where, kinds[one], kinds[zero]))
-
-
-def _only_the_two_flips(case: Case, seen: Values, expected: Values) -> bool:
-    kinds = _flips_of(case.inputs["images"])
-    return seen["flipped"].shape == case.inputs["images"].shape and all(
-        close(row, mirrored) or close(row, upside_down)
-        for row, mirrored, upside_down in zip(seen["flipped"], kinds["mirrored"], kinds["upside_down"])
+def _flips(case: Case, seen: Values, expected: Values) -> bool:
+    images, flipped = case.inputs["images"], seen["flipped"]
+    return flipped.shape == images.shape and all(
+        close(row, image.flip(2)) or close(row, image.flip(1)) for row, image in zip(flipped, images)
     )
 
 
-def _coins_fine(labels: Tensor) -> bool:
-    heads = float(labels.double().mean())
-    return abs(heads - 0.5) < 5 * 0.5 / math.sqrt(len(labels))
+def _labels_tell_the_flips(case: Case, seen: Values) -> bool:
+    images, labels = case.inputs["images"], seen["labels"]
+    shown = torch.where(labels.reshape(-1, 1, 1, 1) == 1, images.flip(2), images.flip(3))
+    return len(labels) == len(images) and close(seen["flipped"], shown)
 
 
-def _coin_for_each(case: Case, seen: Values, expected: Values) -> bool:
+def _labels(case: Case, seen: Values, expected: Values) -> bool:
+    labels = seen["labels"]
+    flat = seen["labels_dtype"] == "torch.int64" and labels.ndim == 1
+    return flat and bool(((labels == 0) | (labels == 1)).all()) and _labels_tell_the_flips(case, seen)
+
+
+def _fair(labels: Tensor) -> bool:
+    return abs(float(labels.double().mean()) - 0.5) < 5 * 0.5 / math.sqrt(len(labels))
+
+
+def _coins(case: Case, seen: Values, expected: Values) -> bool:
     labels, following = seen["labels"], seen["labels_of_next_call"]
-    return _coins_fine(labels) and _coins_fine(following) and not torch.equal(labels, following)
+    return _fair(labels) and _fair(following) and not torch.equal(labels, following)
 
 
-def _drawn_from_the_generator(case: Case, seen: Values, expected: Values) -> bool:
-    return (
-        torch.equal(seen["labels"], seen["labels_of_same_seed"])
-        and torch.equal(seen["global_state_before"], seen["global_state_after"])
-        and torch.equal(seen["images_after"], case.inputs["images"])
-        and (case.name != "many" or not torch.equal(seen["labels"], seen["labels_of_next_call"]))
-        and len(seen["labels"]) == len(case.inputs["images"])
-    )
+def _repeatable(seen: Values) -> bool:
+    return torch.equal(seen["labels"], seen["labels_of_same_seed"]) and global_state_kept(seen)
 
 
-def _regular(labels: Tensor) -> bool:
-    """Labels that follow a rule instead of chance: few or very many changes along the batch."""
+def _generator(case: Case, seen: Values, expected: Values) -> bool:
+    moves_on = case.name != "many" or not torch.equal(seen["labels"], seen["labels_of_next_call"])
+    right_count = len(seen["labels"]) == len(case.inputs["images"])
+    return _repeatable(seen) and moves_on and right_count and inputs_kept(case, seen, "images")
+
+
+def _follow_a_rule(t: Trial) -> bool:
+    """Whether the labels are the same at each call, and change once along the batch at most, or at every image."""
+    labels = t.seen["labels"]
     changes = int((labels.flatten().diff() != 0).sum())
-    return changes <= 1 or changes == labels.numel() - 1
-
-
-def _in_many(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    return any(predicate(t) for t in ran(trials) if t.case.name == "many")
+    return torch.equal(labels, t.seen["labels_of_next_call"]) and (changes <= 1 or changes == labels.numel() - 1)
 
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("flips", 1, "every image is mirrored left to right, or stands upside down", _only_the_two_flips),
+        Criterion("flips", 1, "every image is mirrored left to right, or stands upside down", _flips),
+        Criterion("labels", 1, "label 0 is mirrored, label 1 upside down, for every image; `(N,)`, int64", _labels),
+        Criterion("coin", 1, "a fair coin for each image, thrown again at each call", _coins, ("many",)),
         Criterion(
-            "labels",
-            1,
-            "label 0 is mirrored, label 1 upside down, for every image; `(N,)`, int64",
-            lambda c, s, e: (
-                _shows(c, s, "upside_down", "mirrored")
-                and s["labels_dtype"] == "torch.int64"
-                and s["labels"].ndim == 1
-                and bool(((s["labels"] == 0) | (s["labels"] == 1)).all())
-            ),
-        ),
-        Criterion("coin", 1, "a fair coin for each image, thrown again at each call", _coin_for_each, ("many",)),
-        Criterion(
-            "generator",
-            1,
-            "all chance comes from the generator, and the images given stay as they are",
-            _drawn_from_the_generator,
+            "generator", 1, "all chance comes from the generator, and the images given stay as they are", _generator
         ),
     ),
     predicates={
-        "flipped_in_place": lambda trials: in_any(
-            trials, lambda t: not torch.equal(t.seen["images_after"], t.case.inputs["images"])
+        "flipped_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
+        "in_turns": somewhere(_follow_a_rule, "many"),
+        "coins_without_generator": somewhere(lambda t: not _repeatable(t.seen)),
+        "labels_not_whole": everywhere_with_dtype(
+            lambda t: t.seen["labels_dtype"] != "torch.int64" and _labels_tell_the_flips(t.case, t.seen),
+            "labels_dtype",
         ),
-        "in_turns": lambda trials: _in_many(
-            trials,
-            lambda t: torch.equal(t.seen["labels"], t.seen["labels_of_next_call"]) and _regular(t.seen["labels"]),
-        ),
-        "coins_without_generator": lambda trials: (
-            in_any(trials, lambda t: not torch.equal(t.seen["global_state_before"], t.seen["global_state_after"]))
-            or _in_many(trials, lambda t: not torch.equal(t.seen["labels"], t.seen["labels_of_same_seed"]))
-        ),
-        "labels_not_whole": lambda trials: (
-            in_all(
-                trials, lambda t: t.seen["labels_dtype"] != "torch.int64" and _shows(*t[:2], "upside_down", "mirrored")
-            )
-            and {"dtype": ran(trials)[0].seen["labels_dtype"].removeprefix("torch.")}
-        ),
-        "two_draws": lambda trials: in_all(trials, lambda t: _only_the_two_flips(*t[:3])),
+        "two_draws": everywhere(lambda t: _flips(*t[:3])),
     },
     exact=False,
 )

@@ -9,67 +9,61 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, drawing
 
 
-class _Probed(nn.Module):
-    """Images to features, through batch normalization and dropout: a record of modes shows who forgot to freeze."""
+class _Encoder(nn.Module):
+    """Images to features, through batch normalization and dropout; it notes the mode of each call."""
 
-    def __init__(self, pixels: int, feature_dim: int, case: Case) -> None:
+    def __init__(self, case: Case) -> None:
         super().__init__()
-        generator = seeded(case.inputs["seed"])
-        self.linear = nn.Linear(pixels, feature_dim)
-        self.norm = nn.BatchNorm1d(feature_dim)
-        self.dropout = nn.Dropout(0.4)
+        _, uniform, normal = drawing(case.inputs["seed"])
+        pixels = case.inputs["images"][0].numel()
+        self.linear, self.norm, self.dropout = nn.Linear(pixels, 48), nn.BatchNorm1d(48), nn.Dropout(0.4)
+        self.scale, self.offset = case.inputs["feature_scale"], case.inputs["feature_offset"]
         self.modes: list[str] = Diary()
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.randn(feature_dim, pixels, generator=generator) / pixels**0.5)
-            self.linear.bias.copy_(torch.randn(feature_dim, generator=generator))
-            # running statistics far from those of any batch, so that the mode is seen in the features
-            self.norm.get_buffer("running_mean").copy_(torch.randn(feature_dim, generator=generator))
-            self.norm.get_buffer("running_var").copy_(0.1 + torch.rand(feature_dim, generator=generator))
-        self.factor, self.offset = case.inputs["feature_scale"], case.inputs["feature_offset"]
+        self.linear.weight = nn.Parameter(normal(48, pixels) / pixels**0.5)
+        self.linear.bias = nn.Parameter(normal(48))
+        # running statistics far from those of any batch, so that the mode is seen in the features
+        self.norm.running_mean, self.norm.running_var = normal(48), 0.1 + uniform(48)
 
     def forward(self, x: Tensor) -> Tensor:
         self.modes.append("train" if self.norm.training else "eval")
-        features = self.dropout(self.norm(self.linear(x.flatten(1))))
-        return self.factor * features + self.offset
+        return self.scale * self.dropout(self.norm(self.linear(x.flatten(1)))) + self.offset
 
 
 def cases(seed: int) -> list[Case]:
-    generator, draw, _ = drawing(seed)
+    generator, uniform, normal = drawing(seed)
 
-    def case(
-        name: str, num_classes: int, shape: tuple[int, int, int], mode: str = "train", *, scale: float = 1.0,
-        offset: float = 0.0, only_class: int | None = None,
-    ) -> Case:  # fmt: skip
-        """Classes that any linear layer tells apart; but a share of the test labels is another class on purpose."""
-        patterns = draw(num_classes, *shape)
-        counts = {"train": 12 * num_classes, "test": 20 * num_classes}
-        images, labels = {}, {}
-        for part, count in counts.items():
-            order = torch.randperm(count, generator=generator)
-            targets = torch.arange(num_classes).repeat(count // num_classes)[order]
-            if part == "test" and only_class is not None:
-                targets = torch.full_like(targets, only_class)
-            images[part] = patterns[targets] + 0.04 * torch.randn(count, *shape, generator=generator)
-            wrong = torch.arange(count) % 4 == 0 if part == "test" else torch.zeros(count, dtype=torch.bool)
-            labels[part] = torch.where(wrong, (targets + 1) % num_classes, targets)
-        inputs: Values = {"images": images["train"], "labels": labels["train"]}
-        inputs |= {"test_images": images["test"], "test_labels": labels["test"], "mode_before": mode}
-        return Case(name, {**inputs, "seed": seed + len(name), "feature_scale": scale, "feature_offset": offset})
+    def part(patterns: Tensor, per_class: int, only_class: int | None = None) -> tuple[Tensor, Tensor]:
+        """Images that any linear layer tells apart, and their classes."""
+        classes = torch.arange(len(patterns)).repeat(per_class)
+        classes = classes[torch.randperm(len(classes), generator=generator)]
+        if only_class is not None:
+            classes = torch.full_like(classes, only_class)
+        return patterns[classes] + 0.04 * normal(len(classes), *patterns.shape[1:]), classes
+
+    def case(name: str, shape: tuple[int, ...], *, only_class: int | None = None, **changes: Any) -> Case:
+        patterns = uniform(*shape)
+        images, labels = part(patterns, 12)
+        test_images, classes = part(patterns, 20, only_class)
+        wrong = torch.arange(len(classes)) % 4 == 0  # no probe that was not told the test labels is right there
+        test_labels = torch.where(wrong, (classes + 1) % len(patterns), classes)
+        inputs: Values = {"images": images, "labels": labels, "test_images": test_images, "test_labels": test_labels}
+        inputs |= {"mode_before": "train", "seed": seed + len(name), "feature_scale": 1.0, "feature_offset": 0.0}
+        return Case(name, inputs | changes)
 
     return [
-        case("plain", 3, (1, 6, 5)),
-        case("already_in_eval_mode", 4, (1, 5, 6), "eval"),
-        case("far_from_zero", 3, (3, 4, 4), scale=0.001, offset=30.0),
-        case("one_class_in_the_test_set", 3, (1, 6, 6), only_class=1),
+        case("plain", (3, 1, 6, 5)),
+        case("already_in_eval_mode", (4, 1, 5, 6), mode_before="eval"),
+        case("far_from_zero", (3, 3, 4, 4), feature_scale=0.001, feature_offset=30.0),
+        case("one_class_in_the_test_set", (3, 1, 6, 6), only_class=1),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
-    encoder = _Probed(images[0].numel(), 48, case).to(images.device)
+    encoder = _Encoder(case).to(images.device)
     encoder.train(case.inputs["mode_before"] == "train")
     before = encoder.linear.weight.detach().clone()
     with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
-from course_lib.exercises.observing import dtype_name, manual_seed, two_values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.pretext_tasks.exercise import observe_draws
 
 
 def cases(seed: int) -> list[Case]:
@@ -35,24 +35,10 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    images, patch_size, ratio, seed = (case.inputs[key] for key in ("images", "patch_size", "ratio", "seed"))
-    before, global_before = images.clone(), torch.get_rng_state()
-    generator = seeded(seed)
-    first = two_values(fn(images, patch_size, ratio, generator=generator), "masked", "mask")
-    first = {key: value.clone() if isinstance(value, Tensor) else value for key, value in first.items()}
-    global_after, images_after = torch.get_rng_state(), images.clone()
-    second = two_values(fn(before.clone(), patch_size, ratio, generator=generator), "masked", "mask")
-    manual_seed(seed + 1)
-    again = two_values(fn(before.clone(), patch_size, ratio, generator=seeded(seed)), "masked", "mask")
-    return {
-        **first,
-        "mask_dtype": dtype_name(first["mask"]),
-        "mask_of_next_call": second["mask"],
-        "mask_of_same_seed": again["mask"],
-        "images_after": images_after,
-        "global_state_before": global_before,
-        "global_state_after": global_after,
-    }
+    def draw(images: Tensor, *, generator: torch.Generator) -> Any:
+        return fn(images, case.inputs["patch_size"], case.inputs["ratio"], generator=generator)
+
+    return observe_draws(draw, case, "masked", "mask")
 
 
 exercise = Exercise(

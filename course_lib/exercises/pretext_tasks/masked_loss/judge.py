@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import in_any
+from course_lib.exercises.judging import agrees, inputs_kept, somewhere
 
 
 def reference(x_hat, images, mask):
@@ -11,54 +11,33 @@ def reference(x_hat, images, mask):
     return ((x_hat - images) ** 2 * hidden).sum() / hidden.sum().clamp(min=1)
 
 
-def _gradient_on_hidden_only(case: Case, seen: Values, expected: Values) -> bool:
-    hidden = case.inputs["mask"].expand_as(case.inputs["images"])
-    gradient = seen["gradient"]
-    return bool((gradient[~hidden] == 0).all() and (not hidden.any() or gradient[hidden].any())) and close(
-        seen["images_after"], case.inputs["images"]
-    )
+def _gradient(case: Case, seen: Values, expected: Values) -> bool:
+    reached, hidden = seen["gradient"] != 0, case.inputs["mask"].expand_as(case.inputs["images"])
+    on_hidden_only = not reached[~hidden].any() and (reached.any() or not hidden.any())
+    return bool(on_hidden_only) and inputs_kept(case, seen, "images")
+
+
+def _zero(case: Case, seen: Values, expected: Values) -> bool:
+    return close(seen["loss"], expected["loss"]) and not seen["gradient"].any()
 
 
 _GRAY = ("plain", "one", "uneven", "float64")
 _COLOR = ("color", "as_many_images_as_channels", "transposed")
-
+_NOTHING = ("nothing_hidden",)
+_right_loss = agrees("loss")
 
 judge = Judge(
     reference=reference,
     criteria=(
+        Criterion("value", 1, "the mean squared error of all hidden pixels", _right_loss, _GRAY),
+        Criterion("channels", 1, "with several channels every hidden value counts once", _right_loss, _COLOR),
         Criterion(
-            "value",
-            1,
-            "the mean squared error of all hidden pixels",
-            lambda c, s, e: close(s["loss"], e["loss"]),
-            _GRAY,
+            "gradient", 1, "the gradient is zero on visible pixels, and only there", _gradient, (*_GRAY, *_COLOR)
         ),
-        Criterion(
-            "channels",
-            1,
-            "with several channels every hidden value counts once",
-            lambda c, s, e: close(s["loss"], e["loss"]),
-            _COLOR,
-        ),
-        Criterion(
-            "gradient",
-            1,
-            "the gradient is zero on visible pixels, and only there",
-            _gradient_on_hidden_only,
-            (*_GRAY, *_COLOR),
-        ),
-        Criterion(
-            "nothing_hidden",
-            1,
-            "where nothing is hidden the loss is 0, not NaN",
-            lambda c, s, e: close(s["loss"], e["loss"]) and not s["gradient"].any(),
-            ("nothing_hidden",),
-        ),
+        Criterion("nothing_hidden", 1, "where nothing is hidden the loss is 0, not NaN", _zero, _NOTHING),
     ),
     predicates={
-        "loss_as_a_number": lambda trials: in_any(trials, lambda t: isinstance(t.seen["loss"], float)),
-        "nan_without_holes": lambda trials: in_any(
-            trials, lambda t: t.case.name == "nothing_hidden" and bool(t.seen["loss"].isnan())
-        ),
+        "loss_as_a_number": somewhere(lambda t: isinstance(t.seen["loss"], float)),
+        "nan_without_holes": somewhere(lambda t: bool(t.seen["loss"].isnan()), *_NOTHING),
     },
 )

@@ -2,74 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_any
+from course_lib.exercises.judging import agrees, inputs_kept, somewhere
 
 
 def reference(images, k):
     return torch.rot90(images, k, (2, 3))
 
 
-def _rotated(case: Case, seen: Values, expected: Values) -> bool:
-    return close(seen["rotated"], expected["rotated"])
+def _images_kept(case: Case, seen: Values, expected: Values) -> bool:
+    rotated, right = seen["rotated"], expected["rotated"]
+    same_kind = rotated.numel() == right.numel() and rotated.dtype == right.dtype
+    return same_kind and inputs_kept(case, seen, "images")
 
 
-def _keeps_shape(trials: Sequence[Trial]) -> bool:
-    return in_any(
-        trials,
-        lambda t: (
-            t.case.inputs["k"] % 2 == 1
-            and t.case.inputs["images"].shape[2] != t.case.inputs["images"].shape[3]
-            and t.seen["rotated"].shape == t.case.inputs["images"].shape
-        ),
-    )
+def _keeps_shape(t: Trial) -> bool:
+    """Whether a rectangle has its old shape after an odd number of turns."""
+    shape = t.case.inputs["images"].shape
+    return t.case.inputs["k"] % 2 == 1 and shape[2] != shape[3] and t.seen["rotated"].shape == shape
 
+
+_ONE_TURN = ("quarter_turn", "as_many_images_as_channels", "transposed", "float64")
+_OTHER_TURNS = ("no_turn", "half_turn", "three_quarters", "one")
+_ANY_TURN = ("backward", "more_than_once_around")
+_right = agrees("rotated")
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion(
-            "quarter_turn",
-            1,
-            "one quarter turn is counterclockwise, in height and width",
-            _rotated,
-            ("quarter_turn", "as_many_images_as_channels", "transposed", "float64"),
-        ),
-        Criterion(
-            "other_turns",
-            1,
-            "so are none, two and three",
-            _rotated,
-            ("no_turn", "half_turn", "three_quarters", "one"),
-        ),
-        Criterion(
-            "any_k",
-            1,
-            "any whole number will do: backward, and more than once around",
-            _rotated,
-            ("backward", "more_than_once_around"),
-        ),
+        Criterion("quarter_turn", 1, "one quarter turn is counterclockwise, in height and width", _right, _ONE_TURN),
+        Criterion("other_turns", 1, "so are none, two and three", _right, _OTHER_TURNS),
+        Criterion("any_k", 1, "any whole number will do: backward, and more than once around", _right, _ANY_TURN),
         Criterion(
             "images_kept",
             1,
             "dtype and number of pixels stay, and the images given stay as they are",
-            lambda c, s, e: (
-                s["rotated"].numel() == e["rotated"].numel()
-                and s["rotated"].dtype == e["rotated"].dtype
-                and s["images_after"].shape == e["images_after"].shape
-                and close(s["images_after"], e["images_after"])
-            ),
+            _images_kept,
         ),
     ),
     predicates={
-        "half_turns": lambda trials: in_any(
-            trials,
-            lambda t: t.case.name == "quarter_turn" and close(t.seen["rotated"], t.case.inputs["images"].flip(2, 3)),
-        ),
-        "shape_forced_back": _keeps_shape,
+        "half_turns": somewhere(lambda t: close(t.seen["rotated"], t.case.inputs["images"].flip(2, 3)), "quarter_turn"),
+        "shape_forced_back": somewhere(_keeps_shape),
     },
 )

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.observing import gradient_of
-from course_lib.exercises.variational_autoencoders.exercise import backward
+from course_lib.exercises.variational_autoencoders.exercise import backward, changed
 
 
 def cases(seed: int) -> list[Case]:
     normal = drawing(seed).normal
 
     def case(name: str, samples: int, images: int, level: float = -3.0) -> Case:
-        return Case(
-            name,
-            {
-                "log_px_given_z": level + 2 * normal(samples, images),
-                "log_pz": -4 + normal(samples, images),
-                "log_qz": -2 + normal(samples, images),
-            },
-        )
+        log_px_given_z = level + 2 * normal(samples, images)
+        log_pz, log_qz = -4 + normal(samples, images), -2 + normal(samples, images)
+        return Case(name, {"log_px_given_z": log_px_given_z, "log_pz": log_pz, "log_qz": log_qz})
 
     turned, doubled = case("transposed", 6, 4), case("float64", 3, 5)
     return [
@@ -31,8 +28,8 @@ def cases(seed: int) -> list[Case]:
         case("one_image", 8, 1),
         case("unlikely", 8, 5, level=-900.0),
         case("dense", 4, 6, level=300.0),
-        Case("transposed", {key: value.t() for key, value in turned.inputs.items()}),
-        Case("float64", {key: value.double() for key, value in doubled.inputs.items()}),
+        changed(turned, Tensor.t),
+        changed(doubled, Tensor.double),
     ]
 
 

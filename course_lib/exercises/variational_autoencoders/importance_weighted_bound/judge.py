@@ -7,7 +7,7 @@ import math
 import torch
 
 from course_lib.exercises.contract import Criterion, Judge, close
-from course_lib.exercises.judging import in_all
+from course_lib.exercises.judging import agrees, everywhere
 
 
 def reference(log_px_given_z, log_pz, log_qz):
@@ -16,7 +16,8 @@ def reference(log_px_given_z, log_pz, log_qz):
 
 
 _ORDINARY = ("plain", "one_sample", "as_many_samples_as_images", "one_image", "transposed", "float64")
-
+_EXTREME = ("unlikely", "dense")
+_right_bound = agrees("bound")
 
 judge = Judge(
     reference=reference,
@@ -25,32 +26,14 @@ judge = Judge(
             "weights",
             1,
             "with one sample it is $\\log p(x|z) + \\log p(z) - \\log q(z|x)$, one number an image",
-            lambda c, s, e: close(s["bound"], e["bound"]),
+            _right_bound,
             ("one_sample",),
         ),
+        Criterion("bound", 1, "it is the logarithm of the mean weight of an image's samples", _right_bound, _ORDINARY),
         Criterion(
-            "bound",
-            1,
-            "it is the logarithm of the mean weight of an image's samples",
-            lambda c, s, e: close(s["bound"], e["bound"]),
-            _ORDINARY,
+            "stable", 1, "it is right for weights that are too small or too large for a number", _right_bound, _EXTREME
         ),
-        Criterion(
-            "stable",
-            1,
-            "it is right for weights that are too small or too large for a number",
-            lambda c, s, e: close(s["bound"], e["bound"]),
-            ("unlikely", "dense"),
-        ),
-        Criterion(
-            "gradient",
-            1,
-            "gradients reach all three terms",
-            lambda c, s, e: close(s["gradients"], e["gradients"]),
-            _ORDINARY,
-        ),
+        Criterion("gradient", 1, "gradients reach all three terms", agrees("gradients"), _ORDINARY),
     ),
-    predicates={
-        "bound_without_gradient": lambda trials: in_all(trials, lambda t: close(t.seen["bound"], t.expected["bound"])),
-    },
+    predicates={"bound_without_gradient": everywhere(lambda t: close(t.seen["bound"], t.expected["bound"]))},
 )

@@ -2,119 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import failed_with, ran
-from course_lib.exercises.variational_autoencoders.judge import finite
+from course_lib.exercises.judging import everywhere, failed_with, in_all, in_any, named, somewhere
 
 
 def reference(step, warmup_steps, *, beta=1.0):
     return beta * (min(step / warmup_steps, 1.0) if warmup_steps else 1.0)
 
 
-def _numbers(values: Sequence) -> Tensor:
+def _weights(values: Values) -> Tensor:
     """The weights as numbers, whether they came as floats or as tensors."""
-    return torch.tensor([float(v) for v in values], dtype=torch.float64)
+    return torch.tensor([float(weight) for weight in values["weights"]], dtype=torch.float64)
 
 
-def _warmed(case: Case, seen: Values, expected: Values, *, after: bool) -> bool:
-    steps = torch.tensor(case.inputs["steps"])
-    which = steps >= case.inputs["warmup_steps"] if after else steps < case.inputs["warmup_steps"]
-    return close(_numbers(seen["weights"])[which], _numbers(expected["weights"])[which])
+def _rises(case: Case, seen: Values, expected: Values) -> bool:
+    during = torch.tensor(case.inputs["steps"]) < case.inputs["warmup_steps"]
+    return close(_weights(seen)[during], _weights(expected)[during])
 
 
-_WARM = ("plain", "beta_large", "beta_small", "long", "one_step")
+def _holds(case: Case, seen: Values, expected: Values) -> bool:
+    after = torch.tensor(case.inputs["steps"]) >= case.inputs["warmup_steps"]
+    return close(_weights(seen)[after], _weights(expected)[after])
 
 
-def _on_warm(trials: Sequence[Trial], predicate: Callable[[Trial, Tensor, Tensor, float], bool]) -> bool:
-    """Whether it holds for (trial, weights, steps as a share of the warm-up, beta) wherever there is a warm-up."""
-    found = [t for t in ran(trials) if t.case.name in _WARM]
-    return bool(found) and all(
-        predicate(
-            t,
-            _numbers(t.seen["weights"]),
-            torch.tensor(t.case.inputs["steps"], dtype=torch.float64) / t.case.inputs["warmup_steps"],
-            t.case.inputs["beta"],
-        )
-        for t in found
-    )
+_WARMUP = ("plain", "beta_large", "beta_small", "long", "one_step")
+_NO_WARMUP = ("no_warmup", "no_warmup_beta")
 
 
-def _rises_in_a_curve(trials: Sequence[Trial]) -> bool:
-    """Whether the weight climbs from nearly 0 to nearly beta, with a step in the middle that is off the line."""
-
-    def climbs(t: Trial, w: Tensor, s: Tensor, b: float) -> bool:
-        ends = abs(float(w[0])) < 0.05 * b and abs(float(w[-1]) - b) < 0.05 * b
-        return t.case.name == "one_step" or (ends and bool((w.diff() >= 0).all()))
-
-    def bent(t: Trial) -> bool:
-        w, steps = _numbers(t.seen["weights"]), torch.tensor(t.case.inputs["steps"], dtype=torch.float64)
-        share = steps[1] / t.case.inputs["warmup_steps"]
-        return abs(float(w[1]) - t.case.inputs["beta"] * float(share)) > 0.3 * t.case.inputs["beta"] * float(share)
-
-    found = [t for t in ran(trials) if t.case.name == "long"]
-    return bool(found) and all(map(bent, found)) and _on_warm(trials, climbs)
+def _shares(t: Trial) -> tuple[Tensor, Tensor]:
+    """The weights as they are, and as they should be, as shares of beta."""
+    return _weights(t.seen) / t.case.inputs["beta"], _weights(t.expected) / t.case.inputs["beta"]
 
 
-def _no_warmup_values(trials: Sequence[Trial]) -> list[Tensor]:
-    return [_numbers(t.seen["weights"]) for t in ran(trials) if t.case.inputs["warmup_steps"] == 0]
+def _stays_below(t: Trial) -> bool:
+    share, _ = _shares(t)
+    return bool((share >= 0).all() and (share < 1 - 1e-6).all() and (t.case.name == "one_step" or share[-1] > 0.5))
 
+
+def _is_early(t: Trial) -> bool:
+    """Whether the weight is where it should be a step later, in a warm-up of a step more."""
+    steps = torch.tensor(t.case.inputs["steps"], dtype=torch.float64) + 1
+    return close(_shares(t)[0], (steps / (t.case.inputs["warmup_steps"] + 1)).clamp(max=1))
+
+
+def _climbs(t: Trial) -> bool:
+    share, _ = _shares(t)
+    return bool(share[0].abs() < 0.05 and (share[-1] - 1).abs() < 0.05 and (share.diff() >= 0).all())
+
+
+def _leaves_the_line(t: Trial) -> bool:
+    share, line = _shares(t)
+    return bool((share[1] - line[1]).abs() > 0.3 * line[1])
+
+
+def _bent(trials: Sequence[Trial]) -> bool:
+    """Whether the weights climb from about 0 to about beta, and not in a straight line."""
+    return in_all(named(trials, *_WARMUP[:-1]), _climbs) and in_any(named(trials, "long"), _leaves_the_line)
+
+
+_below_beta = everywhere(_stays_below, *_WARMUP)
+_not_finite = somewhere(lambda t: not _weights(t.seen).isfinite().all(), *_NO_WARMUP)
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion(
-            "rises",
-            1,
-            "during the warm-up the weight rises from 0 in a straight line",
-            lambda c, s, e: _warmed(c, s, e, after=False),
-            _WARM,
-        ),
-        Criterion(
-            "holds",
-            1,
-            "from step `warmup_steps` on it is `beta`, and stays there",
-            lambda c, s, e: _warmed(c, s, e, after=True),
-            _WARM,
-        ),
-        Criterion(
-            "no_warmup",
-            1,
-            "with `warmup_steps=0` it is `beta` from the first step",
-            lambda c, s, e: close(_numbers(s["weights"]), _numbers(e["weights"])),
-            ("no_warmup", "no_warmup_beta"),
-        ),
+        Criterion("rises", 1, "during the warm-up the weight rises from 0 in a straight line", _rises, _WARMUP),
+        Criterion("holds", 1, "from step `warmup_steps` on it is `beta`, and stays there", _holds, _WARMUP),
+        Criterion("no_warmup", 1, "with `warmup_steps=0` it is `beta` from the first step", _holds, _NO_WARMUP),
     ),
     predicates={
-        "divides_by_zero": lambda trials: (
-            failed_with(trials, "division by zero")
-            or failed_with(trials, "float division")
-            or failed_with(trials, "modulo by zero")
-            or any(not finite(values) for values in _no_warmup_values(trials))
-        ),
-        "never_reaches_beta": lambda trials: (
-            _on_warm(
-                trials,
-                lambda t, w, s, b: (
-                    bool((w >= 0).all())
-                    and bool((w < b * (1 - 1e-6)).all())
-                    and (t.case.inputs["warmup_steps"] < 2 or float(w[-1]) > 0.5 * b)
-                ),
-            )
-            and not _rises_in_a_curve(trials)
-        ),
-        "one_step_early": lambda trials: _on_warm(
-            trials,
-            lambda t, w, s, b: any(
-                close(w, b * ((s * n + 1) / (n + more)).clamp(max=1))
-                for n in (t.case.inputs["warmup_steps"],)
-                for more in (0, 1)
-            ),
-        ),
-        "bent_line": _rises_in_a_curve,
+        "divides_by_zero": lambda trials: failed_with(trials, "ZeroDivisionError") or _not_finite(trials),
+        "never_reaches_beta": lambda trials: _below_beta(trials) and not _bent(trials),
+        "one_step_early": everywhere(_is_early, *_WARMUP),
+        "bent_line": _bent,
     },
 )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.observing import gradient_of
-from course_lib.exercises.variational_autoencoders.exercise import backward
+from course_lib.exercises.variational_autoencoders.exercise import backward, changed
 
 
 def cases(seed: int) -> list[Case]:
@@ -21,27 +21,23 @@ def cases(seed: int) -> list[Case]:
         inputs = {"logits": 2 * normal(*shape), "images": images, "kl": 3 * uniform(shape[0], latents), "beta": beta}
         return Case(name, inputs)
 
-    plain = case("plain", 4, 1, 5, 7)
-    twice = {k: torch.cat([v, v]) if isinstance(v, Tensor) else v for k, v in plain.inputs.items()}
-    collapsed, perfect = case("collapsed", 5, 1, 4, 6, latents=2), case("perfect", 4, 1, 6, 5, latents=5)
-    confident, turned = case("confident", 3, 1, 6, 4), case("transposed", 3, 1, 4, 8, latents=4)
-    doubled = case("float64", 6, 1, 3, 5, latents=2, beta=1.5)
-    signs = 2 * perfect.inputs["images"] - 1  # sure enough to cost nothing, not so sure that a plain log fails
-    return [
-        plain,
-        Case("twice_the_batch", twice),
-        Case("collapsed", {**collapsed.inputs, "kl": torch.zeros(5, 2)}),
-        Case("perfect", {**perfect.inputs, "logits": 14 * signs}),
+    plain, collapsed = case("plain", 4, 1, 5, 7), case("collapsed", 5, 1, 4, 6, latents=2)
+    perfect, confident = case("perfect", 4, 1, 6, 5, latents=5), case("confident", 3, 1, 6, 4)
+    turned = changed(case("transposed", 3, 1, 4, 8, latents=4), lambda v: v.transpose(2, 3) if v.ndim == 4 else v)
+    doubled = changed(case("float64", 6, 1, 3, 5, latents=2, beta=1.5), Tensor.double)
+    twice = Case("twice_the_batch", changed(plain, lambda v: torch.cat([v, v])).inputs)
+    collapsed.inputs["kl"].zero_()
+    perfect.inputs["logits"] = 28 * perfect.inputs["images"] - 14  # costs nothing, and a plain log does not fail yet
+    confident.inputs["logits"] *= 30
+    others = [
         case("one", 1, 1, 6, 4, latents=6),
         case("color", 5, 3, 4, 6, latents=4),
         case("beta_small", 4, 1, 6, 5, beta=0.25),
         case("beta_large", 3, 2, 5, 5, latents=5, beta=6.0),
         case("as_many_latents_as_images", 4, 1, 4, 5, latents=4, beta=2.0),
         case("gray", 4, 1, 5, 6, latents=2, gray=True),
-        Case("confident", {**confident.inputs, "logits": 30 * confident.inputs["logits"]}),
-        Case("transposed", {**turned.inputs, **{k: turned.inputs[k].transpose(2, 3) for k in ("logits", "images")}}),
-        Case("float64", {k: v.double() if isinstance(v, Tensor) else v for k, v in doubled.inputs.items()}),
     ]
+    return [plain, twice, collapsed, perfect, *others, confident, turned, doubled]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from course_lib.exercises.contract import Criterion, Judge, Trial, close
-from course_lib.exercises.judging import in_any, ran
+from course_lib.exercises.contract import Criterion, Judge
+from course_lib.exercises.judging import agrees, everywhere
 
 
 def reference(logits, images, kl, *, beta=1.0):
@@ -16,9 +14,10 @@ def reference(logits, images, kl, *, beta=1.0):
     return -(log_likelihood - beta * kl.sum(dim=1)).mean()
 
 
-def _right_elsewhere(trials: Sequence[Trial]) -> bool:
-    return all(close(t.seen["loss"], t.expected["loss"]) for t in ran(trials) if t.case.name != "confident")
-
+_KL = ("perfect", "plain", "twice_the_batch", "one", "gray")
+_BETA = ("beta_small", "beta_large", "as_many_latents_as_images")
+_FLOWING = ("plain", "twice_the_batch", "one", "color", "transposed", "float64")
+_right_loss, _right_gradients = agrees("loss"), agrees("logits_gradient", "kl_gradient")
 
 judge = Judge(
     reference=reference,
@@ -27,44 +26,13 @@ judge = Judge(
             "reconstruction",
             1,
             "cross-entropy, summed over the pixels of each image, averaged over the images",
-            lambda c, s, e: close(s["loss"], e["loss"]),
+            _right_loss,
             ("collapsed",),
         ),
-        Criterion(
-            "kl",
-            1,
-            "the KL is summed over latents, averaged over images, and added",
-            lambda c, s, e: close(s["loss"], e["loss"]),
-            ("perfect", "plain", "twice_the_batch", "one", "gray"),
-        ),
-        Criterion(
-            "beta",
-            1,
-            "`beta` multiplies the KL, and nothing else",
-            lambda c, s, e: close(s["loss"], e["loss"]),
-            ("beta_small", "beta_large", "as_many_latents_as_images"),
-        ),
-        Criterion(
-            "stable",
-            1,
-            "very large logits give the right number too",
-            lambda c, s, e: close(s["loss"], e["loss"]),
-            ("confident",),
-        ),
-        Criterion(
-            "gradient",
-            1,
-            "gradients reach `logits` and `kl`",
-            lambda c, s, e: (
-                close(s["logits_gradient"], e["logits_gradient"]) and close(s["kl_gradient"], e["kl_gradient"])
-            ),
-            ("plain", "twice_the_batch", "one", "color", "transposed", "float64"),
-        ),
+        Criterion("kl", 1, "the KL is summed over latents, averaged over images, and added", _right_loss, _KL),
+        Criterion("beta", 1, "`beta` multiplies the KL, and nothing else", _right_loss, _BETA),
+        Criterion("stable", 1, "very large logits give the right number too", _right_loss, ("confident",)),
+        Criterion("gradient", 1, "gradients reach `logits` and `kl`", _right_gradients, _FLOWING),
     ),
-    predicates={
-        "squashed_first": lambda trials: (
-            _right_elsewhere(trials)
-            and in_any(trials, lambda t: t.case.name == "confident" and not close(t.seen["loss"], t.expected["loss"]))
-        ),
-    },
+    predicates={"squashed_first": everywhere(lambda t: _right_loss(*t[:3]) == (t.case.name != "confident"))},
 )

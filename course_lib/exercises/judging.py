@@ -21,6 +21,7 @@ from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
+Passes = Callable[[Case, Values, Values], bool]
 STATES = ("not_attempted", "error", "wrong", "right")
 
 
@@ -226,6 +227,19 @@ def _behaves(mistake: Mistake, trials: Sequence[Trial]) -> bool | Values:
 def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     found = _behaves(mistake, trials)
     return mistake, found if isinstance(found, dict) else {}
+
+
+# --- for criteria ---------------------------------------------------------------------------------------------------
+
+
+def as_expected(*keys: str, atol: float = 1e-5) -> Passes:
+    """A criterion's test: these of the observed values are the expected ones."""
+    return lambda case, seen, expected: all(close(seen[key], expected[key], atol=atol) for key in keys)
+
+
+def all_of(*tests: Passes) -> Passes:
+    """A criterion's test that holds where all of these do."""
+    return lambda case, seen, expected: all(test(case, seen, expected) for test in tests)
 
 
 # --- for the predicates of mistakes ---------------------------------------------------------------------------------

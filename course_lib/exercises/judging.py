@@ -270,6 +270,29 @@ def failed_with(trials: Sequence[Trial], *words: str) -> bool:
     return any(t.error and all(word in f"{t.error.type}: {t.error.text}" for word in words) for t in trials)
 
 
+def values_of(trials: Sequence[Trial], key: str) -> list[Any]:
+    """What was seen under a name in each trial that came to an end."""
+    return [t.seen[key] for t in ran(trials)]
+
+
+def other_dtype(trials: Sequence[Trial], key: str) -> bool | Values:
+    """Whether an answer gives right values in another dtype, seen under `<key>_dtype`: the field {dtype} of a sentence.
+
+    >>> trial = Trial(None, {"x": 1.0, "x_dtype": "torch.half"}, {"x": 1.0, "x_dtype": "torch.float"})
+    >>> other_dtype([trial], "x")
+    {'dtype': 'half'}
+    """
+    found = [t.seen[f"{key}_dtype"] for t in ran(trials) if t.seen[f"{key}_dtype"] != t.expected[f"{key}_dtype"]]
+    right = in_all(trials, lambda t: close(t.seen[key], t.expected[key]))
+    return right and bool(found) and {"dtype": found[0].removeprefix("torch.")}
+
+
+def reordered(trial: Trial, *keys: str) -> bool:
+    """Whether all of these are tensors that hold the right numbers in another order."""
+    pairs = [(trial.seen[key], trial.expected[key]) for key in keys]
+    return all(not close(a, b) and close(a.double().sort().values, b.double().sort().values) for a, b in pairs)
+
+
 def as_number(value: object) -> float:
     """A number, or a tensor with a single number, as a float; NaN for anything else.
 

@@ -21,6 +21,7 @@ from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
+Passes = Callable[[Case, Values, Values], bool]
 STATES = ("not_attempted", "error", "wrong", "right")
 
 
@@ -228,12 +229,20 @@ def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     return mistake, found if isinstance(found, dict) else {}
 
 
-# --- for criteria, and for the predicates of mistakes ---------------------------------------------------------------
+# --- for criteria ---------------------------------------------------------------------------------------------------
 
 
-def agrees(*keys: str) -> Callable[[Case, Values, Values], bool]:
-    """What a criterion asks: whether these observed values are the expected ones."""
-    return lambda case, seen, expected: all(close(seen[key], expected[key]) for key in keys)
+def as_expected(*keys: str, atol: float = 1e-5) -> Passes:
+    """A criterion's test: these of the observed values are the expected ones."""
+    return lambda case, seen, expected: all(close(seen[key], expected[key], atol=atol) for key in keys)
+
+
+def all_of(*tests: Passes) -> Passes:
+    """A criterion's test that holds where all of these do."""
+    return lambda case, seen, expected: all(test(case, seen, expected) for test in tests)
+
+
+# --- for the predicates of mistakes ---------------------------------------------------------------------------------
 
 
 def ran(trials: Sequence[Trial]) -> list[Trial]:
@@ -269,6 +278,29 @@ def named(trials: Sequence[Trial], *names: str) -> list[Trial]:
 def failed_with(trials: Sequence[Trial], *words: str) -> bool:
     """Whether an answer stopped with an error in whose type and text all these words are."""
     return any(t.error and all(word in f"{t.error.type}: {t.error.text}" for word in words) for t in trials)
+
+
+def values_of(trials: Sequence[Trial], key: str) -> list[Any]:
+    """What was seen under a name in each trial that came to an end."""
+    return [t.seen[key] for t in ran(trials)]
+
+
+def other_dtype(trials: Sequence[Trial], key: str) -> bool | Values:
+    """Whether an answer gives right values in another dtype, seen under `<key>_dtype`: the field {dtype} of a sentence.
+
+    >>> trial = Trial(None, {"x": 1.0, "x_dtype": "torch.half"}, {"x": 1.0, "x_dtype": "torch.float"})
+    >>> other_dtype([trial], "x")
+    {'dtype': 'half'}
+    """
+    found = [t.seen[f"{key}_dtype"] for t in ran(trials) if t.seen[f"{key}_dtype"] != t.expected[f"{key}_dtype"]]
+    right = in_all(trials, lambda t: close(t.seen[key], t.expected[key]))
+    return right and bool(found) and {"dtype": found[0].removeprefix("torch.")}
+
+
+def reordered(trial: Trial, *keys: str) -> bool:
+    """Whether all of these are tensors that hold the right numbers in another order."""
+    pairs = [(trial.seen[key], trial.expected[key]) for key in keys]
+    return all(not close(a, b) and close(a.double().sort().values, b.double().sort().values) for a, b in pairs)
 
 
 def as_number(value: object) -> float:

@@ -1,4 +1,4 @@
-"""What several exercises of unit 07 share: cases and observers, beside the learner's code."""
+"""What several exercises of unit 07 share: observers, beside the learner's code."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from course_lib.exercises.contract import Values
 
-def backward_of(loss: Any) -> str:
-    """Goes backward when there is something to go backward from; says whether."""
+
+def loss_and_backward(loss: Any) -> Values:
+    """The loss, and whether it could go backward; if so, its gradients stand in the leaves afterwards."""
+    seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": "no"}
     if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
         loss.backward()
-        return "yes"
-    return "no"
+        seen["went_backward"] = "yes"
+    return seen

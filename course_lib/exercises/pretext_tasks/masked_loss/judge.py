@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import agrees, inputs_kept, somewhere
+from course_lib.exercises.judging import as_expected, inputs_kept, somewhere
 
 
 def reference(x_hat, images, mask):
@@ -24,7 +24,7 @@ def _zero(case: Case, seen: Values, expected: Values) -> bool:
 _GRAY = ("plain", "one", "uneven", "float64")
 _COLOR = ("color", "as_many_images_as_channels", "transposed")
 _NOTHING = ("nothing_hidden",)
-_right_loss = agrees("loss")
+_right_loss = as_expected("loss")
 
 judge = Judge(
     reference=reference,

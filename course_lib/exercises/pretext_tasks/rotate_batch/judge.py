@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import agrees, inputs_kept, somewhere
+from course_lib.exercises.judging import as_expected, inputs_kept, somewhere
 
 
 def reference(images, k):
@@ -27,7 +27,7 @@ def _keeps_shape(t: Trial) -> bool:
 _ONE_TURN = ("quarter_turn", "as_many_images_as_channels", "transposed", "float64")
 _OTHER_TURNS = ("no_turn", "half_turn", "three_quarters", "one")
 _ANY_TURN = ("backward", "more_than_once_around")
-_right = agrees("rotated")
+_right = as_expected("rotated")
 
 judge = Judge(
     reference=reference,

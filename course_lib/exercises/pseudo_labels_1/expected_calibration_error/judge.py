@@ -13,9 +13,7 @@ from course_lib.exercises.judging import as_number, in_all
 
 def reference(logits, labels, *, num_bins=10):
     """By numpy's histograms, so that it shares no line with what a learner writes."""
-    values = logits.double().numpy()
-    shifted = np.exp(values - values.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = logits.double().softmax(dim=1).numpy()
     confidences = probabilities.max(axis=1)
     right = (probabilities.argmax(axis=1) == labels.numpy()).astype(float)
     edges = np.linspace(0, 1, num_bins + 1)
@@ -24,11 +22,12 @@ def reference(logits, labels, *, num_bins=10):
     return float(np.abs(by_right - by_confidence).sum() / len(labels))
 
 
-def _error_fine(case: Case, seen: Values, expected: Values) -> bool:
+def _right(case: Case, seen: Values, expected: Values) -> bool:
     return math.isclose(as_number(seen["error"]), expected["error"], rel_tol=1e-3, abs_tol=1e-4)
 
 
-_CERTAIN = "certain"
+def _share(case: Case, seen: Values, expected: Values) -> bool:
+    return isinstance(seen["error"], float) and 0 <= seen["error"] <= 1
 
 
 judge = Judge(
@@ -38,21 +37,14 @@ judge = Judge(
             "value",
             1,
             "the gaps between confidence and accuracy, without sign, each with its bin's share of images",
-            _error_fine,
+            _right,
             ("plain", "modest_when_right", "fifteen_bins", "one_bin", "float64"),
         ),
         Criterion(
-            "empty_bins", 1, "bins that nobody fell into count nothing", _error_fine, ("more_bins_than_images", "one")
+            "empty_bins", 1, "bins that nobody fell into count nothing", _right, ("more_bins_than_images", "one")
         ),
-        Criterion(_CERTAIN, 1, "a confidence of exactly 1 belongs to the last bin", _error_fine, ("certain",)),
-        Criterion(
-            "number",
-            1,
-            "a plain number, from 0 to 1",
-            lambda c, s, e: isinstance(s["error"], float) and 0 <= s["error"] <= 1,
-        ),
+        Criterion("certain", 1, "a confidence of exactly 1 belongs to the last bin", _right, ("certain",)),
+        Criterion("number", 1, "a plain number, from 0 to 1", _share),
     ),
-    predicates={
-        "error_as_a_tensor": lambda trials: in_all(trials, lambda t: isinstance(t.seen["error"], Tensor)),
-    },
+    predicates={"error_as_a_tensor": lambda trials: in_all(trials, lambda t: isinstance(t.seen["error"], Tensor))},
 )

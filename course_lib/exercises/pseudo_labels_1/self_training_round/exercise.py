@@ -8,103 +8,65 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
-from course_lib.exercises.observing import two_values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import plain, state_of, two_values
 
 
-class _Labeler(nn.Module):
+def _labeler(weight: Tensor, mode: str) -> nn.Sequential:
     """Images to logits by one matrix; dropout shows who asks in train mode."""
-
-    def __init__(self, weight: Tensor, mode: str) -> None:
-        super().__init__()
-        self.linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-        self.dropout = nn.Dropout(0.6)
-        with torch.no_grad():
-            self.linear.weight.copy_(weight)
-        self.train(mode == "train")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.linear(x.flatten(1)))
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    linear.weight.data.copy_(weight)
+    return nn.Sequential(nn.Flatten(), linear, nn.Dropout(0.6)).to(weight.device).train(mode == "train")
 
 
 def cases(seed: int) -> list[Case]:
-    generator = seeded(seed)
+    _, uniform, normal = drawing(seed)
 
-    def case(
-        name: str, restart: bool, *, shape: tuple[int, ...] = (1, 4, 5), tau: float = 0.7, mode: str = "train",
-        labeled: int = 6,
-    ) -> Case:  # fmt: skip
+    def case(name: str, restart: bool, tau: float, *, labeled: int = 6, shape: tuple[int, ...] = (1, 4, 5)) -> Case:
         pixels, num_classes = torch.Size(shape).numel(), 3
         # matrices of the network so far, of the first weights, and what "training" adds to a matrix
-        weights = [4 * torch.randn(num_classes, pixels, generator=generator) / pixels**0.5 for _ in range(3)]
-        images = torch.rand(labeled, *shape, generator=generator)
-        labels = torch.arange(labeled) % num_classes
-        return Case(
-            name,
-            {
-                "images": images, "labels": labels, "unlabeled": torch.rand(30, *shape, generator=generator),
-                "weight": weights[0], "first_weight": weights[1], "step": weights[2], "tau": tau,
-                "restart": int(restart), "mode_before": mode,
-            },
-        )  # fmt: skip
+        weight, first_weight, step = (4 * normal(num_classes, pixels) / pixels**0.5 for _ in range(3))
+        images, labels = uniform(labeled, *shape), torch.arange(labeled) % num_classes
+        inputs: Values = {"images": images, "labels": labels, "unlabeled": uniform(30, *shape)}
+        inputs |= {"weight": weight, "first_weight": first_weight, "step": step, "tau": tau, "restart": int(restart)}
+        return Case(name, inputs | {"mode_before": "eval" if name.endswith("at_rest") else "train"})
 
     return [
-        case("restarted", True),
-        case("continued", False),
-        case("color_at_rest", True, shape=(3, 3, 4), tau=0.6, mode="eval"),
-        case("continued_at_rest", False, tau=0.5, mode="eval", labeled=3),
-        case("nobody_is_sure", True, tau=1.1),
+        case("restarted", True, 0.7),
+        case("continued", False, 0.7),
+        case("color_at_rest", True, 0.6, shape=(3, 3, 4)),
+        case("continued_at_rest", False, 0.5, labeled=3),
+        case("nobody_is_sure", True, 1.1),
     ]
 
 
-def _weight_of(network: Any) -> Any:
-    """The matrix of a `_Labeler` as it is now; None where there is no network."""
-    return network.linear.weight.detach().clone() if network is not None else None
-
-
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    given = case.inputs
-    device = given["images"].device
-    model = _Labeler(given["weight"], given["mode_before"]).to(device)
-    start = _Labeler(given["first_weight"], given["mode_before"]).to(device)
+    given, mode = case.inputs, case.inputs["mode_before"]
+    network, start = _labeler(given["weight"], mode), _labeler(given["first_weight"], mode)
+    seen: Values = {}
     calls: list[Values] = []
 
-    def train(network: Any, images: Tensor, labels: Tensor) -> None:
-        calls.append(
-            {
-                "images": images.detach().clone(),
-                "labels": labels.detach().clone() if isinstance(labels, Tensor) else labels,
-                "weight_before": _weight_of(network),
-                "is_model": int(network is model),
-                "is_start": int(network is start),
-            }
-        )
-        with torch.no_grad():
-            network.linear.weight.add_(given["step"])
+    def weight(network: Any) -> Any:
+        return state_of(network)["1.weight"] if isinstance(network, nn.Module) else None
 
-    seen: Values = {}
-    network: Any = model
+    def train(network: Any, images: Tensor, labels: Any) -> None:
+        calls.append({"images": images.detach().clone(), "labels": plain(labels), "weight_before": weight(network)})
+        network[1].weight.data.add_(given["step"])
+
     for number in ("first", "second"):  # the second round shows what an answer keeps of the first
-        inputs = [given[key].clone() for key in ("images", "labels", "unlabeled")]
-        before = _weight_of(network)
-        modes = [("train" if m.training else "eval") for m in (network, start)]
         calls.clear()
+        inputs = [given[key].clone() for key in ("images", "labels", "unlabeled")]
+        this: Values = {"weight_before": weight(network), "modes_before": [network.training, start.training]}
         result = fn(network, start, *inputs, tau=given["tau"], train=train, restart=bool(given["restart"]))
         pair = two_values(result, "network", "chosen")
-        trained = pair["network"] if isinstance(pair["network"], nn.Module) else None
-        seen[f"{number}_calls"] = len(calls)
-        seen[f"{number}_training"] = dict(calls[0]) if calls else None
-        seen[f"{number}_chosen"] = pair["chosen"]
-        seen[f"{number}_weight_before"] = before
-        seen[f"{number}_weight_after"] = _weight_of(network)
-        seen[f"{number}_returned_weight"] = _weight_of(trained)
-        seen[f"{number}_modes_before"] = modes
-        seen[f"{number}_modes_after"] = [("train" if m.training else "eval") for m in (network, start)]
-        seen[f"{number}_start_after"] = _weight_of(start)
-        if trained is None:
+        this |= {"calls": len(calls), "training": dict(calls[0]) if calls else None, "chosen": pair["chosen"]}
+        this |= {"returned_weight": weight(pair["network"]), "modes_after": [network.training, start.training]}
+        this |= {"weight_after": weight(network), "start_after": weight(start)}
+        seen |= {f"{number}_{key}": value for key, value in this.items()}
+        network = pair["network"]
+        if not isinstance(network, nn.Module):
             break
-        network = trained
-        network.train(given["mode_before"] == "train")
+        network.train(mode == "train")
     return seen
 
 
@@ -123,11 +85,9 @@ exercise = Exercise(
         ),
         api="your `pseudo_label` and `select_confident`, `copy.deepcopy`, `torch.cat`",
         skeleton=(
-            "guessed, confidences = pseudo_label(...)\n"
-            "chosen = select_confident(...)\n"
+            "guessed, confidences = pseudo_label(...)\nchosen = select_confident(...)\n"
             "network = copy.deepcopy(... if restart else ...)\n"
-            "train(network, torch.cat([images, ...]), torch.cat([labels, ...]))\n"
-            "return network, chosen"
+            "train(network, torch.cat([images, ...]), torch.cat([labels, ...]))\nreturn network, chosen"
         ),
     ),
     takeaway=(

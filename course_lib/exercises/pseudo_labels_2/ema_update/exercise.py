@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
 from course_lib.exercises.observing import state_of
@@ -17,20 +17,14 @@ class _Net(nn.Module):
 
     def __init__(self, features: int, generator: torch.Generator, batches: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, 3)
-        self.norm = nn.BatchNorm1d(3)
+        self.linear, self.norm = nn.Linear(features, 3), nn.BatchNorm1d(3)
         self.scale = nn.Parameter(torch.empty(3), requires_grad=False)
         self.register_buffer("history", torch.empty(2, 3))
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-            for name in ("norm.running_mean", "norm.running_var", "history"):
-                buffer = self.get_buffer(name)
-                buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.1)
-            self.norm.get_buffer("num_batches_tracked").fill_(batches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.scale * self.norm(self.linear(x)) + self.get_buffer("history").sum()
+        for parameter in self.parameters():
+            parameter.data.normal_(generator=generator)
+        for name in ("norm.running_mean", "norm.running_var", "history"):
+            self.get_buffer(name).uniform_(0.1, 1.1, generator=generator)
+        self.norm.get_buffer("num_batches_tracked").fill_(batches)
 
 
 def cases(seed: int) -> list[Case]:
@@ -53,38 +47,30 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    given = case.inputs
-    generator = seeded(given["seed"])
+    given, generator = case.inputs, seeded(case.inputs["seed"])
     teacher, student = _Net(given["features"], generator, 7), _Net(given["features"], generator, 40)
-    if given["double"] == "yes":
-        teacher, student = teacher.double(), student.double()
+    for model, mode in zip((teacher, student), given["modes"].split()):
+        model.train(mode == "train").to(torch.float64 if given["double"] == "yes" else torch.float32)
     if given["frozen"] == "yes":
         teacher.requires_grad_(False)
-    for model, mode in zip((teacher, student), given["modes"].split(), strict=True):
-        model.train(mode == "train")
-    held = {**dict(teacher.named_parameters()), **dict(teacher.named_buffers())}  # what an evaluation may hold on to
-    asks = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
-    before, student_before = state_of(teacher), state_of(student)
+    held = dict(teacher.named_parameters()) | dict(teacher.named_buffers())  # what an evaluation may hold on to
+    before = {"teacher_before": state_of(teacher), "student_before": state_of(student)}
     for _ in range(given["calls"]):
         fn(teacher, student, given["decay"])
     after = state_of(teacher)
-    seen: Values = {
-        "teacher_before": before,
+    tensors = [*held.items(), *teacher.named_parameters(), *teacher.named_buffers()]
+    seen: Values = before | {
         "teacher_after": after,
         "held_after": {name: value.detach().clone() for name, value in held.items()},
         "dtypes_after": {name: str(value.dtype) for name, value in after.items()},
-        "student_before": student_before,
         "student_after": state_of(student),
-        "requires_grad_before": asks,
         "requires_grad_after": {name: int(p.requires_grad) for name, p in teacher.named_parameters()},
-        "with_history": [n for n, v in held.items() if v.grad_fn is not None]
-        + [n for n, v in (*teacher.named_parameters(), *teacher.named_buffers()) if v.grad_fn is not None],
+        "with_history": [name for name, value in tensors if value.grad_fn is not None],
         "mode_after": ["train" if model.training else "eval" for model in (teacher, student)],
     }
-    with torch.no_grad():  # the student goes on learning: a teacher that shares its memory moves along
-        for value in student.state_dict().values():
-            value.add_(5)
-    return {**seen, "teacher_when_student_moves": state_of(teacher)}
+    for value in student.state_dict().values():
+        value.add_(5)  # the student goes on learning: a teacher that shares its memory moves along
+    return seen | {"teacher_when_student_moves": state_of(teacher)}
 
 
 exercise = Exercise(
@@ -106,12 +92,9 @@ exercise = Exercise(
             "`torch.no_grad`"
         ),
         skeleton=(
-            "with torch.no_grad():\n"
-            "    for slow, fast in zip(teacher.state_dict().values(), ...):\n"
-            "        if slow.is_floating_point():\n"
-            "            slow.mul_(...).add_(..., alpha=...)\n"
-            "        else:\n"
-            "            slow...."
+            "with torch.no_grad():\n    for slow, fast in zip(teacher.state_dict().values(), ...):\n"
+            "        if slow.is_floating_point():\n            slow.mul_(...).add_(..., alpha=...)\n"
+            "        else:\n            slow...."
         ),
     ),
     takeaway=(

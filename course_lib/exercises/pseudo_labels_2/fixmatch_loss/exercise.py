@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.observing import gradient_of
-from course_lib.exercises.pseudo_labels_2.exercise import backward_of
+from course_lib.exercises.pseudo_labels_2.exercise import loss_and_backward
 
 
 def cases(seed: int) -> list[Case]:
     draw = drawing(seed).normal
 
-    def case(name: str, n: int, k: int, *, sure: int, threshold: float = 0.9, double: bool = False) -> Case:
+    def case(name: str, n: int, k: int, *, sure: int, threshold: float = 0.9) -> Case:
         """`sure` of the n images have a clear opinion in the weak view; the strong view knows nothing of it."""
         weak, strong = 0.3 * draw(n, k), 1.5 * draw(n, k)
         top = draw(n, k).argmax(dim=1)
@@ -25,7 +25,7 @@ def cases(seed: int) -> list[Case]:
             strong[-1, (int(top[-1]) + 1) % k] += 8.0
         order = draw(n).argsort()
         weak, strong = weak[order], strong[order]
-        if double:
+        if name == "float64":
             weak, strong = weak.double(), strong.double()
         return Case(name, {"weak_logits": weak, "strong_logits": strong, "threshold": threshold})
 
@@ -34,11 +34,9 @@ def cases(seed: int) -> list[Case]:
     large.inputs["weak_logits"][3:] += 1.2
     exactly = case("exactly_at_the_threshold", 4, 2, sure=0, threshold=0.5)
     exactly.inputs["weak_logits"].copy_(torch.tensor([[1.0, 1.0], [-2.0, -2.0], [9.0, 0.0], [0.0, 9.0]]))
-    flipped = case("transposed", 5, 7, sure=3)
-    flipped = Case(
-        "transposed",
-        {k: v.T.contiguous().T if isinstance(v, Tensor) else v for k, v in flipped.inputs.items()},
-    )
+    transposed = case("transposed", 5, 7, sure=3)
+    for view in ("weak_logits", "strong_logits"):
+        transposed.inputs[view] = transposed.inputs[view].T.contiguous().T
     opposed = case("certain_of_something_else", 5, 4, sure=5)
     guesses = opposed.inputs["weak_logits"].argmax(dim=1)
     opposed.inputs["strong_logits"].copy_(200.0 * nn.functional.one_hot((guesses + 1) % 4, 4))
@@ -52,18 +50,16 @@ def cases(seed: int) -> list[Case]:
         case("low_threshold", 6, 3, sure=2, threshold=0.0),
         large,
         exactly,
-        flipped,
-        case("float64", 6, 4, sure=3, threshold=0.95, double=True),
+        transposed,
+        case("float64", 6, 4, sure=3, threshold=0.95),
         opposed,
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     weak, strong = case.inputs["weak_logits"].requires_grad_(), case.inputs["strong_logits"].requires_grad_()
-    loss = fn(weak, strong, threshold=case.inputs["threshold"])
-    seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": backward_of(loss)}
-    seen |= {"gradient_weak": gradient_of(weak), "gradient_strong": gradient_of(strong)}
-    return seen
+    seen = loss_and_backward(fn(weak, strong, threshold=case.inputs["threshold"]))
+    return {**seen, "gradient_weak": gradient_of(weak), "gradient_strong": gradient_of(strong)}
 
 
 exercise = Exercise(

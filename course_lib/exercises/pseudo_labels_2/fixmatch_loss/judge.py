@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.contract import Criterion, Judge
+from course_lib.exercises.judging import as_expected
 
 
 def reference(weak_logits, strong_logits, *, threshold):
@@ -16,16 +16,12 @@ def reference(weak_logits, strong_logits, *, threshold):
     return (F.cross_entropy(strong_logits, guess, reduction="none") * mask).mean()
 
 
-def _fixmatch_fine(case: Case, seen: Values, expected: Values) -> bool:
-    return isinstance(seen["loss"], Tensor) and close(seen["loss"], expected["loss"])
-
-
-def _teaches_strong(case: Case, seen: Values, expected: Values) -> bool:
-    return seen["went_backward"] == "yes" and close(seen["gradient_strong"], expected["gradient_strong"], atol=1e-6)
-
-
-_SOME = ("some_sure", "as_many_images_as_classes", "transposed", "float64")
-
+_ALL_SURE, _NONE_SURE = ("all_sure", "one_sure", "certain_of_something_else"), ("none_sure", "one_unsure")
+_SOME_SURE = ("some_sure", "as_many_images_as_classes", "transposed", "float64")
+_AT_THE_THRESHOLD = ("low_threshold", "large_logits", "exactly_at_the_threshold")
+_loss = as_expected("loss")
+_both = as_expected("loss", "went_backward", "gradient_strong", atol=1e-6)
+_weak = as_expected("went_backward", "gradient_weak", atol=1e-6)
 
 judge = Judge(
     reference=reference,
@@ -34,36 +30,18 @@ judge = Judge(
             "sure_ones",
             1,
             "images that are sure in the weak view pay the cross-entropy of the strong view",
-            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e),
-            ("all_sure", "one_sure", "certain_of_something_else"),
+            _both,
+            _ALL_SURE,
         ),
-        Criterion(
-            "whole_batch",
-            1,
-            "the mean is over the whole batch, sure or not",
-            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e),
-            _SOME,
-        ),
-        Criterion(
-            "empty_mask",
-            1,
-            "with nobody sure the loss is a tensor 0 that can go backward",
-            lambda c, s, e: _fixmatch_fine(c, s, e) and _teaches_strong(c, s, e),
-            ("none_sure", "one_unsure"),
-        ),
+        Criterion("whole_batch", 1, "the mean is over the whole batch, sure or not", _both, _SOME_SURE),
+        Criterion("empty_mask", 1, "with nobody sure the loss is a tensor 0 that can go backward", _both, _NONE_SURE),
         Criterion(
             "threshold",
             1,
             "the best probability is compared with the threshold, and as much is enough",
-            _fixmatch_fine,
-            ("low_threshold", "large_logits", "exactly_at_the_threshold"),
+            _loss,
+            _AT_THE_THRESHOLD,
         ),
-        Criterion(
-            "no_gradient_to_weak",
-            1,
-            "no gradient reaches the weak view",
-            lambda c, s, e: float(s["gradient_weak"].abs().sum()) == 0 and s["went_backward"] == "yes",
-            ("some_sure", "all_sure"),
-        ),
+        Criterion("no_gradient_to_weak", 1, "no gradient reaches the weak view", _weak, ("some_sure", "all_sure")),
     ),
 )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import in_all, in_any
+from course_lib.exercises.contract import Criterion, Judge
+from course_lib.exercises.judging import as_expected, in_all, in_any
 
 
 def reference(student, teacher, weak, strong):
@@ -15,9 +14,12 @@ def reference(student, teacher, weak, strong):
     return (student(strong).softmax(dim=1) - target).pow(2).sum(dim=1).mean()
 
 
-def _teacher_fine(case: Case, seen: Values, expected: Values) -> bool:
-    return isinstance(seen["loss"], Tensor) and close(seen["loss"], expected["loss"])
-
+_VIEWS = ("plain", "alive", "color", "float64")
+_loss = as_expected("loss")
+_gradients = as_expected("went_backward", "gradient_student", "gradient_teacher", atol=1e-6)
+_networks = as_expected(
+    "calls", "mode_after", "requires_grad_after", "weights_after", "teacher_mean_after", "student_mean_after"
+)
 
 judge = Judge(
     reference=reference,
@@ -26,38 +28,18 @@ judge = Judge(
             "value",
             1,
             "squared distance of the probabilities, summed over classes, averaged over images",
-            _teacher_fine,
-            ("plain", "alive", "color", "float64"),
+            _loss,
+            _VIEWS,
         ),
         Criterion(
-            "same_view",
-            1,
-            "two networks that differ disagree, even when both see the same view",
-            _teacher_fine,
-            ("same_view",),
+            "same_view", 1, "two networks that differ disagree, even when both see the same view", _loss, ("same_view",)
         ),
-        Criterion(
-            "student_learns",
-            1,
-            "the gradient reaches the student, and nothing of it the teacher",
-            lambda c, s, e: (
-                s["went_backward"] == "yes"
-                and s["gradient_teacher"] == 0
-                and close(s["gradient_student"], e["gradient_student"], atol=1e-6)
-            ),
-        ),
+        Criterion("student_learns", 1, "the gradient reaches the student, and nothing of it the teacher", _gradients),
         Criterion(
             "left_alone",
             1,
             "each network is asked once and keeps its mode, its weights and what it lets be trained",
-            lambda c, s, e: (
-                s["calls"] == [1, 1]
-                and s["mode_after"] == e["mode_after"]
-                and s["requires_grad_after"] == e["requires_grad_after"]
-                and close(s["weights_after"], s["weights_before"])
-                and close(s["teacher_mean_after"], e["teacher_mean_after"])
-                and close(s["student_mean_after"], e["student_mean_after"])
-            ),
+            _networks,
         ),
     ),
     predicates={

@@ -18,17 +18,21 @@ def cases(seed: int) -> list[Case]:
 
     length, maximum = number(40, 200), number(2, 40) / 4
     quarter = max(1, length // 4)
+
+    def case(name: str, step: int, ramp_steps: int = length, maximum: float = maximum) -> Case:
+        return Case(name, {"step": step, "ramp_steps": ramp_steps, "maximum": maximum})
+
     return [
-        Case("begins", {"step": 0, "ramp_steps": length, "maximum": maximum}),
-        Case("first_step", {"step": 1, "ramp_steps": length, "maximum": maximum}),
-        Case("early", {"step": quarter, "ramp_steps": length, "maximum": maximum}),
-        Case("half_way", {"step": length // 2, "ramp_steps": length, "maximum": 1.0}),
-        Case("late", {"step": length - 2, "ramp_steps": length, "maximum": maximum}),
-        Case("ends", {"step": length, "ramp_steps": length, "maximum": maximum}),
-        Case("a_little_after", {"step": length + quarter, "ramp_steps": length, "maximum": maximum}),
-        Case("long_after", {"step": 12 * length, "ramp_steps": length, "maximum": 1.0}),
-        Case("no_ramp", {"step": number(1, 9), "ramp_steps": 0, "maximum": maximum}),
-        Case("no_ramp_begins", {"step": 0, "ramp_steps": 0, "maximum": maximum}),
+        case("begins", 0),
+        case("first_step", 1),
+        case("early", quarter),
+        case("half_way", length // 2, maximum=1.0),
+        case("late", length - 2),
+        case("ends", length),
+        case("a_little_after", length + quarter),
+        case("long_after", 12 * length, maximum=1.0),
+        case("no_ramp", number(1, 9), ramp_steps=0),
+        case("no_ramp_begins", 0, ramp_steps=0),
     ]
 
 

@@ -6,69 +6,57 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.observing import gradient_of
-from course_lib.exercises.pseudo_labels_2.exercise import backward_of
+from course_lib.exercises.pseudo_labels_2.exercise import loss_and_backward
 
 
 def cases(seed: int) -> list[Case]:
     generator, _, draw = drawing(seed)
 
-    def case(
-        name: str, term: str, n: int, m: int, k: int, *, weight: float, shape: tuple[int, int, int] = (1, 4, 5),
-        double: bool = False,
-    ) -> Case:  # fmt: skip
-        inputs: Values = {
-            "logits": 2 * draw(n, k),
-            "labels": torch.randint(0, k, (n,), generator=generator),
-            "unlabeled_logits": 2 * draw(m, k),
-            "x_hat": draw(m, *shape),
-            "images": draw(m, *shape).sigmoid(),
-        }
-        if double:
+    def case(name: str, term: str, n: int, m: int, k: int, weight: float, shape: tuple[int, ...] = (1, 4, 5)) -> Case:
+        logits, labels = 2 * draw(n, k), torch.randint(0, k, (n,), generator=generator)
+        inputs: Values = {"logits": logits, "labels": labels, "unlabeled_logits": 2 * draw(m, k)}
+        inputs |= {"x_hat": draw(m, *shape), "images": draw(m, *shape).sigmoid()}
+        if name.endswith("float64"):
             inputs = {key: value if key == "labels" else value.double() for key, value in inputs.items()}
-        return Case(name, {**inputs, "weight": weight, "term": term})
-
-    def without_gradient(found: Case) -> Case:
-        """The gradient of an entropy is infinite where a probability is 0: here only the value is asked for."""
-        return Case(found.name, {**found.inputs, "constant": "unlabeled_logits"})
+        return Case(name, inputs | {"weight": weight, "term": term})
 
     weight = int(torch.randint(25, 95, (), generator=generator)) / 100
-    one_sided = case("one_class_everywhere", "clustering", 4, 6, 3, weight=1.5)
-    one_sided.inputs["unlabeled_logits"][:] = torch.tensor([3.0, 0.0, -1.0])  # all images alike: nothing is clustered
-    sure = case("certain", "clustering", 3, 8, 4, weight=1.0)
-    sure.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4).repeat(2, 1))  # probabilities of exactly 0 and 1
-    unused = case("a_class_of_nobody", "clustering", 3, 6, 4, weight=1.25)
+    one_class = case("one_class_everywhere", "clustering", 4, 6, 3, 1.5)
+    one_class.inputs["unlabeled_logits"][:] = torch.tensor([3.0, 0.0, -1.0])  # all images alike: nothing is clustered
+    certain = case("certain", "clustering", 3, 8, 4, 1.0)
+    certain.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4).repeat(2, 1))  # probabilities of exactly 0 and 1
+    unused = case("a_class_of_nobody", "clustering", 3, 6, 4, 1.25)
     unused.inputs["unlabeled_logits"].copy_(200.0 * torch.eye(4)[:3].repeat(2, 1))
+    # the gradient of an entropy is infinite where a probability is 0: here only the value is asked for
+    unused.inputs["constant"] = "unlabeled_logits"
     return [
-        case("pseudo_label", "pseudo_label", 6, 9, 4, weight=weight),
-        case("reconstruction", "reconstruction", 6, 9, 4, weight=weight),
-        case("clustering", "clustering", 6, 9, 4, weight=weight),
-        case("pseudo_label_weight_0", "pseudo_label", 5, 7, 3, weight=0.0),
-        case("reconstruction_color", "reconstruction", 3, 5, 3, weight=2.5, shape=(3, 4, 3)),
-        case("one_of_each", "pseudo_label", 1, 1, 5, weight=0.5),
-        one_sided,
-        sure,
-        case("clustering_float64", "clustering", 4, 5, 5, weight=0.75, double=True),
-        case("as_many_of_both", "pseudo_label", 4, 4, 4, weight=3.0),
-        without_gradient(unused),
+        case("pseudo_label", "pseudo_label", 6, 9, 4, weight),
+        case("reconstruction", "reconstruction", 6, 9, 4, weight),
+        case("clustering", "clustering", 6, 9, 4, weight),
+        case("pseudo_label_weight_0", "pseudo_label", 5, 7, 3, 0.0),
+        case("reconstruction_color", "reconstruction", 3, 5, 3, 2.5, (3, 4, 3)),
+        case("one_of_each", "pseudo_label", 1, 1, 5, 0.5),
+        one_class,
+        certain,
+        case("clustering_float64", "clustering", 4, 5, 5, 0.75),
+        case("as_many_of_both", "pseudo_label", 4, 4, 4, 3.0),
+        unused,
     ]
 
 
-_DIFFERENTIABLE = ("logits", "unlabeled_logits", "x_hat")
+_TENSORS = ("logits", "labels", "unlabeled_logits", "x_hat", "images")
+_LEAVES = ("logits", "unlabeled_logits", "x_hat")
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    watched = {name: given[name].requires_grad_(name != given.get("constant")) for name in _DIFFERENTIABLE}
-    loss = fn(
-        given["logits"], given["labels"], given["unlabeled_logits"], given["x_hat"], given["images"],
-        term=given["term"], weight=given["weight"],
-    )  # fmt: skip
-    seen: Values = {"loss": loss.clone() if isinstance(loss, Tensor) else loss, "went_backward": backward_of(loss)}
-    return {**seen, **{f"gradient_{name}": gradient_of(tensor) for name, tensor in watched.items()}}
+    for name in _LEAVES:
+        given[name].requires_grad_(name != given.get("constant"))
+    seen = loss_and_backward(fn(*(given[name] for name in _TENSORS), term=given["term"], weight=given["weight"]))
+    return seen | {f"gradient_{name}": gradient_of(given[name]) for name in _LEAVES}
 
 
 exercise = Exercise(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import in_all
-from course_lib.exercises.pseudo_labels_2.judge import all_named
+from course_lib.exercises.contract import Criterion, Judge, Trial, close
+from course_lib.exercises.judging import as_expected, in_all, in_any, named
 
 
 def reference(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
@@ -22,91 +20,51 @@ def reference(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
     return F.cross_entropy(logits, labels) + weight * unsupervised
 
 
-def _semi_fine(case: Case, seen: Values, expected: Values) -> bool:
-    return isinstance(seen["loss"], Tensor) and close(seen["loss"], expected["loss"])
+def _finite(trial: Trial) -> bool:
+    return bool(trial.seen["loss"].isfinite() and trial.seen["gradient_unlabeled_logits"].isfinite().all())
 
 
+def _squared_errors_summed(trial: Trial) -> bool:
+    given = trial.case.inputs
+    summed = F.mse_loss(given["x_hat"], given["images"], reduction="sum")
+    return close(trial.seen["loss"], F.cross_entropy(given["logits"], given["labels"]) + given["weight"] * summed)
+
+
+_PSEUDO = ("pseudo_label", "pseudo_label_weight_0", "one_of_each", "as_many_of_both")
+_PIXELS = ("reconstruction", "reconstruction_color")
+_CLUSTERING, _CERTAIN = ("clustering", "clustering_float64", "one_class_everywhere"), ("certain", "a_class_of_nobody")
 _GRADIENTS = ("gradient_logits", "gradient_unlabeled_logits", "gradient_x_hat")
-
-
-def _semi_gradients_fine(case: Case, seen: Values, expected: Values) -> bool:
-    return seen["went_backward"] == "yes" and all(close(seen[key], expected[key], atol=1e-6) for key in _GRADIENTS)
-
-
-_PSEUDO, _RECONSTRUCTION = ("pseudo_label", "as_many_of_both"), ("reconstruction", "reconstruction_color")
-
-
-_CLUSTERING = ("clustering", "clustering_float64")
-
+_labeled = as_expected("went_backward", "gradient_logits", atol=1e-6)
+_all = as_expected("loss", "went_backward", *_GRADIENTS, atol=1e-6)
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion(
-            "labeled_part",
-            1,
-            "the labeled images count by their cross-entropy, whatever the weight",
-            lambda c, s, e: (
-                close(s["gradient_logits"], e["gradient_logits"], atol=1e-6) and s["went_backward"] == "yes"
-            ),
-        ),
+        Criterion("labeled_part", 1, "the labeled images count by their cross-entropy, whatever the weight", _labeled),
         Criterion(
             "pseudo_label",
             1,
             "pseudo_label: cross-entropy with the network's own best class, times the weight",
-            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e),
-            ("pseudo_label", "pseudo_label_weight_0", "one_of_each", "as_many_of_both"),
+            _all,
+            _PSEUDO,
         ),
         Criterion(
-            "reconstruction",
-            1,
-            "reconstruction: mean squared error over all pixels, times the weight",
-            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e),
-            _RECONSTRUCTION,
+            "reconstruction", 1, "reconstruction: mean squared error over all pixels, times the weight", _all, _PIXELS
         ),
         Criterion(
-            "clustering",
-            1,
-            "clustering: mean entropy of an image, minus the entropy of the mean",
-            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e),
-            ("clustering", "clustering_float64", "one_class_everywhere"),
+            "clustering", 1, "clustering: mean entropy of an image, minus the entropy of the mean", _all, _CLUSTERING
         ),
         Criterion(
             "certain",
             1,
             "clustering with probabilities of exactly 0 and 1 is a finite number, its gradient too",
-            lambda c, s, e: _semi_fine(c, s, e) and _semi_gradients_fine(c, s, e),
-            ("certain", "a_class_of_nobody"),
+            _all,
+            _CERTAIN,
         ),
     ),
     predicates={
-        "log_of_zero": lambda trials: (
-            all_named(
-                trials,
-                lambda t: (
-                    isinstance(t.seen["loss"], Tensor)
-                    and not (t.seen["loss"].isfinite().all() and t.seen["gradient_unlabeled_logits"].isfinite().all())
-                ),
-                "certain",
-            )
-            and all_named(trials, lambda t: _semi_fine(t.case, t.seen, t.expected), *_CLUSTERING)
-        ),
-        "labels_forgotten": lambda trials: in_all(trials, lambda t: float(t.seen["gradient_logits"].abs().sum()) == 0),
-        "reconstruction_summed": lambda trials: all_named(
-            trials,
-            lambda t: (
-                isinstance(t.seen["loss"], Tensor)
-                and float(t.seen["loss"]) > float(t.expected["loss"]) + 1e-3
-                and any(
-                    close(
-                        t.seen["loss"],
-                        F.cross_entropy(t.case.inputs["logits"], t.case.inputs["labels"])
-                        + t.case.inputs["weight"] * F.mse_loss(t.case.inputs["x_hat"], t.case.inputs["images"]) * count,
-                    )
-                    for count in (t.case.inputs["images"].numel(), t.case.inputs["images"][0].numel())
-                )
-            ),
-            *_RECONSTRUCTION,
-        ),
+        "log_of_zero": lambda trials: in_any(named(trials, "certain"), lambda t: not _finite(t)),
+        "labels_forgotten": lambda trials: in_all(trials, lambda t: not t.seen["gradient_logits"].any()),
+        "reconstruction_summed": lambda trials: in_any(named(trials, *_PIXELS), _squared_errors_summed),
     },
 )

@@ -7,7 +7,7 @@ import math
 import torch
 
 from course_lib.exercises.contract import Criterion, Judge, close
-from course_lib.exercises.judging import agrees, everywhere
+from course_lib.exercises.judging import as_expected, everywhere
 
 
 def reference(log_px_given_z, log_pz, log_qz):
@@ -17,7 +17,7 @@ def reference(log_px_given_z, log_pz, log_qz):
 
 _ORDINARY = ("plain", "one_sample", "as_many_samples_as_images", "one_image", "transposed", "float64")
 _EXTREME = ("unlikely", "dense")
-_right_bound = agrees("bound")
+_right_bound = as_expected("bound")
 
 judge = Judge(
     reference=reference,
@@ -33,7 +33,7 @@ judge = Judge(
         Criterion(
             "stable", 1, "it is right for weights that are too small or too large for a number", _right_bound, _EXTREME
         ),
-        Criterion("gradient", 1, "gradients reach all three terms", agrees("gradients"), _ORDINARY),
+        Criterion("gradient", 1, "gradients reach all three terms", as_expected("gradients"), _ORDINARY),
     ),
     predicates={"bound_without_gradient": everywhere(lambda t: close(t.seen["bound"], t.expected["bound"]))},
 )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import agrees, everywhere
+from course_lib.exercises.judging import as_expected, everywhere
 
 
 def reference(mu, logvar):
@@ -43,8 +43,10 @@ judge = Judge(
     criteria=(
         Criterion("shape", 1, "a number for each image and each latent, `(N, code_dim)`", _shape),
         Criterion("zero_at_the_prior", 1, "0 where mean 0 and variance 1 are, and never below 0", _zero_at_the_prior),
-        Criterion("value", 1, "the value is that of the formula", agrees("kl")),
-        Criterion("gradient", 1, "its gradients reach `mu` and `logvar`", agrees("mu_gradient", "logvar_gradient")),
+        Criterion("value", 1, "the value is that of the formula", as_expected("kl")),
+        Criterion(
+            "gradient", 1, "its gradients reach `mu` and `logvar`", as_expected("mu_gradient", "logvar_gradient")
+        ),
     ),
     predicates={
         "without_gradient": everywhere(lambda t: close(t.seen["kl"], t.expected["kl"])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from course_lib.exercises.contract import Criterion, Judge
-from course_lib.exercises.judging import agrees, everywhere
+from course_lib.exercises.judging import as_expected, everywhere
 
 
 def reference(logits, images, kl, *, beta=1.0):
@@ -17,7 +17,7 @@ def reference(logits, images, kl, *, beta=1.0):
 _KL = ("perfect", "plain", "twice_the_batch", "one", "gray")
 _BETA = ("beta_small", "beta_large", "as_many_latents_as_images")
 _FLOWING = ("plain", "twice_the_batch", "one", "color", "transposed", "float64")
-_right_loss, _right_gradients = agrees("loss"), agrees("logits_gradient", "kl_gradient")
+_right_loss, _right_gradients = as_expected("loss"), as_expected("logits_gradient", "kl_gradient")
 
 judge = Judge(
     reference=reference,

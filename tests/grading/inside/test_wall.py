@@ -45,7 +45,8 @@ transport.send_packed(theirs, student_code._observation_of({"exercise": "rotate_
 observations = transport.receive(ours)["observations"]
 assert len(observations) == len(cases) and not any(one["error"] for one in observations)
 assert observations[0]["values"]["rotated"].ndim == 4 and observations[0]["printed"] == "here\\n"
-elsewhere = [m.__file__ for n, m in sys.modules.items() if n.startswith("course_lib") and stage not in m.__file__]
+places = [m.__file__ or m.__path__[0] for n, m in sys.modules.items() if n.startswith("course_lib")]
+elsewhere = [place for place in places if stage not in place]
 found = []
 for name in withheld:
     try:

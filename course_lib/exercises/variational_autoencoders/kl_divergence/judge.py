@@ -38,6 +38,8 @@ def _absolute_mean(t: Trial) -> bool:
     return close(t.seen["kl"], t.expected["kl"] + (mu.abs() - mu**2) / 2)
 
 
+_gradients = as_expected("mu_gradient", "logvar_gradient")
+
 judge = Judge(
     reference=reference,
     criteria=(

@@ -282,6 +282,33 @@ def as_number(value: object) -> float:
     return float(value)
 
 
+def everywhere_with_dtype(predicate: Callable[[Trial], bool], key: str) -> Predicate:
+    """As `everywhere`; the dtype that was observed under `key` fills the {dtype} of the sentence."""
+    return lambda trials: in_all(trials, predicate) and {"dtype": ran(trials)[0].seen[key].removeprefix("torch.")}
+
+
+def inputs_kept(case: Case, seen: Values, *names: str) -> bool:
+    """Whether these inputs, observed again as `<name>_after`, are as they were given."""
+    return all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in names)
+
+
+def global_state_kept(seen: Values) -> bool:
+    """Whether nothing was drawn from torch's global generator."""
+    return torch.equal(seen["global_state_before"], seen["global_state_after"])
+
+
+def is_standard_normal(noise: torch.Tensor) -> bool:
+    """Whether the numbers may come from a standard normal distribution, by mean, spread and tails."""
+    count = noise.numel()
+    tails = float((noise.abs() > 2).double().mean())  # 4.6 % of a normal distribution, nothing of a uniform one
+    return (
+        bool(noise.isfinite().all())
+        and abs(float(noise.mean())) < 5 / math.sqrt(count)
+        and abs(float(noise.std()) - 1) < 4 / math.sqrt(count)
+        and abs(tails - 0.0455) < 5 * math.sqrt(0.0455 / count)
+    )
+
+
 # --- no known mistake: say what differs -----------------------------------------------------------------------------
 
 

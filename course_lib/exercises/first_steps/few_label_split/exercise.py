@@ -39,16 +39,18 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     labels, seed = case.inputs["labels"], case.inputs["seed"]
 
-    def split(generator: torch.Generator, global_seed: int) -> Values:
-        manual_seed(global_seed)
+    def split(generator: torch.Generator, global_seed: int | None = None) -> Values:
+        if global_seed is not None:
+            manual_seed(global_seed)
         pair = fn(labels, case.inputs["per_class"], generator)
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         return dict(zip(("labeled", "rest"), pair)) if is_pair else {"labeled": None, "rest": None, "returned": pair}
 
     first, again, other = split(seeded(seed), 1), split(seeded(seed), 2), split(seeded(seed + 1), 1)
     times, generator = torch.zeros(len(labels), dtype=torch.int64), seeded(seed)
-    for draw in range(DRAWS if case.name in DRAWN_CASES else 0):
-        labeled = split(generator, draw)["labeled"]
+    manual_seed(seed)
+    for _ in range(DRAWS if case.name in DRAWN_CASES else 0):
+        labeled = split(generator)["labeled"]
         if isinstance(labeled, torch.Tensor) and labeled.dtype == torch.int64 and labeled.ndim == 1:
             times += torch.bincount(labeled.clamp(0, len(labels) - 1), minlength=len(labels))
     later = {"labeled_again": again["labeled"], "rest_again": again["rest"], "labeled_other_seed": other["labeled"]}

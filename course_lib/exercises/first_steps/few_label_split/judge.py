@@ -6,7 +6,7 @@ import torch
 
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
 from course_lib.exercises.first_steps.few_label_split.exercise import DRAWN_CASES, DRAWS
-from course_lib.exercises.judging import everywhere, somewhere
+from course_lib.exercises.judging import everywhere, in_all, in_any, somewhere
 
 
 def reference(labels, per_class, generator):
@@ -29,7 +29,7 @@ def counts(case: Case, labeled: torch.Tensor) -> list[int]:
     return [int((labels[list(set(positions(labeled)))] == k).sum()) for k in labels.unique()]
 
 
-def stratified(case: Case, seen: Values, expected: Values) -> bool:
+def balanced(case: Case, seen: Values, expected: Values) -> bool:
     return {*counts(case, seen["labeled"]), *counts(case, seen["labeled_other_seed"])} == {case.inputs["per_class"]}
 
 
@@ -51,10 +51,6 @@ def repeats(case: Case, seen: Values, expected: Values) -> bool:
     return again and positions(seen["labeled"]) != positions(seen["labeled_other_seed"])
 
 
-def overlap(t: Trial) -> bool:
-    return bool(set(positions(t.seen["labeled"])) & set(positions(t.seen["rest"])))
-
-
 def at_an_end(t: Trial) -> bool:
     """Whether in every draw the same images of each class are labeled: its first ones in the file, or its last."""
     labels, times = t.case.inputs["labels"], t.seen["times_labeled"]
@@ -64,7 +60,7 @@ def at_an_end(t: Trial) -> bool:
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("stratified", 1, "labeled holds exactly per_class different images of each class", stratified),
+        Criterion("stratified", 1, "labeled holds exactly per_class different images of each class", balanced),
         Criterion("complete", 1, "every position is in one of the two sets, and in only one", complete),
         Criterion("random", 1, "every image of a class has the same chance", evenly_drawn, DRAWN_CASES),
         Criterion(
@@ -75,22 +71,23 @@ judge = Judge(
             DRAWN_CASES,
         ),
     ),
-    predicates={
+    predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "a_class_forgotten": everywhere(lambda t: counts(t.case, t.seen["labeled"]).count(0) == 1),
-        "one_lost_at_the_cut": somewhere(
-            lambda t: stratified(*t[:3]) and not overlap(t) and len(t.seen["rest"]) < len(t.expected["rest"])
-        ),
+        "one_lost_at_the_cut": somewhere(lambda t: balanced(*t[:3]) and len(t.seen["rest"]) < len(t.expected["rest"])),
         "first_of_each_class": everywhere(at_an_end, *DRAWN_CASES),
-        "not_stratified": somewhere(
-            lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]) and not stratified(*t[:3])
+        "not_stratified": lambda trials: (
+            in_all(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))
+            and in_any(trials, lambda t: not balanced(*t[:3]))
         ),
-        "overlapping_sets": everywhere(overlap),
+        "overlapping_sets": everywhere(
+            lambda t: not set(positions(t.seen["labeled"])).isdisjoint(positions(t.seen["rest"]))
+        ),
         "always_the_same_seed": everywhere(
-            lambda t: positions(t.seen["labeled"]) == positions(t.seen["labeled_other_seed"]) and stratified(*t[:3]),
+            lambda t: positions(t.seen["labeled"]) == positions(t.seen["labeled_other_seed"]) and balanced(*t[:3]),
             *DRAWN_CASES,
         ),
         "generator_stands_still": everywhere(
-            lambda t: set(t.seen["times_labeled"].tolist()) == {0, DRAWS} and stratified(*t[:3]), *DRAWN_CASES
+            lambda t: set(t.seen["times_labeled"].tolist()) == {0, DRAWS} and balanced(*t[:3]), *DRAWN_CASES
         ),
         "global_generator": somewhere(lambda t: positions(t.seen["labeled"]) != positions(t.seen["labeled_again"])),
     },

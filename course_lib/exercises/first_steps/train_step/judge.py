@@ -46,7 +46,7 @@ judge = Judge(
         Criterion("loss", 1, "the loss of the batch, before the step, as a Python float", loss_as_float, PLAIN),
         Criterion("train_mode", 1, "the network learns in train mode", learns_in_train_mode),
     ),
-    predicates={
+    predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "by_hand": everywhere(lambda t: "step" not in t.seen["events"] and has_learned(t.seen)),
         "no_zero_grad": everywhere(lambda t: first_step(*t[:3]) and not all_steps(*t[:3]), *PLAIN),
     },

@@ -32,14 +32,13 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
     model = stateful(case, images.shape[1], pool=False)
-    with torch.enable_grad():  # as above
+    with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
         scores = fn(model, images)
         state = model.state()
+    del state["batch_sizes"]  # in how many batches the images go through is the learner's choice
+    state["modes"] = sorted(set(model.modes))
     carries = int(scores.requires_grad) if isinstance(scores, Tensor) else -1
-    seen = {"scores": scores, "scores_require_grad": carries, **state}
-    del seen["batch_sizes"]  # in how many batches the images go through is the learner's choice
-    seen["modes"] = sorted(set(model.modes))
-    return seen
+    return {"scores": scores, "scores_require_grad": carries, **state}
 
 
 exercise = Exercise(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor
 
+from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, in_any
+from course_lib.exercises.judging import as_expected, everywhere, somewhere
+
+SEVERAL = ("plain", "already_in_eval_mode", "color", "as_many_images_as_channels", "transposed", "float64")
 
 
 def reference(model, images):
@@ -20,72 +20,44 @@ def reference(model, images):
     return ((x_hat - images) ** 2).flatten(1).sum(dim=1)
 
 
-def _one_an_image(case: Case, seen: Values, expected: Values) -> bool:
+def ranks_images(case: Case, seen: Values, expected: Values) -> bool:
+    """Whether the ranking is right: a score may be on another scale."""
     scores, wanted = seen["scores"], expected["scores"]
-    if scores.shape != wanted.shape or not scores.isfinite().all():
-        return False
-    # the same ranking: a score may be on another scale
-    return torch.equal(scores.double().argsort(), wanted.double().argsort())
+    one_each = scores.shape == wanted.shape and bool(scores.isfinite().all())
+    return one_each and torch.equal(scores.argsort(), wanted.argsort())
 
 
-def _behaves_relative(trials: Sequence[Trial]) -> bool:
-    def centered(t: Trial) -> bool:
-        scores = t.seen["scores"].double()
-        in_company = abs(float(scores.mean())) < 1e-3 * (float(scores.abs().max()) + 1e-3)
-        parts_of_a_whole = any(abs(float(value) - 1) < 1e-5 for value in (scores.max(), scores.mean(), scores.sum()))
-        return scores.shape == t.expected["scores"].shape and (in_company or parts_of_a_whole)
-
-    return in_all([t for t in trials if len(t.case.inputs["images"]) > 1], centered)
+def is_relative(t: Trial) -> bool:
+    """Whether the scores of a batch have mean 0 or 1, sum 1 or maximum 1, so that each depends on the others."""
+    scores = t.seen["scores"].double()
+    centered = bool(scores.mean().abs() < 1e-3 * scores.abs().max())
+    fixed = any(close(float(value), 1.0) for value in (scores.mean(), scores.sum(), scores.max()))
+    return scores.shape == t.expected["scores"].shape and (centered or fixed)
 
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("per_image", 1, "one score an image, the stranger the higher", _one_an_image),
-        Criterion(
-            "value",
-            1,
-            "the score is the squared error, summed over the image's pixels",
-            lambda c, s, e: close(s["scores"], e["scores"]),
-        ),
+        Criterion("per_image", 1, "one score an image, the stranger the higher", ranks_images),
+        Criterion("value", 1, "the score is the squared error, summed over the image's pixels", as_expected("scores")),
         Criterion(
             "at_rest",
             1,
             "the model works in eval mode and without gradients",
-            lambda c, s, e: (
-                s["modes"] == ["eval"]
-                and s["scores_require_grad"] == 0
-                and s["grad_mode_after"] == 1
-                and s["weights_require_grad_after"] == e["weights_require_grad_after"]
-                and close(s["running_mean_after"], e["running_mean_after"])
+            as_expected(
+                "modes", "scores_require_grad", "grad_mode_after", "weights_require_grad_after", "running_mean_after"
             ),
         ),
-        Criterion(
-            "mode_restored",
-            1,
-            "afterwards the model is in the mode that it was in",
-            lambda c, s, e: s["mode_after"] == c.inputs["mode_before"] and bool(s["modes"]),
-        ),
+        Criterion("mode_restored", 1, "afterwards the model is in the mode that it was in", mode_restored),
     ),
     predicates={
-        "one_score_for_the_batch": lambda trials: in_any(
-            trials,
-            lambda t: (
-                isinstance(t.seen["scores"], float)
-                or (
-                    isinstance(t.seen["scores"], Tensor)
-                    and t.seen["scores"].numel() == 1
-                    and len(t.case.inputs["images"]) > 1
-                )
-            ),
+        "one_score_for_the_batch": somewhere(
+            lambda t: type(t.seen["scores"]) is float or t.seen["scores"].numel() == 1, *SEVERAL
         ),
-        "map_of_pixels": lambda trials: in_any(
-            trials, lambda t: isinstance(t.seen["scores"], Tensor) and t.seen["scores"].ndim > 1
+        "map_of_pixels": somewhere(lambda t: t.seen["scores"].ndim > 1),
+        "upside_down": everywhere(
+            lambda t: torch.equal(t.seen["scores"].argsort(), (-t.expected["scores"]).argsort()), *SEVERAL
         ),
-        "upside_down": lambda trials: in_all(
-            [t for t in trials if len(t.case.inputs["images"]) > 2],
-            lambda t: torch.equal(t.seen["scores"].double().argsort(), (-t.expected["scores"].double()).argsort()),
-        ),
-        "relative_to_the_batch": _behaves_relative,
+        "relative_to_the_batch": everywhere(is_relative, *SEVERAL),
     },
 )

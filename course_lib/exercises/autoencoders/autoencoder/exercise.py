@@ -15,9 +15,8 @@ _LEARNING_STEPS = 10
 
 
 def cases(seed: int) -> list[Case]:
-    generator, draw, _ = drawing(seed)
-    blocks = torch.rand(8, 1, 4, 4, generator=generator).round()
-    pictures = blocks.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    draw = drawing(seed).uniform
+    pictures = draw(8, 1, 4, 4).round().repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     return [
         Case("gray", {"images": draw(5, 1, 28, 28), "code_dim": 8}),
         Case("color_wide", {"images": draw(4, 3, 12, 20), "code_dim": 5}),
@@ -30,8 +29,7 @@ def cases(seed: int) -> list[Case]:
 def observe(make: Callable[..., Any], case: Case) -> Values:
     images, code_dim = case.inputs["images"], case.inputs["code_dim"]
     model = make(tuple(images.shape[1:]), code_dim)
-    model.to(images.device)
-    model.eval()
+    model.to(images.device).eval()
     with torch.no_grad():
         codes = model.encode(images)
         seen = {"x_hat": model(images), "codes": codes}
@@ -60,14 +58,13 @@ def _learn(model: nn.Module, images: Tensor) -> list[float]:
     on_cpu = images.device.type == "cpu"  # there, one kernel for all of Adam's arithmetic takes half the time
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=on_cpu)
     errors = []
-    for step in range(_LEARNING_STEPS + 1):
+    for _ in range(_LEARNING_STEPS + 1):
         error = (model(images) - images).pow(2).mean()
-        if step in (0, _LEARNING_STEPS):
-            errors.append(float(error.detach()))
+        errors.append(float(error.detach()))
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
-    return errors
+    return [errors[0], errors[-1]]
 
 
 exercise = Exercise(
@@ -86,8 +83,8 @@ exercise = Exercise(
         skeleton=(
             "num_pixels = math.prod(image_shape)\n"
             "self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(num_pixels, 256), ..., nn.Linear(..., code_dim))\n"
-            "self.decoder = nn.Sequential(nn.Linear(code_dim, ...), ..., nn.Linear(..., ...), ..., nn.Unflatten(1, "
-            "...))\n# encode: the encoder's output; decode: the decoder's; forward: one after the other"
+            "self.decoder = nn.Sequential(nn.Linear(code_dim, ...), ..., nn.Linear(..., ...), ..., "
+            "nn.Unflatten(1, ...))\n# encode: the encoder's output; decode: the decoder's; forward: one after the other"
         ),
     ),
     takeaway="The narrow code is the whole idea: a network that could copy its input would have nothing to learn.",

@@ -2,8 +2,53 @@
 
 from __future__ import annotations
 
-from course_lib.exercises.autoencoders.exercise import corrupt_cases, observe_corrupt
-from course_lib.exercises.contract import Exercise, Hints
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import manual_seed
+
+
+def cases(seed: int) -> list[Case]:
+    draw = drawing(seed).uniform
+
+    def case(name: str, images: Tensor, noise: float) -> Case:
+        return Case(name, {"images": images, "noise": noise, "seed": seed + len(name)})
+
+    return [
+        case("gray", 0.45 + 0.1 * draw(8, 1, 24, 20), 0.05),
+        case("same_image", (0.4 + 0.2 * draw(1, 3, 16, 12)).repeat(6, 1, 1, 1), 0.05),
+        case("dark_and_bright", draw(6, 1, 16, 12).round(), 0.4),
+        case("no_noise", draw(3, 1, 6, 5), 0.0),
+        case("one", 0.4 + 0.2 * draw(1, 1, 28, 28), 0.04),
+        case("transposed", (0.4 + 0.2 * draw(4, 1, 20, 14)).transpose(2, 3), 0.05),
+        case("float64", (0.4 + 0.2 * draw(4, 1, 18, 14)).double(), 0.05),
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    images, noise, seed = case.inputs["images"], case.inputs["noise"], case.inputs["seed"]
+    before, global_before = images.clone(), torch.get_rng_state()
+    generator = seeded(seed)
+    first = fn(images, noise, generator=generator)
+    first = first.clone() if isinstance(first, Tensor) else first  # it may be the input itself
+    global_after = torch.get_rng_state()
+    images_after = images.clone()
+    second = fn(before.clone(), noise, generator=generator)
+    manual_seed(seed + 1)
+    again = fn(before.clone(), noise, generator=seeded(seed))
+    return {
+        "corrupted": first,
+        "next_call": second,
+        "same_seed": again,
+        "images_after": images_after,
+        "global_state_before": global_before,
+        "global_state_after": global_after,
+    }
+
 
 exercise = Exercise(
     name="corrupt",
@@ -29,7 +74,7 @@ exercise = Exercise(
         "Fresh noise for every pixel, from a generator that you pass: the run can be repeated, and the clean images "
         "are still there to serve as the target."
     ),
-    cases=corrupt_cases,
-    observe=observe_corrupt,
+    cases=cases,
+    observe=observe,
     library=("course_lib.data.augment.gaussian_noise",),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.autoencoders.exercise import mode_of
+from course_lib.exercises.autoencoders.exercise import gradient_of, mode_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
 
 
@@ -32,13 +32,14 @@ class _SmallModel(nn.Module):
 
 def cases(seed: int) -> list[Case]:
     draw = drawing(seed).uniform
-    return [
-        Case("plain", {"images": draw(4, 1, 6, 5), "seed": seed}),
-        Case("color", {"images": draw(3, 3, 5, 7), "seed": seed + 1}),
-        Case("one", {"images": draw(1, 1, 7, 4), "seed": seed + 2}),
-        Case("transposed", {"images": draw(5, 1, 4, 8).transpose(2, 3), "seed": seed + 3}),
-        Case("float64", {"images": draw(2, 2, 5, 5).double(), "seed": seed + 4}),
-    ]
+    images = {
+        "plain": draw(4, 1, 6, 5),
+        "color": draw(3, 3, 5, 7),
+        "one": draw(1, 1, 7, 4),
+        "transposed": draw(5, 1, 4, 8).transpose(2, 3),
+        "float64": draw(2, 2, 5, 5).double(),
+    }
+    return [Case(name, {"images": images[name], "seed": seed + number}) for number, name in enumerate(images)]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
@@ -59,14 +60,18 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         return ((1 + target) * (x_hat - target) ** 2).flatten(1).sum(1).mean()
 
     loss = fn(model, images, corrupt, loss_fn)
-    seen: Values = {"loss": loss, "model_inputs": model.inputs, "modes": model.modes}
     if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
         loss.backward()
-    # zeros stand for "no gradient": raw values, so that the judge can compare shapes
-    seen["gradient"] = model.weight.grad if model.weight.grad is not None else torch.zeros_like(model.weight)
-    seen["corrupted"], seen["compared"] = corrupted, compared
-    seen["mode_after"], seen["images_after"] = mode_of(model), images
-    return seen
+    return {
+        "loss": loss,
+        "model_inputs": model.inputs,
+        "modes": model.modes,
+        "gradient": gradient_of(model.weight),
+        "corrupted": corrupted,
+        "compared": compared,
+        "mode_after": mode_of(model),
+        "images_after": images,
+    }
 
 
 exercise = Exercise(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_lib.exercises.autoencoders.exercise import gradient_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 
 
@@ -31,13 +32,11 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     x_hat, images = case.inputs["x_hat"].requires_grad_(), case.inputs["images"]
-    loss = fn(x_hat, images)
-    seen: Values = {"loss": loss, "gradient": torch.zeros_like(x_hat)}
+    loss, gradient = fn(x_hat, images), torch.zeros_like(x_hat)
     if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
         loss.backward()
-        seen["gradient"] = x_hat.grad if x_hat.grad is not None else torch.zeros_like(x_hat)
-    seen["images_after"] = images
-    return seen
+        gradient = gradient_of(x_hat)
+    return {"loss": loss, "gradient": gradient, "images_after": images}
 
 
 exercise = Exercise(

@@ -1,9 +1,9 @@
-"""`accuracy`: reference, criteria, and the mistakes that values alone do not show."""
+"""`accuracy`: reference, criteria, and the mistake that values alone do not show."""
 
 from __future__ import annotations
 
 from course_lib.exercises.contract import Criterion, Judge, close
-from course_lib.exercises.first_steps.judge import in_all_of, is_float, value_of
+from course_lib.exercises.judging import as_number, everywhere
 
 
 def reference(logits, labels):
@@ -19,19 +19,16 @@ judge = Judge(
             "share",
             1,
             "the share of images whose highest logit is that of their label, for every shape",
-            passes=lambda case, seen, expected: close(value_of(seen["accuracy"]), expected["accuracy"]),
+            lambda case, seen, expected: close(as_number(seen["accuracy"]), expected["accuracy"]),
         ),
         Criterion(
             "plain_number",
             1,
             "a Python float between 0 and 1",
-            passes=lambda case, seen, expected: is_float(seen["accuracy"]) and 0 <= seen["accuracy"] <= 1,
+            lambda case, seen, expected: type(seen["accuracy"]) is float and 0 <= seen["accuracy"] <= 1,
         ),
     ),
     predicates={
-        "percent": lambda trials: in_all_of(
-            trials,
-            lambda t: close(value_of(t.seen["accuracy"]), 100 * t.expected["accuracy"], rtol=0.01, atol=0.6),
-        ),
+        "percent": everywhere(lambda t: close(as_number(t.seen["accuracy"]) / 100, t.expected["accuracy"], atol=0.01)),
     },
 )

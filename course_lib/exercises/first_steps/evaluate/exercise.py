@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
 from course_lib.exercises.first_steps.exercise import number_of, watched, watched_case
 
 
 def cases(seed: int) -> list[Case]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
 
     def case(name: str, batch_size: int, mode_before: str, normalized: str = "no", **options: Any) -> Case:
         return watched_case(
@@ -37,15 +36,13 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     result = fn(model, batches)
     if isinstance(result, dict):
         result = {key: number_of(value) for key, value in result.items()}
-    seen = {
+    return {
         "result": result,
         "mode_during": "+".join(sorted(set(model.modes))),
         "gradients_during": "+".join(sorted(set(model.gradients))),
         "mode_after": "train" if model.training else "eval",
+        "running_mean_after": getattr(model.norm, "running_mean", None),
     }
-    if isinstance(model.norm, nn.BatchNorm1d):
-        seen["running_mean_after"] = model.norm.running_mean
-    return seen
 
 
 exercise = Exercise(

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
 from course_lib.exercises.observing import manual_seed
 
 DRAWS = 60  # splits drawn in a row from one generator, to see whether every image has its chance
@@ -16,11 +15,11 @@ DRAWN_CASES = ("plain", "sorted")
 
 
 def cases(seed: int) -> list[Case]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
 
-    def case(name: str, class_sizes: list[int], per_class: int, *, mixed: bool = True) -> Case:
+    def case(name: str, class_sizes: list[int], per_class: int) -> Case:
         labels = torch.repeat_interleave(torch.arange(len(class_sizes)), torch.tensor(class_sizes))
-        if mixed:
+        if name != "sorted":
             labels = labels[torch.randperm(len(labels), generator=generator)]
         draw_seed = int(torch.randint(1, 2**31, (1,), generator=generator))
         return Case(name, {"labels": labels, "per_class": per_class, "seed": draw_seed})
@@ -29,7 +28,7 @@ def cases(seed: int) -> list[Case]:
     strided.inputs["labels"] = strided.inputs["labels"].repeat_interleave(2)[::2]
     return [
         case("plain", [9, 12, 15], 3),
-        case("sorted", [8, 8, 8, 8], 2, mixed=False),
+        case("sorted", [8, 8, 8, 8], 2),
         case("one_a_class", [7, 20, 5, 11, 9], 1),
         case("twelve_classes", [6 + k % 3 for k in range(12)], 2),
         strided,
@@ -38,30 +37,24 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    labels, per_class, seed = case.inputs["labels"], case.inputs["per_class"], case.inputs["seed"]
+    labels, seed = case.inputs["labels"], case.inputs["seed"]
 
-    def split(generator: torch.Generator, global_seed: int) -> Values:
-        manual_seed(global_seed)
-        pair = fn(labels, per_class, generator)
-        if isinstance(pair, (tuple, list)) and len(pair) == 2:
-            return {"labeled": pair[0], "rest": pair[1]}
-        return {"labeled": None, "rest": None, "returned": pair}
+    def split(generator: torch.Generator, global_seed: int | None = None) -> Values:
+        if global_seed is not None:
+            manual_seed(global_seed)
+        pair = fn(labels, case.inputs["per_class"], generator)
+        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
+        return dict(zip(("labeled", "rest"), pair)) if is_pair else {"labeled": None, "rest": None, "returned": pair}
 
-    seen = split(torch.Generator().manual_seed(seed), 1)
-    again = split(torch.Generator().manual_seed(seed), 2)
-    other = split(torch.Generator().manual_seed(seed + 1), 1)
-    seen |= {"labeled_again": again["labeled"], "rest_again": again["rest"], "labeled_other_seed": other["labeled"]}
-    counts = torch.zeros(len(labels), dtype=torch.int64)
-    generator = torch.Generator().manual_seed(seed)
+    first, again, other = split(seeded(seed), 1), split(seeded(seed), 2), split(seeded(seed + 1), 1)
+    times, generator = torch.zeros(len(labels), dtype=torch.int64), seeded(seed)
     manual_seed(seed)
     for _ in range(DRAWS if case.name in DRAWN_CASES else 0):
-        pair = fn(labels, per_class, generator)
-        labeled = pair[0] if isinstance(pair, (tuple, list)) and len(pair) == 2 else None
-        if not isinstance(labeled, Tensor) or labeled.dtype != torch.int64 or labeled.ndim != 1:
-            break
-        counts += torch.bincount(labeled.clamp(0, len(labels) - 1), minlength=len(labels))
-    seen["times_labeled"] = counts
-    return seen
+        labeled = split(generator)["labeled"]
+        if isinstance(labeled, torch.Tensor) and labeled.dtype == torch.int64 and labeled.ndim == 1:
+            times += torch.bincount(labeled.clamp(0, len(labels) - 1), minlength=len(labels))
+    later = {"labeled_again": again["labeled"], "rest_again": again["rest"], "labeled_other_seed": other["labeled"]}
+    return {**first, **later, "times_labeled": times}
 
 
 exercise = Exercise(
@@ -81,12 +74,9 @@ exercise = Exercise(
             "`torch.cat`"
         ),
         skeleton=(
-            "labeled, rest = [], []\n"
-            "for k in labels.unique():\n"
-            "    positions = ...  # where the labels are k\n"
+            "labeled, rest = [], []\nfor k in labels.unique():\n    positions = ...  # where the labels are k\n"
             "    positions = positions[torch.randperm(..., generator=generator)]\n"
-            "    labeled.append(positions[...])\n"
-            "    rest.append(positions[...])\n"
+            "    labeled.append(positions[...])\n    rest.append(positions[...])\n"
             "return torch.cat(labeled), torch.cat(rest)"
         ),
     ),

@@ -2,155 +2,94 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
-
 import torch
-from torch import Tensor
 
-from course_lib.exercises.answers import known_answers
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
 from course_lib.exercises.first_steps.few_label_split.exercise import DRAWN_CASES, DRAWS
-from course_lib.exercises.first_steps.judge import in_all_of, trials_named
-from course_lib.exercises.judging import in_any
-
-answer = known_answers(__file__, "few_label_split")
+from course_lib.exercises.judging import everywhere, in_all, in_any, somewhere
 
 
 def reference(labels, per_class, generator):
-    """A random order of everything, then a stable sort by class: the first of each class are labeled."""
+    """A random order of all images, sorted by class; the first of each class are labeled."""
     order = torch.randperm(len(labels), generator=generator)
-    seen = dict.fromkeys(labels.tolist(), 0)
-    labeled: list[int] = []
-    rest: list[int] = []
-    for position in order.tolist():
-        label = int(labels[position])
-        (labeled if seen[label] < per_class else rest).append(position)
-        seen[label] += 1
-    return torch.tensor(labeled, dtype=torch.int64), torch.tensor(rest, dtype=torch.int64)
+    classes = order[labels[order].argsort(stable=True)].split(labels.bincount().tolist())
+    return torch.cat([own[:per_class] for own in classes]), torch.cat([own[per_class:] for own in classes])
 
 
-def _set(value: Any) -> list[int]:
-    """Positions, sorted. Raises for anything that is no int64 vector; then a criterion is not met."""
-    if not isinstance(value, Tensor) or value.dtype != torch.int64 or value.ndim != 1:
+def positions(values: torch.Tensor) -> list[int]:
+    """Positions in ascending order; raises for anything but an int64 vector, and then a criterion is not met."""
+    if values.dtype != torch.int64 or values.ndim != 1:
         raise TypeError("no positions")
-    return sorted(value.tolist())
+    return sorted(values.tolist())
 
 
-def _per_class_counts(case: Case, positions: Any) -> list[int]:
+def counts(case: Case, labeled: torch.Tensor) -> list[int]:
+    """How many different images of each class are labeled."""
     labels = case.inputs["labels"]
-    chosen = labels[torch.tensor(sorted(set(_set(positions))), dtype=torch.int64)]
-    return [int((chosen == k).sum()) for k in labels.unique()]
+    return [int((labels[list(set(positions(labeled)))] == k).sum()) for k in labels.unique()]
 
 
-def _is_stratified(case: Case, positions: Any) -> bool:
-    return all(count == case.inputs["per_class"] for count in _per_class_counts(case, positions))
+def balanced(case: Case, seen: Values, expected: Values) -> bool:
+    return {*counts(case, seen["labeled"]), *counts(case, seen["labeled_other_seed"])} == {case.inputs["per_class"]}
 
 
-def _stratified(case: Case, seen: Values, expected: Values) -> bool:
-    return _is_stratified(case, seen["labeled"]) and _is_stratified(case, seen["labeled_other_seed"])
+def complete(case: Case, seen: Values, expected: Values) -> bool:
+    labeled, rest = set(positions(seen["labeled"])), positions(seen["rest"])
+    return bool(labeled) and sorted([*labeled, *rest]) == list(range(len(case.inputs["labels"])))
 
 
-def _complete(case: Case, seen: Values, expected: Values) -> bool:
-    labeled, rest = set(_set(seen["labeled"])), set(_set(seen["rest"]))
-    once = len(rest) == len(seen["rest"])
-    return bool(labeled) and once and not labeled & rest and labeled | rest == set(range(len(case.inputs["labels"])))
+def evenly_drawn(case: Case, seen: Values, expected: Values) -> bool:
+    """Whether over many draws every image is labeled about as often as it should: within 6 standard deviations."""
+    labels, times = case.inputs["labels"], seen["times_labeled"]
+    chance = case.inputs["per_class"] / labels.bincount()[labels]
+    within = (times - DRAWS * chance).abs() <= 6 * (DRAWS * chance * (1 - chance)).sqrt()
+    return int(times.sum()) == DRAWS * len(expected["labeled"]) and bool(within.all())
 
 
-def _random(case: Case, seen: Values, expected: Values) -> bool:
-    """Each image of a class is labeled about as often as any other, over many draws: within 6 standard deviations."""
-    labels = case.inputs["labels"]
-    if int(seen["times_labeled"].sum()) != DRAWS * case.inputs["per_class"] * len(labels.unique()):
-        return False
-    for k in labels.unique():
-        counts = seen["times_labeled"][labels == k].double()
-        share = case.inputs["per_class"] / len(counts)
-        tolerance = 6 * math.sqrt(DRAWS * share * (1 - share))
-        if bool(((counts - DRAWS * share).abs() > tolerance).any()):
-            return False
-    return True
+def repeats(case: Case, seen: Values, expected: Values) -> bool:
+    again = all(positions(seen[key]) == positions(seen[f"{key}_again"]) for key in ("labeled", "rest"))
+    return again and positions(seen["labeled"]) != positions(seen["labeled_other_seed"])
 
 
-def _from_the_generator(case: Case, seen: Values, expected: Values) -> bool:
-    same = _set(seen["labeled"]) == _set(seen["labeled_again"]) and _set(seen["rest"]) == _set(seen["rest_again"])
-    return same and _set(seen["labeled"]) != _set(seen["labeled_other_seed"])
-
-
-def _some_other_seed_differs(trials: Sequence[Trial]) -> bool:
-    return in_any(trials, lambda t: _set(t.seen["labeled"]) != _set(t.seen["labeled_other_seed"]))
-
-
-def _first_positions(case: Case) -> list[int]:
-    labeled, _ = answer("first_of_each_class")(case.inputs["labels"], case.inputs["per_class"], None)
-    return sorted(labeled.tolist())
-
-
-def _last_positions(case: Case) -> list[int]:
-    labels, k = case.inputs["labels"], case.inputs["per_class"]
-    return sorted(torch.cat([torch.nonzero(labels == c).squeeze(1)[-k:] for c in labels.unique()]).tolist())
+def at_an_end(t: Trial) -> bool:
+    """Whether in every draw the same images of each class are labeled: its first ones in the file, or its last."""
+    labels, times = t.case.inputs["labels"], t.seen["times_labeled"]
+    return all(len(times[labels == k].unique_consecutive()) == 2 for k in labels.unique())
 
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("stratified", 1, "labeled holds exactly per_class different images of each class", _stratified),
-        Criterion("complete", 1, "every position is in one of the two sets, and in only one", passes=_complete),
-        Criterion(
-            "random",
-            1,
-            "every image of a class has the same chance",
-            passes=_random,
-            cases=DRAWN_CASES,
-        ),
+        Criterion("stratified", 1, "labeled holds exactly per_class different images of each class", balanced),
+        Criterion("complete", 1, "every position is in one of the two sets, and in only one", complete),
+        Criterion("random", 1, "every image of a class has the same chance", evenly_drawn, DRAWN_CASES),
         Criterion(
             "from_the_generator",
             1,
             "the generator decides: same seed, same split; another seed, another split",
-            passes=_from_the_generator,
-            cases=DRAWN_CASES,
+            repeats,
+            DRAWN_CASES,
         ),
     ),
-    predicates={
-        "a_class_forgotten": lambda trials: in_all_of(
-            trials, lambda t: _per_class_counts(t.case, t.seen["labeled"]).count(0) == 1
-        ),
-        "one_lost_at_the_cut": lambda trials: (
-            in_all_of(
-                trials,
-                lambda t: (
-                    _is_stratified(t.case, t.seen["labeled"])
-                    and not set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"]))
-                ),
-            )
-            and in_any(trials, lambda t: len(t.seen["rest"]) < len(t.expected["rest"]))
-        ),
-        "first_of_each_class": lambda trials: in_all_of(
-            trials, lambda t: _set(t.seen["labeled"]) in (_first_positions(t.case), _last_positions(t.case))
-        ),
+    predicates={  # t[:3] is what a criterion is asked: case, seen, expected
+        "a_class_forgotten": everywhere(lambda t: counts(t.case, t.seen["labeled"]).count(0) == 1),
+        "one_lost_at_the_cut": somewhere(lambda t: balanced(*t[:3]) and len(t.seen["rest"]) < len(t.expected["rest"])),
+        "first_of_each_class": everywhere(at_an_end, *DRAWN_CASES),
         "not_stratified": lambda trials: (
-            in_all_of(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))
-            and in_any(trials, lambda t: not _is_stratified(t.case, t.seen["labeled"]))
+            in_all(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))
+            and in_any(trials, lambda t: not balanced(*t[:3]))
         ),
-        "overlapping_sets": lambda trials: in_all_of(
-            trials, lambda t: bool(set(_set(t.seen["labeled"])) & set(_set(t.seen["rest"])))
+        "overlapping_sets": everywhere(
+            lambda t: not set(positions(t.seen["labeled"])).isdisjoint(positions(t.seen["rest"]))
         ),
-        "always_the_same_seed": lambda trials: (
-            not _some_other_seed_differs(trials)
-            and in_all_of(trials, lambda t: _is_stratified(t.case, t.seen["labeled"]))
+        "always_the_same_seed": everywhere(
+            lambda t: positions(t.seen["labeled"]) == positions(t.seen["labeled_other_seed"]) and balanced(*t[:3]),
+            *DRAWN_CASES,
         ),
-        "generator_stands_still": lambda trials: (
-            _some_other_seed_differs(trials)
-            and in_all_of(
-                trials_named(trials, *DRAWN_CASES),
-                lambda t: (
-                    _is_stratified(t.case, t.seen["labeled"]) and set(t.seen["times_labeled"].tolist()) == {0, DRAWS}
-                ),
-            )
+        "generator_stands_still": everywhere(
+            lambda t: set(t.seen["times_labeled"].tolist()) == {0, DRAWS} and balanced(*t[:3]), *DRAWN_CASES
         ),
-        "global_generator": lambda trials: in_any(
-            trials, lambda t: _set(t.seen["labeled"]) != _set(t.seen["labeled_again"])
-        ),
+        "global_generator": somewhere(lambda t: positions(t.seen["labeled"]) != positions(t.seen["labeled_again"])),
     },
     exact=False,
 )

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
 from course_lib.exercises.first_steps.exercise import number_of, watched, watched_case
 
 STEPS = 3  # how often the answer is called on one model, so that gradients can pile up
 
 
 def cases(seed: int) -> list[Case]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
 
     def case(name: str, optimizer: str, normalized: str = "no", **options: Any) -> Case:
         options["count"] *= STEPS

@@ -4,85 +4,50 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.contract import Criterion, Judge, Trial, close
-from course_lib.exercises.first_steps.judge import in_all_of, is_float, trials_named
+from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.judging import as_expected, everywhere
+
+PLAIN = ("plain", "momentum", "double", "one_image")  # without batch normalization
 
 
 def reference(model, images, labels, optimizer):
-    """The gradients by hand for cross-entropy: autograd of the negative log-likelihood written out."""
+    """The cross-entropy written out."""
     model.train()
+    model.zero_grad()
     log_probabilities = torch.log_softmax(model(images), dim=1)
     loss = -log_probabilities[torch.arange(len(labels), device=labels.device), labels].mean()
-    for parameter in model.parameters():
-        parameter.grad = None
     loss.backward()
     optimizer.step()
     return loss.item()
 
 
-_LINEAR_CASES = ("plain", "momentum", "double", "one_image")
+first_step, all_steps = as_expected("weights_after_one_step"), as_expected("weights_after_all_steps")
 
 
-def _stood_still(t: Trial) -> bool:
-    same = close(t.seen["weights_after_all_steps"], t.seen["weights_before"], rtol=1e-9, atol=1e-9)
-    return same and "forward" in _events(t)
+def loss_as_float(case: Case, seen: Values, expected: Values) -> bool:
+    return type(seen["loss"]) is float and close(seen["loss"], expected["loss"])
 
 
-def _events(t: Trial) -> list[str]:
-    return str(t.seen["events"]).split()
+def has_learned(seen: Values) -> bool:
+    return not close(seen["weights_after_all_steps"], seen["weights_before"], rtol=1e-9, atol=1e-9)
 
 
-def _one_sided(t: Trial, key: str) -> bool:
-    return close(t.seen[key], t.expected[key])
+def learns_in_train_mode(case: Case, seen: Values, expected: Values) -> bool:
+    return seen["mode_during"] == "train" and has_learned(seen)
 
 
 judge = Judge(
     reference=reference,
     criteria=(
+        Criterion("one_step", 1, "one call moves the weights by one step down the cross-entropy", first_step, PLAIN),
         Criterion(
-            "one_step",
-            1,
-            "one call moves the weights by one step down the cross-entropy",
-            passes=lambda case, seen, expected: close(
-                seen["weights_after_one_step"], expected["weights_after_one_step"]
-            ),
-            cases=_LINEAR_CASES,
+            "every_step", 1, "so do the calls after it: no gradient is left over from the step before", all_steps, PLAIN
         ),
-        Criterion(
-            "every_step",
-            1,
-            "so do the calls after it: no gradient is left over from the step before",
-            passes=lambda case, seen, expected: close(
-                seen["weights_after_all_steps"], expected["weights_after_all_steps"]
-            ),
-            cases=_LINEAR_CASES,
-        ),
-        Criterion(
-            "loss",
-            1,
-            "the loss of the batch, before the step, as a Python float",
-            passes=lambda case, seen, expected: is_float(seen["loss"]) and close(seen["loss"], expected["loss"]),
-            cases=_LINEAR_CASES,
-        ),
-        # Without a step that learns, being in train mode is worth nothing.
-        Criterion(
-            "train_mode",
-            1,
-            "the network learns in train mode",
-            passes=lambda case, seen, expected: (
-                seen["mode_during"] == "train"
-                and len(seen["events"]) > 0
-                and not close(seen["weights_after_all_steps"], seen["weights_before"], rtol=1e-9, atol=1e-9)
-            ),
-        ),
+        Criterion("loss", 1, "the loss of the batch, before the step, as a Python float", loss_as_float, PLAIN),
+        Criterion("train_mode", 1, "the network learns in train mode", learns_in_train_mode),
     ),
-    predicates={
-        "by_hand": lambda trials: in_all_of(
-            trials, lambda t: "step" not in _events(t) and "backward" in _events(t) and not _stood_still(t)
-        ),
-        "no_zero_grad": lambda trials: (
-            in_all_of(trials_named(trials, *_LINEAR_CASES), lambda t: _one_sided(t, "weights_after_one_step"))
-            and in_all_of(trials_named(trials, *_LINEAR_CASES), lambda t: not _one_sided(t, "weights_after_all_steps"))
-        ),
+    predicates={  # t[:3] is what a criterion is asked: case, seen, expected
+        "by_hand": everywhere(lambda t: "step" not in t.seen["events"] and has_learned(t.seen)),
+        "no_zero_grad": everywhere(lambda t: first_step(*t[:3]) and not all_steps(*t[:3]), *PLAIN),
     },
 )

@@ -107,6 +107,10 @@ class Exercise:
         observe: `observe(fn, case)` runs the answer and returns raw values, before and after; never a verdict.
         library: dotted names in course_lib that already do it; they refuse to run while the answer is observed.
         on_gpu: whether the first case is repeated on a GPU in self-study, when there is one.
+        words: by the name of an observed value, what a card calls it, such as "the accuracy that you return"; a noun in
+            the singular. Without words it is called by its name.
+        inputs_shown: inputs besides the arguments of the signature that an answer receives in another form, such as
+            the images in `batches`. Cards list these too, and no others.
         number: "1.2": set by the registry from the order in the unit.
     """
 
@@ -122,6 +126,8 @@ class Exercise:
     observe: Callable[[Callable[..., Any], Case], Values]
     library: tuple[str, ...] = ()
     on_gpu: bool = True
+    words: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    inputs_shown: tuple[str, ...] = ()
     unit: str = ""
     number: str = ""
 

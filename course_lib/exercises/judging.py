@@ -107,6 +107,11 @@ def judge_observations(
         Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
     ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
+    values = [c.name for c in judge.criteria if not c.form]
+    if any(o.changed or o.left for o in observations):
+        met[values[0]] = False  # what an answer does to others' data is part of what it computes
+    if not any(met[name] for name in values):
+        met = dict.fromkeys(met, False)  # code that computes nothing may well keep the form
     criteria = _criteria(exercise, judge, met)
     score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
     if all(met.values()):
@@ -122,6 +127,8 @@ def judge_observations(
         message = Message(f"{exercise.name}.mistake.{mistake.name}", fields)
     else:
         message = _general_message(criteria, trials, exact=judge.exact)
+        if message.id == "contract.unmet":
+            message = _conduct_message(observations) or message
     state = "error" if errors and len(errors) == len(observations) and not mistake else "wrong"
     name = mistake.name if mistake else None
     return Result(exercise.name, exercise.unit, state, score, exercise.points, message, name, criteria, printed)
@@ -342,6 +349,14 @@ def is_standard_normal(noise: torch.Tensor) -> bool:
 
 
 # --- no known mistake: say what differs -----------------------------------------------------------------------------
+
+
+def _conduct_message(observations: Sequence[Observation]) -> Message | None:
+    changed = dict.fromkeys(name for o in observations for name in o.changed)
+    left = dict.fromkeys(name for o in observations for name in o.left)
+    if changed:
+        return Message("contract.changed", {"names": ", ".join(f"`{name}`" for name in changed)})
+    return Message(f"contract.left_{next(iter(left))}") if left else None
 
 
 def _general_message(criteria: Sequence[CriterionResult], trials: Sequence[Trial], *, exact: bool) -> Message:

@@ -35,17 +35,22 @@ class Conduct:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             given = {**dict(zip(self._names, args)), **kwargs}
-            before = {name: _state(value) for name, value in given.items() if name not in self._may_change}
+            before = {name: self._state_of(name, value) for name, value in given.items()}
             modes = _modes()
             try:
                 return fn(*args, **kwargs)
             finally:
-                self._note(
-                    self.changed, [name for name, state in before.items() if not _same(_state(given[name]), state)]
-                )
+                now = {name: self._state_of(name, value) for name, value in given.items()}
+                self._note(self.changed, [name for name in given if not _same(now[name], before[name])])
                 self._note(self.left, [name for name, mode in _modes().items() if mode != modes[name]])
 
         return call
+
+    def _state_of(self, name: str, value: Any) -> Any:
+        """What must not change in an argument; of one that the answer may change, which things a list of it holds."""
+        if name not in self._may_change:
+            return _state(value)
+        return [id(item) for item in value] if isinstance(value, (list, tuple)) else None
 
     @staticmethod
     def _note(found: list[str], names: Iterable[str]) -> None:

@@ -108,8 +108,8 @@ def judge_observations(
     ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
     values = [c.name for c in judge.criteria if not c.form]
-    if any(o.changed or o.left for o in observations):
-        met[values[0]] = False  # what an answer does to others' data is part of what it computes
+    if all(met.values()) and any(o.changed or o.left for o in observations):
+        met[values[0]] = False  # what an answer does to others' data and settings is part of what it does
     if not any(met[name] for name in values):
         met = dict.fromkeys(met, False)  # code that computes nothing may well keep the form
     criteria = _criteria(exercise, judge, met)

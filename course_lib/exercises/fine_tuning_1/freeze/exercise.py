@@ -202,4 +202,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("module",),
 )

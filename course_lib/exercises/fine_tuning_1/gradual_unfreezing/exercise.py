@@ -91,4 +91,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("blocks", "optimizer"),
 )

@@ -81,4 +81,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("blocks", "head"),
 )

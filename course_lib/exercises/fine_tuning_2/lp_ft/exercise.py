@@ -138,4 +138,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("model",),
 )

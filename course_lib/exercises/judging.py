@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises import messages
-from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Trial, Values, close
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Predicate, Trial, Values, close
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 
@@ -228,7 +228,12 @@ def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     return mistake, found if isinstance(found, dict) else {}
 
 
-# --- for the predicates of mistakes ---------------------------------------------------------------------------------
+# --- for criteria, and for the predicates of mistakes ---------------------------------------------------------------
+
+
+def agrees(*keys: str) -> Callable[[Case, Values, Values], bool]:
+    """What a criterion asks: whether these observed values are the expected ones."""
+    return lambda case, seen, expected: all(close(seen[key], expected[key]) for key in keys)
 
 
 def ran(trials: Sequence[Trial]) -> list[Trial]:
@@ -244,6 +249,16 @@ def in_any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
 def in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
     """Whether it is so in every trial that came to an end; there must be one."""
     return bool(ran(trials)) and all(predicate(t) for t in ran(trials))
+
+
+def somewhere(predicate: Callable[[Trial], bool], *cases: str) -> Predicate:
+    """What `in_any` asks, as a predicate of a mistake; only of these cases, if any are named."""
+    return lambda trials: in_any(named(trials, *cases) if cases else trials, predicate)
+
+
+def everywhere(predicate: Callable[[Trial], bool], *cases: str) -> Predicate:
+    """What `in_all` asks, as a predicate of a mistake; only of these cases, if any are named."""
+    return lambda trials: in_all(named(trials, *cases) if cases else trials, predicate)
 
 
 def named(trials: Sequence[Trial], *names: str) -> list[Trial]:

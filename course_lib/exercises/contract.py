@@ -161,6 +161,10 @@ class Trial(NamedTuple):
     error: Any = None
 
 
+Passes = Callable[[Case, Values, Values], bool]  # a case, what was seen, what was expected
+Predicate = Callable[[Sequence[Trial]], "bool | Values"]
+
+
 @dataclass(frozen=True)
 class Criterion:
     """One named thing an answer must do, worth its own points.
@@ -178,12 +182,9 @@ class Criterion:
     name: str
     points: float
     title: str
-    passes: Callable[[Case, Values, Values], bool]
+    passes: Passes
     cases: tuple[str, ...] | None = None
     form: bool = False
-
-
-Predicate = Callable[[Sequence[Trial]], "bool | Values"]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
-from course_lib.exercises.contract import Exercise
+from course_lib.exercises.contract import Exercise, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
@@ -42,7 +42,7 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
             exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
         )
     try:
-        cases = list(exercise.cases(seed))
+        cases = with_a_repeat(exercise.cases(seed))
         begun = time.perf_counter()
         observations = observe_all(exercise, fn, cases)
         per_case = (time.perf_counter() - begun) / len(cases)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises import messages
+from course_lib.exercises.conduct import names_in
 from course_lib.exercises.contract import Criterion, Exercise, Judge, Other, Trial, Values, close
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Failure, Place
@@ -24,7 +25,6 @@ from course_lib.exercises.showing import (
     describe_case,
     in_code,
     kind,
-    parameters_of,
     shown_apart,
     widest_gap,
 )
@@ -322,7 +322,7 @@ def words_for(exercise: Exercise, key: str) -> str:
     """
     if key in exercise.words:
         return f"{exercise.name}.observed.{key}"
-    arguments = parameters_of(exercise.signature)
+    arguments = names_in(exercise.signature)
     for pattern, phrase in _FORMS:
         found = re.fullmatch(pattern, key)
         if found and (found[1] in arguments or phrase == _DTYPE):

@@ -47,9 +47,9 @@ SENTENCES = {
         "Your code ran, but the check could not use what it returned: {type}: {text}{where}. Inputs: {case}."
     ),
     "contract.keeps_state": (
-        "Your code gives another result when it is called again with the same inputs, so it keeps something from one call "
-        "to the next (inputs: {case}). Results must depend on the arguments alone: look for a global variable, an "
-        "attribute of the class, or a default argument that your code changes."
+        "Your code gives another result when it is called again with the same inputs, so it keeps something from one"
+        " call to the next (inputs: {case}). Results must depend on the arguments alone: look for a global variable, an"
+        " attribute of the class, or a default argument that your code changes."
     ),
     # {key} is a part of the result, {part} the place inside it.
     "contract.returns_none": "{key} is None. Is the `return` missing?",
@@ -70,6 +70,25 @@ SENTENCES = {
         "there, but {expected} is expected (inputs: {case})."
     ),
     "contract.unmet": "Not met yet: {titles}.",
+    "contract.changed": (
+        "Your code changes {names}, which the caller still needs as given. Work on a copy (`.clone()`, `list(...)`),"
+        " or make a new tensor: `a = a + b` instead of `a += b`."
+    ),
+    "contract.left_gradients": (
+        "After your code has run, gradients stay switched off or on for all code that follows."
+        " Use `with torch.no_grad():`, which puts the old setting back."
+    ),
+    "contract.left_inference": (
+        "After your code has run, torch stays in inference mode for all code that follows."
+        " Use `with torch.inference_mode():`, which puts the old setting back."
+    ),
+    "contract.left_dtype": (
+        "Your code changes torch's default dtype for all code that follows."
+        " Give the dtype where you create a tensor: `torch.zeros(n, dtype=...)`."
+    ),
+    "contract.left_deterministic": (
+        "Your code switches torch's deterministic algorithms for all code that follows. Leave this setting alone."
+    ),
     "contract.judge_failed": (
         "This check itself failed ({text}). That is a fault of the course, not of your answer: please report it."
     ),
@@ -175,7 +194,8 @@ class Message:
         except (ValueError, IndexError):  # a sentence that holds a brace of its own, such as a set in code
             return template
         # The name of a part of the result begins the sentence, and stands in the middle of others.
-        return text[:1].upper() + text[1:] if template.startswith("{key}") else text
+        begins = template.startswith("{key}") and (language or reader()) == "en"
+        return text[:1].upper() + text[1:] if begins else text
 
 
 class _Fields(dict):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from course_lib.exercises.conduct import names_in
 from course_lib.exercises.contract import Case, Exercise, Other
 
 IN_A_SENTENCE = 12  # entries of a tensor or list that a sentence shows in full
@@ -88,25 +89,15 @@ def widest_gap(seen: torch.Tensor, expected: torch.Tensor) -> tuple[list[int], t
 # --- inputs ---------------------------------------------------------------------------------------------------------
 
 
-def parameters_of(signature: str) -> list[str]:
-    """The names of the arguments in a signature, in its order.
-
-    >>> parameters_of("kl_warmup(step, warmup_steps, *, beta=1.0)")
-    ['step', 'warmup_steps', 'beta']
-    """
-    inside = signature.partition("(")[2].rpartition(")")[0]
-    return [part.partition("=")[0].strip() for part in inside.split(",") if part.strip() not in ("*", "/", "")]
-
-
 def arguments_of(exercise: Exercise, case: Case) -> dict[str, Any]:
     """The inputs of a case that an answer receives, by the names that a learner knows; others are the check's own."""
-    known = [*parameters_of(exercise.signature), *exercise.inputs_shown]
+    known = [*names_in(exercise.signature), *exercise.inputs_shown]
     return {name: value for name, value in case.inputs.items() if name in known}
 
 
 def input_name(exercise: Exercise, name: str) -> str:
     """What an input is called: an argument by its name, another one in words."""
-    return name if name in parameters_of(exercise.signature) else name.replace("_", " ")
+    return name if name in names_in(exercise.signature) else name.replace("_", " ")
 
 
 def describe_case(exercise: Exercise, case: Case) -> str:

@@ -90,6 +90,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("model",),
     words={
         "losses": "the list of losses that you return",
         "forwards": "the list of the model's calls",

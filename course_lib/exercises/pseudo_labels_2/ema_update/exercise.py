@@ -103,6 +103,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("teacher",),
     on_gpu=False,
     words={
         "teacher_before": "the teacher before the call",

@@ -100,7 +100,7 @@ def explain(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> Explan
                 return found
     # Said by their ids, so that each reader sees the titles in their own language.
     titles = "; ".join(f"{exercise.name}.criterion.{criterion.name}" for criterion in unmet)
-    return Explanation(Message(Way.UNMET, {"titles": titles}), Way.UNMET)
+    return Explanation(Message(Way.UNMET.value, {"titles": titles}), Way.UNMET)
 
 
 def explain_again(exercise: Exercise, judge: Judge, before: Explanation, trial: Trial) -> Explanation | None:
@@ -121,7 +121,7 @@ def explain_criterion(exercise: Exercise, judge: Judge, criterion: Criterion, tr
     for key in responsible_keys(criterion, trial):
         found = next(_differences(trial, key, exact=judge.exact), None)
         if found:
-            message = Message(found.way, _fields(exercise, trial, key, found))
+            message = Message(found.way.value, _fields(exercise, trial, key, found))
             return Explanation(message, found.way, trial, criterion, key, found.path)
     return None
 
@@ -178,7 +178,7 @@ def _explain_error(exercise: Exercise, trial: Trial, *, some: bool) -> Explanati
     else:
         way = Way.ERROR_SOME if some else Way.ERROR
         fields["where"] = f" (line {error.line}: `{error.source}`)" if error.line and error.source else ""
-    return Explanation(Message(way, fields), way, trial)
+    return Explanation(Message(way.value, fields), way, trial)
 
 
 # --- differences of values ------------------------------------------------------------------------------------------

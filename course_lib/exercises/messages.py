@@ -198,7 +198,7 @@ class Message:
         return text[:1].upper() + text[1:] if begins else text
 
 
-class _Fields(dict):
+class _Fields(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "{" + key + "}"
 

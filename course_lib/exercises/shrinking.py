@@ -67,7 +67,7 @@ def smallest_case(
             search.run()
         with contextlib.suppress(_OutOfTime):
             search.more_time()
-            if search.best is not None and search.shows_in(search.best.trial.case):  # the same once more
+            if search.best is not None and search.shows_in(search.case):  # the same once more
                 return SmallestCase(exercise, search.best)
     return None
 
@@ -117,7 +117,7 @@ class _Search:
         self.exercise, self.judge, self.fn, self.wanted = exercise, judge, fn, explanation
         self.sizes = sizes_in(cases)
         self._arguments = list(arguments_of(exercise, cases[0]))
-        self.best: Any = None  # an Explanation with its trial, once the first case has been tried
+        self.best: Explanation | None = None  # with its trial, once the first case has been tried
         self._end = time.perf_counter() + seconds
 
     def more_time(self) -> None:
@@ -188,11 +188,16 @@ class _Search:
 
     @property
     def _name(self) -> str:
-        return self.best.trial.case.name
+        return self.case.name
 
     @property
     def _inputs(self) -> Inputs:
-        return self.best.trial.case.inputs
+        return self.case.inputs
+
+    @property
+    def case(self) -> Case:
+        assert self.best is not None and self.best.trial is not None  # `run` comes after a case that shows it
+        return self.best.trial.case
 
 
 def _finite(value: Any) -> bool:
@@ -219,7 +224,7 @@ class Size:
 
     def of(self, inputs: Inputs) -> int:
         name, dim = self.dims[0]
-        return inputs[name].shape[dim]
+        return int(inputs[name].shape[dim])
 
 
 def sizes_in(cases: Sequence[Case]) -> list[Size]:

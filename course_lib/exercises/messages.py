@@ -47,9 +47,9 @@ SENTENCES = {
         "Your code ran, but the check could not use what it returned: {type}: {text}{where}. Inputs: {case}."
     ),
     "contract.keeps_state": (
-        "Your code gives another result when it is called again with the same inputs, so it keeps something from one"
-        " call to the next (inputs: {case}). Results must depend on the arguments alone: look for a global variable, an"
-        " attribute of the class, or a default argument that your code changes."
+        "Your code gives another result when it is called again with the same inputs (inputs: {case}). Results must"
+        " depend on the arguments alone. Look for a global variable, an attribute of the class or a default argument"
+        " that your code changes, and for random numbers from another generator than the given one."
     ),
     # {key} is a part of the result, {part} the place inside it.
     "contract.returns_none": "{key} is None. Is the `return` missing?",

@@ -17,9 +17,10 @@ import re
 import sys
 import sysconfig
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -70,7 +71,8 @@ class Failure:
 class Observation:
     """What one case brought: values, or a failure; what the code printed; and what else it did, see `Conduct`.
 
-    `changed` names arguments that the code changed and must not, `left` modes of torch that it left switched.
+    `seconds` is the CPU time that it took. `changed` names arguments that the code changed and must not, `left` modes
+    of torch that it left switched.
     """
 
     case: Case
@@ -79,6 +81,7 @@ class Observation:
     printed: str = ""
     changed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
 
 def observe_all(
@@ -110,13 +113,15 @@ def _observe_one(
     values: Values = {}
     error = None
     conduct = Conduct(exercise.signature, exercise.may_change)
+    begun = time.process_time()
     with output:
         try:
             seen = exercise.observe(conduct.watched(fn), case.copy(device))
             values = {str(key): plain(value) for key, value in seen.items()}
         except BaseException as caught:  # SystemExit and KeyboardInterrupt too: a check never raises
             error = failure_of(caught, fn, check=source_file(exercise.observe))
-    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left))
+    seconds = time.process_time() - begun
+    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left), seconds)
 
 
 def failure_of(caught: BaseException, fn: Any, *, check: str | None = None) -> Failure:

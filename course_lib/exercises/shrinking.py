@@ -1,4 +1,4 @@
-"""Looks for the smallest inputs that show what is wrong with an answer, in self-study, for about half a second.
+"""Looks for the smallest inputs that show what is wrong with an answer, in self-study, for a third of a second.
 
 Starts from a case of the check and makes it smaller, one change at a time: fewer images, fewer pixels, channels and
 columns, smaller and rounder numbers. A change is kept while the answer differs in the same way, the reference runs and
@@ -9,6 +9,7 @@ which right answers disagree. Nothing here changes a verdict: it is there before
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import threading
 import time
@@ -25,8 +26,9 @@ from course_lib.exercises.observing import CapturedOutput, Observation, observe_
 from course_lib.exercises.showing import arguments_of
 from course_lib.exercises.smallest import SmallestCase
 
-SECONDS = 0.5  # for the whole search
-CHEAP = 0.02  # seconds per case that an answer may take: a step runs the reference and other right answers besides
+SECONDS = 0.3  # of CPU time for the whole search
+TRIES = 1000  # cases that are tried at most
+CHEAP = 0.02  # CPU seconds per case that an answer may take: a step runs the reference and other right answers besides
 ONE_CALL = 0.3  # seconds after which an answer that does not end on smaller inputs is stopped
 # These need no inputs to be understood; they are searched for only where they show on some inputs and not on all.
 PLAIN_WAYS = (Way.NO_RETURN, Way.NONE, Way.TYPE, Way.DTYPE, Way.MISSING, Way.EXTRA)
@@ -49,7 +51,7 @@ def smallest_case(
 
     Args:
         trials: the cases of the check with what the answer gave on them.
-        seconds: how long to look.
+        seconds: how long to look, in CPU time.
     """
     if not judge.exact or explanation.trial is None or explanation.way in (Way.CALL, Way.CHECK, Way.UNMET):
         return None
@@ -72,8 +74,8 @@ def smallest_case(
     return None
 
 
-class _OutOfTime(Exception):
-    """The time of the search is over, or the answer did not end."""
+class _OutOfTime(BaseException):
+    """The time of the search is over, or the answer did not end; nothing that an answer usually catches."""
 
 
 def _entries(case: Case) -> int:
@@ -118,11 +120,11 @@ class _Search:
         self.sizes = sizes_in(cases)
         self._arguments = list(arguments_of(exercise, cases[0]))
         self.best: Explanation | None = None  # with its trial, once the first case has been tried
-        self._end = time.perf_counter() + seconds
+        self._end, self._tries = time.process_time() + seconds, TRIES
 
     def more_time(self) -> None:
         """For the one step that confirms what was found."""
-        self._end = max(self._end, time.perf_counter() + ONE_CALL)
+        self._end, self._tries = max(self._end, time.process_time() + ONE_CALL), 1
 
     # --- one step ---
 
@@ -132,17 +134,18 @@ class _Search:
         Raises:
             _OutOfTime: there is no time left.
         """
-        if time.perf_counter() >= self._end:
+        if time.process_time() >= self._end or not self._tries:
             raise _OutOfTime
+        self._tries -= 1
         expected = self._observed(self.judge.reference, case)
         if expected is None or not _finite(expected.values):
             return False
         right = Trial(case, expected.values, expected.values)
         if not self._right(right):
             return False
-        with _stopped_after(ONE_CALL, self.exercise.observe):
+        with _stopped_after(ONE_CALL, self.exercise.observe) as rings:
             seen = observe_all(self.exercise, self.fn, [case], capture=_Captured)[0]
-        if seen.error and seen.error.type in ("_OutOfTime", "KeyboardInterrupt"):
+        if rings or (seen.error and seen.error.type == "KeyboardInterrupt"):
             raise _OutOfTime
         trial = Trial(case, {} if seen.error else seen.values, expected.values, seen.error)
         found = explain_again(self.exercise, self.judge, self.wanted, trial)
@@ -174,10 +177,25 @@ class _Search:
         Raises:
             _OutOfTime: there is no time left; what was found stays.
         """
-        coarse: tuple[Step, ...] = (usual_layout, *(halves(group) for group in self.sizes), simpler_numbers, rounder)
-        fine = (shorter_lists, *(single_entries(group) for group in self.sizes), *(fewer(g) for g in self.sizes))
-        while any([self._repeat(step) for step in coarse]) or any(self._repeat(step) for step in fine):
+        while any([self._repeat(step) for step in self._coarse()]) or any(self._repeat(step) for step in self._fine()):
             pass
+
+    def _coarse(self) -> Iterator[Step]:
+        yield usual_layout
+        yield from map(halves, self.sizes)
+        yield from map(halves, self._equal_sizes())
+        yield simpler_numbers
+        yield rounder
+
+    def _fine(self) -> Iterator[Step]:
+        yield shorter_lists
+        yield from map(single_entries, self.sizes)
+        yield from map(fewer, [*self.sizes, *self._equal_sizes()])
+
+    def _equal_sizes(self) -> list[Size]:
+        """Pairs of sizes that are equal now, as one: an answer may be wrong for square images alone."""
+        pairs = itertools.combinations([size for size in self.sizes if size.of(self._inputs) > 1], 2)
+        return [a.with_(b) for a, b in pairs if a.of(self._inputs) == b.of(self._inputs)]
 
     def _repeat(self, step: Step) -> bool:
         """Takes a step again and again while it leads to a smaller case; whether it did."""
@@ -225,6 +243,9 @@ class Size:
     def of(self, inputs: Inputs) -> int:
         name, dim = self.dims[0]
         return int(inputs[name].shape[dim])
+
+    def with_(self, other: Size) -> Size:
+        return Size(self.dims + other.dims, self.numbers + other.numbers)
 
 
 def sizes_in(cases: Sequence[Case]) -> list[Size]:
@@ -364,25 +385,28 @@ def rounder(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
 
 
 @contextlib.contextmanager
-def _stopped_after(seconds: float, observe: Callable[..., Any]) -> Iterator[None]:
+def _stopped_after(seconds: float, observe: Callable[..., Any]) -> Iterator[list[int]]:
     """Stops what runs below `observe` after a while, where the system has a timer; elsewhere the learner may do so.
 
-    The alarm is repeated and heard only while the observer is at work: not while output is being put back.
+    The alarm is repeated and heard only while the observer is at work: not while output is being put back. What is
+    given holds an entry per alarm that was heard.
     """
+    rings: list[int] = []
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
+        yield rings
         return
     code = getattr(observe, "__code__", None)
 
     def ring(number: int, frame: FrameType | None) -> None:
         if code is not None and _is_below(frame, code):
+            rings.append(number)
             raise _OutOfTime
 
     handler = signal.signal(signal.SIGALRM, ring)
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
     begun = time.perf_counter()
     try:
-        yield
+        yield rings
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)

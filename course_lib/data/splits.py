@@ -25,7 +25,8 @@ def few_label_split(
     """Draws `per_class` labeled and `validation_per_class` validation images of each class; the rest is unlabeled.
 
     The three sets are disjoint and together hold every position once. Validation is drawn first, so that for one seed
-    it is the same at every label budget, and the labeled set of a smaller budget lies inside that of a larger one.
+    it is the same at every label budget, and the labeled set of a smaller budget lies inside that of a larger one. Of
+    a class that has too few images for both, at most a third is for validation, and labels are drawn from the rest.
 
     Args:
         labels: int64, (N,).

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import warnings
 from collections.abc import Callable
@@ -88,12 +89,13 @@ def load(
         TypeError: an unknown option of glyphs (those that there are are named).
         DataNotFound: the files are not there and cannot be downloaded.
     """
-    name = settings.dataset_name() if name is None else name
+    given, name = name, settings.dataset_name() if name is None else name
     if name not in settings.DATASETS:
-        raise ValueError(f"There is no data set {name!r}; the data sets are {', '.join(settings.DATASETS)}.")
+        raise ValueError(_no_such_set(name, "" if given is not None else ", which COURSE_DATASET names"))
     allowed = ("train", "validation", "test") if name == "glyphs" else ("train", "test")
     if split not in allowed:
-        raise ValueError(f"split is {split!r}; {name} has {', '.join(allowed)}.")
+        advice = " few_label_split() holds images of train out for validation." if split == "validation" else ""
+        raise ValueError(f"split is {split!r}; {name} has {', '.join(allowed)}.{advice}")
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
         raise ValueError(f"n must be a whole number of at least 1, or None for the default; got {n!r}.")
 
@@ -119,6 +121,16 @@ def load(
     if notes:
         warnings.warn(" ".join(f"{sentence}." for sentence in notes), DataWarning, stacklevel=2)
     return data
+
+
+def _no_such_set(name: Any, source: str) -> str:
+    """The sentences for a name that is none of the data sets; a folder's path is taken for one easily."""
+    if os.path.isdir(os.path.expanduser(str(name))):
+        advice = f"For the images in that folder: load('folder', folder={str(name)!r})."
+    else:
+        close = difflib.get_close_matches(str(name).lower().replace("-", "_").replace(" ", "_"), settings.DATASETS, n=1)
+        advice = f"Did you mean {close[0]!r}?" if close else "For images of your own: load('folder', folder=...)."
+    return f"There is no data set {str(name)!r}{source}; the data sets are {', '.join(settings.DATASETS)}. {advice}"
 
 
 def _load_folder(
@@ -200,7 +212,7 @@ def _note_fewer(
         return
     counts = {class_names[label]: count for label, count in enumerate(labels.bincount().tolist()) if count}
     fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    each = f"{counts[fewest]} to {counts[most]} per class ({fewest} has the fewest)"
+    each = f"{counts[fewest]} to {counts[most]} per class (class {fewest} has the fewest)"
     if counts[fewest] == counts[most]:
         each = f"{counts[most]} per class"
     if len(labels) < n:

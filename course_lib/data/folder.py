@@ -12,6 +12,7 @@ from course_lib.data.errors import DataNotFound
 from course_lib.data.image_files import HOW_TO_READ, SUFFIXES, can_be_read
 
 SPLITS = ("train", "test")
+_ALIKE = {"train": ("training", "train_set"), "test": ("testing", "test_set", "val", "valid", "validation")}
 _OF_THE_SYSTEM = ("thumbs.db", "desktop.ini", "__macosx")  # as hidden as what begins with a dot
 
 
@@ -59,7 +60,7 @@ def look_into(folder: Path, split: str) -> ImageFolder:
     places = {name: place for name in SPLITS if (place := _split_folder(folder, name)) is not None}
     layout = f"Expected image files in {folder / split}/<class>/, ending in {', '.join(SUFFIXES[:4])}, ..."
     if split not in places:
-        raise DataNotFound(f"There is no folder {folder / split}: {_what_is_there(folder)}. {layout}")
+        raise DataNotFound(f"There is no folder {folder / split}: {_what_is_there(folder, split)}. {layout}")
     files: dict[str, dict[str, tuple[Path, ...]]] = {}
     notes: dict[str, list[str]] = {}
     empty: dict[str, Path] = {}  # class folders without images
@@ -102,15 +103,30 @@ def _split_folder(folder: Path, split: str) -> Path | None:
     return next((entry for entry in _visible(folder) if entry.name.lower() == split and entry.is_dir()), None)
 
 
-def _what_is_there(folder: Path) -> str:
+def _what_is_there(folder: Path, split: str) -> str:
+    if not folder.exists():
+        return f"{folder} does not exist"
     if not folder.is_dir():
-        return f"{folder} does not exist" if not folder.exists() else f"{folder} is a file"
+        packed = folder.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".xz", ".7z", ".rar")
+        return f"{folder} is a file" + ("; unpack it, and name the folder" if packed else "")
     inner = [entry.name for entry in _visible(folder) if entry.is_dir()]
-    if not inner:
-        return f"{folder} exists, but has no such subfolder"
-    deeper = [name for name in inner if _split_folder(folder / name, "train")]
-    hint = f"; did you mean {folder / deeper[0]}?" if deeper else ""
-    return f"{folder} exists, but has no such subfolder, only {_shortened(inner)}{hint}"
+    only = f", only {_shortened(inner)}" if inner else ""
+    return f"{folder} exists, but has no such subfolder{only}{_hint(folder, inner, split)}"
+
+
+def _hint(folder: Path, inner: list[str], split: str) -> str:
+    """What to do about a folder without the split, where its subfolders tell."""
+    deeper = next((folder / name for name in inner if _split_folder(folder / name, "train")), None)
+    if folder.name.lower() in SPLITS and _split_folder(folder.parent, "train"):
+        deeper = folder.parent
+    if deeper is not None:
+        return f"; did you mean {deeper}?"
+    alike = next((name for name in inner if name.lower() in _ALIKE[split]), None)
+    if alike is not None:
+        return f"; if {alike} is what you mean, rename it to {split}"
+    if not any(_split_folder(folder, name) for name in SPLITS) and any(_images_in(folder / name)[0] for name in inner):
+        return "; if these are classes, move them into a new folder train, and a fifth of each one's images into test"
+    return ""
 
 
 def _visible(folder: Path) -> list[Path]:

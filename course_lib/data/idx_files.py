@@ -1,9 +1,9 @@
 """The files of MNIST and Fashion-MNIST, found and read in the layouts that sites ship.
 
 Four files in the idx format, plain or compressed, named "train-images-idx3-ubyte" or "train-images.idx3-ubyte", with
-or without ".gz". They lie directly in a folder, in its `raw` (torchvision) or `archive` (as Kaggle's archive unpacks), or
-each in a folder of its own name (Kaggle too). The files of both sets have the same names, so the name of their folder
-and their first labels tell them apart.
+or without ".gz". They lie directly in a folder, in its `raw` (torchvision) or `archive` (Kaggle), or each in a folder
+of its own name (Kaggle too). The files of both sets have the same names, so the name of their folder and their first
+labels tell them apart.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FIRST_LABELS = {  # how the real sets begin
     ("fashion_mnist", "train"): (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
     ("fashion_mnist", "test"): (9, 2, 1, 1, 6, 1, 4, 6, 5, 7),
 }
+FILES = ", ".join(f"{stem}-{ENDINGS[stem.partition('-')[2]]}" for stems in STEMS.values() for stem in stems)
+_OTHER_FORMATS = (".npz", ".csv", ".parquet", ".arff", ".mat", ".pkl", ".pkl.gz", ".zip", ".tar", ".tar.gz", ".tgz")
 _DEPTH = 3  # folders below the one that is given
 _SAY_NOTHING = ("raw", "archive", "data", "dataset", "datasets")  # names that do not tell which set it is
 
@@ -66,6 +68,16 @@ def half(split: str, folder: Path) -> Path | None:
         found = [_file_in(place, stem) for stem in STEMS[split]]
         if found.count(None) == 1:
             return next(file for file in found if file is not None)
+    return None
+
+
+def in_another_format(folder: Path) -> Path | None:
+    """A file in the folder or one below it that holds a set of this family by its name, but not as idx files."""
+    for place in (folder, *subfolders(folder)):
+        if place.is_dir():
+            for file in sorted(place.iterdir()):
+                if "mnist" in file.name.lower() and file.name.lower().endswith(_OTHER_FORMATS) and file.is_file():
+                    return file
     return None
 
 

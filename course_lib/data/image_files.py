@@ -231,9 +231,10 @@ class _Ranges:
 
     def tell(self) -> None:
         for numbers, (found, count) in self.measured.items():
+            what = "1 image has" if count == 1 else f"{count:,} images have"
             self.note(
-                f"{count} images have more than 8 bits ({numbers}); they are scaled so that {found.black:g} becomes "
-                f"black and {found.white:g} white, and value_range=(black, white) sets other values"
+                f"{what} more than 8 bits ({numbers}). Their pixels are scaled so that {found.black:g} becomes black "
+                f"and {found.white:g} white; value_range=(black, white) sets other values"
             )
 
 

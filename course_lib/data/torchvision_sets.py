@@ -52,9 +52,8 @@ def load_torchvision(name: str, *, split: str, folder: Path | None, download: bo
         if found is not None:
             return found
     looked = ", ".join(str(path) for path in dict.fromkeys(folders))
-    halves = [half for path in folders if name != "cifar10" and (half := idx_files.half(split, path)) is not None]
-    if halves:
-        looked += f" (there is {halves[0]}, but not the images and labels that belong together)"
+    if name != "cifar10":
+        looked += _what_is_there(split, folders)
     if not download:
         raise DataNotFound(f"{TITLES[name]} is not in {looked}, and downloading is switched off. {_ADVICE}")
     target = next((path for path in folders if _writable(path)), folders[-1])
@@ -68,6 +67,21 @@ def load_torchvision(name: str, *, split: str, folder: Path | None, download: bo
     if found is None:
         raise DataNotFound(f"{TITLES[name]} was downloaded to {target}, but cannot be found there. {_ADVICE}")
     return found
+
+
+def _what_is_there(split: str, folders: list[Path]) -> str:
+    """Words in parentheses about files of MNIST's family that cannot be taken, or none."""
+    halves = (half for path in folders if (half := idx_files.half(split, path)) is not None)
+    half = next(halves, None)
+    if half is not None:
+        return f" (there is {half}, but not the images and labels that belong together)"
+    others = (file for path in folders if (file := idx_files.in_another_format(path)) is not None)
+    other = next(others, None)
+    if other is None:
+        return ""
+    if other.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+        return f" (there is {other}; unpack it there)"
+    return f" (there is {other}, which is in another format; the files that are read are {idx_files.FILES})"
 
 
 _ADVICE = (

@@ -72,7 +72,7 @@ def test_an_empty_class_folder_counts_as_a_class_that_the_split_lacks(tmp_path):
     assert "test has no images of cat" in told(folder=tmp_path, split="test")
     assert quietly(folder=tmp_path, split="test").class_names == ("cat", "dog")
     make(tmp_path, train={"emu": 0}, test={"emu": 0})
-    with pytest.raises(DataNotFound, match="class folder .*emu holds no images"):
+    with pytest.raises(DataNotFound, match=r"class folder .*emu holds no images"):
         load("folder", folder=tmp_path)
 
 
@@ -97,7 +97,7 @@ def test_the_numbers_are_the_same_when_few_images_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("counts", "n", "taken", "says"),
     [
-        ((5, 2, 1), 1000, (5, 2, 1), r"pets \(train\) has fewer than the 1,000 .* all 8 are taken, 1 to 5 per class \(c2"),
+        ((5, 2, 1), 1000, (5, 2, 1), r"pets \(train\) has fewer than the 1,000 .* all 8 are taken, 1 to 5 per .*ss c2"),
         ((3, 3, 3), 10, (3, 3, 3), "all 9 are taken, 3 per class"),
         ((9, 2, 9), 12, (5, 2, 5), "too few images of some classes, so the 12 taken are 2 to 5 per class"),
         ((9, 2, 9), 20, (9, 2, 9), "so the 20 taken are 2 to 9 per class"),
@@ -146,10 +146,25 @@ def test_a_split_is_found_however_it_is_capitalized(tmp_path):
 def test_a_missing_split_says_what_is_there(tmp_path):
     make(tmp_path / "pets", train={"cat": 1}, valid={"cat": 1})
     assert len(load("folder", folder=tmp_path / "pets")) == 1
-    with pytest.raises(DataNotFound, match="no such subfolder, only train, valid"):
+    with pytest.raises(DataNotFound, match="only train, valid; if valid is what you mean, rename it to test"):
         load("folder", folder=tmp_path / "pets", split="test")
     with pytest.raises(DataNotFound, match=r"only pets; did you mean .*pets\?"):
         load("folder", folder=tmp_path)
+    with pytest.raises(DataNotFound, match=r"did you mean .*pets\?"):
+        load("folder", folder=tmp_path / "pets" / "train")
+    (tmp_path / "pets.zip").write_text("")
+    with pytest.raises(DataNotFound, match=r"pets\.zip is a file; unpack it, and name the folder"):
+        load("folder", folder=tmp_path / "pets.zip")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataNotFound, match=r"file is a file"):
+    with pytest.raises(DataNotFound, match=r"file is a file\. Expected"):
         load("folder", folder=tmp_path / "file")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_classes_without_splits_are_said_with_what_to_do(split, tmp_path):
+    make(tmp_path, **{"pets": {"cat": 2, "dog": 2}})
+    with pytest.raises(DataNotFound, match="only cat, dog; if these are classes, move them into a new folder train"):
+        load("folder", folder=tmp_path / "pets", split=split)
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    with pytest.raises(DataNotFound, match=r"only cat\. Expected image files in"):
+        load("folder", folder=tmp_path / "empty", split=split)

@@ -76,7 +76,9 @@ def assert_is_the_set(folder, name="mnist", kind=None):
 # --- layouts ---
 
 
-@pytest.mark.parametrize("where", ["", "raw", "archive", "MNIST", "MNIST/raw", "mnist", "mnist-dataset", "archive/mnist"])
+@pytest.mark.parametrize(
+    "where", ["", "raw", "archive", "MNIST", "MNIST/raw", "mnist", "mnist-dataset", "archive/mnist"]
+)
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("names", NAMES)
 def test_mnist_is_found_as_sites_ship_it(names, packed, where, tmp_path):
@@ -108,7 +110,9 @@ def test_names_may_be_wrong_about_compression(tmp_path):
     assert_is_the_set(tmp_path)
 
 
-@pytest.mark.parametrize("where", ["fashion", "data/fashion", "Fashion-MNIST/raw", "fashion_mnist", "fashionmnist/archive"])
+@pytest.mark.parametrize(
+    "where", ["fashion", "data/fashion", "Fashion-MNIST/raw", "fashion_mnist", "fashionmnist/archive"]
+)
 def test_fashion_mnist_is_found_as_sites_ship_it(where, tmp_path):
     write(tmp_path / where, packed=True)
     assert_is_the_set(tmp_path, "fashion_mnist")
@@ -152,6 +156,23 @@ def test_real_mnist_packed_and_renamed(shared_data, tmp_path):
 def test_one_half_without_the_other_is_said(names, tmp_path):
     write(tmp_path, names=names, only="images")
     with pytest.raises(DataNotFound, match=r"there is .*train-images.*, but not the images and labels that belong"):
+        load("mnist", folder=tmp_path, download=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("mnist.npz", "mnist.npz, which is in another format; the files that are read are train-images-idx3-ubyte, tr"),
+        ("archive/mnist_train.csv", "mnist_train.csv, which is in another format"),
+        ("fashion-mnist_train.csv", "fashion-mnist_train.csv, which is in another format"),
+        ("data/mnist.pkl.gz", "mnist.pkl.gz, which is in another format"),
+        ("MNIST.zip", "MNIST.zip; unpack it there"),
+    ],
+)
+def test_another_format_is_said_with_the_files_that_are_read(file, says, tmp_path):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(b"?")
+    with pytest.raises(DataNotFound, match=rf"(?s)MNIST is not in .*there is .*{says}"):
         load("mnist", folder=tmp_path, download=False)
 
 
@@ -203,7 +224,9 @@ def batches(tmp_path, monkeypatch):
         sums[name] = hashlib.md5(content).hexdigest()
     monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{k}", sums[f"data_batch_{k}"]] for k in range(1, 6)])
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": sums["batches.meta"]})
+    monkeypatch.setattr(
+        CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": sums["batches.meta"]}
+    )
     return folder, pixels
 
 

@@ -61,7 +61,7 @@ def png_of_16_bits(values, color_type):
 def test_images_of_16_bits_keep_their_grays(name, values, black, white, tmp_path):
     values = values.round().astype(np.uint16)
     save(tmp_path, name, values)
-    with pytest.warns(DataWarning, match=f"1 images have more than 8 bits .*{black} becomes black and {white} white"):
+    with pytest.warns(DataWarning, match=f"1 image has more than 8 bits .*{black} becomes black and {white} white"):
         images = gray(tmp_path)
     assert np.array_equal(images[0].numpy(), np.rint(values / white * 255))
 
@@ -73,7 +73,7 @@ def test_images_of_16_bits_keep_their_grays(name, values, black, white, tmp_path
 def test_float_images_keep_their_grays(values, white, tmp_path):
     values = values.astype(np.float32)
     save(tmp_path, "a.tiff", values)
-    with pytest.warns(DataWarning, match=r"floating-point numbers\); they are scaled"):
+    with pytest.warns(DataWarning, match=r"floating-point numbers\)\. Their pixels are scaled"):
         images = gray(tmp_path)
     black, white = (0, white) if white else (values.min(), values.max())  # no natural range: all that is used
     exact = (values.astype(np.float64) - black) / (float(white) - black)

@@ -63,12 +63,38 @@ def test_glyphs_are_the_default(monkeypatch):
         load(n=5)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("minst", "no data set 'minst'; .* Did you mean 'mnist'?"),
+        ("Fashion-MNIST", "Did you mean 'fashion_mnist'?"),
+        ("CIFAR 10", "Did you mean 'cifar10'?"),
+        ("photographs", r"For images of your own: load\('folder', folder=...\)"),
+        (5, "no data set '5'"),
+    ],
+)
+def test_an_unknown_name_says_which_is_close(name, says):
+    with pytest.raises(ValueError, match=says):
+        load(name)
+
+
+def test_a_path_in_place_of_a_name_says_how_to_give_it(tmp_path, monkeypatch):
+    for given in (tmp_path, str(tmp_path)):
+        with pytest.raises(ValueError, match=r"For the images in that folder: load\('folder', folder='.*'\)"):
+            load(given)
+    monkeypatch.setenv("COURSE_DATASET", "digit")
+    with pytest.raises(ValueError, match=r"no data set 'digit', which COURSE_DATASET names; .* mean 'digits'?"):
+        load()
+
+
 def test_unknown_splits_and_options_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="mnist has train, test"):
+    with pytest.raises(ValueError, match=r"mnist has train, test\. few_label_split\(\) holds images"):
         load("mnist", split="validation")
     with pytest.raises(ValueError, match="mnist takes no option 'style'"):
         load("mnist", style="filled")
-    with pytest.raises(ValueError, match=r"'folder' takes no option 'colour'.*size, channels, record_as and value_range"):
+    with pytest.raises(
+        ValueError, match=r"'folder' takes no option 'colour'.*size, channels, record_as and value_range"
+    ):
         load("folder", folder=tmp_path, colour=1)
 
 

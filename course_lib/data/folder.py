@@ -57,7 +57,7 @@ def look_into(folder: Path, split: str) -> ImageFolder:
     Raises:
         DataNotFound: that split is not there or has no images, or a class folder has none in either split.
     """
-    places = {name: place for name in SPLITS if (place := _split_folder(folder, name)) is not None}
+    places = {name: place for name in SPLITS if (place := split_folder(folder, name)) is not None}
     layout = f"Expected image files in {folder / split}/<class>/, ending in {', '.join(SUFFIXES[:4])}, ..."
     if split not in places:
         raise DataNotFound(f"There is no folder {folder / split}: {_what_is_there(folder, split)}. {layout}")
@@ -94,7 +94,7 @@ def look_into(folder: Path, split: str) -> ImageFolder:
     return ImageFolder(folder, tuple(class_names), files, {name: tuple(said) for name, said in notes.items()})
 
 
-def _split_folder(folder: Path, split: str) -> Path | None:
+def split_folder(folder: Path, split: str) -> Path | None:
     """The folder of a split; "Train" counts as "train", as it does on Windows and macOS."""
     if (folder / split).is_dir():
         return folder / split
@@ -116,15 +116,15 @@ def _what_is_there(folder: Path, split: str) -> str:
 
 def _hint(folder: Path, inner: list[str], split: str) -> str:
     """What to do about a folder without the split, where its subfolders tell."""
-    deeper = next((folder / name for name in inner if _split_folder(folder / name, "train")), None)
-    if folder.name.lower() in SPLITS and _split_folder(folder.parent, "train"):
+    deeper = next((folder / name for name in inner if split_folder(folder / name, "train")), None)
+    if folder.name.lower() in SPLITS and split_folder(folder.parent, "train"):
         deeper = folder.parent
     if deeper is not None:
         return f"; did you mean {deeper}?"
     alike = next((name for name in inner if name.lower() in _ALIKE[split]), None)
     if alike is not None:
         return f"; if {alike} is what you mean, rename it to {split}"
-    if not any(_split_folder(folder, name) for name in SPLITS) and any(_images_in(folder / name)[0] for name in inner):
+    if not any(split_folder(folder, name) for name in SPLITS) and any(_images_in(folder / name)[0] for name in inner):
         return "; if these are classes, move them into a new folder train, and a fifth of each one's images into test"
     return ""
 

@@ -130,6 +130,7 @@ def _kernel() -> Iterator[Finding]:
 def _data() -> Iterator[Finding]:
     """The data sets in `COURSE_DATA`, as the loader finds them, and what a folder of one's own images holds."""
     from course_lib.data import idx_files, torchvision_sets
+    from course_lib.data.folder import split_folder
     from course_lib.data.torchvision_sets import TITLES
 
     wanted, folder = settings.dataset_name(), settings.data_folder()
@@ -153,24 +154,25 @@ def _data() -> Iterator[Finding]:
             continue
         if splits:
             there.append(name if len(splits) == 2 else f"{name} ({splits[0]} only)")
-    own = [place for place in (folder, *idx_files.subfolders(folder)) if (place / "train").is_dir()]
+    own = [place for place in (folder, *idx_files.subfolders(folder)) if split_folder(place, "train")]
     names = ", ".join([*there, *(place.name for place in own)])
     text = f"{folder} holds {names or 'no data set that the course knows'}; glyphs and digits need no file"
     yield Finding(Mark.OK if names else Mark.NOTE, "data", text)
     if wanted == "folder" and folder not in own:
         yield Finding(Mark.BROKEN, "data", f"COURSE_DATASET is folder, and {folder} has no folder train", how)
     for place in own:
-        yield from _own_images(place)
+        yield from _own_images(place, Mark.BROKEN if wanted == "folder" and place == folder else Mark.NOTE)
 
 
-def _own_images(place: Path) -> Iterator[Finding]:
+def _own_images(place: Path, mark: Mark) -> Iterator[Finding]:
+    """What lies in a folder of images, and what of it is not taken; `mark` is for what no notebook can start with."""
     from course_lib.data import DataNotFound
     from course_lib.data.folder import look_into
 
     try:
         found = look_into(place, "train")
     except DataNotFound as error:
-        yield Finding(Mark.NOTE, "data", str(error))
+        yield Finding(mark, "data", str(error), "put images there, or move the folder away")
         return
     counts = ", ".join(f"{len(found.of_split(split)[0]):,} to {split}" for split in found.files)
     fix = "" if place == settings.data_folder() else f"to use them: COURSE_DATASET=folder COURSE_DATA={place}"
@@ -178,7 +180,8 @@ def _own_images(place: Path) -> Iterator[Finding]:
     for sentence in [sentence for split in found.files for sentence in found.notes[split]]:
         yield Finding(Mark.NOTE, "data", sentence)
     if "test" not in found.files:
-        yield Finding(Mark.NOTE, "data", f"{place} has no folder test, which notebooks measure on", "make it")
+        text = f"{place} has no folder test, and the notebooks measure on its images"
+        yield Finding(mark, "data", text, f"move a fifth of each class's images to {place / 'test'}/<class>")
 
 
 def _isolation() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -158,6 +158,9 @@ def _data() -> Iterator[Finding]:
     names = ", ".join([*there, *(place.name for place in own)])
     text = f"{folder} holds {names or 'no data set that the course knows'}; glyphs and digits need no file"
     yield Finding(Mark.OK if names else Mark.NOTE, "data", text)
+    if wanted in TITLES and wanted not in there:
+        text = f"COURSE_DATASET is {wanted}, and {folder} does not hold all of it"
+        yield Finding(Mark.NOTE, "data", text, "it is downloaded when online; COURSE_DATASET=digits needs no file")
     if wanted == "folder" and folder not in own:
         yield Finding(Mark.BROKEN, "data", f"COURSE_DATASET is folder, and {folder} has no folder train", how)
     for place in own:
@@ -174,14 +177,22 @@ def _own_images(place: Path, mark: Mark) -> Iterator[Finding]:
     except DataNotFound as error:
         yield Finding(mark, "data", str(error), "put images there, or move the folder away")
         return
-    counts = ", ".join(f"{len(found.of_split(split)[0]):,} to {split}" for split in found.files)
+    counts = ", ".join(_count(split, found.files[split]) for split in found.files)
+    classes = f"{len(found.class_names)} {'class' if len(found.class_names) == 1 else 'classes'}"
     fix = "" if place == settings.data_folder() else f"to use them: COURSE_DATASET=folder COURSE_DATA={place}"
-    yield Finding(Mark.OK, "data", f"{place.name}: {counts}, {len(found.class_names)} classes", fix)
+    yield Finding(Mark.OK, "data", f"{place.name}: {classes}, {counts}", fix)
     for sentence in [sentence for split in found.files for sentence in found.notes[split]]:
         yield Finding(Mark.NOTE, "data", sentence)
     if "test" not in found.files:
         text = f"{place} has no folder test, and the notebooks measure on its images"
         yield Finding(mark, "data", text, f"move a fifth of each class's images to {place / 'test'}/<class>")
+
+
+def _count(split: str, files: Mapping[str, Sequence[Path]]) -> str:
+    """Such as "train 606 images (1 to 100 per class)"."""
+    sizes = [len(images) for images in files.values()] or [0]
+    each = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{sizes[0]}"
+    return f"{split} {sum(sizes):,} {'image' if sum(sizes) == 1 else 'images'} ({each} per class)"
 
 
 def _isolation() -> Iterator[Finding]:

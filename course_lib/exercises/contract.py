@@ -7,8 +7,9 @@ in self-study that is the same process, in grading a clean one that never runs a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -93,7 +94,19 @@ def drawing(seed: int) -> Drawing:
     return Drawing(generator, uniform, normal)
 
 
-class Diary(list):
+class State(StrEnum):
+    """What a check says of an answer."""
+
+    NOT_ATTEMPTED = "not_attempted"
+    ERROR = "error"
+    WRONG = "wrong"
+    RIGHT = "right"
+
+
+TRIED = (State.ERROR, State.WRONG)  # an attempt, and not right
+
+
+class Diary(list[Any]):
     """A list that copies of its owner go on writing into: an answer may well work on a copy of a watched network."""
 
     def __deepcopy__(self, memo: Any) -> Diary:
@@ -108,7 +121,7 @@ class Hints:
     api: str
     skeleton: str
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter((("Concept", self.concept), ("Functions to look up", self.api), ("Skeleton", self.skeleton)))
 
 

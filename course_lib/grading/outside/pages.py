@@ -36,6 +36,7 @@ for _id, _sentence in {
     "page.notes": "Notes of the grader",
     "page.malformed": "The notebook that was handed in could not be read; what you see is the released one.",
     "page.rubric": "How this answer is graded",
+    "page.not_run": "Did not run where answers are graded (the cell went on below): {line}",
 }.items():
     register(_id, _sentence)
 
@@ -230,15 +231,22 @@ def _printed(ran: Any, theirs: Cell) -> list[Cell]:
     text = str(about.get("printed") or "")
     if len(text) > MAX_PRINTED:
         text = text[:MAX_PRINTED] + f"\n[... {len(text) - MAX_PRINTED:,} more characters of output]\n"
-    error = about.get("error")
-    if isinstance(error, Mapping):
-        line = f" (line {error['line']})" if isinstance(error.get("line"), int) else ""
-        line_end = "\n" if text and not text.endswith("\n") else ""
-        text += f"{line_end}{error.get('type', 'Error')}{line}: {str(error.get('text', ''))[:500]}\n"
-    elif error:
-        text += str(error)[:500]
+    failed = _failed(about)
+    text += "\n" if failed and text and not text.endswith("\n") else ""
+    text += failed
     text = re.sub(r"[^\n\t -~\u00a0-\ud7ff\ue000-\U0010ffff]", "", text)  # colors and other control characters
     return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
+
+
+def _failed(ran: Mapping[str, Any]) -> str:
+    """How a cell failed, a line each: the lines that it went on after, and the error that it stopped with."""
+    error, not_run = ran.get("error"), ran.get("not_run")
+    told = [line for line in not_run if isinstance(line, Mapping)] if isinstance(not_run, list) else []
+    text = "".join(f"{say('page.not_run', line=feedback.line_not_run(line))}\n" for line in told)
+    if isinstance(error, Mapping):
+        line = f" (line {error['line']})" if isinstance(error.get("line"), int) else ""
+        return text + f"{error.get('type', 'Error')}{line}: {str(error.get('text', ''))[:500]}\n"
+    return text + (str(error)[:500] if error else "")
 
 
 def _note(result: Mapping[str, Any]) -> str:

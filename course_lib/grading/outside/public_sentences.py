@@ -56,6 +56,8 @@ OTHER = {
     "feedback.another_one": "another one",
     "feedback.something": "something",
     "feedback.the_allowed": "the allowed",
+    "feedback.not_run": "These lines of your notebook did not run where answers are graded:",
+    "feedback.not_run_line": "line {line}, `{source}`: {type}: {text}",
     "feedback.by_person": "Graded by a person, not counted here: {answers}.",
 }
 # What stands in a result file about a notebook as a whole; kept in English there, and said in the reader's language.

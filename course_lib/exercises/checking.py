@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, silent
-from course_lib.exercises.contract import Exercise
+from course_lib.exercises.contract import Exercise, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations, kind
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
@@ -34,7 +34,7 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
             exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
         )
     try:
-        cases = list(exercise.cases(seed))
+        cases = with_a_repeat(exercise.cases(seed))
         observations = observe_all(exercise, fn, cases)
         if exercise.on_gpu and torch.cuda.is_available():
             observations += observe_all(exercise, fn, cases[:1], device="cuda")

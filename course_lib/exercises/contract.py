@@ -39,6 +39,29 @@ def _copied(value: Any, device: torch.device | str | None) -> Any:
     return value
 
 
+def with_a_repeat(cases: Sequence[Case]) -> list[Case]:
+    """The cases, and the first one again with other values in the same shapes.
+
+    An answer that keeps something between calls, by shape or for good, is wrong on the last.
+    """
+    for case in cases:
+        inputs = _turned_round(case.inputs)
+        if not close(inputs, case.inputs):
+            return [*cases, Case(case.name, inputs)]
+    return list(cases)
+
+
+def _turned_round(value: Any) -> Any:
+    """Every tensor with its rows in the opposite order, so that what belongs together still does."""
+    if isinstance(value, torch.Tensor):
+        return value.flip(0) if value.ndim else value
+    if isinstance(value, dict):
+        return {key: _turned_round(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_turned_round(item) for item in value)
+    return value
+
+
 class Drawing(NamedTuple):
     """What cases are drawn with: a generator on the CPU, and two functions of a shape that draw from it."""
 
@@ -106,6 +129,8 @@ class Exercise:
         cases: `cases(seed)` draws fresh inputs; CPU tensors, the same for the same seed.
         observe: `observe(fn, case)` runs the answer and returns raw values, before and after; never a verdict.
         library: dotted names in course_lib that already do it; they refuse to run while the answer is observed.
+        may_change: names of arguments that an answer may change, or that a criterion of its own looks at; every check
+            sees to it that all others are as they were.
         on_gpu: whether the first case is repeated on a GPU in self-study, when there is one.
         number: "1.2": set by the registry from the order in the unit.
     """
@@ -121,6 +146,7 @@ class Exercise:
     cases: Callable[[int], Sequence[Case]]
     observe: Callable[[Callable[..., Any], Case], Values]
     library: tuple[str, ...] = ()
+    may_change: tuple[str, ...] = ()
     on_gpu: bool = True
     unit: str = ""
     number: str = ""
@@ -135,6 +161,10 @@ class Trial(NamedTuple):
     error: Any = None
 
 
+Passes = Callable[[Case, Values, Values], bool]  # a case, what was seen, what was expected
+Predicate = Callable[[Sequence[Trial]], "bool | Values"]
+
+
 @dataclass(frozen=True)
 class Criterion:
     """One named thing an answer must do, worth its own points.
@@ -145,16 +175,16 @@ class Criterion:
         title: what a learner reads: "the KL is summed over latent dimensions".
         passes: `passes(case, seen, expected) -> bool`, asked for every case it applies to; all must hold.
         cases: the names of the cases it applies to; None means all.
+        form: whether it is about the manner (modes, gradients, types), which code may keep and compute nothing: it
+            counts only where a criterion about values is met.
     """
 
     name: str
     points: float
     title: str
-    passes: Callable[[Case, Values, Values], bool]
+    passes: Passes
     cases: tuple[str, ...] | None = None
-
-
-Predicate = Callable[[Sequence[Trial]], "bool | Values"]
+    form: bool = False
 
 
 @dataclass(frozen=True)

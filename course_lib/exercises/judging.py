@@ -7,7 +7,6 @@ wrong implementations it knows.
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ from typing import Any
 import torch
 
 from course_lib.exercises import messages
-from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Predicate, Trial, Values, close
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Trial, Values, close
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
-Passes = Callable[[Case, Values, Values], bool]
 STATES = ("not_attempted", "error", "wrong", "right")
 
 
@@ -107,6 +105,11 @@ def judge_observations(
         Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
     ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
+    values = [c.name for c in judge.criteria if not c.form]
+    if all(met.values()) and any(o.changed or o.left for o in observations):
+        met[values[0]] = False  # what an answer does to others' data and settings is part of what it does
+    if not any(met[name] for name in values):
+        met = dict.fromkeys(met, False)  # code that computes nothing may well keep the form
     criteria = _criteria(exercise, judge, met)
     score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
     if all(met.values()):
@@ -122,6 +125,8 @@ def judge_observations(
         message = Message(f"{exercise.name}.mistake.{mistake.name}", fields)
     else:
         message = _general_message(criteria, trials, exact=judge.exact)
+        if message.id == "contract.unmet":
+            message = _conduct_message(observations) or message
     state = "error" if errors and len(errors) == len(observations) and not mistake else "wrong"
     name = mistake.name if mistake else None
     return Result(exercise.name, exercise.unit, state, score, exercise.points, message, name, criteria, printed)
@@ -229,119 +234,15 @@ def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     return mistake, found if isinstance(found, dict) else {}
 
 
-# --- for criteria ---------------------------------------------------------------------------------------------------
-
-
-def as_expected(*keys: str, atol: float = 1e-5) -> Passes:
-    """A criterion's test: these of the observed values are the expected ones."""
-    return lambda case, seen, expected: all(close(seen[key], expected[key], atol=atol) for key in keys)
-
-
-def all_of(*tests: Passes) -> Passes:
-    """A criterion's test that holds where all of these do."""
-    return lambda case, seen, expected: all(test(case, seen, expected) for test in tests)
-
-
-# --- for the predicates of mistakes ---------------------------------------------------------------------------------
-
-
-def ran(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials that came to an end, so that there is something to look at."""
-    return [t for t in trials if not t.error and t.seen]
-
-
-def in_any(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    """Whether it is so in at least one trial that came to an end."""
-    return any(predicate(t) for t in ran(trials))
-
-
-def in_all(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    """Whether it is so in every trial that came to an end; there must be one."""
-    return bool(ran(trials)) and all(predicate(t) for t in ran(trials))
-
-
-def somewhere(predicate: Callable[[Trial], bool], *cases: str) -> Predicate:
-    """What `in_any` asks, as a predicate of a mistake; only of these cases, if any are named."""
-    return lambda trials: in_any(named(trials, *cases) if cases else trials, predicate)
-
-
-def everywhere(predicate: Callable[[Trial], bool], *cases: str) -> Predicate:
-    """What `in_all` asks, as a predicate of a mistake; only of these cases, if any are named."""
-    return lambda trials: in_all(named(trials, *cases) if cases else trials, predicate)
-
-
-def named(trials: Sequence[Trial], *names: str) -> list[Trial]:
-    """The trials of these cases that came to an end."""
-    return [t for t in ran(trials) if t.case.name in names]
-
-
-def failed_with(trials: Sequence[Trial], *words: str) -> bool:
-    """Whether an answer stopped with an error in whose type and text all these words are."""
-    return any(t.error and all(word in f"{t.error.type}: {t.error.text}" for word in words) for t in trials)
-
-
-def values_of(trials: Sequence[Trial], key: str) -> list[Any]:
-    """What was seen under a name in each trial that came to an end."""
-    return [t.seen[key] for t in ran(trials)]
-
-
-def other_dtype(trials: Sequence[Trial], key: str) -> bool | Values:
-    """Whether an answer gives right values in another dtype, seen under `<key>_dtype`: the field {dtype} of a sentence.
-
-    >>> trial = Trial(None, {"x": 1.0, "x_dtype": "torch.half"}, {"x": 1.0, "x_dtype": "torch.float"})
-    >>> other_dtype([trial], "x")
-    {'dtype': 'half'}
-    """
-    found = [t.seen[f"{key}_dtype"] for t in ran(trials) if t.seen[f"{key}_dtype"] != t.expected[f"{key}_dtype"]]
-    right = in_all(trials, lambda t: close(t.seen[key], t.expected[key]))
-    return right and bool(found) and {"dtype": found[0].removeprefix("torch.")}
-
-
-def reordered(trial: Trial, *keys: str) -> bool:
-    """Whether all of these are tensors that hold the right numbers in another order."""
-    pairs = [(trial.seen[key], trial.expected[key]) for key in keys]
-    return all(not close(a, b) and close(a.double().sort().values, b.double().sort().values) for a, b in pairs)
-
-
-def as_number(value: object) -> float:
-    """A number, or a tensor with a single number, as a float; NaN for anything else.
-
-    >>> as_number(torch.tensor([0.5])), as_number(True)
-    (0.5, nan)
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, torch.Tensor)):
-        return math.nan
-    return float(value)
-
-
-def everywhere_with_dtype(predicate: Callable[[Trial], bool], key: str) -> Predicate:
-    """As `everywhere`; the dtype that was observed under `key` fills the {dtype} of the sentence."""
-    return lambda trials: in_all(trials, predicate) and {"dtype": ran(trials)[0].seen[key].removeprefix("torch.")}
-
-
-def inputs_kept(case: Case, seen: Values, *names: str) -> bool:
-    """Whether these inputs, observed again as `<name>_after`, are as they were given."""
-    return all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in names)
-
-
-def global_state_kept(seen: Values) -> bool:
-    """Whether nothing was drawn from torch's global generator."""
-    return torch.equal(seen["global_state_before"], seen["global_state_after"])
-
-
-def is_standard_normal(noise: torch.Tensor) -> bool:
-    """Whether the numbers may come from a standard normal distribution, by mean, spread and tails."""
-    count = noise.numel()
-    tails = float((noise.abs() > 2).double().mean())  # 4.6 % of a normal distribution, nothing of a uniform one
-    return (
-        bool(noise.isfinite().all())
-        and abs(float(noise.mean())) < 5 / math.sqrt(count)
-        and abs(float(noise.std()) - 1) < 4 / math.sqrt(count)
-        and abs(tails - 0.0455) < 5 * math.sqrt(0.0455 / count)
-    )
-
-
 # --- no known mistake: say what differs -----------------------------------------------------------------------------
+
+
+def _conduct_message(observations: Sequence[Observation]) -> Message | None:
+    changed = dict.fromkeys(name for o in observations for name in o.changed)
+    left = dict.fromkeys(name for o in observations for name in o.left)
+    if changed:
+        return Message("contract.changed", {"names": ", ".join(f"`{name}`" for name in changed)})
+    return Message(f"contract.left_{next(iter(left))}") if left else None
 
 
 def _general_message(criteria: Sequence[CriterionResult], trials: Sequence[Trial], *, exact: bool) -> Message:

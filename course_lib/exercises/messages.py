@@ -52,6 +52,25 @@ SENTENCES = {
         "{key} differs from what was expected in {share} of its {count} entries, by up to {gap} (inputs: {case})."
     ),
     "contract.unmet": "Not met yet: {titles}.",
+    "contract.changed": (
+        "Your code changes {names}, which the caller still needs as given. Work on a copy (`.clone()`, `list(...)`),"
+        " or make a new tensor: `a = a + b` instead of `a += b`."
+    ),
+    "contract.left_gradients": (
+        "After your code has run, gradients stay switched off or on for all code that follows."
+        " Use `with torch.no_grad():`, which puts the old setting back."
+    ),
+    "contract.left_inference": (
+        "After your code has run, torch stays in inference mode for all code that follows."
+        " Use `with torch.inference_mode():`, which puts the old setting back."
+    ),
+    "contract.left_dtype": (
+        "Your code changes torch's default dtype for all code that follows."
+        " Give the dtype where you create a tensor: `torch.zeros(n, dtype=...)`."
+    ),
+    "contract.left_deterministic": (
+        "Your code switches torch's deterministic algorithms for all code that follows. Leave this setting alone."
+    ),
     "contract.judge_failed": (
         "This check itself failed ({text}). That is a fault of the course, not of your answer: please report it."
     ),

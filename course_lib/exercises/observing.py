@@ -23,6 +23,7 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 import torch
 
+from course_lib.exercises.conduct import Conduct
 from course_lib.exercises.contract import Case, Exercise, Other, Values
 
 PRINT_LIMIT = 20_000  # characters of a learner's output that are kept
@@ -49,12 +50,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one case brought: values, or a failure; and what the code printed."""
+    """What one case brought: values, or a failure; what the code printed; and what else it did, see `Conduct`.
+
+    `changed` names arguments that the code changed and must not, `left` modes of torch that it left switched.
+    """
 
     case: Case
     values: Values
     error: Failure | None = None
     printed: str = ""
+    changed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def observe_all(
@@ -85,12 +91,14 @@ def _observe_one(
     _seed_everything(0)
     values: Values = {}
     error = None
+    conduct = Conduct(exercise.signature, exercise.may_change)
     with output:
         try:
-            values = {str(key): plain(value) for key, value in exercise.observe(fn, case.copy(device)).items()}
+            seen = exercise.observe(conduct.watched(fn), case.copy(device))
+            values = {str(key): plain(value) for key, value in seen.items()}
         except BaseException as caught:  # SystemExit and KeyboardInterrupt too: a check never raises
             error = failure_of(caught, fn)
-    return Observation(case, values, error, output.text)
+    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left))
 
 
 def failure_of(caught: BaseException, fn: Any) -> Failure:

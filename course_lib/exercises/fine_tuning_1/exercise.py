@@ -1,6 +1,8 @@
-"""What several exercises of unit 06 share: cases and observers, beside the learner's code."""
+"""What several exercises of unit 06 share: a small network, and what is seen of it."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +11,9 @@ from torch import Tensor, nn
 from course_lib.exercises.contract import Case, seeded
 
 
-def pretrain(module: nn.Module, generator: torch.Generator) -> None:
+def pretrain(module: nn.Module, seed: int) -> None:
     """Weights and statistics as if they had been learned: nothing is left at the values that layers begin with."""
+    generator = seeded(seed)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator) + 0.1)
@@ -22,6 +25,7 @@ def pretrain(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def requires_grad(module: nn.Module) -> dict[str, int]:
+    """Parameter -> 1 if it requires a gradient, else 0."""
     return {name: int(parameter.requires_grad) for name, parameter in module.named_parameters()}
 
 
@@ -30,13 +34,12 @@ class Stack(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
-        width = case.inputs["x"].shape[1]
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(case.inputs["blocks"])
-        )
+        x, blocks = case.inputs["x"], case.inputs["blocks"]
+        width = x.shape[1]
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(blocks))
         self.head = nn.Linear(width, 3)
-        pretrain(self, seeded(case.inputs["seed"]))
-        self.to(case.inputs["x"].dtype).to(case.inputs["x"].device)
+        pretrain(self, case.inputs["seed"])
+        self.to(x)
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.blocks:
@@ -44,27 +47,29 @@ class Stack(nn.Module):
         return self.head(x)
 
     def parts(self) -> dict[str, nn.Module]:
+        """The blocks and the head by name: "block 0", "block 1", "head"."""
         return {**{f"block {i}": block for i, block in enumerate(self.blocks)}, "head": self.head}
 
     def open_parts(self) -> dict[str, str]:
-        """Part -> "open", "closed", or "partly" by the gradients of its parameters."""
-        words = {1: "open", 0: "closed"}
-        found = {name: set(requires_grad(part).values()) for name, part in self.parts().items()}
-        return {name: words[flags.pop()] if len(flags) == 1 else "partly" for name, flags in found.items()}
+        """Part -> "open" or "closed" by whether its parameters require gradients, "partly" if some do."""
+        flags = {name: requires_grad(part).values() for name, part in self.parts().items()}
+        return {name: _word(found, "open", "closed") for name, found in flags.items()}
 
 
-def learn(model: Stack, case: Case, optimizer: torch.optim.Optimizer, steps: int = 1) -> dict[str, str]:
-    """Part -> "moved", "stayed" or "partly": which of its weights one step of training changed."""
+def learn(model: Stack, case: Case, optimizer: torch.optim.Optimizer) -> dict[str, str]:
+    """Part -> "moved" or "stayed" in one step of training, "partly" if some of its parameters moved."""
     before = {name: [p.detach().clone() for p in part.parameters()] for name, part in model.parts().items()}
     x = case.inputs["x"]
-    for _ in range(steps):
-        loss = F.cross_entropy(model(x), torch.arange(len(x), device=x.device) % 3)
-        optimizer.zero_grad()
-        if loss.requires_grad:
-            loss.backward()
-        optimizer.step()
-    moved = {}
-    for name, part in model.parts().items():
-        flags = {not torch.equal(p.detach(), old) for p, old in zip(part.parameters(), before[name])}
-        moved[name] = "partly" if len(flags) > 1 else "moved" if flags.pop() else "stayed"
-    return moved
+    loss = F.cross_entropy(model(x), torch.arange(len(x), device=x.device) % 3)
+    optimizer.zero_grad()
+    if loss.requires_grad:
+        loss.backward()
+    optimizer.step()
+    return {
+        name: _word([not torch.equal(p, old) for p, old in zip(part.parameters(), before[name])], "moved", "stayed")
+        for name, part in model.parts().items()
+    }
+
+
+def _word(flags: Collection[object], every: str, none: str) -> str:
+    return every if all(flags) else "partly" if any(flags) else none

@@ -158,6 +158,8 @@ def _reply(observations: Sequence[Observation], values: Sequence[dict[str, Any]]
             "values": kept,
             "error": _clipped(dataclasses.asdict(one.error)) if one.error else None,
             "printed": one.printed,
+            "changed": one.changed,
+            "left": one.left,
         }
         for one, kept in zip(observations, values)
     ]

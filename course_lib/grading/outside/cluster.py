@@ -101,7 +101,7 @@ class Cluster:
 
 async def _greet(address: str, seconds: float) -> None:
     """Connects as a client would, and hangs up."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.security import Security
 
     async with asyncio.timeout(seconds + 1):  # its own does not cover one who takes a connection and says nothing

@@ -30,20 +30,6 @@ GITHUB_CLASSROOM = Path(__file__).with_name("github_classroom.yml")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
-def cell_text(value: Any) -> str:
-    """A value as a spreadsheet should take it: numbers as they are, text never as a formula.
-
-    >>> cell_text("=1+1"), cell_text(-1.5), cell_text("ada")
-    ("'=1+1", '-1.5', 'ada')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, (int, float)):
-        return f"{value:g}"
-    text = str(value).replace("\x00", "")
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
-
-
 def publish(
     submissions: Sequence[GradedNotebook],
     *,
@@ -133,6 +119,20 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for row in [header, *rows]:
         writer.writerow([cell_text(value) for value in row])
     return stream.getvalue()
+
+
+def cell_text(value: Any) -> str:
+    """A value as a spreadsheet should take it: numbers as they are, text never as a formula.
+
+    >>> cell_text("=1+1"), cell_text(-1.5), cell_text("ada")
+    ("'=1+1", '-1.5', 'ada')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, (int, float)):
+        return f"{value:g}"
+    text = str(value).replace("\x00", "")
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
 def write_csv(path: Path, book: Path | str, results: Iterable[Mapping[str, Any]] = ()) -> int:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from course_lib import exercises as registry
-from course_lib.exercises.contract import Case, Exercise, Judge
+from course_lib.exercises.conduct import MODES, names_in
+from course_lib.exercises.contract import Case, Exercise, Judge, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Failure, Observation, observe_all
@@ -33,7 +34,7 @@ Record = dict[str, Any]  # an exercise's part of a result file
 def under_test(name: str, secret: bytes) -> ExerciseUnderTest:
     """The exercise with its hidden cases, the same for the whole class."""
     exercise, seed = registry.exercise_named(name), results.seed_for(secret, name)
-    cases = tuple(exercise.cases(seed))
+    cases = tuple(with_a_repeat(exercise.cases(seed)))
     # Half of them: an answer that is not the same each time would have had to be right on all cases before.
     twice = tuple(range(seed % 2, len(cases), 2)) or (0,)
     return ExerciseUnderTest(exercise, registry.judge_of(exercise), cases, twice)
@@ -53,7 +54,7 @@ class ExerciseUnderTest:
     cases: tuple[Case, ...]
     twice: tuple[int, ...]
     view: View = View.ANSWER
-    _known: dict[tuple[Any, str], Observation] = field(default_factory=dict)
+    _known: dict[tuple[Any, int], Observation] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -93,9 +94,9 @@ class ExerciseUnderTest:
     def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
         """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
         for case in cases:
-            if (fn, case.name) not in self._known:
-                self._known[fn, case.name] = observe_all(exercise, fn, [case], guard=False)[0]
-        return [self._known[fn, case.name] for case in cases]
+            if (fn, id(case)) not in self._known:  # two cases may have one name; ours live as long as this object
+                self._known[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
+        return [self._known[fn, id(case)] for case in cases]
 
     # --- records ---
 
@@ -105,7 +106,7 @@ class ExerciseUnderTest:
         Raises:
             TransportError: a reply is not of the agreed form.
         """
-        judged = [self._judged_once(_observations_of(reply, self.cases), limits) for reply in replies]
+        judged = [self._judged_once(_observations_of(reply, self.cases, self.exercise), limits) for reply in replies]
         worst = min(judged, key=lambda record: float(record["score"]))
         if worst["score"] != max(record["score"] for record in judged):
             worst["message"] = {"id": "grading.unstable", "fields": {}}
@@ -139,7 +140,7 @@ def is_lack_of_memory(type_name: str, text: str) -> bool:
     return type_name in _MEMORY_ERRORS or _MEMORY_TEXT.search(text) is not None
 
 
-def _observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Observation]:
+def _observations_of(reply: dict[str, Any], cases: Sequence[Case], exercise: Exercise) -> list[Observation]:
     """A reply of a student's process as observations of the judge's own cases.
 
     Raises:
@@ -148,7 +149,7 @@ def _observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Obser
     listed = reply.get("observations")
     if not isinstance(listed, list) or len(listed) != len(cases) or not all(isinstance(one, dict) for one in listed):
         raise transport.TransportError("not an observation for each case")
-    observations = []
+    observations, arguments = [], names_in(exercise.signature)
     for case, one in zip(cases, listed, strict=True):
         values, error, failure = one.get("values"), one.get("error"), None
         if isinstance(error, dict):
@@ -157,8 +158,14 @@ def _observations_of(reply: dict[str, Any], cases: Sequence[Case]) -> list[Obser
         if not isinstance(values, dict):
             raise transport.TransportError("values that are none")
         printed = same_each_time(one.get("printed"))[:PRINTED]
-        observations.append(Observation(case, {} if failure else values, failure, printed))
+        changed, left = (_known_names(one.get(key), known) for key, known in (("changed", arguments), ("left", MODES)))
+        observations.append(Observation(case, {} if failure else values, failure, printed, changed, left))
     return observations
+
+
+def _known_names(found: Any, known: Collection[str]) -> tuple[str, ...]:
+    """The names that a process may say, of those that it says."""
+    return tuple(name for name in known if name in found) if isinstance(found, list) else ()
 
 
 def _record(result: Result) -> Record:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from course_lib.exercises.asking import as_expected, everywhere, somewhere
 from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import as_expected, everywhere, somewhere
 
 SEVERAL = ("plain", "already_in_eval_mode", "color", "as_many_images_as_channels", "transposed", "float64")
 

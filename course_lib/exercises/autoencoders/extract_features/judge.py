@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from course_lib.exercises.asking import as_expected
 from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import as_expected
 
 
 def reference(encoder, images, batch_size):

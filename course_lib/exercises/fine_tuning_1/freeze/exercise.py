@@ -10,48 +10,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.fine_tuning_1.exercise import pretrain, requires_grad
 from course_lib.exercises.observing import state_of
-
-
-def _is_it(result: Any, module: nn.Module, name: str) -> str:
-    """The name when the result is that module, "another module" for another, else the name of its type."""
-    if isinstance(result, nn.Module):
-        return name if result is module else "another module"
-    return "None" if result is None else type(result).__name__
-
-
-_SHARED = (nn.Module, nn.Sequential, nn.BatchNorm1d, nn.BatchNorm2d, nn.modules.batchnorm._BatchNorm, nn.Conv2d,
-           nn.Linear, nn.Dropout, nn.ReLU)  # fmt: skip
-
-
-@contextlib.contextmanager
-def _classes_left_alone() -> Iterator[None]:
-    """Undoes what an answer does to classes of torch and of ours: it would reach every network of the process."""
-    names = ("train", "eval", "forward", "requires_grad_", "__call__")
-    before = [(kind, name, vars(kind).get(name)) for kind in (*_SHARED, _OwnPart) for name in names]
-    try:
-        yield
-    finally:
-        for kind, name, value in before:
-            if vars(kind).get(name) is not value:
-                if value is None:
-                    delattr(kind, name)
-                else:
-                    setattr(kind, name, value)
 
 
 class _OwnPart(nn.Module):
     """A part with a weight of its own and dropout by its own mode, beside the layers inside it."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(1, width, 1, 1))
-        self.layers = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+        self.weight = nn.Parameter(torch.empty(1, 3, 1, 1))
+        self.layers = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(self.weight * self.layers(x), 0.4, self.training)
+
+
+def _part(kind: str, channels: int, pixels: int) -> nn.Module:
+    if kind == "own class":
+        return _OwnPart(channels)
+    dropout = nn.Sequential(nn.ReLU(), nn.Dropout(0.4))
+    if kind == "vectors":
+        return nn.Sequential(nn.Linear(pixels, 3), nn.BatchNorm1d(3), dropout)
+    part = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.BatchNorm2d(3), dropout)
+    return nn.Sequential(part, nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))) if kind == "nested" else part
 
 
 class _Net(nn.Module):
@@ -60,34 +43,44 @@ class _Net(nn.Module):
     def __init__(self, case: Case) -> None:
         super().__init__()
         images, kind = case.inputs["images"], case.inputs["part"]
-        channels, width, classes = images.shape[1], 3, 3
-        self.stem: nn.Module = nn.Identity()
+        channels = images.shape[1]
+        self.stem: nn.Module = nn.Flatten() if kind == "vectors" else nn.Identity()
         if kind == "middle":
-            self.stem = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width))
-            channels = width
-        if kind == "vectors":
-            self.stem = nn.Flatten()
-            layers: list[nn.Module] = [nn.Linear(images[0].numel(), width), nn.BatchNorm1d(width)]
-        else:
-            layers = [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width)]
-        layers += [nn.Sequential(nn.ReLU(), nn.Dropout(0.4))]
-        if kind == "nested":
-            layers = [nn.Sequential(*layers), nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width))]
-        self.part = _OwnPart(channels, width) if kind == "own class" else nn.Sequential(*layers)
+            self.stem, channels = nn.Sequential(nn.Conv2d(channels, 3, 1, bias=False), nn.BatchNorm2d(3)), 3
+        self.part = _part(kind, channels, images[0].numel())
         self.pool = nn.Flatten() if kind == "vectors" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, classes))
-        pretrain(self, seeded(case.inputs["seed"]))
-        self.to(images.dtype).to(images.device)
+        self.head = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
+        pretrain(self, case.inputs["seed"])
+        self.to(images)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.pool(self.part(self.stem(x))))
+
+
+_CLASSES = (nn.Module, nn.Sequential, nn.BatchNorm1d, nn.BatchNorm2d, nn.modules.batchnorm._BatchNorm, nn.Conv2d,
+            nn.Linear, nn.Dropout, nn.ReLU, _OwnPart)  # fmt: skip
+
+
+@contextlib.contextmanager
+def _classes_left_alone() -> Iterator[None]:
+    """Undoes what an answer does to classes of torch and of ours: it would reach every network of the process."""
+    names = ("train", "eval", "forward", "requires_grad_", "__call__")
+    before = [(kind, name, vars(kind).get(name)) for kind in _CLASSES for name in names]
+    try:
+        yield
+    finally:
+        for kind, name, value in before:
+            if value is not None:
+                setattr(kind, name, value)
+            elif name in vars(kind):
+                delattr(kind, name)
 
 
 def cases(seed: int) -> list[Case]:
     draw = drawing(seed).uniform
 
     def case(name: str, part: str, images: Tensor, mode: str = "train", opened: str = "never") -> Case:
-        inputs: Values = {"images": images, "labels": torch.arange(len(images)) % 3, "part": part}
+        inputs = {"images": images, "labels": torch.arange(len(images)) % 3, "part": part}
         return Case(name, {**inputs, "mode_before": mode, "opened": opened, "seed": seed + 1})
 
     return [
@@ -98,6 +91,54 @@ def cases(seed: int) -> list[Case]:
         case("own_class", "own class", draw(6, 2, 4, 5)),
         case("frozen_by_another", "first", draw(5, 1, 4, 3), opened="in the beginning"),
     ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    images, opened = case.inputs["images"], case.inputs["opened"]
+    with _classes_left_alone(), torch.enable_grad():
+        model = _Net(case)
+        part = model.part
+        attributes = set(vars(part))
+        seen: Values = {}
+        torch.manual_seed(case.inputs["seed"])  # for the dropout of a part that is not frozen
+        if opened == "in the beginning":
+            part.requires_grad_(False)
+            seen |= _open(fn, model, case)
+            part.requires_grad_(True)  # from here on as in the other cases
+        model.train(case.inputs["mode_before"] == "train")
+        given = state_of(part)
+        seen |= {
+            "returned": _which(fn(part), part),
+            "requires_grad": requires_grad(part),
+            "requires_grad_elsewhere": {**requires_grad(model.stem), **requires_grad(model.head)},
+            "modes_when_frozen": sorted({_mode(layer) for layer in part.modules()}),
+            "new_attributes": sorted(set(vars(part)) - attributes),
+            "state_given": given,
+            "state_when_frozen": state_of(part),
+            "rest_given": _rest(model),
+        }
+        layers = {name: layer for name, layer in part.named_modules() if not isinstance(layer, nn.Sequential)}
+        model.train()
+        seen["modes_after_train"] = {name: _mode(layer) for name, layer in layers.items()}
+        seen["output_after_train"] = part(model.stem(images).detach()).detach().clone()
+        _train_for(model, case, 2)
+        seen |= {"state_after_training": state_of(part), "rest_after_training": _rest(model)}
+        if opened == "frozen again before":
+            fn(part)
+        if opened in ("in the end", "frozen again before"):
+            seen |= _open(fn, model, case)
+    return seen
+
+
+def _open(fn: Callable[..., Any], model: _Net, case: Case) -> Values:
+    """Lets the answer open the part, then trains for a step."""
+    seen: Values = {"state_before_opening": state_of(model.part)}
+    fn(model.part, frozen=False)
+    seen["requires_grad_open"] = requires_grad(model.part)
+    seen["mode_when_open"] = _mode(model.train().part)
+    seen["mode_at_rest"] = _mode(model.eval().part)
+    _train_for(model, case, 1)
+    return {**seen, "state_trained_on": state_of(model.part)}
 
 
 def _train_for(model: _Net, case: Case, steps: int) -> None:
@@ -116,57 +157,14 @@ def _rest(model: _Net) -> dict[str, Tensor]:
     return {name: value for name, value in state_of(model).items() if not name.startswith("part.")}
 
 
-def _open(fn: Callable[..., Any], model: _Net, case: Case) -> Values:
-    """Lets the answer open the part, then trains for a step."""
-    before = state_of(model.part)
-    fn(model.part, frozen=False)
-    seen: Values = {"state_before_opening": before, "requires_grad_open": requires_grad(model.part)}
-    seen["mode_when_open"] = "train" if model.train().part.training else "eval"
-    seen["mode_at_rest"] = "train" if model.eval().part.training else "eval"
-    _train_for(model, case, 1)
-    return {**seen, "state_trained_on": state_of(model.part)}
+def _mode(module: nn.Module) -> str:
+    return "train" if module.training else "eval"
 
 
-def observe(fn: Callable[..., Any], case: Case) -> Values:
-    images, opened = case.inputs["images"], case.inputs["opened"]
-    torch.manual_seed(case.inputs["seed"])  # for the dropout of a part that is not at rest
-    with _classes_left_alone(), torch.enable_grad():
-        model = _Net(case)
-        part = model.part
-        seen: Values = {}
-        attributes = set(vars(part))
-        if opened == "in the beginning":
-            part.requires_grad_(False)
-            seen |= _open(fn, model, case)
-            part.requires_grad_(True)  # from here on as in the other cases
-        model.train(case.inputs["mode_before"] == "train")
-        given = state_of(part)
-        returned = _is_it(fn(part), part, "the module")
-        seen |= {
-            "returned": returned,
-            "requires_grad": requires_grad(part),
-            "requires_grad_elsewhere": {**requires_grad(model.stem), **requires_grad(model.head)},
-            "modes_when_frozen": sorted({"train" if m.training else "eval" for m in part.modules()}),
-            "new_attributes": sorted(set(vars(part)) - attributes),
-            "state_given": given,
-            "state_when_frozen": state_of(part),
-            "rest_given": _rest(model),
-        }
-        model.train()
-        seen["modes_after_train"] = {
-            name: "train" if layer.training else "eval"
-            for name, layer in part.named_modules()
-            if not isinstance(layer, nn.Sequential)
-        }
-        x = model.stem(images).detach()
-        seen["output_after_train"] = part(x).detach().clone()
-        _train_for(model, case, 2)
-        seen |= {"state_after_training": state_of(part), "rest_after_training": _rest(model)}
-        if opened == "frozen again before":
-            fn(part)
-        if opened in ("in the end", "frozen again before"):
-            seen |= _open(fn, model, case)
-    return seen
+def _which(result: Any, part: nn.Module) -> str:
+    if isinstance(result, nn.Module):
+        return "the module" if result is part else "another module"
+    return "None" if result is None else type(result).__name__
 
 
 exercise = Exercise(
@@ -202,4 +200,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("module",),
 )

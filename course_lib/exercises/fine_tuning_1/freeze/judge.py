@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
+from course_lib.exercises.asking import as_expected, everywhere, failed_with, ran
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import failed_with, in_all, in_any, ran
 
 
 def reference(module, frozen=True):
@@ -20,84 +19,57 @@ def reference(module, frozen=True):
     return module
 
 
+# A part that came frozen by other hands is the matter of one criterion: an error there costs that one only.
+_FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class")
+_OPENED = ("first_layers", "vectors", "frozen_by_another")
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def _changed(before: dict[str, Tensor], after: dict[str, Tensor], *, statistics: bool) -> set[str]:
-    """The names of weights, or of statistics, that are not the same to the last bit (or gone)."""
-    return {
-        name for name, value in before.items()
-        if name.endswith(_STATISTICS) == statistics and not (name in after and torch.equal(after[name], value))
-    }  # fmt: skip
+def _is_frozen(seen: Values) -> bool:
+    return set(seen["requires_grad"].values()) == {0}
 
 
-def _weights_moved(t: Trial) -> set[str]:
-    return _changed(t.seen["state_given"], t.seen["state_after_training"], statistics=False)
+def _changed(seen: Values, before: str, after: str) -> set[str]:
+    """The names of weights and statistics that are gone in the later state, or not the same to the last bit."""
+    then, now = seen[before], seen[after]
+    return {name for name, value in then.items() if name not in now or not torch.equal(now[name], value)}
 
 
-def _statistics_moved(t: Trial) -> set[str]:
-    return _changed(t.seen["state_given"], t.seen["state_after_training"], statistics=True)
+def _all_changed(seen: Values, before: str, after: str) -> bool:
+    return _changed(seen, before, after) == seen[before].keys() == seen[after].keys()
 
 
-def _touched_when_frozen(t: Trial, *, statistics: bool) -> bool:
-    return bool(_changed(t.seen["state_given"], t.seen["state_when_frozen"], statistics=statistics))
-
-
-def _as_trial(case: Case, seen: Values, expected: Values) -> Trial:
-    return Trial(case, seen, expected)
-
-
-def _all_change(before: dict[str, Tensor], after: dict[str, Tensor]) -> bool:
-    both = _changed(before, after, statistics=False) | _changed(before, after, statistics=True)
-    return before.keys() == after.keys() and both == before.keys()
+def _moved(seen: Values, *, statistics: bool) -> list[str]:
+    """The weights, or the statistics, of the frozen part that training has changed."""
+    names = _changed(seen, "state_given", "state_after_training")
+    return [name for name in names if name.endswith(_STATISTICS) == statistics]
 
 
 def _rest_learns(case: Case, seen: Values, expected: Values) -> bool:
     """Also asks that the part is frozen at all: what does nothing earns nothing."""
-    return (
-        not all(seen["requires_grad"].values())
-        and _all_change(seen["rest_given"], seen["rest_after_training"])
-        and all(seen["requires_grad_elsewhere"].values())
-    )
+    learns = all(seen["requires_grad_elsewhere"].values()) and _all_changed(seen, "rest_given", "rest_after_training")
+    return learns and not all(seen["requires_grad"].values())
 
 
 def _opens(case: Case, seen: Values, expected: Values) -> bool:
-    return (
-        not all(seen["requires_grad"].values())
-        and all(seen["requires_grad_open"].values())
-        and (seen["mode_when_open"], seen["mode_at_rest"]) == ("train", "eval")
-        and _all_change(seen["state_before_opening"], seen["state_trained_on"])
-    )
+    modes = seen["mode_when_open"], seen["mode_at_rest"]
+    learns = all(seen["requires_grad_open"].values()) and _all_changed(seen, "state_before_opening", "state_trained_on")
+    return learns and modes == ("train", "eval") and not all(seen["requires_grad"].values())
 
 
-_OPENED = ("first_layers", "vectors", "frozen_by_another")
-# What opens a part that came frozen by other hands is asked for by one criterion: an error there costs that one only.
-_FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class")
+def _output_differs(t: Trial) -> bool:
+    return not close(t.seen["output_after_train"], t.expected["output_after_train"])
 
 
-def _in_frozen(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> bool:
-    """Whether it is so in all cases in which the answer itself froze the part."""
-    return in_all([t for t in trials if t.case.name in _FROZEN], predicate)
+def _normalizes_by_batch(t: Trial) -> bool:
+    """Whether all layers are in train mode after `model.train()`, but no running average moves."""
+    averages = [name for name in _moved(t.seen, statistics=True) if "running" in name]
+    return _output_differs(t) and not averages and set(t.seen["modes_after_train"].values()) == {"train"}
 
 
-def _stays_learning(t: Trial) -> bool:
-    """Whether the part still learns or computes as in train mode, although it should be frozen."""
-    return _gradients(t) != {0} or not close(t.seen["output_after_train"], t.expected["output_after_train"])
-
-
-def _gradients(t: Trial) -> set[int]:
-    return set(t.seen["requires_grad"].values())
-
-
-def _normalization_modes(t: Trial) -> set[str]:
-    """The modes of the part's batch normalizations after `model.train()`."""
-    layers = {name.rpartition(".")[0] for name in t.seen["state_given"] if name.endswith("running_mean")}
-    return {mode for name, mode in t.seen["modes_after_train"].items() if name in layers}
-
-
-def _averages_moved(t: Trial) -> bool:
-    """Whether running means or variances changed; the count of batches aside."""
-    return any(not name.endswith("num_batches_tracked") for name in _statistics_moved(t))
+def _where(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> set[str]:
+    """The names of the cases that came to an end in which it is so."""
+    return {t.case.name for t in ran(trials) if predicate(t)}
 
 
 judge = Judge(
@@ -107,21 +79,21 @@ judge = Judge(
             "weights",
             1,
             "the part's parameters want no gradient, and training leaves them as they are, bit by bit",
-            lambda c, s, e: _gradients(_as_trial(c, s, e)) == {0} and not _weights_moved(_as_trial(c, s, e)),
+            lambda c, s, e: _is_frozen(s) and not _moved(s, statistics=False),
             _FROZEN,
         ),
         Criterion(
             "statistics",
             1,
             "so do the statistics of its batch normalization, although `model.train()` is called",
-            lambda c, s, e: not _statistics_moved(_as_trial(c, s, e)),
+            lambda c, s, e: not _moved(s, statistics=True),
             _FROZEN,
         ),
         Criterion(
             "at_rest",
             1,
             "after `model.train()` the part still computes as in eval mode: no batch statistics, no dropout",
-            lambda c, s, e: close(s["output_after_train"], e["output_after_train"]),
+            as_expected("output_after_train"),
             _FROZEN,
         ),
         Criterion(
@@ -136,60 +108,41 @@ judge = Judge(
             1,
             "it is the module given that is frozen and returned, with the weights that it had",
             lambda c, s, e: (
-                s["returned"] == "the module"
-                and set(s["requires_grad"].values()) == {0}
-                and not _touched_when_frozen(_as_trial(c, s, e), statistics=False)
-                and not _touched_when_frozen(_as_trial(c, s, e), statistics=True)
+                s["returned"] == "the module" and _is_frozen(s) and not _changed(s, "state_given", "state_when_frozen")
             ),
             _FROZEN,
         ),
         Criterion(
             "opens",
             1,
-            "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze "
-            "it and however often",
+            "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze it and "
+            "however often",
             _opens,
             _OPENED,
         ),
     ),
     predicates={
         "endless_recursion": lambda trials: failed_with(trials, "RecursionError"),
-        "no_grad_around_it": lambda trials: in_any(
-            trials,
-            lambda t: (
-                t.case.name == "in_the_middle"
-                and torch.equal(t.seen["rest_given"]["stem.0.weight"], t.seen["rest_after_training"]["stem.0.weight"])
-            ),
+        "no_grad_around_it": everywhere(
+            lambda t: "stem.0.weight" not in _changed(t.seen, "rest_given", "rest_after_training"), "in_the_middle"
         ),
-        "attribute_of_the_module": lambda trials: _in_frozen(
-            trials, lambda t: 1 in _gradients(t) and "requires_grad" in t.seen["new_attributes"]
+        "attribute_of_the_module": everywhere(
+            lambda t: not _is_frozen(t.seen) and "requires_grad" in t.seen["new_attributes"], *_FROZEN
         ),
-        "momentum_of_zero": lambda trials: _in_frozen(
-            [t for t in trials if t.case.name != "vectors"],  # some know one kind of batch normalization only
-            lambda t: (
-                not _averages_moved(t)
-                and _normalization_modes(t) == {"train"}
-                and not close(t.seen["output_after_train"], t.expected["output_after_train"])
-            ),
-        ),
+        "momentum_of_zero": everywhere(_normalizes_by_batch, "first_layers", "in_the_middle", "nested", "own_class"),
         "held_as_it_was": lambda trials: (
-            {t.case.inputs["mode_before"] for t in ran(trials) if _statistics_moved(t)} == {"train"}
-            and in_any(trials, lambda t: not _statistics_moved(t))
+            {t.case.inputs["mode_before"] for t in ran(trials) if _moved(t.seen, statistics=True)} == {"train"}
         ),
-        "gradients_only": lambda trials: _in_frozen(
-            trials, lambda t: bool(_statistics_moved(t)) and not _weights_moved(t)
+        "gradients_only": everywhere(
+            lambda t: bool(_moved(t.seen, statistics=True)) and not _moved(t.seen, statistics=False), *_FROZEN
         ),
-        "children_only": lambda trials: (
-            {t.case.name for t in ran(trials) if _stays_learning(t)} == {"own_class"}
-            and not in_any(trials, lambda t: bool(_statistics_moved(t)))
-        ),
+        "children_only": lambda trials: _where(trials, _output_differs) == {"own_class"},
         "own_train_kept_as_the_old_one": lambda trials: (
-            {t.case.name for t in ran(trials) if t.seen.get("mode_when_open") == "eval"} == {"vectors"}
+            _where(trials, lambda t: t.seen.get("mode_when_open") == "eval") == {"vectors"}
         ),
         "opens_only_what_it_froze": lambda trials: (
             {t.case.name for t in trials if t.error} == {"frozen_by_another"}
-            or {t.case.name for t in ran(trials) if not all(t.seen.get("requires_grad_open", {}).values())}
-            == {"frozen_by_another"}
+            or _where(trials, lambda t: not all(t.seen.get("requires_grad_open", {}).values())) == {"frozen_by_another"}
         ),
     },
 )

@@ -26,28 +26,25 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-_OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
-    "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.05),
-    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.1),
-}
-
-
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     lr = case.inputs["lr"]
     with torch.enable_grad():
         model = Stack(case)
-        names = {id(p): (part, p) for part, module in model.parts().items() for p in module.parameters()}
-        optimizer = _OPTIMIZERS[case.inputs["optimizer"]](list(model.head.parameters()))
+        part_of = {id(p): part for part, module in model.parts().items() for p in module.parameters()}
+        head = list(model.head.parameters())
+        if case.inputs["optimizer"] == "momentum":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(head, lr=0.1, momentum=0.9, weight_decay=0.05)
+        else:
+            optimizer = torch.optim.AdamW(head, lr=0.1, weight_decay=0.1)
         blocks = list(model.blocks)
         seen: Values = {"open": [], "moved": [], "held": [], "rates": [], "state_of_head": [], "returned": []}
         for stage in range(len(blocks) + 1):
             seen["returned"].append(type(fn(blocks, optimizer, stage, lr=lr)).__name__)
             seen["open"].append(model.open_parts())
-            held: dict[str, int] = dict.fromkeys(model.parts(), 0)
-            rates: dict[str, float] = {}
+            held, rates = dict.fromkeys(model.parts(), 0), {}
             for group in optimizer.param_groups:
                 for p in group["params"]:
-                    part = names[id(p)][0] if id(p) in names else "another"
+                    part = part_of.get(id(p), "another")
                     held[part] = held.get(part, 0) + 1
                     rates[part] = group["lr"]
             seen["held"].append(held)
@@ -91,4 +88,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("blocks", "optimizer"),
 )

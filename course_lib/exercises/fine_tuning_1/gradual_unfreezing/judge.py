@@ -1,36 +1,31 @@
-"""`gradual_unfreezing`: reference, criteria, and the mistakes that values alone do not show."""
+"""`gradual_unfreezing`: reference and criteria."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from course_lib.exercises.asking import as_expected
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
 
 def reference(blocks, optimizer, stage, *, lr):
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for number, block in enumerate(blocks):
-        is_open = number >= len(blocks) - stage
-        block.requires_grad_(is_open)
-        new = [p for p in block.parameters() if id(p) not in known]
-        if is_open and new:
+        block.requires_grad_(number + stage >= len(blocks))
+        new = [p for p in block.parameters() if p.requires_grad and id(p) not in known]
+        if new:
             optimizer.add_param_group({"params": new, "lr": lr})
 
 
-def _top(case: Case, stage: int) -> list[str]:
-    return [f"block {i}" for i in range(case.inputs["blocks"]) if i >= case.inputs["blocks"] - stage]
+def _blocks_are(word: str, seen: Values, expected: Values) -> bool:
+    """Whether at every stage the blocks that should be "open", or "closed", are so."""
+    stages = zip(seen["open"], expected["open"], strict=True)
+    return all(
+        now[part] == word for now, wanted in stages for part in wanted if part != "head" and wanted[part] == word
+    )
 
 
-def _below(case: Case, stage: int) -> list[str]:
-    return [f"block {i}" for i in range(case.inputs["blocks"]) if i < case.inputs["blocks"] - stage]
-
-
-def _at_every_stage(key: str, parts: Callable[[Case, int], list[str]], word: str) -> Callable[..., bool]:
-    def passes(case: Case, seen: Values, expected: Values) -> bool:
-        stages = range(case.inputs["blocks"] + 1)
-        return all(seen[key][stage][part] == word for stage in stages for part in parts(case, stage))
-
-    return passes
+def _rates(case: Case, seen: Values, expected: Values) -> bool:
+    stages = zip(seen["rates"], expected["rates"], strict=True)
+    return all(close(now.get(part), rate) for now, wanted in stages for part, rate in wanted.items())
 
 
 judge = Judge(
@@ -40,38 +35,26 @@ judge = Judge(
             "closed",
             1,
             "the blocks below the top `stage` are closed, at stage 0 all of them",
-            _at_every_stage("open", _below, "closed"),
+            lambda c, s, e: _blocks_are("closed", s, e),
         ),
         Criterion(
             "opened",
             1,
             "the top `stage` blocks are open",
-            lambda c, s, e: _at_every_stage("open", _top, "open")(c, s, e) and s["open"][0]["block 0"] == "closed",
+            lambda c, s, e: _blocks_are("open", s, e) and s["open"][0]["block 0"] == "closed",
         ),
         Criterion(
             "handed_over",
             1,
             "the optimizer holds the head and the open blocks, each parameter once, and no others",
-            lambda c, s, e: s["held"] == e["held"],
+            as_expected("held"),
         ),
-        Criterion(
-            "rates",
-            1,
-            "a block that opens gets the rate `lr`, and the head keeps its own",
-            lambda c, s, e: (
-                all(
-                    part in s["rates"][k] and close(s["rates"][k][part], c.inputs["lr"])
-                    for k in range(c.inputs["blocks"] + 1)
-                    for part in _top(c, k)
-                )
-                and all(close(s["rates"][k].get("head"), e["rates"][k]["head"]) for k in range(c.inputs["blocks"] + 1))
-            ),
-        ),
+        Criterion("rates", 1, "a block that opens gets the rate `lr`, and the head keeps its own", _rates),
         Criterion(
             "learns",
             1,
             "in training, what is open moves and what is closed stays, and the head goes on as before",
-            lambda c, s, e: s["moved"] == e["moved"] and s["state_of_head"] == e["state_of_head"],
+            as_expected("moved", "state_of_head"),
         ),
     ),
 )

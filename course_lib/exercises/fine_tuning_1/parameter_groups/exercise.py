@@ -18,7 +18,7 @@ def cases(seed: int) -> list[Case]:
         return round(low + (high - low) * float(torch.rand((), generator=generator)), 4)
 
     def case(name: str, blocks: int, decay: float, *, frozen: str = "", width: int = 3) -> Case:
-        inputs: Values = {"x": draw(4, width), "blocks": blocks, "decay": decay, "lr": number(0.001, 0.01)}
+        inputs = {"x": draw(4, width), "blocks": blocks, "decay": decay, "lr": number(0.001, 0.01)}
         return Case(name, {**inputs, "frozen": frozen, "seed": seed + len(name)})
 
     return [
@@ -34,14 +34,14 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    lr, decay = case.inputs["lr"], case.inputs["decay"]
+    lr, decay, frozen = (case.inputs[key] for key in ("lr", "decay", "frozen"))
     with torch.enable_grad():
         model = Stack(case)
-        if case.inputs["frozen"].endswith("bias"):
-            part = model.head if case.inputs["frozen"] == "head bias" else model.blocks[-1].get_submodule("0")
-            part.get_parameter("bias").requires_grad_(False)
-        elif case.inputs["frozen"]:
-            model.parts()[case.inputs["frozen"]].requires_grad_(False)
+        if frozen in model.parts():
+            model.parts()[frozen].requires_grad_(False)
+        elif frozen:
+            layer = model.head if frozen == "head bias" else model.blocks[-1].get_submodule("0")
+            layer.get_parameter("bias").requires_grad_(False)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         result = fn(list(model.blocks), model.head, lr=lr, decay=decay)
         if result is None:
@@ -50,11 +50,11 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         if isinstance(result, list):
             seen["keys"] = [sorted(map(str, group)) if isinstance(group, dict) else [] for group in result]
         optimizer = torch.optim.SGD(result, lr=1e3, weight_decay=0.0)  # a rate that nobody would give
-        groups = optimizer.param_groups
-        # Divided by the rate asked for, so that a small difference between two small numbers is still seen.
-        seen["rate"] = {names.get(id(p), "another"): group["lr"] / lr for group in groups for p in group["params"]}
-        seen["rates_in_order"] = [group["lr"] / lr for group in groups if group["params"]]
-        seen["weight_decays"] = [float(group["weight_decay"]) for group in groups if group["params"]]
+    groups = [group for group in optimizer.param_groups if group["params"]]
+    # Divided by the rate asked for, so that a small difference between two small numbers is still seen.
+    seen["rate"] = {names.get(id(p), "another"): group["lr"] / lr for group in groups for p in group["params"]}
+    seen["rates_in_order"] = [group["lr"] / lr for group in groups]
+    seen["weight_decays"] = [float(group["weight_decay"]) for group in groups]
     return seen
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.fine_tuning_1.exercise import pretrain, requires_grad
 
 
@@ -17,40 +17,29 @@ class _Tied(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
-        generator = seeded(case.inputs["seed"])
-        width = case.inputs["width"]
+        width, blocks = case.inputs["width"], case.inputs["blocks"]
         self.scale = nn.Parameter(torch.ones(1))
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)) for _ in range(case.inputs["blocks"])
+            nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)) for _ in range(blocks)
         )
         self.head = nn.Linear(width, width)
         if case.inputs["tied"] == "yes":
             self.head.weight = self.blocks[-1].get_submodule("0").get_parameter("weight")
-        pretrain(self, generator)
-        for name in case.inputs["frozen"].split():
-            self.get_parameter(name).requires_grad_(False) if name.endswith(("weight", "bias", "scale")) else (
-                self.get_submodule(name).requires_grad_(False)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x * self.scale
-        for block in self.blocks:
-            x = block(x).relu()
-        return self.head(x)
+        pretrain(self, case.inputs["seed"])
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad = not name.startswith(tuple(case.inputs["frozen"].split()))
 
 
 def cases(seed: int) -> list[Case]:
     draw = drawing(seed).uniform
 
-    def case(
-        name: str, frozen: str, *, blocks: int = 2, width: int = 3, tied: str = "no", at_rest: str = ""
-    ) -> Case:  # fmt: skip
-        inputs: Values = {"x": draw(5, width), "frozen": frozen, "blocks": blocks, "width": width, "tied": tied}
-        return Case(name, {**inputs, "at_rest": at_rest, "seed": seed + len(name)})
+    def case(name: str, frozen: str, *, blocks: int = 2, width: int = 3, tied: str = "no", in_eval: str = "") -> Case:
+        inputs = {"x": draw(5, width), "frozen": frozen, "blocks": blocks, "width": width, "tied": tied}
+        return Case(name, {**inputs, "at_rest": in_eval, "seed": seed + len(name)})
 
     return [
         case("lower_blocks_frozen", "scale blocks.0", width=4),
-        case("a_middle_block_frozen", "blocks.1", blocks=3, at_rest="blocks.2"),
+        case("a_middle_block_frozen", "blocks.1", blocks=3, in_eval="blocks.2"),
         case("head_only", "scale blocks"),
         case("head_frozen", "head"),
         case("single_layers_frozen", "blocks.0.0.weight blocks.1.1", width=5),
@@ -63,9 +52,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     with torch.enable_grad():
         model = _Tied(case)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
-        # Everything has been trained before, and has gradients from then, set to zero: so frozen weights that get
-        # into the optimizer are moved by its weight decay.
-        # The head is new: only what lies below it has any.
+        # All but the new head has been trained before, and has gradients from then, set to zero: so frozen weights
+        # that get into the optimizer are moved by its weight decay.
         for name, parameter in model.named_parameters():
             parameter.grad = None if name.startswith("head") else torch.zeros_like(parameter)
         for name in case.inputs["at_rest"].split():
@@ -78,13 +66,12 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
             first, second = list(result), list(result)
         except TypeError:
             return {**seen, "parameters": result, "parameters_again": None, "moved": None}
-        seen["parameters"] = [names.get(id(p), f"another {type(p).__name__}") for p in first]
-        seen["parameters_again"] = [names.get(id(p), f"another {type(p).__name__}") for p in second]
+        for key, listed in (("parameters", first), ("parameters_again", second)):
+            seen[key] = [names.get(id(p), f"another {type(p).__name__}") for p in listed]
         # By way of a dictionary, since an optimizer complains about one that comes twice.
         unique = [p for p in {id(p): p for p in first}.values() if id(p) in names]
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        optimizer = torch.optim.AdamW(unique or [torch.zeros(1)], lr=0.1, weight_decay=0.5)
-        optimizer.step()
+        torch.optim.AdamW(unique or [torch.zeros(1)], lr=0.1, weight_decay=0.5).step()
         seen["moved"] = {name: float((p.detach() - before[name]).abs().max()) for name, p in model.named_parameters()}
     return seen
 

@@ -16,9 +16,8 @@ def cases(seed: int) -> list[Case]:
 
     def case(name: str, blocks: int, first: str, then: str, *, width: int = 3) -> Case:
         """`first` and `then` are block numbers with spaces: two calls on one network."""
-        return Case(
-            name, {"x": draw(6, width), "blocks": blocks, "first": first, "then": then, "seed": seed + len(name)}
-        )
+        inputs = {"x": draw(6, width), "blocks": blocks, "first": first, "then": then}
+        return Case(name, {**inputs, "seed": seed + len(name)})
 
     return [
         case("the_middle_of_three", 3, "1", "0"),
@@ -41,15 +40,12 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
             chosen = [int(number) for number in case.inputs[call].split()]
             result = fn(list(model.blocks), model.head, chosen)
             seen[f"open_{call}"] = model.open_parts()
-            listed = list(result) if isinstance(result, (list, tuple)) or hasattr(result, "__next__") else result
-            seen[f"returned_{call}"] = (
-                sorted(names.get(id(p), f"another {type(p).__name__}") for p in listed)
-                if isinstance(listed, list)
-                else type(listed).__name__
-            )
-            known = [p for p in listed if id(p) in names] if isinstance(listed, list) else []
-            unique = list({id(p): p for p in known}.values())
-            optimizer = torch.optim.SGD(unique or [torch.zeros(1)], lr=0.1)
+            is_list = isinstance(result, (list, tuple)) or hasattr(result, "__next__")
+            listed = list(result) if is_list else []
+            found = sorted(names.get(id(p), f"another {type(p).__name__}") for p in listed)
+            seen[f"returned_{call}"] = found if is_list else type(result).__name__
+            held = list({id(p): p for p in listed if id(p) in names}.values())
+            optimizer = torch.optim.SGD(held or [torch.zeros(1)], lr=0.1)
             seen[f"moved_{call}"] = learn(model, case, optimizer)
     return seen
 
@@ -81,4 +77,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("blocks", "head"),
 )

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import in_all, in_any
-
-
-def _blocks_of(t: Trial) -> int:
-    return t.case.inputs["blocks"]
+from course_lib.exercises.asking import as_expected, everywhere, in_all, somewhere
+from course_lib.exercises.contract import Criterion, Judge, Trial, Values
 
 
 def reference(blocks, head, chosen):
@@ -21,33 +17,24 @@ def reference(blocks, head, chosen):
     return parameters
 
 
-def _chosen(case: Case, call: str) -> set[int]:
-    return {int(number) for number in case.inputs[call].split()}
+def _blocks_are(opened: str, moved: str, seen: Values, expected: Values) -> bool:
+    """Whether after the first call the blocks that should be "open" (or "closed") are so, and "moved" (or "stayed")."""
+    parts = [part for part, word in expected["open_first"].items() if word == opened and part != "head"]
+    return all((seen["open_first"][part], seen["moved_first"][part]) == (opened, moved) for part in parts)
 
 
-def _open_after(t: Trial, call: str) -> set[int]:
-    return {i for i in range(_blocks_of(t)) if t.seen[f"open_{call}"][f"block {i}"] == "open"}
+def _opens(trials: Sequence[Trial], rule: Callable[[set[int], int], set[int]]) -> bool:
+    """Whether after each call just the blocks `rule(chosen, number of blocks)` are open."""
+
+    def follows(t: Trial, call: str) -> bool:
+        chosen, count = {int(number) for number in t.case.inputs[call].split()}, t.case.inputs["blocks"]
+        return rule(chosen, count) == {i for i in range(count) if t.seen[f"open_{call}"][f"block {i}"] == "open"}
+
+    return in_all(trials, lambda t: follows(t, "first") and follows(t, "then"))
 
 
-def _tunes_as(trials: Sequence[Trial], rule: Callable[[int, int, set[int]], bool]) -> bool:
-    """Whether after each call just the blocks with `rule(number, blocks, chosen)` are open."""
-    return in_all(
-        trials,
-        lambda t: all(
-            _open_after(t, call) == {i for i in range(_blocks_of(t)) if rule(i, _blocks_of(t), _chosen(t.case, call))}
-            for call in ("first", "then")
-        ),
-    )
-
-
-def _blocks_are(key: str, wanted: bool, word: str) -> Callable[[Case, Values], bool]:
-    """Whether, after the first call, the chosen blocks (or the others) are all as the word says."""
-    return lambda case, seen: all(
-        seen[f"{key}_first"][f"block {i}"] == word
-        for i in range(case.inputs["blocks"])
-        if (i in _chosen(case, "first")) == wanted
-    )
-
+_same_list = everywhere(lambda t: t.seen["returned_first"] == t.expected["returned_first"])
+_longer_list = somewhere(lambda t: set(t.seen["returned_first"]) > set(t.expected["returned_first"]))
 
 judge = Judge(
     reference=reference,
@@ -56,53 +43,32 @@ judge = Judge(
             "chosen",
             1,
             "the chosen blocks are open and move in training, frozen blocks above them or not",
-            lambda c, s, e: (
-                _blocks_are("open", True, "open")(c, s)
-                and _blocks_are("moved", True, "moved")(c, s)
-                and s["open_first"]["head"] == "open"
-            ),
+            lambda c, s, e: _blocks_are("open", "moved", s, e) and s["open_first"]["head"] == "open",
         ),
         Criterion(
-            "others",
-            1,
-            "all other blocks are closed and stay",
-            lambda c, s, e: _blocks_are("open", False, "closed")(c, s) and _blocks_are("moved", False, "stayed")(c, s),
+            "others", 1, "all other blocks are closed and stay", lambda c, s, e: _blocks_are("closed", "stayed", s, e)
         ),
         Criterion(
             "list",
             1,
             "the list holds the parameters of the head and of the chosen blocks, each once",
-            lambda c, s, e: s["returned_first"] == e["returned_first"],
+            as_expected("returned_first"),
         ),
         Criterion(
             "again",
             1,
             "another choice on the same network opens what was closed and closes what was open",
-            lambda c, s, e: all(close(s[key], e[key]) for key in ("open_then", "moved_then", "returned_then")),
+            as_expected("open_then", "moved_then", "returned_then"),
         ),
     ),
     predicates={
-        "listed_but_not_frozen": lambda trials: (
-            _tunes_as(trials, lambda i, n, chosen: True)
-            and in_all(trials, lambda t: t.seen["returned_first"] == t.expected["returned_first"])
-        ),
-        "chosen_ones_frozen": lambda trials: _tunes_as(trials, lambda i, n, chosen: i not in chosen),
+        "listed_but_not_frozen": lambda trials: _same_list(trials) and _opens(trials, lambda _, n: set(range(n))),
+        "chosen_ones_frozen": lambda trials: _opens(trials, lambda chosen, n: set(range(n)) - chosen),
         "counted_from_one": lambda trials: (
-            _tunes_as(trials, lambda i, n, chosen: i + 1 in chosen)
-            or _tunes_as(trials, lambda i, n, chosen: i in {(number - 1) % n for number in chosen})
+            _opens(trials, lambda chosen, n: {i - 1 for i in chosen} - {-1})
+            or _opens(trials, lambda chosen, n: {(i - 1) % n for i in chosen})
         ),
-        "all_returned": lambda trials: (
-            _tunes_as(trials, lambda i, n, chosen: i in chosen)
-            and in_any(
-                trials,
-                lambda t: (
-                    isinstance(t.seen["returned_first"], list)
-                    and bool(set(t.seen["returned_first"]) - set(t.expected["returned_first"]))
-                ),
-            )
-        ),
-        "head_left_out": lambda trials: in_all(
-            trials, lambda t: not any(name.startswith("head") for name in t.seen["returned_first"])
-        ),
+        "all_returned": lambda trials: _longer_list(trials) and _opens(trials, lambda chosen, _: chosen),
+        "head_left_out": everywhere(lambda t: not any(name.startswith("head") for name in t.seen["returned_first"])),
     },
 )

@@ -30,7 +30,7 @@ def cases(seed: int) -> list[Case]:
     generator = seeded(seed)
     a, b, c, d = (0.5 + 0.01 * torch.randperm(10, generator=generator)[:4].sort().values.double()).tolist()
 
-    def case(name: str, values: list[float], patience: int, *, min_delta: float = 0.0, mode: str = "max") -> Case:
+    def case(name: str, values: list[float], patience: int, min_delta: float = 0.0, mode: str = "max") -> Case:
         return Case(name, {"values": values, "patience": patience, "min_delta": min_delta, "mode": mode})
 
     return [
@@ -39,43 +39,40 @@ def cases(seed: int) -> list[Case]:
         case("patience_of_one", [a, b, c, b, d], 1),
         case("plateau", [a, d, d, d, d, d, d + 0.3], 3),
         case("recovers_below_the_best", [d, a, b, c, d + 0.3, d], 3),
-        case("small_gains", [b, b + 0.004, b + 0.008, b + 0.012, b + 0.016, b + 0.5], 3, min_delta=0.01),
-        case("small_gains_are_none", [b, b + 0.002, b + 0.004, b + 0.006, b + 0.5, b], 2, min_delta=0.01),
-        case("small_losses", [b, b - 0.004, b - 0.008, b - 0.006, b - 0.002], 2, min_delta=0.01),
+        case("small_gains", [b, b + 0.004, b + 0.008, b + 0.012, b + 0.016, b + 0.5], 3, 0.01),
+        case("small_gains_are_none", [b, b + 0.002, b + 0.004, b + 0.006, b + 0.5, b], 2, 0.01),
+        case("small_losses", [b, b - 0.004, b - 0.008, b - 0.006, b - 0.002], 2, 0.01),
         case("a_loss", [d + 1, c + 1, a + 1, b + 1, c + 1, d + 1, a], 3, mode="min"),
-        case("a_loss_with_min_delta", [d + 1, d + 0.996, a + 0.5, a + 0.496, a + 0.494, 0.0], 2, min_delta=0.01,
-             mode="min"),
+        case("a_loss_with_min_delta", [d + 1, d + 0.996, a + 0.5, a + 0.496, a + 0.494, 0.0], 2, 0.01, "min"),
         case("never_stops", [a, b, c, d], 2),
         case("below_zero", [-1 - a, -1 - b, -1 - c, -1 - d, -1 - d], 3),
         case("best_at_zero", [-a, 0.0, -b, -c, -d, -a], 3),
-    ]  # fmt: skip
+    ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     inputs = case.inputs
     model = _Trained()
     stopping = fn(inputs["patience"], min_delta=inputs["min_delta"], mode=inputs["mode"])
-    answers: list[Any] = []
     for number, value in enumerate(inputs["values"], start=1):
         model.set_to(number)
-        answers.append(stopping.update(value, model))
-        if answers[-1]:
+        if stopping.update(value, model):
             break
     model.set_to(99)  # training has gone on a little when the decision comes
     stopping.restore(model)
-    state = {name: value.double() for name, value in model.state_dict().items()}
+    *statistics, batches_counted = model.norm.buffers()
+    restored = {
+        "validations": number,
+        "weights_restored": flat(model.layer.parameters()),
+        "norm_weights_restored": flat(model.norm.parameters()),
+        "statistics_restored": flat(statistics),
+        "batches_counted_restored": flat([batches_counted]),
+    }
     model.set_to(77)  # what is kept must not be what was given back
     another = _Trained()
     another.set_to(55)
     stopping.restore(another)
-    return {
-        "weights_given_to_another": flat(another.layer.parameters()),
-        "validations": len(answers),
-        "weights_restored": flat(value for name, value in state.items() if name.startswith("layer")),
-        "norm_weights_restored": flat([state["norm.weight"], state["norm.bias"]]),
-        "statistics_restored": flat([state["norm.running_mean"], state["norm.running_var"]]),
-        "batches_counted_restored": flat([state["norm.num_batches_tracked"]]),
-    }
+    return {"weights_given_to_another": flat(another.layer.parameters()), **restored}
 
 
 exercise = Exercise(

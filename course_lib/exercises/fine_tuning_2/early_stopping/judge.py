@@ -1,47 +1,33 @@
-"""`EarlyStopping`: reference, criteria, and the mistakes that values alone do not show."""
+"""`EarlyStopping`: reference and criteria."""
 
 from __future__ import annotations
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+import copy
+
+from course_lib.exercises.asking import as_expected
+from course_lib.exercises.contract import Criterion, Judge
 
 
 class reference:
     def __init__(self, patience, *, min_delta=0.0, mode="max"):
-        self.patience, self.min_delta = patience, min_delta
-        self.sign = 1 if mode == "max" else -1
-        self.best_value, self.best_state, self.waited = None, None, 0
+        self.patience, self.min_delta, self.sign = patience, min_delta, 1 if mode == "max" else -1
+        self.best, self.state, self.waited = None, None, 0
 
     def update(self, value, model):
-        value = self.sign * value
-        if self.best_value is None or value > self.best_value + self.min_delta:
-            self.best_value, self.waited = value, 0
-            self.best_state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-        else:
-            self.waited += 1
+        self.waited += 1
+        if self.best is None or self.sign * (value - self.best) > self.min_delta:
+            self.best, self.state, self.waited = value, copy.deepcopy(model.state_dict()), 0
         return self.waited >= self.patience
 
     def restore(self, model):
-        model.load_state_dict(self.best_state)
+        model.load_state_dict(self.state)
 
 
-_OF_ACCURACY = (
+_ACCURACIES = (
     "rises_and_falls", "recovers_in_time", "patience_of_one", "plateau", "recovers_below_the_best", "never_stops",
     "below_zero", "best_at_zero",
 )  # fmt: skip
-
-
-_WITH_DELTA = ("small_gains", "small_gains_are_none", "small_losses")
-_OF_LOSS = ("a_loss", "a_loss_with_min_delta")
-_RESTORED = ("weights_restored", "norm_weights_restored", "statistics_restored", "batches_counted_restored")
-
-
-def _in_time(case: Case, seen: Values, expected: Values) -> bool:
-    return seen["validations"] == expected["validations"]
-
-
-def _best_back(case: Case, seen: Values, expected: Values) -> bool:
-    return all(close(seen[key], expected[key]) for key in _RESTORED[:2])
-
+_WEIGHTS = ("weights_restored", "norm_weights_restored")
 
 judge = Judge(
     reference=reference,
@@ -50,36 +36,36 @@ judge = Judge(
             "stops_in_time",
             1,
             "it stops after `patience` validations in a row without a new best, and not before",
-            _in_time,
-            _OF_ACCURACY,
+            as_expected("validations"),
+            _ACCURACIES,
         ),
         Criterion(
             "best_weights",
             1,
             "`restore` puts the weights of the best validation back, copied when they were best",
-            _best_back,
-            _OF_ACCURACY,
+            as_expected(*_WEIGHTS),
+            _ACCURACIES,
         ),
         Criterion(
             "buffers",
             1,
             "and with them the running statistics of that moment",
-            lambda c, s, e: all(close(s[key], e[key]) for key in _RESTORED[2:]),
-            _OF_ACCURACY,
+            as_expected("statistics_restored", "batches_counted_restored"),
+            _ACCURACIES,
         ),
         Criterion(
             "min_delta",
             1,
             "a gain counts when it is larger than `min_delta`, measured from the best",
-            lambda c, s, e: _in_time(c, s, e) and _best_back(c, s, e),
-            _WITH_DELTA,
+            as_expected("validations", *_WEIGHTS),
+            ("small_gains", "small_gains_are_none", "small_losses"),
         ),
         Criterion(
             "a_loss",
             1,
             "with `mode='min'` lower is better",
-            lambda c, s, e: _in_time(c, s, e) and _best_back(c, s, e),
-            _OF_LOSS,
+            as_expected("validations", *_WEIGHTS),
+            ("a_loss", "a_loss_with_min_delta"),
         ),
     ),
 )

@@ -13,8 +13,8 @@ from course_lib.exercises.fine_tuning_2.exercise import gradients_of, set_values
 
 
 class _TwoHeaded(nn.Module):
-    """A linear encoder and two heads; it notes the modes it is used in. No batch normalization: whether both batches
-    go through together or one after the other is the answer's own affair."""
+    """A linear encoder and two heads. It has no batch normalization, which would tell whether both batches go through
+    together or one after the other: that is the answer's own affair."""
 
     def __init__(self, pixels: int, num_classes: int, num_old: int) -> None:
         super().__init__()
@@ -59,13 +59,11 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     model = _TwoHeaded(images[0].numel(), inputs["classes"], inputs["old_classes"])
     set_values(model, seeded(inputs["seed"]))
     model.to(images)
-    batch, old_batch = (images, inputs["labels"]), (inputs["old_images"], inputs["old_labels"])
-    loss = fn(model, batch, old_batch, inputs["lam"])
+    loss = fn(model, (images, inputs["labels"]), (inputs["old_images"], inputs["old_labels"]), inputs["lam"])
     seen: Values = {"loss": loss, "gradient_before_backward": gradients_of(model)}
     if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
         loss.backward()
-    seen["encoder_gradient"] = gradients_of(model.encoder)
-    seen["head_gradient"], seen["old_head_gradient"] = gradients_of(model.head), gradients_of(model.old_head)
+    seen |= {f"{part}_gradient": gradients_of(getattr(model, part)) for part in ("encoder", "head", "old_head")}
     seen["mode_after"] = "train" if model.training else "eval"
     seen["weights_require_grad_after"] = [int(p.requires_grad) for p in model.parameters()]
     return seen

@@ -12,34 +12,21 @@ from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
 from course_lib.exercises.fine_tuning_2.exercise import flat, gradients_of, set_values
 
 
-class _Dense(nn.Module):
-    def __init__(self, width: int, num_classes: int) -> None:
+class _Model(nn.Module):
+    """An encoder with batch normalization, and a linear head."""
+
+    def __init__(self, kind: str, width: int) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 3))
-        self.head = nn.Linear(3, num_classes)
-
-
-class _Convolutional(nn.Module):
-    def __init__(self, width: int, num_classes: int) -> None:
-        super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(1, width, 3, bias=False), nn.BatchNorm2d(width), nn.PReLU())
-        self.head = nn.Linear(width, num_classes)
-
-
-# What is moved between the start and the measurement.
-_MOVES = {
-    "everything": ("encoder", "head", "buffers"),
-    "encoder": ("encoder",),
-    "head": ("head",),
-    "buffers": ("buffers",),
-}
+        if kind == "dense":
+            self.encoder = nn.Sequential(nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 3))
+        else:
+            self.encoder = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.PReLU())
+        self.head = nn.Linear(3, 4)
 
 
 def cases(seed: int) -> list[Case]:
-    def case(
-        name: str, moved: str, kind: str = "dense", dtype: str = "float32", width: int = 4, came: str = "open"
-    ) -> Case:
-        inputs = {"encoder": kind, "moved": moved, "dtype": dtype, "width": width, "encoder_came": came}
+    def case(name: str, moved: str, **changed: Any) -> Case:
+        inputs = {"encoder": "dense", "moved": moved, "dtype": "float32", "width": 4, "encoder_came": "open", **changed}
         return Case(name, {**inputs, "seed": seed + 7 * len(name)})
 
     return [
@@ -47,34 +34,31 @@ def cases(seed: int) -> list[Case]:
         case("encoder_moved", "encoder", width=6),
         case("head_moved", "head"),
         case("buffers_moved", "buffers"),
-        case("convolutions", "everything", "convolutional", width=3),
+        case("convolutions", "everything", encoder="convolutional", width=3),
         case("float64", "everything", dtype="float64"),
-        case("frozen_at_the_start", "encoder", came="frozen"),
+        case("frozen_at_the_start", "encoder", encoder_came="frozen"),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     inputs, generator = case.inputs, seeded(case.inputs["seed"])
-    kind = _Dense if inputs["encoder"] == "dense" else _Convolutional
-    model = kind(inputs["width"], 4).to(getattr(torch, inputs["dtype"]))
+    model = _Model(inputs["encoder"], inputs["width"]).to(getattr(torch, inputs["dtype"]))
     set_values(model, generator)
     model.encoder.requires_grad_(inputs["encoder_came"] == "open")
     penalty = fn(model)
     model.encoder.requires_grad_(True)
-    for part in _MOVES[inputs["moved"]]:
-        with torch.no_grad():
-            if part == "buffers":
-                for buffer in model.encoder.buffers():
-                    buffer.add_(2 if not buffer.is_floating_point() else 0.7)
-            else:
+    with torch.no_grad():
+        for part in ("encoder", "head"):
+            if inputs["moved"] in (part, "everything"):
                 for parameter in getattr(model, part).parameters():
                     parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator).to(parameter))
+        if inputs["moved"] in ("buffers", "everything"):
+            for buffer in model.encoder.buffers():
+                buffer.add_(0.7 if buffer.is_floating_point() else 2)
     moved = flat(model.state_dict().values())
-    value = penalty()
-    seen: Values = {"penalty": value, "called_again": penalty(), "model_moved": moved}
-    if isinstance(value, Tensor):
-        seen["penalty"] = value.detach().clone()
-    seen["model_after"] = flat(model.state_dict().values())
+    value, again = penalty(), penalty()
+    seen: Values = {"penalty": value.detach().clone() if isinstance(value, Tensor) else value, "called_again": again}
+    seen |= {"model_moved": moved, "model_after": flat(model.state_dict().values())}
     if isinstance(value, Tensor) and value.requires_grad and value.numel() == 1:
         value.backward()
     seen["encoder_gradient"], seen["head_gradient"] = gradients_of(model.encoder), gradients_of(model.head)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from course_lib.exercises.asking import as_expected, as_number, everywhere, in_all, named, ran, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import as_expected, as_number, everywhere, in_all, named, ran, somewhere
 
 RAGGED, EQUAL = ("ragged_last_batch", "last_batch_of_one"), ("equal_batches", "one_batch")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from course_lib.exercises.asking import everywhere, in_all, in_any, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
 from course_lib.exercises.first_steps.few_label_split.exercise import DRAWN_CASES, DRAWS
-from course_lib.exercises.judging import everywhere, in_all, in_any, somewhere
 
 
 def reference(labels, per_class, generator):

@@ -85,5 +85,6 @@ exercise = Exercise(
     takeaway="These few lines train every network of this course; from now on only the loss changes.",
     cases=cases,
     observe=observe,
+    may_change=("model",),
     library=("course_lib.training.fit",),
 )

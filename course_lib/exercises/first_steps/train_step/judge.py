@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from course_lib.exercises.asking import as_expected, everywhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import as_expected, everywhere
 
 PLAIN = ("plain", "momentum", "double", "one_image")  # without batch normalization
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from course_lib import evaluation
+from course_lib.exercises.asking import as_number, ran, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import as_number, ran, somewhere
 
 
 def reference(encoder, images, labels, test_images, test_labels):

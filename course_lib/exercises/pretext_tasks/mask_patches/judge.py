@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from course_lib.exercises.asking import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
-from course_lib.exercises.judging import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
 
 
 def reference(images, patch_size, ratio, *, generator):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from course_lib.exercises.asking import all_of, as_expected, failed_with, in_any, other_dtype, reordered, values_of
 from course_lib.exercises.contract import Criterion, Judge, close
-from course_lib.exercises.judging import all_of, as_expected, failed_with, in_any, other_dtype, reordered, values_of
 from course_lib.exercises.pseudo_labels_1.judge import reference_pseudo_label
 
 _labels = as_expected("labels", "labels_dtype")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from course_lib.exercises.asking import as_expected
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.judging import as_expected
 from course_lib.exercises.pseudo_labels_1.judge import reference_select
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-from course_lib.exercises.contract import Criterion, Judge, Values, close
-from course_lib.exercises.judging import Passes, in_all, in_any
+from course_lib.exercises.asking import in_all, in_any
+from course_lib.exercises.contract import Criterion, Judge, Passes, Values, close
 from course_lib.exercises.pseudo_labels_1.judge import Pairs, reference_pseudo_label, reference_select, trained_on
 
 

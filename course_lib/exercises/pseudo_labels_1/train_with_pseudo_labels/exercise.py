@@ -90,4 +90,5 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("model",),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from course_lib.exercises.answers import known_answers
-from course_lib.exercises.contract import Criterion, Judge, Trial
-from course_lib.exercises.judging import Passes, all_of, as_expected, ran
+from course_lib.exercises.asking import all_of, as_expected, ran
+from course_lib.exercises.contract import Criterion, Judge, Passes, Trial
 from course_lib.exercises.pseudo_labels_1.judge import Training
 
 

@@ -103,5 +103,6 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    may_change=("teacher",),
     on_gpu=False,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.judging import Passes, all_of, as_expected, failed_with, in_any, named
+from course_lib.exercises.asking import all_of, as_expected, failed_with, in_any, named
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
 def reference(teacher, student, decay):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from course_lib.exercises.asking import as_number, failed_with, in_any, named, ran
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
-from course_lib.exercises.judging import as_number, failed_with, in_any, named, ran
 
 
 def reference(step, ramp_steps, *, maximum=1.0):

@@ -7,7 +7,7 @@ in self-study that is the same process, in grading a clean one that never runs a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ def drawing(seed: int) -> Drawing:
     return Drawing(generator, uniform, normal)
 
 
-class Diary(list):
+class Diary(list[Any]):
     """A list that copies of its owner go on writing into: an answer may well work on a copy of a watched network."""
 
     def __deepcopy__(self, memo: Any) -> Diary:
@@ -108,7 +108,7 @@ class Hints:
     api: str
     skeleton: str
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter((("Concept", self.concept), ("Functions to look up", self.api), ("Skeleton", self.skeleton)))
 
 

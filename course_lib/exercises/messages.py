@@ -143,7 +143,7 @@ class Message:
             return template
 
 
-class _Fields(dict):
+class _Fields(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "{" + key + "}"
 

@@ -46,7 +46,7 @@ def _half(x):
     [
         (lambda x: 2 * x, "right", 3, None, "Two times is one addition"),
         (lambda x: 3 * x, "wrong", 0, "triples", "You tripled."),
-        (lambda x: -7 * x, "wrong", 0, "negates", "turned round in 3 inputs"),
+        (lambda x: -7 * x, "wrong", 0, "negates", "turned round in 4 inputs"),
         (lambda x: 2 * x if len(x) > 1 else 3 * x, "wrong", 2, None, "doubled differs"),
         (_half, "wrong", 2, None, "doubled differs"),
         (_stub, "not_attempted", 0, None, "Replace the line"),

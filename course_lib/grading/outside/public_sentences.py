@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from course_lib.exercises.messages import register, say
+from course_lib.exercises.messages import SENTENCES, register, say
 from course_lib.grading.outside.results import Verdict
 
 WORDS = {
@@ -126,6 +126,11 @@ def _figure(value: Any, source: str) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else say("feedback.the_allowed")
 
 
+def _arguments(value: Any, source: str) -> str:
+    names = [name for name in re.findall(r"`(\w+)`", str(value)) if is_known_name(name, source)]
+    return ", ".join(f"`{name}`" for name in names) or say("feedback.something")
+
+
 def is_known_name(name: str, source: str) -> bool:
     """Whether a name tells nothing that the student's code, Python or torch does not say anyway."""
     if name in ("None", "tensor") or hasattr(builtins, name):
@@ -162,6 +167,8 @@ PUBLIC: dict[str, tuple[str, dict[str, Callable[[Any, str], str]]]] = {
     "contract.wrong_value": ("{key} is not the value that was asked for.", {"key": _key}),
     "contract.wrong_values": ("{key} differs from what was asked for.", {"key": _key}),
     "contract.unmet": (VERDICTS[Verdict.WRONG], {}),
+    "contract.changed": (SENTENCES["contract.changed"], {"names": _arguments}),
+    **{sentence: (SENTENCES[sentence], {}) for sentence in SENTENCES if sentence.startswith("contract.left_")},
     "contract.judge_failed": (
         "The check itself failed here. That is a fault of the course, not of your answer; your instructor can see it.",
         {},

@@ -5,8 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+import pytest
+
 from course_lib.exercises.observing import CapturedOutput
-from course_lib.grading.inside.shell import MemorySink, run_cell
+from course_lib.grading.inside.shell import MemorySink, Shell, run_cell, the_shell
+
+
+@pytest.fixture(autouse=True)
+def _no_shell_is_left():
+    """A shell stays, as the only one of its process, and tests of other modules would run as in a notebook."""
+    yield
+    Shell.clear_instance()
+    the_shell.cache_clear()
 
 
 def test_a_flood_is_cut_in_memory_and_what_is_missing_is_counted(monkeypatch) -> None:

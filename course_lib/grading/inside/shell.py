@@ -32,7 +32,7 @@ def run_cell(source: str, limit: int) -> dict[str, Any]:
     shell.begin_cell()
     with CapturedOutput(limit, sink=MemorySink) as output:
         try:
-            result = shell.run_cell(source, store_history=False)
+            result = shell.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
             fault = result.error_before_exec or result.error_in_exec
         except BaseException as caught:
             fault = caught
@@ -88,7 +88,7 @@ def the_shell() -> Shell:
     settings.InteractiveShell.xmode = "Minimal"
     shell: Shell = Shell.instance(config=settings)
     shell.begin_cell()
-    shell.run_cell("pass", store_history=False)
+    shell.run_cell("pass", store_history=False)  # type: ignore[no-untyped-call]
     return shell
 
 
@@ -155,7 +155,8 @@ class Shell(InteractiveShell):
 
 def _is_due_to_this_machine(node: ast.stmt, fault: Exception) -> bool:
     """Whether a statement failed for want of a module, a file, a network or a shell: the student's machine had them."""
-    return isinstance(fault, (ImportError, OSError)) or isinstance(node, (ast.Import, ast.ImportFrom)) or _is_magic(node)
+    is_import = isinstance(node, (ast.Import, ast.ImportFrom))
+    return is_import or isinstance(fault, (ImportError, OSError)) or _is_magic(node)
 
 
 def _is_magic(node: ast.stmt) -> bool:

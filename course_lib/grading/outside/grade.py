@@ -319,7 +319,7 @@ def _is_better(now: Record, before: Record) -> bool:
     """Whether a record counts rather than one from before; where something was begun, rather than where nothing was."""
     if now["score"] != before["score"]:
         return bool(now["score"] > before["score"])
-    return before["verdict"] == Verdict.NOT_ATTEMPTED and now["verdict"] != Verdict.NOT_ATTEMPTED
+    return bool(before["verdict"] == Verdict.NOT_ATTEMPTED != now["verdict"])
 
 
 def _crashed(exercise: ExerciseUnderTest) -> Record:

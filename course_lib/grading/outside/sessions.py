@@ -269,7 +269,7 @@ def _names(listed: Any, answers: Mapping[str, str]) -> frozenset[str]:
 def _cell_record(report: dict[str, Any]) -> dict[str, Any]:
     """What became of a cell; the list of what did not run is there only where something did not."""
     error, not_run = report.get("error"), report.get("not_run")
-    record = {
+    record: dict[str, Any] = {
         "printed": same_each_time(report.get("printed"))[:PRINTED],
         "error": _failed_line(error) if isinstance(error, dict) else None,
     }

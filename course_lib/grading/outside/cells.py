@@ -68,7 +68,7 @@ def _json_of(data: bytes) -> Any:
     if not data.strip():
         raise Malformed("the file is empty.")
     if len(data) > NOTEBOOK_BYTES:
-        raise Malformed(f"the file has {len(data) >> 20} MB; at most {NOTEBOOK_BYTES >> 20} MB are read.")
+        raise Malformed(f"the file holds more than {NOTEBOOK_BYTES >> 20} MB, its outputs not counted.")
     try:
         text = data.decode("utf-8-sig")  # some editors put a byte order mark in front
     except UnicodeDecodeError as fault:

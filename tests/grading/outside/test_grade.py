@@ -53,7 +53,7 @@ def test_many_cells_each_just_under_the_limit(graded) -> None:
 @pytest.mark.parametrize("kind", HANDED_IN, ids=lambda kind: kind.name)
 def test_corpus_of_files_and_folders(zygote, release, tmp_path, kind: Kind) -> None:
     handed_in.hand_in(kind, tmp_path)
-    (submission,) = find(tmp_path, [notebooks.UNIT], {notebooks.UNIT: [release]})
+    (submission,) = find(tmp_path, [notebooks.UNIT], {notebooks.UNIT: [release]}).submissions
     has_what_it_must(grade.grade_submission(zygote, release, submission, key="key"), kind)
 
 

@@ -138,7 +138,7 @@ def as_lines(report: Report) -> list[str]:
     """A report in lines for a terminal."""
     lines = [f"Recorded {report.recorded} submissions; {report.awaiting} written answers await a person."]
     lines += [f"Changed: {change}" for change in report.changes]
-    lines += [f"Not recorded: student {json.dumps(student)}: {reason}." for student, reason in report.refused]
+    lines += [f"Not recorded: student {json.dumps(student[:60])}: {reason}." for student, reason in report.refused]
     lines += [f"Note: {problem}." for problem in report.problems]
     return lines
 

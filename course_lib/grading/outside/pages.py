@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ Notebook = dict[str, Any]
 
 MAX_PRINTED = 20_000
 MAX_ADDED = 200  # cells of the student's own that are kept
+OWN = "added-"  # how the ids of these begin on a page
+COPY_OF = "course_copy_of"  # their metadata, where they are copies of a released cell
+BEGINNING = 60  # characters of a question by which a copy of it is known
 
 for _id, _sentence in {
     "page.notes": "Notes of the grader",
@@ -202,15 +206,16 @@ def _fill(cell: Cell, theirs: Cell, reserved: Collection[str]) -> None:
         cell["source"] = theirs["source"]
 
 
-def _own_cell(theirs: Cell, number: int, count: int, ran: Mapping[str, Any], reserved: Collection[str]) -> Cell:
+def _own_cell(theirs: Cell, number: int, count: int, ran: Mapping[str, Any], reserved: Set[str]) -> Cell:
     """A cell that the student added: code as code, all else as inert text, under an id of ours."""
+    metadata = {COPY_OF: theirs["grade_id"]} if theirs["grade_id"] in reserved - {""} else {}
     if theirs["cell_type"] == "code":
         return {
-            "cell_type": "code", "id": f"added-{number}", "metadata": {}, "execution_count": count,
+            "cell_type": "code", "id": f"{OWN}{number}", "metadata": metadata, "execution_count": count,
             "source": theirs["source"], "outputs": _printed(ran, theirs),
         }  # fmt: skip
     text = theirs["source"] if theirs["cell_type"] == "markdown" else inert.as_typed(theirs["source"])
-    return _markdown(f"added-{number}", inert.inert_markdown(text, reserved=reserved))
+    return {**_markdown(f"{OWN}{number}", inert.inert_markdown(text, reserved=reserved)), "metadata": metadata}
 
 
 def _markdown(cell_id: str, source: str) -> Cell:
@@ -265,7 +270,9 @@ def _note(result: Mapping[str, Any]) -> str:
 
 
 def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
-    """The cells of a submission: "id", "number", "grade_id", "cell_type", "source", "attachments"; [] when it has none.
+    """The cells of a submission, [] when it has none.
+
+    Each has "id", "number", "grade_id", "copy_of", "cell_type", "source", "attachments".
 
     Tolerant on purpose: whether a notebook is malformed has been judged before; here as much as possible is shown.
     """
@@ -292,6 +299,7 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
                 "id": str(cell.get("id", "")),
                 "number": number,
                 "grade_id": grade_id_of(cell),
+                "copy_of": _copy_of(cell),
                 "cell_type": cell.get("cell_type"),
                 "source": without_surrogates(source),
                 "attachments": cell.get("attachments"),
@@ -300,13 +308,49 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
     return found
 
 
-def written_answers(page: bytes | Mapping[str, Any] | None) -> dict[str, str]:
-    """The text of each cell that has a grade_id, in an autograded or submitted notebook; the first one counts."""
+def _copy_of(cell: Mapping[str, Any]) -> str:
+    metadata = cell.get("metadata")
+    return str(metadata.get(COPY_OF, "")) if isinstance(metadata, Mapping) else ""
+
+
+def written_answers(page: bytes | Mapping[str, Any] | None, stubs: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The text of each cell that has a grade_id, in an autograded or released notebook; the first one counts.
+
+    Args:
+        stubs: the texts as released. Where the student left one untouched, what they wrote around it belongs to it: in
+            a cell below, in a text above, or in a copy of the cell anywhere.
+    """
     answers: dict[str, str] = {}
-    for cell in handed_in(page):
-        if cell["grade_id"]:
-            answers.setdefault(cell["grade_id"], cell["source"])
+    cells = handed_in(page)
+    for number, cell in enumerate(cells):
+        name, text = cell["grade_id"], cell["source"]
+        if not name or name in answers:
+            continue
+        if stubs and text.strip() and text.strip() == stubs.get(name, "").strip() and cell["cell_type"] != "code":
+            text = "\n\n".join([text, *_written_around(cells, number)])
+        answers[name] = text
     return answers
+
+
+def _written_around(cells: Sequence[Cell], number: int) -> list[str]:
+    """What a student wrote in cells of their own that may answer an untouched written answer."""
+    name, stub = cells[number]["grade_id"], cells[number]["source"].strip()
+
+    def own(cells: Iterable[Cell]) -> list[Cell]:
+        shown = (cell for cell in cells if not cell["id"].startswith("rubric-"))
+        return list(itertools.takewhile(lambda cell: cell["id"].startswith(OWN), shown))
+
+    above = [cell for cell in own(reversed(cells[:number])) if cell["cell_type"] != "code"]
+    below = own(cells[number + 1 :])
+    near = [*above, *below]
+    copies = [
+        cell
+        for cell in cells
+        if cell["id"].startswith(OWN)
+        and cell not in near
+        and (cell["copy_of"] == name or (cell["cell_type"] != "code" and stub[:BEGINNING] in cell["source"]))
+    ]
+    return [cell["source"] for cell in (*above[::-1], *below, *copies) if cell["source"].strip() not in ("", stub)]
 
 
 # --- what was released ------------------------------------------------------------------------------------------------

@@ -86,6 +86,23 @@ def test_exit_1_when_a_notebook_is_missing_or_cannot_be_read(course_grade, submi
     assert "right" in done.output
 
 
+@pytest.mark.parametrize("name", ["ada ", " eve", "x\ny", "e" * 200])
+def test_exit_1_when_the_gradebook_cannot_take_a_students_name(course_grade, submitted, tmp_path, name: str) -> None:
+    shutil.copytree(submitted / "ada", submitted / name)
+    done = course_grade()
+    assert done.exit_code == 1 and "Not recorded: student " in done.output and "a name must not" in done.output
+    assert "Recorded 2 submissions" in done.output
+
+
+def test_exit_1_when_something_was_not_read(course_grade, submitted) -> None:
+    shutil.copy(submitted / "ada" / UNIT / f"{UNIT}.ipynb", submitted / "mine.ipynb")
+    (submitted / "eve").mkdir()
+    done = course_grade()
+    assert done.exit_code == 1 and "2 graded" in done.output
+    assert "not read: mine.ipynb: it lies in no student's folder" in done.output
+    assert "not read: eve: the folder holds no notebook." in done.output
+
+
 def test_exit_2_when_the_disk_is_full_and_what_was_graded_stays(course_grade, tmp_path, monkeypatch) -> None:
     def full(descriptor):
         if kept(tmp_path) if not list((tmp_path / "class" / "results").rglob("*.part")) else ada.exists():

@@ -219,7 +219,11 @@ def _published(report: Report, found: list[Submission], folder_or_zip: Path, rel
     try:
         submissions = book.paired(report.results, found, folder=folder_or_zip if folder_or_zip.is_dir() else None)
         written = exports.publish(
-            submissions, released=release, folder=class_folder, everything=list(results.all_results(out))
+            submissions,
+            released=release,
+            folder=class_folder,
+            everything=list(results.all_results(out)),
+            handed_in_by={(one.student, one.unit) for one in found},
         )
     except (book.GradebookError, FileNotFoundError) as fault:
         report.failed["the gradebook"] = str(fault)

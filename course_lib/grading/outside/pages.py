@@ -20,6 +20,7 @@ from typing import Any
 from course_lib import exercises as registry
 from course_lib import settings
 from course_lib.exercises.messages import register, said, say
+from course_lib.files import text_of
 from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.grading.outside import feedback, inert
 from course_lib.grading.outside.cells import Malformed, from_format_3
@@ -278,7 +279,7 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
     """
     if isinstance(notebook, bytes):
         try:
-            notebook = json.loads(notebook.decode("utf-8-sig"))
+            notebook = json.loads(text_of(notebook))
         except (ValueError, RecursionError):
             return []
     if isinstance(notebook, Mapping) and notebook.get("nbformat") == 3:

@@ -94,6 +94,27 @@ def test_exit_1_when_the_gradebook_cannot_take_a_students_name(course_grade, sub
     assert "Recorded 2 submissions" in done.output
 
 
+@pytest.mark.parametrize("now", ["ada lovelace", None], ids=["renamed", "withdrawn"])
+def test_who_is_not_among_the_submissions_any_more_is_said_and_flagged(course_grade, submitted, tmp_path, now) -> None:
+    said = f'Graded before in {UNIT}, and not among these submissions (1): "ada".'
+    assert said not in course_grade().output
+    shutil.move(submitted / "ada", tmp_path / "away" if now is None else submitted / now)
+    done = course_grade()
+    assert said in done.output and "nbgrader db student remove" in done.output
+    rows = (tmp_path / "class" / "grades.csv").read_text().splitlines()
+    flagged = [row.split(",")[0] for row in rows if "not among the submissions of the last run" in row]
+    assert flagged == ["ada"] and len(rows) == (4 if now else 3)
+    shutil.move(tmp_path / "away" if now is None else submitted / now, submitted / "ada")
+    assert said not in course_grade().output
+
+
+def test_who_handed_in_nothing_of_another_unit_is_not_absent(course_grade, submitted, tmp_path) -> None:
+    course_grade()
+    (submitted / "eve").mkdir()
+    shutil.copytree(submitted / "ada" / UNIT, submitted / "eve" / UNIT)
+    assert "Graded before" not in course_grade("--shard", "1/1").output
+
+
 def test_exit_1_when_something_was_not_read(course_grade, submitted) -> None:
     shutil.copy(submitted / "ada" / UNIT / f"{UNIT}.ipynb", submitted / "mine.ipynb")
     (submitted / "eve").mkdir()

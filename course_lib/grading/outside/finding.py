@@ -6,16 +6,17 @@ taken for what it says it is, with a note; what is not read is listed, so that n
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.grading.outside.cells import NOTEBOOK_BYTES
-from course_lib.grading.outside.outputs import without_outputs
+from course_lib.grading.outside.outputs import LARGE, without_outputs
 from course_lib.grading.outside.recognizing import (
     Catalogue,
     Which,
@@ -28,7 +29,8 @@ from course_lib.grading.outside.submission import BadSubmissions, Released, Subm
 ARCHIVE_ENTRIES = 200_000
 FILE_BYTES = 100 << 20  # of a notebook with its outputs
 DEPTH = 6  # folders below that of a student
-NOTEBOOKS = 60  # of one student
+NOTEBOOKS = 30  # of one student
+LARGE_NOTEBOOKS = 12  # of one student; seconds each
 FILES = 5_000  # of one student
 _OTHERS_FILES = ("__MACOSX", "node_modules", "__pycache__")  # folders that programs put beside what is handed in
 
@@ -61,6 +63,7 @@ class _Tree:
     files: dict[str, dict[tuple[str, ...], _Content | None]] = field(default_factory=dict)
     folders: dict[str, set[str]] = field(default_factory=dict)
     not_read: list[str] = field(default_factory=list)
+    _large: dict[str, int] = field(default_factory=dict)
 
     def add(self, student: str, path: tuple[str, ...], content: _Content | None) -> None:
         """Takes a file."""
@@ -68,10 +71,20 @@ class _Tree:
         if len(path) > 1:
             self.folders.setdefault(student, set()).add(path[0])
 
-    def has_room(self, student: str) -> bool:
-        """Whether another notebook of a student is read."""
-        there = self.files.get(student, {}).values()
-        return sum(content is not None for content in there) < NOTEBOOKS
+    def read(self, student: str, path: tuple[str, ...], size: int, read: Callable[[], _Content]) -> None:
+        """Takes a file that may be a notebook, unless there are too many of this student's."""
+        large = self._large.get(student, 0) + (size > LARGE)
+        there = sum(content is not None for content in self.files.get(student, {}).values())
+        if there >= NOTEBOOKS or large > LARGE_NOTEBOOKS:
+            most = (
+                f"at most {NOTEBOOKS} notebooks of a student are read, {LARGE_NOTEBOOKS} of them over {LARGE >> 20} MB"
+            )
+            self.not_read.append(f"{'/'.join((student, *path))}: {most}.")
+            return
+        self._large[student] = large
+        content = read()
+        is_one = path[-1].lower().endswith(".ipynb") or holds_cells(content)
+        self.add(student, path, content if is_one else None)
 
 
 def find(
@@ -263,13 +276,8 @@ def _walk(tree: _Tree, student: str, folder: str, above: tuple[str, ...]) -> Non
     for entry in entries:
         path = (*above, without_surrogates(entry.name))
         if may_be_a_notebook(entry.name):
-            if not tree.has_room(student):
-                tree.not_read.append(
-                    f"{'/'.join((student, *path))}: at most {NOTEBOOKS} notebooks of a student are read."
-                )
-                return
-            content = _read_file(entry.path)
-            tree.add(student, path, content if entry.name.lower().endswith(".ipynb") or holds_cells(content) else None)
+            size = entry.stat(follow_symlinks=False).st_size
+            tree.read(student, path, size, functools.partial(_read_file, entry.path))
         elif entry.is_dir(follow_symlinks=False):
             if not above:
                 tree.folders[student].add(path[0])
@@ -365,13 +373,8 @@ def _take(tree: _Tree, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: t
     if not is_notebook or len(below) > DEPTH:
         if len(tree.files.get(student, ())) < FILES:
             tree.add(student, tuple(below), None)
-    elif not tree.has_room(student):
-        tree.not_read.append(f"{'/'.join(path)}: at most {NOTEBOOKS} notebooks of a student are read.")
     else:
-        content = _read_entry(archive, entry)
-        tree.add(
-            student, tuple(below), content if path[-1].lower().endswith(".ipynb") or holds_cells(content) else None
-        )
+        tree.read(student, tuple(below), entry.file_size, functools.partial(_read_entry, archive, entry))
 
 
 def _is_hidden(parts: tuple[str, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from class_notebooks import UNIT, answered, as_bytes
 
 from course_lib.grading.outside.finding import Found, find
+from course_lib.grading.outside.outputs import without_outputs
+from course_lib.grading.outside.recognizing import Catalogue, holds_cells
 from course_lib.grading.outside.submission import BadSubmissions, parse, read_release
 
 NAME = f"{UNIT}.ipynb"
@@ -278,7 +281,7 @@ def _with_outputs(output: dict, *, indent: int | None = 1) -> bytes:
     "output",
     [
         {"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBOR" * 1_000_000}},
-        {"output_type": "stream", "name": "stdout", "text": ['epoch 1 [\\" {"outputs": [\n'] * 150_000},
+        {"output_type": "stream", "name": "stdout", "text": ['epoch 1, loss [2.3] {"outputs": [\n'] * 150_000},
         {
             "output_type": "display_data",
             "data": {"application/json": {"outputs": [[], [{}]] * 40_000, "a": "x" * 5_000_000}},
@@ -306,9 +309,27 @@ def test_outputs_are_not_the_answer(found, output, released, indent) -> None:
     ],
 )
 def test_what_is_no_json_stays_as_it_is(data: bytes) -> None:
-    from course_lib.grading.outside.outputs import without_outputs
-
     assert without_outputs(data) == data
+
+
+@pytest.mark.parametrize(
+    "piece", [b'"', b'\\"', b"\\\\", b"[]", b'"outputs":[', b'"course":{', b'"outputs"    ', b'{"cells":[{"outputs":[']
+)
+def test_no_file_keeps_the_grader_busy(released, piece: bytes) -> None:
+    """Seconds at most: nothing here may take a time that grows as the square of a file's size."""
+    data = b'{"cells": [{"x": "' + piece * (12_000_000 // len(piece))
+    before = time.process_time()
+    lean = without_outputs(data)
+    Catalogue(released).by_content(lean)
+    assert time.process_time() - before < 20 and holds_cells(lean)
+
+
+def test_more_notebooks_than_anybody_has_are_not_read_and_that_is_said(found) -> None:
+    many = {f"ada/{UNIT}/{n:02}.ipynb": measures() for n in range(33)}
+    large = {f"cyd/{UNIT}/{n:02}.ipynb": b" " * (2 << 20) + measures() for n in range(14)}
+    there = found({**BOB, **many, **large})
+    assert {one.student for one in there.submissions if one.data} == {"ada", "bob", "cyd"}
+    assert [sentence.split("/")[0] for sentence in there.not_read] == ["ada"] * 3 + ["cyd"] * 2
 
 
 def test_an_empty_class_is_refused_with_what_was_not_read(found) -> None:

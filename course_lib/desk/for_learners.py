@@ -83,6 +83,7 @@ def check(what: str, file: Path | None, as_json: bool, seed: int) -> None:
 
 def _check_file(name: str, path: Path, seed: int) -> dict[str, Any]:
     from course_lib.exercises import checking, exercise_named, judge_of, judging
+    from course_lib.exercises.contract import State
     from course_lib.exercises.messages import Message
 
     exercise = exercise_named(name)
@@ -98,7 +99,7 @@ def _check_file(name: str, path: Path, seed: int) -> dict[str, Any]:
             "case": "none, loading the file",  # a phrase of the catalogue
         }
         message = Message("contract.error", fields)
-        return judging.blank_result(exercise, judge_of(exercise), "error", message).as_json()
+        return judging.blank_result(exercise, judge_of(exercise), State.ERROR, message).as_json()
     if name not in answers:
         found = ", ".join(key for key, value in answers.items() if callable(value)) or "no function"
         raise click.UsageError(f"{path} does not define {name}; it defines {found}. Name yours {exercise.signature}.")

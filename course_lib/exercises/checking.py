@@ -19,7 +19,7 @@ import torch
 
 from course_lib import files
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, silent
-from course_lib.exercises.contract import Exercise, with_a_repeat
+from course_lib.exercises.contract import TRIED, Exercise, State, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations, kind
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
@@ -32,7 +32,7 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
     judge = judge_of(exercise)
     if not callable(fn):
         return blank_result(
-            exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
+            exercise, judge, State.WRONG, Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
         )
     try:
         cases = with_a_repeat(exercise.cases(seed))
@@ -40,13 +40,13 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
         if exercise.on_gpu and torch.cuda.is_available():
             observations += observe_all(exercise, fn, cases[:1], device="cuda")
         if any(o.error and o.error.type == "KeyboardInterrupt" for o in observations):
-            return blank_result(exercise, judge, "error", Message("contract.interrupted"))
+            return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
         return judge_observations(exercise, judge, observations)
     except KeyboardInterrupt:
-        return blank_result(exercise, judge, "error", Message("contract.interrupted"))
+        return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
     except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running
         text = f"{type(fault).__name__}: {fault}"
-        return blank_result(exercise, judge, "error", Message("contract.judge_failed", {"text": text}))
+        return blank_result(exercise, judge, State.ERROR, Message("contract.judge_failed", {"text": text}))
 
 
 def answers_in_file(path: Path) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Checks(silent.Checks):
             exercise = self._exercises[name]
             fn = scope.get(name)
             result = check(exercise, fn) if fn is not None else None
-            if result is not None and result.state == "right":
+            if result is not None and result.state == State.RIGHT:
                 continue
             if borrow:
                 self._borrow(exercise, scope)
@@ -182,7 +182,7 @@ class Checks(silent.Checks):
         folder = progress.work_folder()
         if folder:
             before = progress.read(folder).get(exercise.name)
-            state = before.state if before else "not_attempted"
+            state = before.state if before else State.NOT_ATTEMPTED
             score = before.score if before else 0.0
             standing = progress.note(
                 before, exercise.name, state=state, score=score, points=exercise.points, borrowed=True
@@ -203,7 +203,7 @@ _tries: dict[str, int] = {}
 
 def _remembered(standing: progress.Standing, state: str) -> progress.Standing:
     """Tries counted in memory where no progress is kept."""
-    _tries[standing.exercise] = _tries.get(standing.exercise, 0) + (state in ("wrong", "error"))
+    _tries[standing.exercise] = _tries.get(standing.exercise, 0) + (state in TRIED)
     return dataclasses.replace(standing, tries=_tries[standing.exercise])
 
 

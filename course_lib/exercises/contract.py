@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -91,6 +92,18 @@ def drawing(seed: int) -> Drawing:
         return torch.randn(*shape, generator=generator)
 
     return Drawing(generator, uniform, normal)
+
+
+class State(StrEnum):
+    """What a check says of an answer."""
+
+    NOT_ATTEMPTED = "not_attempted"
+    ERROR = "error"
+    WRONG = "wrong"
+    RIGHT = "right"
+
+
+TRIED = (State.ERROR, State.WRONG)  # an attempt, and not right
 
 
 class Diary(list[Any]):

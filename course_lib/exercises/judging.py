@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from course_lib.exercises import messages
-from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Trial, Values, close
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, State, Trial, Values, close
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
+from course_lib.exercises.reason import within_reason
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
-STATES = ("not_attempted", "error", "wrong", "right")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Result:
 
     exercise: str
     unit: str
-    state: str
+    state: State
     score: float
     points: float
     message: Message
@@ -72,7 +72,7 @@ def register_sentences(exercise: Exercise, judge: Judge) -> None:
         messages.register(message_id, sentence)
 
 
-def blank_result(exercise: Exercise, judge: Judge, state: str, message: Message, printed: str = "") -> Result:
+def blank_result(exercise: Exercise, judge: Judge, state: State, message: Message, printed: str = "") -> Result:
     """No points on any criterion."""
     return Result(
         exercise.name,
@@ -98,11 +98,12 @@ def judge_observations(
     printed = next((o.printed for o in observations if o.printed), "")
     errors = [o.error for o in observations if o.error]
     if errors and len(errors) == len(observations) and all(error.is_stub for error in errors):
-        return blank_result(exercise, judge, "not_attempted", Message("contract.not_attempted"), printed)
+        return blank_result(exercise, judge, State.NOT_ATTEMPTED, Message("contract.not_attempted"), printed)
     # a case may be repeated on another device: what is expected of it depends on its inputs alone
     expected = [_expect(exercise, judge.reference, o.case, observe) for o in observations]
     trials = [
-        Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
+        Trial(o.case, {} if o.error else within_reason(o.values, e), e, o.error)
+        for o, e in zip(observations, expected, strict=True)
     ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
     values = [c.name for c in judge.criteria if not c.form]
@@ -114,9 +115,8 @@ def judge_observations(
     score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
     if all(met.values()):
         message = Message("contract.right", {"takeaway": f"{exercise.name}.takeaway"})
-        return Result(
-            exercise.name, exercise.unit, "right", exercise.points, exercise.points, message, None, criteria, printed
-        )
+        points = exercise.points
+        return Result(exercise.name, exercise.unit, State.RIGHT, points, points, message, None, criteria, printed)
     refused = next((e for e in errors if e.library_name), None)
     mistake, fields = (None, {}) if refused else diagnose(exercise, judge, trials, observe=observe)
     if refused:
@@ -127,7 +127,7 @@ def judge_observations(
         message = _general_message(criteria, trials, exact=judge.exact)
         if message.id == "contract.unmet":
             message = _conduct_message(observations) or message
-    state = "error" if errors and len(errors) == len(observations) and not mistake else "wrong"
+    state = State.ERROR if errors and len(errors) == len(observations) and not mistake else State.WRONG
     name = mistake.name if mistake else None
     return Result(exercise.name, exercise.unit, state, score, exercise.points, message, name, criteria, printed)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from course_lib import exercises as registry
 from course_lib.exercises.conduct import MODES, names_in
-from course_lib.exercises.contract import Case, Exercise, Judge, with_a_repeat
+from course_lib.exercises.contract import Case, Exercise, Judge, State, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Failure, Observation, observe_all
@@ -128,7 +128,7 @@ class ExerciseUnderTest:
 
     def blank(self, verdict: Verdict, message: Message) -> Record:
         """The record of an answer that has no points on any criterion."""
-        return {**_record(blank_result(self.exercise, self.judge, "wrong", message)), "verdict": verdict.value}
+        return {**_record(blank_result(self.exercise, self.judge, State.WRONG, message)), "verdict": verdict.value}
 
     def ended(self, ending: Ending) -> Record:
         """The record of an answer whose process ended otherwise than it should."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from course_lib import files
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
 from course_lib.exercises.contract import TRIED, Exercise, State, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
@@ -84,7 +85,7 @@ def answers_in_file(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         AnswerFileError: the file does not run; holds the learner's failure.
     """
-    source = path.read_text(encoding="utf-8")
+    source = files.text_of(path.read_bytes())
     namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path), "torch": torch, "math": math}
     namespace |= {"nn": torch.nn, "F": torch.nn.functional, "Tensor": torch.Tensor}
     provided = set(namespace)

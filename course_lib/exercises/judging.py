@@ -17,6 +17,7 @@ from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, State,
 from course_lib.exercises.explaining import Explanation, Way, explain, gives_nothing
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
+from course_lib.exercises.reason import within_reason
 
 if TYPE_CHECKING:
     from course_lib.exercises.smallest import SmallestCase
@@ -111,7 +112,8 @@ def judge_observations(
     # a case may be repeated on another device: what is expected of it depends on its inputs alone
     expected = [_expect(exercise, judge.reference, o.case, observe) for o in observations]
     trials = [
-        Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
+        Trial(o.case, {} if o.error else within_reason(o.values, e), e, o.error)
+        for o, e in zip(observations, expected, strict=True)
     ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
     values = [c.name for c in judge.criteria if not c.form]

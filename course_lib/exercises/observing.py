@@ -19,6 +19,7 @@ import sysconfig
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +103,7 @@ def observe_all(
     """
     capture = capture or CapturedOutput
     refused = library_refused(exercise.library) if guard else contextlib.nullcontext()
-    with refused, _random_state_restored(), _modes_restored():
+    with refused, _random_state_restored(), default_modes(device):
         return [_observe_one(exercise, fn, case, device, capture()) for case in cases]
 
 
@@ -393,11 +394,35 @@ def _random_state_restored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _modes_restored() -> Iterator[None]:
-    """What an answer may leave switched for everything after it: recording gradients, and the default dtype."""
+def default_modes(device: torch.device | str | None = None) -> Iterator[None]:
+    """What is switched for a whole notebook, as it is in a fresh one; in the end as it was before.
+
+    A cell that turns gradients off, or warnings into errors, must not cost an answer that has nothing to do with it;
+    and an answer may switch what it likes.
+
+    Args:
+        device: where tensors are made that name no device, if the notebook has chosen another one than the CPU.
+    """
     recording, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
-    try:
+    deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with contextlib.ExitStack() as switched:
+        switched.callback(torch.set_grad_enabled, recording)
+        switched.callback(torch.set_default_dtype, dtype)
+        switched.callback(torch.use_deterministic_algorithms, deterministic[0], warn_only=deterministic[1])
+        if torch.is_inference_mode_enabled():
+            switched.enter_context(torch.inference_mode(False))
+        if torch.is_anomaly_enabled():
+            switched.enter_context(torch.autograd.set_detect_anomaly(False))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                switched.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            switched.enter_context(torch.device(device or "cpu"))
+        switched.enter_context(np.errstate(all="warn", under="ignore"))
+        switched.enter_context(warnings.catch_warnings())
+        if any(action == "error" for action, *_ in warnings.filters):
+            warnings.filters[:] = [each for each in warnings.filters if each[0] != "error"]  # type: ignore[index]
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+        torch.use_deterministic_algorithms(False)
         yield
-    finally:
-        torch.set_grad_enabled(recording)
-        torch.set_default_dtype(dtype)

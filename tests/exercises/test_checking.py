@@ -289,6 +289,15 @@ def test_a_function_in_any_file_is_checked(toy, monkeypatch, tmp_path):
         check_file("double", tmp_path / "none.py")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1", "cp1252"])
+@pytest.mark.parametrize("first", ["", "# -*- coding: {} -*-\n"])
+def test_a_file_in_another_encoding_is_checked(toy, monkeypatch, tmp_path, encoding, first):
+    monkeypatch.setattr("course_lib.exercises.checking.exercise_named", lambda name: toy.double)
+    path = tmp_path / "answer.py"
+    path.write_text(first.format(encoding) + "def double(x):  # größer\n    return x + x\n", encoding=encoding)
+    assert check_file("double", path).state == "right"
+
+
 def test_card_of_a_borrowed_answer_does_not_claim_it_is_the_learners(toy):
     result = check(toy.double, lambda x: 2 * x)
     html = card(toy.double, result, standing=progress.Standing("double"), borrowed=True)

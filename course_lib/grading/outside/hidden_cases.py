@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from course_lib import exercises as registry
@@ -18,7 +18,7 @@ from course_lib.exercises.judging import Result, blank_result, judge_observation
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Failure, Observation, Place, observe_all
 from course_lib.grading.inside import transport
-from course_lib.grading.inside.protocol import Limits, without_surrogates
+from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
 from course_lib.grading.outside.results import Verdict
 from course_lib.grading.outside.sessions import Ending, Observer, fields_of, line_number, same_each_time
@@ -46,12 +46,14 @@ class ExerciseUnderTest:
 
     Attributes:
         twice: the numbers of the cases on which an answer that is right is observed a second time.
+        view: what the notebook's names stand for meanwhile.
     """
 
     exercise: Exercise
     judge: Judge
     cases: tuple[Case, ...]
     twice: tuple[int, ...]
+    view: View = View.ANSWER
     _known: dict[tuple[Any, int], Observation] = field(default_factory=dict)
 
     @property
@@ -62,7 +64,12 @@ class ExerciseUnderTest:
     def request(self) -> list[bytes]:
         """What a student's process is asked, packed; it is the same for everyone."""
         given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
-        return transport.pack({"exercise": self.name, "cases": given})
+        return transport.pack({"exercise": self.name, "cases": given, "view": self.view.value})
+
+    @functools.cached_property
+    def at_the_end(self) -> ExerciseUnderTest:
+        """The same, observed with what the notebook's names stand for in the end."""
+        return replace(self, view=View.END)
 
     @functools.cached_property
     def second_request(self) -> list[bytes]:

@@ -56,6 +56,8 @@ OTHER = {
     "feedback.another_one": "another one",
     "feedback.something": "something",
     "feedback.the_allowed": "the allowed",
+    "feedback.not_run": "These lines of your notebook did not run where answers are graded:",
+    "feedback.not_run_line": "line {line}, `{source}`: {type}: {text}",
     "feedback.by_person": "Graded by a person, not counted here: {answers}.",
 }
 # What stands in a result file about a notebook as a whole; kept in English there, and said in the reader's language.
@@ -69,6 +71,8 @@ NOTES = {
     "phrase.note.added": "cell {cell} was not in the released notebook",
     "phrase.note.extra": "an extra notebook {other} was handed in and not read",
     "phrase.note.renamed": "the notebook is called {other} and not {expected}",
+    "phrase.note.misplaced": "the notebook lies at {place} and not at {expected}",
+    "phrase.note.foreign": "the notebook {expected} is missing; the file of that name is a copy of {other}.",
     "phrase.note.no_notebook": "the notebook {expected} is missing; the student's folder holds {there}.",
     "phrase.note.folder": "the folder cannot be read: {reason}.",
     "phrase.note.link": "the notebook is a symbolic link; links are not followed.",
@@ -81,7 +85,7 @@ NOTES = {
     "phrase.note.many_cells": "the notebook has {count} cells; at most {most} are read.",
     "phrase.note.much_text": "the notebook's cells hold more than {size} KB of text.",
     "phrase.note.empty": "the file is empty.",
-    "phrase.note.large": "the file has {size} MB; at most {most} MB are read.",
+    "phrase.note.large": "the file holds more than {most} MB, its outputs not counted.",
     "phrase.note.encoding": "the file is not UTF-8 text (byte {byte}).",
     "phrase.note.deep": "the file is JSON nested too deep to be a notebook.",
     "phrase.note.json": "the file is not valid JSON: {reason}.",

@@ -106,7 +106,7 @@ def test_processes_are_counted_for_each_submission_alone(graded, zygote, release
         pytest.skip("needs namespaces; elsewhere the limit counts all processes of the user")
     crowd = Session(zygote, release)
     try:
-        loaded = crowd.load([("crowd", CROWD)])
+        loaded = crowd.load([("crowd", CROWD)], {})
         assert (loaded.culprit, loaded.ending, loaded.cells["crowd"]["error"]) == (None, None, None)
         assert graded(answered(extra=CROWD))["score"] == 5
         assert graded(answered())["score"] == 5

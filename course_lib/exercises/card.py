@@ -46,6 +46,8 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
         heading(word, title, points),
         f'<p style="margin:.5em 0">{marked_up(message.render())}</p>',
     ]
+    if result.smallest:
+        parts.append(result.smallest.as_html())
     if result.state in TRIED and result.criteria:
         parts.append(_criteria(result))
     if result.printed:
@@ -153,6 +155,9 @@ def text_card(exercise: Exercise, result: Result) -> str:
     state, points = say(f"state.{result.state}"), points_of(result.score, result.points)
     lines = [say("card.text_title", state=state, number=exercise.number, name=exercise.name, points=points)]
     lines.append(f"  {result.message.render()}")
+    if result.smallest:
+        title, *shown = result.smallest.lines()
+        lines += [f"  {title}", *(f"    {line}" for line in shown)]
     if result.state in TRIED:
         lines += text_criteria([(c.title.render(), c.score, c.points) for c in result.criteria])
     return "\n".join(lines)

@@ -145,6 +145,10 @@ class Exercise:
         may_change: names of arguments that an answer may change, or that a criterion of its own looks at; every check
             sees to it that all others are as they were.
         on_gpu: whether the first case is repeated on a GPU in self-study, when there is one.
+        words: by the name of an observed value, what a card calls it, such as "the accuracy that you return"; a noun in
+            the singular. Without words it is called by its name.
+        inputs_shown: inputs besides the arguments of the signature that an answer receives in another form, such as
+            the images in `batches`. Cards list these too, and no others.
         number: "1.2": set by the registry from the order in the unit.
     """
 
@@ -161,6 +165,8 @@ class Exercise:
     library: tuple[str, ...] = ()
     may_change: tuple[str, ...] = ()
     on_gpu: bool = True
+    words: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    inputs_shown: tuple[str, ...] = ()
     unit: str = ""
     number: str = ""
 

@@ -6,18 +6,23 @@ Nothing here knows a reference, an expected value or a criterion: in grading thi
 from __future__ import annotations
 
 import contextlib
+import enum
 import importlib
 import inspect
 import io
 import linecache
 import os
 import random
+import re
 import sys
+import sysconfig
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import numpy as np
@@ -33,15 +38,30 @@ class LibraryRefused(RuntimeError):
     """Raised by a function of course_lib that does just what the learner is being asked to write."""
 
 
+class Place(enum.StrEnum):
+    """Where an exception was raised."""
+
+    ANSWER = "answer"  # in the learner's code, or below it
+    CALL = "call"  # where the check calls the answer: it takes other arguments
+    CHECK = "check"  # in the check's own code, or below it, with what the answer returned
+
+
 @dataclass(frozen=True)
 class Failure:
-    """An exception of the learner's code: type, text, and the line of theirs that led to it."""
+    """An exception that an answer led to.
+
+    Attributes:
+        line, source: the line of the learner's that led to it; where there is none, `source` is the library's function
+            that raised it, such as "SGD.__init__".
+        library_name: the refused function of course_lib that was called, if that is what happened.
+    """
 
     type: str
     text: str
     line: int | None = None
     source: str = ""
     library_name: str = ""
+    place: Place = Place.ANSWER
 
     @property
     def is_stub(self) -> bool:
@@ -52,7 +72,8 @@ class Failure:
 class Observation:
     """What one case brought: values, or a failure; what the code printed; and what else it did, see `Conduct`.
 
-    `changed` names arguments that the code changed and must not, `left` modes of torch that it left switched.
+    `seconds` is the CPU time that it took. `changed` names arguments that the code changed and must not, `left` modes
+    of torch that it left switched.
     """
 
     case: Case
@@ -61,6 +82,7 @@ class Observation:
     printed: str = ""
     changed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
 
 def observe_all(
@@ -92,25 +114,62 @@ def _observe_one(
     values: Values = {}
     error = None
     conduct = Conduct(exercise.signature, exercise.may_change)
+    begun = time.process_time()
     with output:
         try:
             seen = exercise.observe(conduct.watched(fn), case.copy(device))
             values = {str(key): plain(value) for key, value in seen.items()}
         except BaseException as caught:  # SystemExit and KeyboardInterrupt too: a check never raises
-            error = failure_of(caught, fn)
-    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left))
+            error = failure_of(caught, fn, check=source_file(exercise.observe))
+    seconds = time.process_time() - begun
+    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left), seconds)
 
 
-def failure_of(caught: BaseException, fn: Any) -> Failure:
-    """Describes an exception, pointing at the last line of the learner's own source that it passed through."""
+def failure_of(caught: BaseException, fn: Any, *, check: str | None = None) -> Failure:
+    """Describes an exception, pointing at the last line of the learner's own source that it passed through.
+
+    Args:
+        check: the file of the check's own code; an exception that was raised with no learner's code at work is its.
+    """
     line, source = None, ""
     filename = source_file(fn)
     for frame in traceback.extract_tb(caught.__traceback__):
         if filename is not None and frame.filename == filename:
             line, source = frame.lineno, (frame.line or linecache.getline(filename, frame.lineno or 0)).strip()
-    text = " ".join(str(caught).split())
+    text = " ".join(str(caught).split())[:500]
     library_name = text if isinstance(caught, LibraryRefused) else ""
-    return Failure(type(caught).__name__, text[:500], line, source, library_name)
+    place = _place_of(caught, fn, filename, check)
+    if check and place is not Place.ANSWER:
+        line, source = None, _raised_by(caught, check)
+    return Failure(type(caught).__name__, text, line, source, library_name, place)
+
+
+def _place_of(caught: BaseException, fn: Any, answer: str | None, check: str | None) -> Place:
+    """Where an exception was raised, by the files that its traceback leads through."""
+    passed = {frame.filename for frame in traceback.extract_tb(caught.__traceback__)}
+    others = passed - {check}
+    if answer is None or check is None or answer in passed or not all(f.startswith(_INSTALLED) for f in others):
+        return Place.ANSWER
+    name = re.escape(getattr(fn, "__name__", ""))
+    called = isinstance(caught, TypeError) and re.match(rf"(.*\.)?{name}(\.__init__)?\(\) ", str(caught))
+    return Place.CALL if called else Place.CHECK
+
+
+# The course, and what is installed beside Python and beside torch: no learner writes there.
+_COURSE = str(Path(__file__).resolve().parents[1])
+_INSTALLED = (_COURSE, sysconfig.get_path("stdlib"), str(Path(torch.__file__).resolve().parents[1]), "<frozen ")
+
+
+def _raised_by(caught: BaseException, check: str) -> str:
+    """The library's function that the check had called, such as "SGD" or "Tensor.backward"; "" for look-ups."""
+    names: list[str] = []
+    for frame, _ in traceback.walk_tb(caught.__traceback__):
+        code = frame.f_code
+        if code.co_filename == check or code.co_filename.startswith(_COURSE):
+            names = []
+        elif "<locals>" not in code.co_qualname:
+            names.append(code.co_qualname.removesuffix(".__init__"))
+    return names[0] if names and not re.search(r"\b_", names[0]) else ""
 
 
 def source_file(fn: Any) -> str | None:

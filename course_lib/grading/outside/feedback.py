@@ -124,9 +124,10 @@ def public_message(exercise: Exercise, entry: Entry, *, source: str = "") -> str
         library = fields.get("name") if fields.get("name") in names else say("feedback.used_something")
         return say("feedback.used_library", library=library)
     if message_id in PUBLIC:
+        registry.judge_of(exercise)  # makes the exercise's words for what is observed known
         _, cleaners = PUBLIC[message_id]
         shown = {name: clean(fields.get(name, ""), source) for name, clean in cleaners.items()}
-        return say(f"feedback.{message_id}", name=exercise.name, **shown)
+        return say(f"feedback.{message_id}", name=exercise.name, signature=exercise.signature, **shown)
     for mistake in registry.judge_of(exercise).mistakes:
         if message_id == f"{exercise.name}.mistake.{mistake.name}":
             return Message(message_id, {name: _short(value) for name, value in fields.items()}).render()

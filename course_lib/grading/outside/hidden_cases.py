@@ -16,7 +16,7 @@ from course_lib.exercises.conduct import MODES, names_in
 from course_lib.exercises.contract import Case, Exercise, Judge, State, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
-from course_lib.exercises.observing import Failure, Observation, observe_all
+from course_lib.exercises.observing import Failure, Observation, Place, observe_all
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
@@ -154,7 +154,8 @@ def _observations_of(reply: dict[str, Any], cases: Sequence[Case], exercise: Exe
         values, error, failure = one.get("values"), one.get("error"), None
         if isinstance(error, dict):
             texts = {k: same_each_time(error.get(k))[:500] for k in ("type", "text", "source", "library_name")}
-            failure = Failure(line=line_number(error.get("line")), **texts)
+            place = next((place for place in Place if place == error.get("place")), Place.ANSWER)
+            failure = Failure(line=line_number(error.get("line")), place=place, **texts)
         if not isinstance(values, dict):
             raise transport.TransportError("values that are none")
         printed = same_each_time(one.get("printed"))[:PRINTED]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from course_lib.exercises.messages import SENTENCES, register, say
+from course_lib.exercises.messages import SENTENCES, catalogue, register, said, say
 from course_lib.grading.outside.results import Verdict
 
 WORDS = {
@@ -99,13 +99,21 @@ NOTES = {
 
 
 def _key(value: Any, source: str) -> str:
-    """The name of an observed value; what follows in brackets may come from the inputs."""
-    return re.sub(r"[^\w ].*", "", str(value))[:60].strip()
+    """What an observed value is called: an exercise's or the course's words for it, or its name.
+
+    What follows a name in brackets may come from the inputs.
+    """
+    text = str(value)
+    if re.fullmatch(r"(\w+\.)?observed\.\w+", text) and text in catalogue():
+        return say(text)
+    if re.fullmatch(r"[a-z ]+ `[a-z_]{1,30}`( after the call)?", text):
+        return str(said(text))  # a phrase about an argument
+    return re.sub(r"[^\w ].*", "", text)[:60].strip()
 
 
 def _kind(value: Any, source: str) -> str:
-    """What a value is, without its shape: "a tensor", "a float"."""
-    phrase = re.sub(r" of shape .*", "", str(value))
+    """What a value is, without its shape or length: "a tensor", "a float"."""
+    phrase = re.sub(r" (of shape|of length|with) .*", "", str(value))
     article, _, noun = phrase.rpartition(" ")
     return phrase if article in ("", "a", "an") and is_known_name(noun, source) else say("feedback.something_else")
 
@@ -149,10 +157,23 @@ PUBLIC: dict[str, tuple[str, dict[str, Callable[[Any, str], str]]]] = {
     "contract.not_attempted": (VERDICTS[Verdict.NOT_ATTEMPTED], {}),
     "contract.not_callable": ("`{name}` should be a function or a class, but it is {given}.", {"given": _kind}),
     "contract.interrupted": (VERDICTS[Verdict.TIMEOUT], {}),
-    "contract.returns_none": (
-        "Your code gives back None where {expected} was expected ({key}). Is the `return` missing?",
-        {"key": _key, "expected": _kind},
+    "contract.cannot_be_called": (
+        "The check calls your code as in `{signature}`, and your code cannot be called like that.",
+        {},
     ),
+    "contract.unusable": (
+        "Your code ran, but the check could not use what it returned. In your notebook, `check.{name}({name})` says"
+        " why.",
+        {},
+    ),
+    "contract.returns_none": ("{key} is None. Is the `return` missing?", {"key": _key}),
+    "contract.is_none": ("{key} is None, or a part of it is, where a value is expected.", {"key": _key}),
+    "contract.missing": ("{key} is missing, or a part of it is.", {"key": _key}),
+    "contract.extra": ("{key} has a part that is not expected.", {"key": _key}),
+    "contract.wrong_length": ("{key} does not have the length that was asked for.", {"key": _key}),
+    "contract.lacks": ("{key} does not have all entries that were asked for.", {"key": _key}),
+    "contract.has_besides": ("{key} has entries that were not asked for.", {"key": _key}),
+    "contract.has_others": ("{key} has other entries than were asked for.", {"key": _key}),
     "contract.wrong_type": (
         "{key} should be {expected}, but it is {given}.",
         {"key": _key, "expected": _kind, "given": _kind},

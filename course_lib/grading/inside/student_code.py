@@ -6,6 +6,7 @@ Nothing is decided here: what they send is raw values, and neither holds an expe
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import gc
@@ -14,14 +15,14 @@ import random
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from course_lib.exercises import exercise_named
-from course_lib.exercises.contract import Case, Other
+from course_lib.exercises import exercises
+from course_lib.exercises.contract import Case, Exercise, Other
 from course_lib.exercises.observing import CapturedOutput, Observation, default_modes, observe_all
 from course_lib.grading.inside import system_calls as system
 from course_lib.grading.inside import transport
@@ -38,6 +39,8 @@ def run_submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scr
     _close_others(channel.fileno())
     sandbox.confine(limits, scratch)
     cells = transport.receive(channel)["cells"]
+    # From before the first cell, which can put anything in the place of what it can find by name.
+    observing = _Observing(observe_all, {name: copy.copy(one) for name, one in exercises().items()})
     _fresh_random_state()
     myself = os.getpid()
     names = Names(the_shell().user_ns, the_shell().user_ns_hidden)
@@ -62,7 +65,7 @@ def run_submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scr
             try:
                 channel.close()
                 system.limit_cpu(request["cpu_seconds"])
-                _serve_observations(socket.socket(fileno=descriptors[0]), names)
+                _serve_observations(socket.socket(fileno=descriptors[0]), names, observing)
                 os._exit(0)
             finally:
                 os._exit(70)
@@ -106,7 +109,15 @@ def _fresh_random_state() -> None:
 # --- the observer -----------------------------------------------------------------------------------------------------
 
 
-def _serve_observations(channel: socket.socket, names: Names) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Observing:
+    """What an observer works with: the function that observes, and the exercises by name."""
+
+    observe: Callable[..., list[Observation]]
+    exercises: Mapping[str, Exercise]
+
+
+def _serve_observations(channel: socket.socket, names: Names, observing: _Observing) -> None:
     """Observes the answers that are asked for, one per request, until the other side hangs up."""
     myself = os.getpid()
     before: dict[str, Any] = {}
@@ -120,15 +131,15 @@ def _serve_observations(channel: socket.socket, names: Names) -> None:
                 request = {**before, "cases": [before["cases"][number] for number in request["again"]]}
             else:
                 before = request
-            reply = _observation_of(request, names)
+            reply = _observation_of(request, names, observing)
         if os.getpid() != myself:  # a fork that the answer made and left behind
             return
         transport.send_packed(channel, reply)
 
 
-def _observation_of(request: dict[str, Any], names: Names) -> list[bytes]:
+def _observation_of(request: dict[str, Any], names: Names, observing: _Observing) -> list[bytes]:
     """What an answer does on the cases of a request: raw values, packed."""
-    exercise = exercise_named(request["exercise"])
+    exercise = observing.exercises[request["exercise"]]
     cases = [Case(given["name"], given["inputs"]) for given in request["cases"]]
     names.show(exercise.name, View(request["view"]))
     live = the_shell().user_ns
@@ -137,7 +148,7 @@ def _observation_of(request: dict[str, Any], names: Names) -> list[bytes]:
     fn = live[exercise.name]
     if not callable(fn):
         return transport.pack({"defined": True, "callable": False, "given": type(fn).__name__})
-    return _packed(observe_all(exercise, fn, cases, capture=capture))
+    return _packed(observing.observe(exercise, fn, cases, capture=capture))
 
 
 def _packed(observations: Sequence[Observation]) -> list[bytes]:

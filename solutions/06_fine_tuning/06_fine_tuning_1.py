@@ -374,7 +374,7 @@ def gradual_unfreezing(blocks, optimizer, stage, *, lr):
         blocks: list of modules from the input upwards, open or frozen from earlier calls; not changed.
         optimizer: holds the head from the start, and what earlier stages have handed over; a stage
             may add its parameters in one group or in several.
-        stage: so many blocks are open, counted from the top; all below are frozen.
+        stage: so many blocks are open, counted from the top, and follow `train()` again; all below are frozen.
         lr: learning rate of the blocks that open; what the optimizer holds already keeps its rate.
     """
     ### BEGIN SOLUTION
@@ -439,6 +439,8 @@ plots.show(plots.share_table(shares, stages, list(parts)[:3], title="When each b
 # %% nbgrader={"grade_id": "tune_blocks", "solution": true}
 def tune_blocks(blocks, head, chosen):
     """Opens the chosen blocks and the head, and freezes all other blocks, whatever was open before.
+
+    An open block follows `train()` again. Of a frozen one only `requires_grad` is looked at.
 
     Args:
         blocks: list of modules from the input upwards.

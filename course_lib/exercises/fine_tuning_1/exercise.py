@@ -24,6 +24,16 @@ def pretrain(module: nn.Module, seed: int) -> None:
                 buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
 
 
+def network_name(seed: int) -> str:
+    """A name for the network of a case, such as "net417": what is seen of one network is not true of another."""
+    return f"net{int(torch.randint(100, 1000, (), generator=seeded(seed)))}"
+
+
+def names_of(model: nn.Module, seed: int) -> dict[int, str]:
+    """The name of each parameter, after that of its network, by the parameter's id."""
+    return {id(parameter): f"{network_name(seed)}.{name}" for name, parameter in model.named_parameters()}
+
+
 def requires_grad(module: nn.Module) -> dict[str, int]:
     """Parameter -> 1 if it requires a gradient, else 0."""
     return {name: int(parameter.requires_grad) for name, parameter in module.named_parameters()}
@@ -39,6 +49,7 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(blocks))
         self.head = nn.Linear(width, 3)
         pretrain(self, case.inputs["seed"])
+        self.name = network_name(case.inputs["seed"])
         self.to(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,13 +58,20 @@ class Stack(nn.Module):
         return self.head(x)
 
     def parts(self) -> dict[str, nn.Module]:
-        """The blocks and the head by name: "block 0", "block 1", "head"."""
-        return {**{f"block {i}": block for i, block in enumerate(self.blocks)}, "head": self.head}
+        """The blocks and the head by name: "block 0 of net417", "block 1 of net417", "head of net417"."""
+        blocks = {f"block {i} of {self.name}": block for i, block in enumerate(self.blocks)}
+        return {**blocks, f"head of {self.name}": self.head}
 
     def open_parts(self) -> dict[str, str]:
         """Part -> "open" or "closed" by whether its parameters require gradients, "partly" if some do."""
         flags = {name: requires_grad(part).values() for name, part in self.parts().items()}
         return {name: _word(found, "open", "closed") for name, found in flags.items()}
+
+
+    def in_eval(self) -> list[str]:
+        """The open parts that hold a module in eval mode, although `train()` was called on the whole."""
+        modes = {name: all(layer.training for layer in part.modules()) for name, part in self.train().parts().items()}
+        return [name for name, word in self.open_parts().items() if word == "open" and not modes[name]]
 
 
 def learn(model: Stack, case: Case, optimizer: torch.optim.Optimizer) -> dict[str, str]:

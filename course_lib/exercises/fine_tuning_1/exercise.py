@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,11 @@ def pretrain(module: nn.Module, seed: int) -> None:
                 buffer.fill_(7)
             else:
                 buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+
+
+def whole_numbers(generator: torch.Generator) -> Callable[[int, int], int]:
+    """A function that draws a whole number, both ends included."""
+    return lambda low, high: int(torch.randint(low, high + 1, (), generator=generator))
 
 
 def network_name(seed: int) -> str:

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from course_lib.exercises.contract import seeded
+
+
+def whole_numbers(generator: torch.Generator) -> Callable[[int, int], int]:
+    """A function that draws a whole number, both ends included."""
+    return lambda low, high: int(torch.randint(low, high + 1, (), generator=generator))
+
+
+class Changing(nn.Module):
+    """Stands for a network in training: set to a number, all its weights and statistics are others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Linear(3, 2), nn.BatchNorm1d(2)
+
+    def set_to(self, number: int) -> None:
+        generator = seeded(number)
+        for value in self.state_dict().values():
+            value.copy_(100 * torch.rand(value.shape, generator=generator))
 
 
 def set_values(module: nn.Module, generator: torch.Generator, scale: float = 1.0) -> None:

@@ -8,14 +8,12 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import Stack, learn
+from course_lib.exercises.fine_tuning_1.exercise import Stack, learn, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
     generator, draw, _ = drawing(seed)
-
-    def number(low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (), generator=generator))
+    number = whole_numbers(generator)
 
     def case(name: str, blocks: int, *, kind: str = "momentum", came: str = "open") -> Case:
         inputs: Values = {"x": draw(6, number(3, 5)), "blocks": blocks, "optimizer": kind, "blocks_came": came}

@@ -8,17 +8,15 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import Stack, names_of
+from course_lib.exercises.fine_tuning_1.exercise import Stack, names_of, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
     generator, draw, _ = drawing(seed)
+    some = whole_numbers(generator)
 
     def number(low: float, high: float) -> float:
         return round(low + (high - low) * float(torch.rand((), generator=generator)), 4)
-
-    def some(low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (), generator=generator))
 
     def case(name: str, blocks: int, decay: float, *, frozen: str = "") -> Case:
         inputs = {"x": draw(4, some(3, 5)), "blocks": blocks, "decay": decay, "lr": number(0.001, 0.01)}

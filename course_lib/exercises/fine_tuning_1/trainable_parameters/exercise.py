@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import names_of, pretrain, requires_grad
+from course_lib.exercises.fine_tuning_1.exercise import names_of, pretrain, requires_grad, whole_numbers
 
 
 class _Tied(nn.Module):
@@ -35,9 +35,7 @@ class _Tied(nn.Module):
 
 def cases(seed: int) -> list[Case]:
     generator, draw, _ = drawing(seed)
-
-    def number(low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (), generator=generator))
+    number = whole_numbers(generator)
 
     def case(name: str, frozen: str, *, blocks: int | None = None, weights: str = "apart", in_eval: str = "") -> Case:
         width, blocks = number(3, 5), blocks or number(2, 4)

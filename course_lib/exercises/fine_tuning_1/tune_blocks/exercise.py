@@ -8,14 +8,12 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import Stack, learn, names_of
+from course_lib.exercises.fine_tuning_1.exercise import Stack, learn, names_of, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
     generator, draw, _ = drawing(seed)
-
-    def number(low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (), generator=generator))
+    number = whole_numbers(generator)
 
     def case(name: str, blocks: int, first: list[int], then: list[int]) -> Case:
         """`first` and `then` are block numbers for two calls on one network."""

@@ -157,7 +157,8 @@ def freeze(module, frozen=True):
     """
     ### BEGIN SOLUTION
     module.requires_grad_(not frozen)
-    module.__dict__.pop("train", None)  # the method of its class again
+    for part in module.modules():
+        part.__dict__.pop("train", None)  # the method of its class again, in parts frozen before too
     module.train(not frozen)
     if frozen:
         module.train = lambda mode=True: module  # whoever calls: nothing happens

@@ -71,8 +71,7 @@ judge = Judge(
             or _opens(trials, lambda chosen, n: {(i - 1) % n for i in chosen})
         ),
         "chosen_in_eval_mode": lambda trials: (
-            _flags_right(trials)
-            and in_any(trials, lambda t: bool(t.seen["in_eval_first"] or t.seen["in_eval_then"]))
+            _flags_right(trials) and in_any(trials, lambda t: bool(t.seen["in_eval_first"] or t.seen["in_eval_then"]))
         ),
         "all_returned": lambda trials: _longer_list(trials) and _opens(trials, lambda chosen, _: chosen),
         "head_left_out": everywhere(lambda t: not any(".head." in name for name in t.seen["returned_first"])),

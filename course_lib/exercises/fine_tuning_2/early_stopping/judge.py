@@ -42,7 +42,7 @@ judge = Judge(
         Criterion(
             "best_weights",
             1,
-            "`restore` puts the weights of the best validation back, copied when they were best, as often as it is called",
+            "`restore` puts the weights of the best validation back, each time, copied when they were best",
             as_expected(*_WEIGHTS, "weights_restored_again"),
             (*_ACCURACIES, "infinite_from_the_first"),
         ),

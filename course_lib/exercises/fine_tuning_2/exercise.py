@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import seeded
+from course_lib.exercises.contract import Diary, seeded
 
 
 def whole_numbers(generator: torch.Generator) -> Callable[[int, int], int]:
@@ -49,3 +49,25 @@ def flat(tensors: Any) -> Tensor:
 def gradients_of(module: nn.Module) -> Tensor:
     """The gradients of all parameters in one vector, 0 where there is none."""
     return flat(torch.zeros_like(p) if p.grad is None else p.grad for p in module.parameters())
+
+
+def parts_of(model: Any) -> dict[str, Tensor]:
+    """All numbers of encoder, running statistics and head as they are now."""
+    parts = {"encoder": model.encoder.parameters(), "statistics": model.encoder.buffers()}
+    return {part: flat(tensors) for part, tensors in {**parts, "head": model.head.parameters()}.items()}
+
+
+class WatchedBatches:
+    """Batches that can be gone through again and again, and note the network's values whenever one is fetched."""
+
+    def __init__(self, images: Tensor, labels: Tensor, size: int, model: nn.Module) -> None:
+        self.batches, self.model = list(zip(images.split(size), labels.split(size), strict=True)), model
+        self.diary: list[dict[str, Tensor]] = Diary()
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in self.batches:
+            self.diary.append(parts_of(self.model))
+            yield images.clone(), labels.clone()

@@ -153,6 +153,7 @@ judge = Judge(
         "inner_part_stays_frozen": lambda trials: (
             _where(trials, lambda t: "eval" in t.seen.get("modes_when_open", ())) == {"nested"}
             and in_all(trials, lambda t: t.seen["returned"] == "the module")
+            and in_all(trials, lambda t: all(t.seen.get("requires_grad_open", {}).values()))
         ),
         "nothing_returned": everywhere(lambda t: t.seen["returned"] == "None" and _is_frozen(t.seen)),
         "opens_only_what_it_froze": lambda trials: (

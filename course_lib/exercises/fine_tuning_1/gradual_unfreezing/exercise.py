@@ -95,4 +95,13 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("blocks", "optimizer"),
+    words={
+        "open": "the list, by stage, of which parts are trainable (open) and which are frozen (closed)",
+        "in_eval": "the list, by stage, of the open parts that stay in eval mode after `train()`",
+        "moved": "the list, by stage, of which parts move in an optimizer step",
+        "held": "the list, by stage, of how many parameters of each part the optimizer holds",
+        "rates": "the list, by stage, of the learning rate of each part in the optimizer",
+        "state_of_head": "the list, by stage, of how many values the optimizer keeps for the head's weight",
+        "returned": "the list, by stage, of the type of what you return",
+    },
 )

@@ -80,4 +80,15 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("blocks", "head"),
+    words={
+        "open_first": "the state of each part (open is trainable, closed is frozen) after the first call",
+        "in_eval_first": "the list of the open parts that stay in eval mode after the first call and `train()`",
+        "returned_first": "the list of parameters that the first call returns",
+        "moved_first": "the change of each part in a training step after the first call",
+        "open_then": "the state of each part (open is trainable, closed is frozen) after the second call",
+        "in_eval_then": "the list of the open parts that stay in eval mode after the second call and `train()`",
+        "returned_then": "the list of parameters that the second call returns",
+        "moved_then": "the change of each part in a training step after the second call",
+    },
+    inputs_shown=("first", "then"),
 )

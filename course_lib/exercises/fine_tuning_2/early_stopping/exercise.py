@@ -62,7 +62,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     restored |= {"batches_counted_restored": flat([batches_counted])}
     model.set_to(begin + 102)  # what is kept must not be what was given back
     stopping.restore(another)
-    return {"weights_restored_again": flat(another.layer.parameters()), **restored}
+    return {"weights_given_to_another": flat(another.layer.parameters()), **restored}
 
 
 exercise = Exercise(
@@ -97,4 +97,13 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     on_gpu=False,
+    words={
+        "weights_given_to_another": "the tensor of the weights that `restore` puts into another model",
+        "validations": "the number of validations until `update` returns True",
+        "weights_restored": "the tensor of the weights after `restore`",
+        "norm_weights_restored": "the tensor of the batch normalization's weights after `restore`",
+        "statistics_restored": "the tensor of the running statistics after `restore`",
+        "batches_counted_restored": "the count of batches after `restore`",
+    },
+    inputs_shown=("values",),
 )

@@ -43,7 +43,7 @@ judge = Judge(
             "best_weights",
             1,
             "`restore` puts the weights of the best validation back, each time, copied when they were best",
-            as_expected(*_WEIGHTS, "weights_restored_again"),
+            as_expected(*_WEIGHTS, "weights_given_to_another"),
             (*_ACCURACIES, "infinite_from_the_first"),
         ),
         Criterion(

@@ -59,4 +59,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "kl": "the KL that you return",
+    },
 )

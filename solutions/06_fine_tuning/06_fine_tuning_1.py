@@ -159,7 +159,8 @@ def freeze(module, frozen=True):
     """
     ### BEGIN SOLUTION
     module.requires_grad_(not frozen)
-    module.__dict__.pop("train", None)  # the method of its class again
+    for part in module.modules():
+        part.__dict__.pop("train", None)  # the method of its class again, in parts frozen before too
     module.train(not frozen)
     if frozen:
         module.train = lambda mode=True: module  # whoever calls: nothing happens
@@ -376,7 +377,7 @@ def gradual_unfreezing(blocks, optimizer, stage, *, lr):
         blocks: list of modules from the input upwards, open or frozen from earlier calls; not changed.
         optimizer: holds the head from the start, and what earlier stages have handed over; a stage
             may add its parameters in one group or in several.
-        stage: so many blocks are open, counted from the top; all below are frozen.
+        stage: so many blocks are open, counted from the top, and follow `train()` again; all below are frozen.
         lr: learning rate of the blocks that open; what the optimizer holds already keeps its rate.
     """
     ### BEGIN SOLUTION
@@ -441,6 +442,8 @@ plots.show(plots.share_table(shares, stages, list(parts)[:3], title="When each b
 # %% nbgrader={"grade_id": "tune_blocks", "solution": true}
 def tune_blocks(blocks, head, chosen):
     """Opens the chosen blocks and the head, and freezes all other blocks, whatever was open before.
+
+    An open block follows `train()` again. Of a frozen one only `requires_grad` is looked at.
 
     Args:
         blocks: list of modules from the input upwards.

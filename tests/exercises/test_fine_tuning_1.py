@@ -360,7 +360,7 @@ CASES = [
     ("freeze", old_train_kept, "own_train_kept_as_the_old_one"),
     ("freeze", removed_unasked, "opens_only_what_it_froze"),
     ("freeze", opened_if_frozen_here, "opens_only_what_it_froze"),
-    ("freeze", by_method_type, None),
+    ("freeze", by_method_type, "inner_part_stays_frozen"),
     ("freeze", leaf_by_leaf, None),
     ("trainable_parameters", those_with_a_gradient, "those_with_a_gradient"),
     ("trainable_parameters", those_of_modules_in_train_mode, "those_in_train_mode"),

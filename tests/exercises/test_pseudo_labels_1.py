@@ -429,9 +429,9 @@ def altered(before, after):
     return scope["train_with_pseudo_labels"]
 
 
-def test_a_strict_threshold_costs_its_own_exercise_alone():
-    exercise = exercise_named("self_training_round")  # built on the learner's own select_confident
-    assert check(exercise, surer_than_tau, seed=5).score == exercise.points
+def test_a_strict_threshold_is_named_in_a_round_too():
+    result = check(exercise_named("self_training_round"), surer_than_tau, seed=5)
+    assert (result.mistake, result.score) == ("strictly_above", 3)
 
 
 def test_an_order_from_elsewhere_and_a_last_batch_left_out_are_named():

@@ -311,7 +311,7 @@ CASES = [
     ("fixmatch_loss", fixmatch_variant("if_any"), "python_zero_when_none"),
     ("fixmatch_loss", fixmatch_variant("log_after_softmax"), "log_of_softmax"),
     ("fixmatch_loss", fixmatch_variant("two_softmaxes"), "probabilities_into_cross_entropy"),
-    ("ema_update", by_names, None),
+    ("ema_update", by_names, "walk_through_the_state_dict"),
     ("ema_update", by_data, None),
     ("ema_update", modes_as_usual, "modes_set"),
     ("ema_update", by_swa_utils, "count_averaged"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,21 @@ def pretrain(module: nn.Module, seed: int) -> None:
                 buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
 
 
+def whole_numbers(generator: torch.Generator) -> Callable[[int, int], int]:
+    """A function that draws a whole number, both ends included."""
+    return lambda low, high: int(torch.randint(low, high + 1, (), generator=generator))
+
+
+def network_name(seed: int) -> str:
+    """A name for the network of a case, such as "net417": what is seen of one network is not true of another."""
+    return f"net{int(torch.randint(100, 1000, (), generator=seeded(seed)))}"
+
+
+def names_of(model: nn.Module, seed: int) -> dict[int, str]:
+    """The name of each parameter, after that of its network, by the parameter's id."""
+    return {id(parameter): f"{network_name(seed)}.{name}" for name, parameter in model.named_parameters()}
+
+
 def requires_grad(module: nn.Module) -> dict[str, int]:
     """Parameter -> 1 if it requires a gradient, else 0."""
     return {name: int(parameter.requires_grad) for name, parameter in module.named_parameters()}
@@ -39,6 +55,7 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(blocks))
         self.head = nn.Linear(width, 3)
         pretrain(self, case.inputs["seed"])
+        self.name = network_name(case.inputs["seed"])
         self.to(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,13 +64,19 @@ class Stack(nn.Module):
         return self.head(x)
 
     def parts(self) -> dict[str, nn.Module]:
-        """The blocks and the head by name: "block 0", "block 1", "head"."""
-        return {**{f"block {i}": block for i, block in enumerate(self.blocks)}, "head": self.head}
+        """The blocks and the head by name: "block 0 of net417", "block 1 of net417", "head of net417"."""
+        blocks = {f"block {i} of {self.name}": block for i, block in enumerate(self.blocks)}
+        return {**blocks, f"head of {self.name}": self.head}
 
     def open_parts(self) -> dict[str, str]:
         """Part -> "open" or "closed" by whether its parameters require gradients, "partly" if some do."""
         flags = {name: requires_grad(part).values() for name, part in self.parts().items()}
         return {name: _word(found, "open", "closed") for name, found in flags.items()}
+
+    def in_eval(self) -> list[str]:
+        """The open parts that hold a module in eval mode, although `train()` was called on the whole."""
+        modes = {name: all(layer.training for layer in part.modules()) for name, part in self.train().parts().items()}
+        return [name for name, word in self.open_parts().items() if word == "open" and not modes[name]]
 
 
 def learn(model: Stack, case: Case, optimizer: torch.optim.Optimizer) -> dict[str, str]:
@@ -73,3 +96,34 @@ def learn(model: Stack, case: Case, optimizer: torch.optim.Optimizer) -> dict[st
 
 def _word(flags: Collection[object], every: str, none: str) -> str:
     return every if all(flags) else "partly" if any(flags) else none
+
+
+class OwnPart(nn.Module):
+    """A part with a weight of its own and dropout by its own mode, beside the layers inside it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1, 3, 1, 1))
+        self.layers = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(self.weight * self.layers(x), 0.4, self.training)
+
+
+_CLASSES = (nn.Module, nn.Sequential, nn.BatchNorm1d, nn.BatchNorm2d, nn.modules.batchnorm._BatchNorm, nn.Conv2d,
+            nn.Linear, nn.Dropout, nn.ReLU, OwnPart)  # fmt: skip
+
+
+@contextlib.contextmanager
+def classes_left_alone() -> Iterator[None]:
+    """Undoes what an answer does to classes of torch and of ours: it would reach every network of the process."""
+    names = ("train", "eval", "forward", "requires_grad_", "__call__")
+    before = [(kind, name, vars(kind).get(name)) for kind in _CLASSES for name in names]
+    try:
+        yield
+    finally:
+        for kind, name, value in before:
+            if value is not None:
+                setattr(kind, name, value)
+            elif name in vars(kind):
+                delattr(kind, name)

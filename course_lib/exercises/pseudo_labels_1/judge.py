@@ -105,6 +105,12 @@ class Training:
             epoch.total_loss += F.cross_entropy(noted["logits"], classes, reduction="sum").item()
 
     @property
+    def of_this_case(self) -> bool:
+        """Whether the network has seen the images of this case, and no others."""
+        rows = [row for noted in self.seen["forwards"] for row in rows_of(noted["images"], self.given)]
+        return bool(rows) and min(rows) >= 0
+
+    @property
     def complete(self) -> bool:
         """Whether each epoch taught every image exactly once."""
         every = list(range(self.num_images))

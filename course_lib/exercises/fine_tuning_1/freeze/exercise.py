@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,25 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import pretrain, requires_grad
+from course_lib.exercises.fine_tuning_1.exercise import OwnPart, classes_left_alone, pretrain, requires_grad
 from course_lib.exercises.observing import state_of
-
-
-class _OwnPart(nn.Module):
-    """A part with a weight of its own and dropout by its own mode, beside the layers inside it."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(1, 3, 1, 1))
-        self.layers = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(self.weight * self.layers(x), 0.4, self.training)
 
 
 def _part(kind: str, channels: int, pixels: int) -> nn.Module:
     if kind == "own class":
-        return _OwnPart(channels)
+        return OwnPart(channels)
     dropout = nn.Sequential(nn.ReLU(), nn.Dropout(0.4))
     if kind == "vectors":
         return nn.Sequential(nn.Linear(pixels, 3), nn.BatchNorm1d(3), dropout)
@@ -57,25 +44,6 @@ class _Net(nn.Module):
         return self.head(self.pool(self.part(self.stem(x))))
 
 
-_CLASSES = (nn.Module, nn.Sequential, nn.BatchNorm1d, nn.BatchNorm2d, nn.modules.batchnorm._BatchNorm, nn.Conv2d,
-            nn.Linear, nn.Dropout, nn.ReLU, _OwnPart)  # fmt: skip
-
-
-@contextlib.contextmanager
-def _classes_left_alone() -> Iterator[None]:
-    """Undoes what an answer does to classes of torch and of ours: it would reach every network of the process."""
-    names = ("train", "eval", "forward", "requires_grad_", "__call__")
-    before = [(kind, name, vars(kind).get(name)) for kind in _CLASSES for name in names]
-    try:
-        yield
-    finally:
-        for kind, name, value in before:
-            if value is not None:
-                setattr(kind, name, value)
-            elif name in vars(kind):
-                delattr(kind, name)
-
-
 def cases(seed: int) -> list[Case]:
     draw = drawing(seed).uniform
 
@@ -86,7 +54,7 @@ def cases(seed: int) -> list[Case]:
     return [
         case("first_layers", "first", draw(8, 1, 5, 6), opened="in the end"),
         case("in_the_middle", "middle", draw(6, 3, 6, 4)),
-        case("nested", "nested", draw(7, 1, 4, 4).double(), "eval"),
+        case("nested", "nested", draw(7, 1, 4, 4).double(), "eval", "with an inner part frozen before"),
         case("vectors", "vectors", draw(6, 1, 3, 4), opened="frozen again before"),
         case("own_class", "own class", draw(6, 2, 4, 5)),
         case("frozen_by_another", "first", draw(5, 1, 4, 3), opened="in the beginning"),
@@ -95,7 +63,7 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images, opened = case.inputs["images"], case.inputs["opened"]
-    with _classes_left_alone(), torch.enable_grad():
+    with classes_left_alone(), torch.enable_grad():
         model = _Net(case)
         part = model.part
         attributes = set(vars(part))
@@ -107,6 +75,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
             part.requires_grad_(True)  # from here on as in the other cases
         model.train(case.inputs["mode_before"] == "train")
         given = state_of(part)
+        if opened == "with an inner part frozen before":
+            fn(part.get_submodule("0"))
         seen |= {
             "returned": _which(fn(part), part),
             "requires_grad": requires_grad(part),
@@ -125,7 +95,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         seen |= {"state_after_training": state_of(part), "rest_after_training": _rest(model)}
         if opened == "frozen again before":
             fn(part)
-        if opened in ("in the end", "frozen again before"):
+        if opened not in ("never", "in the beginning"):
             seen |= _open(fn, model, case)
     return seen
 
@@ -135,8 +105,8 @@ def _open(fn: Callable[..., Any], model: _Net, case: Case) -> Values:
     seen: Values = {"state_before_opening": state_of(model.part)}
     fn(model.part, frozen=False)
     seen["requires_grad_open"] = requires_grad(model.part)
-    seen["mode_when_open"] = _mode(model.train().part)
-    seen["mode_at_rest"] = _mode(model.eval().part)
+    seen["modes_when_open"] = sorted({_mode(module) for module in model.train().part.modules()})
+    seen["modes_at_rest"] = sorted({_mode(module) for module in model.eval().part.modules()})
     _train_for(model, case, 1)
     return {**seen, "state_trained_on": state_of(model.part)}
 
@@ -186,10 +156,9 @@ exercise = Exercise(
             '`module.__dict__.pop("train", None)` brings that back.'
         ),
         skeleton=(
-            "module.requires_grad_(...)\n"
-            'module.__dict__.pop("train", None)  # the method of the class again\n'
-            "if frozen:\n"
-            "    module.eval()\n"
+            "module.requires_grad_(...)\nfor part in module.modules():\n"
+            '    part.__dict__.pop("train", None)  # the method of the class again\n'
+            "if frozen:\n    module.eval()\n"
             "    module.train = lambda mode=True: ...\n"
             "return module"
         ),
@@ -216,8 +185,8 @@ exercise = Exercise(
         "rest_after_training": "the state outside the module after two training steps",
         "state_before_opening": "the state of the module before `freeze(module, frozen=False)`",
         "requires_grad_open": "`requires_grad` of the parameters after `freeze(module, frozen=False)` (1 is True)",
-        "mode_when_open": "the mode of the unfrozen module after `model.train()`",
-        "mode_at_rest": "the mode of the unfrozen module after `model.eval()`",
+        "modes_when_open": "the list of the modes inside the unfrozen module after `model.train()`",
+        "modes_at_rest": "the list of the modes inside the unfrozen module after `model.eval()`",
         "state_trained_on": "the state of the unfrozen module after a training step",
     },
 )

@@ -6,23 +6,30 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from course_lib.exercises.asking import as_expected, everywhere, failed_with, ran
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+from course_lib.exercises.asking import as_expected, everywhere, failed_with, in_all, ran
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
 def reference(module, frozen=True):
-    module.requires_grad_(not frozen)
-    module.__dict__.pop("train", None)
+    for part in module.modules():
+        vars(part).pop("train", None)
     module.train(not frozen)
     if frozen:
         module.train = lambda mode=True: module
-    return module
+    return module.requires_grad_(not frozen)
 
 
 # A part that came frozen by other hands is the matter of one criterion: an error there costs that one only.
 _FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class")
-_OPENED = ("first_layers", "vectors", "frozen_by_another")
+_OPENED = ("first_layers", "nested", "vectors", "frozen_by_another")
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def _here(test: Passes) -> Passes:
+    """A test of what was seen of the network of this very case, by the weights that its part was given with."""
+    return lambda case, seen, expected: (
+        close(seen["state_given"], expected["state_given"]) and test(case, seen, expected)
+    )
 
 
 def _is_frozen(seen: Values) -> bool:
@@ -51,10 +58,15 @@ def _rest_learns(case: Case, seen: Values, expected: Values) -> bool:
     return learns and not all(seen["requires_grad"].values())
 
 
+def _is_the_module(case: Case, seen: Values, expected: Values) -> bool:
+    weights_kept = not _changed(seen, "state_given", "state_when_frozen")
+    return seen["returned"] == "the module" and _is_frozen(seen) and weights_kept
+
+
 def _opens(case: Case, seen: Values, expected: Values) -> bool:
-    modes = seen["mode_when_open"], seen["mode_at_rest"]
+    modes = seen["modes_when_open"], seen["modes_at_rest"]
     learns = all(seen["requires_grad_open"].values()) and _all_changed(seen, "state_before_opening", "state_trained_on")
-    return learns and modes == ("train", "eval") and not all(seen["requires_grad"].values())
+    return learns and modes == (["train"], ["eval"]) and not all(seen["requires_grad"].values())
 
 
 def _output_differs(t: Trial) -> bool:
@@ -79,14 +91,14 @@ judge = Judge(
             "weights",
             1,
             "the part's parameters want no gradient, and training leaves them as they are, bit by bit",
-            lambda c, s, e: _is_frozen(s) and not _moved(s, statistics=False),
+            _here(lambda c, s, e: _is_frozen(s) and not _moved(s, statistics=False)),
             _FROZEN,
         ),
         Criterion(
             "statistics",
             1,
             "so do the statistics of its batch normalization, although `model.train()` is called",
-            lambda c, s, e: not _moved(s, statistics=True),
+            _here(lambda c, s, e: not _moved(s, statistics=True)),
             _FROZEN,
         ),
         Criterion(
@@ -100,16 +112,14 @@ judge = Judge(
             "rest_learns",
             1,
             "the rest of the network goes on learning, what lies below the part too",
-            _rest_learns,
+            _here(_rest_learns),
             _FROZEN,
         ),
         Criterion(
             "the_module",
             1,
             "it is the module given that is frozen and returned, with the weights that it had",
-            lambda c, s, e: (
-                s["returned"] == "the module" and _is_frozen(s) and not _changed(s, "state_given", "state_when_frozen")
-            ),
+            _here(_is_the_module),
             _FROZEN,
         ),
         Criterion(
@@ -117,7 +127,7 @@ judge = Judge(
             1,
             "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze it and "
             "however often",
-            _opens,
+            _here(_opens),
             _OPENED,
         ),
     ),
@@ -138,8 +148,14 @@ judge = Judge(
         ),
         "children_only": lambda trials: _where(trials, _output_differs) == {"own_class"},
         "own_train_kept_as_the_old_one": lambda trials: (
-            _where(trials, lambda t: t.seen.get("mode_when_open") == "eval") == {"vectors"}
+            _where(trials, lambda t: t.seen.get("modes_when_open") == ["eval"]) == {"vectors"}
         ),
+        "inner_part_stays_frozen": lambda trials: (
+            _where(trials, lambda t: "eval" in t.seen.get("modes_when_open", ())) == {"nested"}
+            and in_all(trials, lambda t: t.seen["returned"] == "the module")
+            and in_all(trials, lambda t: all(t.seen.get("requires_grad_open", {}).values()))
+        ),
+        "nothing_returned": everywhere(lambda t: t.seen["returned"] == "None" and _is_frozen(t.seen)),
         "opens_only_what_it_froze": lambda trials: (
             {t.case.name for t in trials if t.error} == {"frozen_by_another"}
             or _where(trials, lambda t: not all(t.seen.get("requires_grad_open", {}).values())) == {"frozen_by_another"}

@@ -8,39 +8,47 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import Stack, learn
+from course_lib.exercises.fine_tuning_1.exercise import Stack, learn, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
-    draw = drawing(seed).uniform
+    generator, draw, _ = drawing(seed)
+    number = whole_numbers(generator)
 
-    def case(name: str, blocks: int, *, kind: str = "momentum", width: int = 3, lr: float = 0.01) -> Case:
-        inputs: Values = {"x": draw(6, width), "blocks": blocks, "optimizer": kind, "lr": lr}
+    def case(name: str, blocks: int, *, kind: str = "momentum", came: str = "open") -> Case:
+        inputs: Values = {"x": draw(6, number(3, 5)), "blocks": blocks, "optimizer": kind, "blocks_came": came}
+        inputs |= {"lr": number(4, 20) / 1000, "head_lr": number(50, 150) / 1000}
         return Case(name, {**inputs, "seed": seed + len(name)})
 
     return [
-        case("three_blocks", 3),
-        case("four_blocks", 4, width=4, lr=0.02),
+        case("three_or_four_blocks", number(3, 4)),
+        case("came_frozen", number(2, 4), came="frozen"),
         case("one_block", 1),
-        case("adamw", 2, kind="adamw", lr=0.004),
+        case("adamw", number(2, 3), kind="adamw"),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    lr = case.inputs["lr"]
+    lr, head_lr = case.inputs["lr"], case.inputs["head_lr"]
     with torch.enable_grad():
         model = Stack(case)
         part_of = {id(p): part for part, module in model.parts().items() for p in module.parameters()}
         head = list(model.head.parameters())
         if case.inputs["optimizer"] == "momentum":
-            optimizer: torch.optim.Optimizer = torch.optim.SGD(head, lr=0.1, momentum=0.9, weight_decay=0.05)
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(head, head_lr, momentum=0.9, weight_decay=0.05)
         else:
-            optimizer = torch.optim.AdamW(head, lr=0.1, weight_decay=0.1)
+            optimizer = torch.optim.AdamW(head, head_lr, weight_decay=0.1)
         blocks = list(model.blocks)
-        seen: Values = {"open": [], "moved": [], "held": [], "rates": [], "state_of_head": [], "returned": []}
+        for block in blocks:
+            block.requires_grad_(case.inputs["blocks_came"] == "open")
+        keys = ("open", "in_eval", "moved", "held", "rates", "state_of_head", "returned")
+        seen: Values = {key: [] for key in keys}
         for stage in range(len(blocks) + 1):
             seen["returned"].append(type(fn(blocks, optimizer, stage, lr=lr)).__name__)
             seen["open"].append(model.open_parts())
+            seen["in_eval"].append(model.in_eval())
+            # Momentum and the like of the head: it goes on from stage to stage.
+            seen["state_of_head"].append(len(optimizer.state.get(model.head.weight, {})))
             held, rates = dict.fromkeys(model.parts(), 0), {}
             for group in optimizer.param_groups:
                 for p in group["params"]:
@@ -50,8 +58,6 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
             seen["held"].append(held)
             seen["rates"].append(rates)
             seen["moved"].append(learn(model, case, optimizer))
-            # Momentum and the like of the head: it goes on from stage to stage.
-            seen["state_of_head"].append(len(optimizer.state.get(model.head.weight, {})))
     return seen
 
 
@@ -91,6 +97,7 @@ exercise = Exercise(
     may_change=("blocks", "optimizer"),
     words={
         "open": "the list, by stage, of which parts are trainable (open) and which are frozen (closed)",
+        "in_eval": "the list, by stage, of the open parts that stay in eval mode after `train()`",
         "moved": "the list, by stage, of which parts move in an optimizer step",
         "held": "the list, by stage, of how many parameters of each part the optimizer holds",
         "rates": "the list, by stage, of the learning rate of each part in the optimizer",

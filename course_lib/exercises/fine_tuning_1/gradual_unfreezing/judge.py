@@ -18,9 +18,13 @@ def reference(blocks, optimizer, stage, *, lr):
 def _blocks_are(word: str, seen: Values, expected: Values) -> bool:
     """Whether at every stage the blocks that should be "open", or "closed", are so."""
     stages = zip(seen["open"], expected["open"], strict=True)
-    return all(
-        now[part] == word for now, wanted in stages for part in wanted if part != "head" and wanted[part] == word
-    )
+    pairs = [(now[part], wanted[part]) for now, wanted in stages for part in wanted if part.startswith("block")]
+    return all(now == word for now, wanted in pairs if wanted == word)
+
+
+def _opened(case: Case, seen: Values, expected: Values) -> bool:
+    closed_at_first = "open" not in [word for part, word in seen["open"][0].items() if part.startswith("block 0")]
+    return _blocks_are("open", seen, expected) and closed_at_first and not any(seen["in_eval"])
 
 
 def _rates(case: Case, seen: Values, expected: Values) -> bool:
@@ -40,8 +44,8 @@ judge = Judge(
         Criterion(
             "opened",
             1,
-            "the top `stage` blocks are open",
-            lambda c, s, e: _blocks_are("open", s, e) and s["open"][0]["block 0"] == "closed",
+            "the top `stage` blocks are open, and follow `train()` again",
+            _opened,
         ),
         Criterion(
             "handed_over",

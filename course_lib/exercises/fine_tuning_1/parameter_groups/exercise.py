@@ -8,28 +8,29 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import Stack
+from course_lib.exercises.fine_tuning_1.exercise import Stack, names_of, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
     generator, draw, _ = drawing(seed)
+    some = whole_numbers(generator)
 
     def number(low: float, high: float) -> float:
         return round(low + (high - low) * float(torch.rand((), generator=generator)), 4)
 
-    def case(name: str, blocks: int, decay: float, *, frozen: str = "", width: int = 3) -> Case:
-        inputs = {"x": draw(4, width), "blocks": blocks, "decay": decay, "lr": number(0.001, 0.01)}
+    def case(name: str, blocks: int, decay: float, *, frozen: str = "") -> Case:
+        inputs = {"x": draw(4, some(3, 5)), "blocks": blocks, "decay": decay, "lr": number(0.001, 0.01)}
         return Case(name, {**inputs, "frozen": frozen, "seed": seed + len(name)})
 
     return [
-        case("three_blocks", 3, number(0.3, 0.6)),
-        case("five_blocks", 5, number(0.6, 0.8), width=4),
+        case("three_or_four_blocks", some(3, 4), number(0.3, 0.6)),
+        case("five_or_six_blocks", some(5, 6), number(0.6, 0.8)),
         case("one_block", 1, number(0.2, 0.4)),
-        case("no_decay", 2, 1.0),
-        case("lowest_block_frozen", 3, number(0.3, 0.6), frozen="block 0"),
-        case("a_bias_frozen", 2, number(0.4, 0.6), frozen="bias"),
-        case("middle_block_frozen", 3, number(0.3, 0.6), frozen="block 1"),
-        case("a_bias_of_the_head_frozen", 2, number(0.4, 0.6), frozen="head bias"),
+        case("no_decay", some(2, 4), 1.0),
+        case("lowest_block_frozen", some(3, 4), number(0.3, 0.6), frozen="block 0"),
+        case("a_bias_frozen", some(2, 3), number(0.4, 0.6), frozen="bias"),
+        case("middle_block_frozen", some(3, 4), number(0.3, 0.6), frozen="block 1"),
+        case("a_bias_of_the_head_frozen", some(2, 3), number(0.4, 0.6), frozen="head bias"),
     ]
 
 
@@ -37,12 +38,12 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     lr, decay, frozen = (case.inputs[key] for key in ("lr", "decay", "frozen"))
     with torch.enable_grad():
         model = Stack(case)
-        if frozen in model.parts():
-            model.parts()[frozen].requires_grad_(False)
+        if frozen.startswith("block"):
+            model.blocks[int(frozen.removeprefix("block "))].requires_grad_(False)
         elif frozen:
             layer = model.head if frozen == "head bias" else model.blocks[-1].get_submodule("0")
             layer.get_parameter("bias").requires_grad_(False)
-        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        names = names_of(model, case.inputs["seed"])
         result = fn(list(model.blocks), model.head, lr=lr, decay=decay)
         if result is None:
             return {"groups": None}

@@ -19,7 +19,7 @@ def reference(blocks, head, *, lr, decay):
 
 def _rates_of(part: str, seen: Values, expected: Values) -> bool:
     """Whether the parameters that are there, of the head or of blocks, have the expected rates."""
-    names = [name for name in seen["rate"].keys() & expected["rate"].keys() if name.startswith(part)]
+    names = [name for name in seen["rate"].keys() & expected["rate"].keys() if f".{part}." in name]
     return bool(names) and all(close(seen["rate"][name], expected["rate"][name]) for name in names)
 
 
@@ -50,6 +50,7 @@ judge = Judge(
             1,
             "a list of dictionaries with `params` and `lr`, the head's first, then downwards",
             _in_order,
+            form=True,
         ),
     ),
     predicates={

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import pretrain, requires_grad
+from course_lib.exercises.fine_tuning_1.exercise import names_of, pretrain, requires_grad, whole_numbers
 
 
 class _Tied(nn.Module):
-    """Blocks with batch normalization and a head; if wanted, two layers share one weight."""
+    """Blocks with batch normalization and a head; if wanted, two layers share one weight, or all numbers are alike."""
 
     def __init__(self, case: Case) -> None:
         super().__init__()
@@ -23,35 +23,42 @@ class _Tied(nn.Module):
             nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width)) for _ in range(blocks)
         )
         self.head = nn.Linear(width, width)
-        if case.inputs["tied"] == "yes":
+        if case.inputs["weights"] == "shared":
             self.head.weight = self.blocks[-1].get_submodule("0").get_parameter("weight")
         pretrain(self, case.inputs["seed"])
+        if case.inputs["weights"] == "alike":  # as fresh layers are: many biases of zero
+            for parameter in self.parameters():
+                parameter.data.fill_(0.5)
         for name, parameter in self.named_parameters():
             parameter.requires_grad = not name.startswith(tuple(case.inputs["frozen"].split()))
 
 
 def cases(seed: int) -> list[Case]:
-    draw = drawing(seed).uniform
+    generator, draw, _ = drawing(seed)
+    number = whole_numbers(generator)
 
-    def case(name: str, frozen: str, *, blocks: int = 2, width: int = 3, tied: str = "no", in_eval: str = "") -> Case:
-        inputs = {"x": draw(5, width), "frozen": frozen, "blocks": blocks, "width": width, "tied": tied}
+    def case(name: str, frozen: str, *, blocks: int | None = None, weights: str = "apart", in_eval: str = "") -> Case:
+        width, blocks = number(3, 5), blocks or number(2, 4)
+        inputs = {"x": draw(5, width), "frozen": frozen, "blocks": blocks, "width": width, "weights": weights}
         return Case(name, {**inputs, "at_rest": in_eval, "seed": seed + len(name)})
 
+    middle, whole = number(1, 2), number(0, 1)
     return [
-        case("lower_blocks_frozen", "scale blocks.0", width=4),
-        case("a_middle_block_frozen", "blocks.1", blocks=3, in_eval="blocks.2"),
+        case("lower_blocks_frozen", "scale blocks.0"),
+        case("a_middle_block_frozen", f"blocks.{middle}", blocks=4, in_eval=f"blocks.{3 - middle}"),
         case("head_only", "scale blocks"),
         case("head_frozen", "head"),
-        case("single_layers_frozen", "blocks.0.0.weight blocks.1.1", width=5),
+        case("single_layers_frozen", f"blocks.{whole}.0.weight blocks.{1 - whole}.1"),
         case("nothing_frozen", ""),
-        case("two_layers_share_a_weight", "scale blocks.0", tied="yes"),
+        case("two_layers_share_a_weight", "scale blocks.0", weights="shared"),
+        case("equal_values", "blocks.0", weights="alike"),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     with torch.enable_grad():
         model = _Tied(case)
-        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        names = names_of(model, case.inputs["seed"])
         # All but the new head has been trained before, and has gradients from then, set to zero: so frozen weights
         # that get into the optimizer are moved by its weight decay.
         for name, parameter in model.named_parameters():

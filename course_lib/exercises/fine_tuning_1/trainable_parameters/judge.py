@@ -16,10 +16,16 @@ def _complete(seen: Values, expected: Values) -> bool:
     return set(expected["parameters"]) <= set(seen["parameters"])
 
 
+def _networks(values: Values) -> set[str]:
+    """The names of the networks whose parameters are listed: it should be the one of the case."""
+    return {name.partition(".")[0] for name in values["parameters"]}
+
+
 def _themselves(case: Case, seen: Values, expected: Values) -> bool:
     return (
         len(set(seen["parameters"])) == len(seen["parameters"]) > 0
         and not any(name.startswith("another") for name in seen["parameters"])
+        and _networks(seen) == _networks(expected)
         and all(seen[key] == expected[key] for key in ("requires_grad_after", "gradients_after"))
     )
 
@@ -28,7 +34,8 @@ def _one_decides(trials: Sequence[Trial]) -> bool:
     """Whether frozen parameters are listed in half frozen layers only, or are listed while others are missing."""
 
     def lists_frozen(t: Trial) -> bool:
-        return any(t.expected["requires_grad_after"].get(name) == 0 for name in t.seen["parameters"])
+        too_many = set(t.seen["parameters"]) - set(t.expected["parameters"])
+        return bool(too_many) and not any(name.startswith("another") for name in too_many)
 
     where = {t.case.name for t in ran(trials) if lists_frozen(t)}
     missing = in_any(trials, lambda t: not _complete(t.seen, t.expected))
@@ -46,13 +53,17 @@ judge = Judge(
             lambda c, s, e: bool(s["parameters"]) and set(s["parameters"]) <= set(e["parameters"]),
         ),
         Criterion(
-            "themselves", 1, "the parameters themselves, each once, as trainable or frozen as before", _themselves
+            "themselves",
+            1,
+            "the parameters themselves, each once, as trainable or frozen as before",
+            _themselves,
         ),
         Criterion(
             "a_list",
             1,
             "a list, which can be gone through again and again",
             lambda c, s, e: s["type"] in ("list", "tuple") and s["parameters"] == s["parameters_again"] != [],
+            form=True,
         ),
     ),
     predicates={

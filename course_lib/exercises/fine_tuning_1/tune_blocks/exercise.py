@@ -8,38 +8,40 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import Stack, learn
+from course_lib.exercises.fine_tuning_1.exercise import Stack, learn, names_of, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
-    draw = drawing(seed).uniform
+    generator, draw, _ = drawing(seed)
+    number = whole_numbers(generator)
 
-    def case(name: str, blocks: int, first: str, then: str, *, width: int = 3) -> Case:
-        """`first` and `then` are block numbers with spaces: two calls on one network."""
-        inputs = {"x": draw(6, width), "blocks": blocks, "first": first, "then": then}
+    def case(name: str, blocks: int, first: list[int], then: list[int]) -> Case:
+        """`first` and `then` are block numbers for two calls on one network."""
+        inputs = {"x": draw(6, number(3, 4)), "blocks": blocks, "first": first, "then": then}
         return Case(name, {**inputs, "seed": seed + len(name)})
 
+    few, many = number(3, 4), number(5, 6)
+    inside, low = number(1, few - 2), number(1, many - 4)
     return [
-        case("the_middle_of_three", 3, "1", "0"),
-        case("two_of_five", 5, "1 3", "2", width=4),
-        case("neighbors", 4, "1 2", "0 3"),
-        case("the_lowest", 3, "0", "2"),
-        case("none", 3, "", "1"),
-        case("all", 2, "0 1", ""),
+        case("one_in_the_middle", few, [inside], [inside - 1]),
+        case("two_apart", many, [low, low + 2], [low + 1]),
+        case("neighbors_from_above", 4, [2, 1], [3, 0]),
+        case("the_lowest", few, [0], [few - 1]),
+        case("none", few, [], [number(0, few - 1)]),
+        case("all", 2, [0, 1], []),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     with torch.enable_grad():
         model = Stack(case)
-        names = {id(p): name for name, p in model.named_parameters()}
+        names = names_of(model, case.inputs["seed"])
         if case.name == "the_lowest":
             model.head.requires_grad_(False)  # it comes frozen, and is to learn
         seen: Values = {}
         for call in ("first", "then"):
-            chosen = [int(number) for number in case.inputs[call].split()]
-            result = fn(list(model.blocks), model.head, chosen)
-            seen[f"open_{call}"] = model.open_parts()
+            result = fn(list(model.blocks), model.head, list(case.inputs[call]))
+            seen |= {f"open_{call}": model.open_parts(), f"in_eval_{call}": model.in_eval()}
             is_list = isinstance(result, (list, tuple)) or hasattr(result, "__next__")
             listed = list(result) if is_list else []
             found = sorted(names.get(id(p), f"another {type(p).__name__}") for p in listed)
@@ -80,9 +82,11 @@ exercise = Exercise(
     may_change=("blocks", "head"),
     words={
         "open_first": "the state of each part (open is trainable, closed is frozen) after the first call",
+        "in_eval_first": "the list of the open parts that stay in eval mode after the first call and `train()`",
         "returned_first": "the list of parameters that the first call returns",
         "moved_first": "the change of each part in a training step after the first call",
         "open_then": "the state of each part (open is trainable, closed is frozen) after the second call",
+        "in_eval_then": "the list of the open parts that stay in eval mode after the second call and `train()`",
         "returned_then": "the list of parameters that the second call returns",
         "moved_then": "the change of each part in a training step after the second call",
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from course_lib.exercises.asking import as_expected, everywhere, in_all, somewhere
+from course_lib.exercises.asking import as_expected, everywhere, in_all, in_any, somewhere
 from course_lib.exercises.contract import Criterion, Judge, Trial, Values
 
 
@@ -19,7 +19,7 @@ def reference(blocks, head, chosen):
 
 def _blocks_are(opened: str, moved: str, seen: Values, expected: Values) -> bool:
     """Whether after the first call the blocks that should be "open" (or "closed") are so, and "moved" (or "stayed")."""
-    parts = [part for part, word in expected["open_first"].items() if word == opened and part != "head"]
+    parts = [part for part, word in expected["open_first"].items() if word == opened and part.startswith("block")]
     return all((seen["open_first"][part], seen["moved_first"][part]) == (opened, moved) for part in parts)
 
 
@@ -27,13 +27,15 @@ def _opens(trials: Sequence[Trial], rule: Callable[[set[int], int], set[int]]) -
     """Whether after each call just the blocks `rule(chosen, number of blocks)` are open."""
 
     def follows(t: Trial, call: str) -> bool:
-        chosen, count = {int(number) for number in t.case.inputs[call].split()}, t.case.inputs["blocks"]
-        return rule(chosen, count) == {i for i in range(count) if t.seen[f"open_{call}"][f"block {i}"] == "open"}
+        *blocks, _ = t.seen[f"open_{call}"].values()  # the head comes last
+        is_open = {i for i, word in enumerate(blocks) if word == "open"}
+        return rule(set(t.case.inputs[call]), len(blocks)) == is_open
 
     return in_all(trials, lambda t: follows(t, "first") and follows(t, "then"))
 
 
 _same_list = everywhere(lambda t: t.seen["returned_first"] == t.expected["returned_first"])
+_flags_right = everywhere(lambda t: all(t.seen[key] == t.expected[key] for key in ("open_first", "open_then")))
 _longer_list = somewhere(lambda t: set(t.seen["returned_first"]) > set(t.expected["returned_first"]))
 
 judge = Judge(
@@ -43,7 +45,7 @@ judge = Judge(
             "chosen",
             1,
             "the chosen blocks are open and move in training, frozen blocks above them or not",
-            lambda c, s, e: _blocks_are("open", "moved", s, e) and s["open_first"]["head"] == "open",
+            lambda c, s, e: _blocks_are("open", "moved", s, e) and [*s["open_first"].values()][-1] == "open",
         ),
         Criterion(
             "others", 1, "all other blocks are closed and stay", lambda c, s, e: _blocks_are("closed", "stayed", s, e)
@@ -57,8 +59,8 @@ judge = Judge(
         Criterion(
             "again",
             1,
-            "another choice on the same network opens what was closed and closes what was open",
-            as_expected("open_then", "moved_then", "returned_then"),
+            "another choice on the same network opens what was closed, train mode included, and closes what was open",
+            as_expected("open_then", "in_eval_then", "moved_then", "returned_then"),
         ),
     ),
     predicates={
@@ -68,7 +70,10 @@ judge = Judge(
             _opens(trials, lambda chosen, n: {i - 1 for i in chosen} - {-1})
             or _opens(trials, lambda chosen, n: {(i - 1) % n for i in chosen})
         ),
+        "chosen_in_eval_mode": lambda trials: (
+            _flags_right(trials) and in_any(trials, lambda t: bool(t.seen["in_eval_first"] or t.seen["in_eval_then"]))
+        ),
         "all_returned": lambda trials: _longer_list(trials) and _opens(trials, lambda chosen, _: chosen),
-        "head_left_out": everywhere(lambda t: not any(name.startswith("head") for name in t.seen["returned_first"])),
+        "head_left_out": everywhere(lambda t: not any(".head." in name for name in t.seen["returned_first"])),
     },
 )

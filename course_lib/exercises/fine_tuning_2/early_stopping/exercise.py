@@ -2,75 +2,65 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
-from course_lib.exercises.fine_tuning_2.exercise import flat
-
-
-class _Trained(nn.Module):
-    """Stands for a network in training: every weight and statistic is the number of the validation it was seen at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 2)
-        self.norm = nn.BatchNorm1d(2)
-
-    def set_to(self, number: float) -> None:
-        with torch.no_grad():
-            for value in self.state_dict().values():
-                value.fill_(number)
+from course_lib.exercises.fine_tuning_2.exercise import Changing, flat, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
     generator = seeded(seed)
     a, b, c, d = (0.5 + 0.01 * torch.randperm(10, generator=generator)[:4].sort().values.double()).tolist()
+    number = whole_numbers(generator)
 
     def case(name: str, values: list[float], patience: int, min_delta: float = 0.0, mode: str = "max") -> Case:
-        return Case(name, {"values": values, "patience": patience, "min_delta": min_delta, "mode": mode})
+        options: Values = {"patience": patience, "min_delta": min_delta, "mode": mode}
+        return Case(name, {"values": values, **options, "seed": 1000 * seed + 10 * len(name)})
 
+    rise, delta, exact = [0.3 + 0.01 * k for k in range(number(0, 7))], number(8, 15) / 1000, number(2, 7) / 16
+    p, q, r = number(3, 5), number(3, 5), number(3, 5)
+    low, climb = [b, c, a, c, b], [a + (d - a) * k / 6 for k in range(6)]  # all below d
+    gains = [b + share * delta for share in (0.4, 0.8, 1.2, 1.6)]
     return [
-        case("rises_and_falls", [a, c, d, b, c, a, a, d + 0.2], 3),
-        case("recovers_in_time", [b, d, a, c, d + 0.1, a, b, a, c, b], 3),
-        case("patience_of_one", [a, b, c, b, d], 1),
-        case("plateau", [a, d, d, d, d, d, d + 0.3], 3),
-        case("recovers_below_the_best", [d, a, b, c, d + 0.3, d], 3),
-        case("small_gains", [b, b + 0.004, b + 0.008, b + 0.012, b + 0.016, b + 0.5], 3, 0.01),
-        case("small_gains_are_none", [b, b + 0.002, b + 0.004, b + 0.006, b + 0.5, b], 2, 0.01),
-        case("small_losses", [b, b - 0.004, b - 0.008, b - 0.006, b - 0.002], 2, 0.01),
-        case("a_loss", [d + 1, c + 1, a + 1, b + 1, c + 1, d + 1, a], 3, mode="min"),
+        case("rises_and_falls", [*rise, a, c, d, *low[:p], a, d + 0.2], p),
+        case("recovers_in_time", [*rise, b, d, *low[: q - 1], d + 0.1, *low[:q], c, b], q),
+        case("patience_of_one", [*rise, a, b, c, b, d], 1),
+        case("plateau", [*rise, a, *[d] * (r + 2), d + 0.3], r),
+        case("recovers_below_the_best", [d, *climb[:p], d + 0.3, d], p),
+        case("small_gains", [b, *gains, b + 0.5], 3, delta),
+        case("small_gains_are_none", [b, b + 0.2 * delta, b + 0.4 * delta, b + 0.6 * delta, b + 0.5, b], 2, delta),
+        case("small_losses", [b, b - 0.4 * delta, b - 0.8 * delta, b - 0.6 * delta, b - 0.2 * delta], 2, delta),
+        case("a_gain_of_min_delta", [0.25, 0.25 + exact, 0.125, 0.25 + exact, 0.25], 3, exact),
+        case("a_loss", [*(2 - x for x in rise), d + 1, c + 1, a + 1, b + 1, c + 1, d + 1, a], 3, mode="min"),
         case("a_loss_with_min_delta", [d + 1, d + 0.996, a + 0.5, a + 0.496, a + 0.494, 0.0], 2, 0.01, "min"),
-        case("never_stops", [a, b, c, d], 2),
+        case("never_stops", [*rise, a, b, c, d], 2),
         case("below_zero", [-1 - a, -1 - b, -1 - c, -1 - d, -1 - d], 3),
         case("best_at_zero", [-a, 0.0, -b, -c, -d, -a], 3),
+        case("infinite_from_the_first", [math.inf] * (q + 1), q, mode="min"),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    inputs = case.inputs
-    model = _Trained()
-    stopping = fn(inputs["patience"], min_delta=inputs["min_delta"], mode=inputs["mode"])
+    inputs, begin = case.inputs, case.inputs["seed"]
+    model, another = Changing(), Changing()
+    stopping, other = (fn(inputs["patience"], min_delta=inputs["min_delta"], mode=inputs["mode"]) for _ in range(2))
     for number, value in enumerate(inputs["values"], start=1):
-        model.set_to(number)
+        model.set_to(begin + number)
         if stopping.update(value, model):
             break
-    model.set_to(99)  # training has gone on a little when the decision comes
+    another.set_to(begin + 100)
+    other.update(inputs["values"][0], another)  # of another training, whose best is no matter of the first
+    model.set_to(begin + 101)  # training has gone on a little when the decision comes
     stopping.restore(model)
     *statistics, batches_counted = model.norm.buffers()
-    restored = {
-        "validations": number,
-        "weights_restored": flat(model.layer.parameters()),
-        "norm_weights_restored": flat(model.norm.parameters()),
-        "statistics_restored": flat(statistics),
-        "batches_counted_restored": flat([batches_counted]),
-    }
-    model.set_to(77)  # what is kept must not be what was given back
-    another = _Trained()
-    another.set_to(55)
+    restored = {"validations": number, "weights_restored": flat(model.layer.parameters())}
+    restored |= {"norm_weights_restored": flat(model.norm.parameters()), "statistics_restored": flat(statistics)}
+    restored |= {"batches_counted_restored": flat([batches_counted])}
+    model.set_to(begin + 102)  # what is kept must not be what was given back
     stopping.restore(another)
     return {"weights_given_to_another": flat(another.layer.parameters()), **restored}
 
@@ -91,21 +81,13 @@ exercise = Exercise(
         api="`model.state_dict()`, `copy.deepcopy` or `Tensor.clone()`, `model.load_state_dict(...)`",
         skeleton=(
             "def __init__(self, patience, *, min_delta=0.0, mode='max'):\n"
-            "    self.patience, self.min_delta = patience, min_delta\n"
-            "    self.sign = 1 if mode == 'max' else ...\n"
-            "    self.best_value, self.best_state, self.waited = None, None, 0\n"
-            "\n"
-            "def update(self, value, model):\n"
-            "    value = self.sign * value\n"
-            "    if self.best_value is None or value > ...:\n"
+            "    self.patience, self.min_delta = patience, min_delta\n    self.sign = 1 if mode == 'max' else ...\n"
+            "    self.best_value, self.best_state, self.waited = None, None, 0\n\ndef update(self, value, model):\n"
+            "    value = self.sign * value\n    if self.best_value is None or value > ...:\n"
             "        self.best_value, self.waited = ...\n"
-            "        self.best_state = {name: tensor....clone() for name, tensor in ...}\n"
-            "    else:\n"
-            "        self.waited += 1\n"
-            "    return self.waited >= ...\n"
-            "\n"
-            "def restore(self, model):\n"
-            "    model....(self.best_state)"
+            "        self.best_state = {name: tensor....clone() for name, tensor in ...}\n    else:\n"
+            "        self.waited += 1\n    return self.waited >= ...\n\n"
+            "def restore(self, model):\n    model....(self.best_state)"
         ),
     ),
     takeaway=(

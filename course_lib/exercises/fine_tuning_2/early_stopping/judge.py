@@ -42,9 +42,9 @@ judge = Judge(
         Criterion(
             "best_weights",
             1,
-            "`restore` puts the weights of the best validation back, copied when they were best",
-            as_expected(*_WEIGHTS),
-            _ACCURACIES,
+            "`restore` puts the weights of the best validation back, each time, copied when they were best",
+            as_expected(*_WEIGHTS, "weights_given_to_another"),
+            (*_ACCURACIES, "infinite_from_the_first"),
         ),
         Criterion(
             "buffers",
@@ -58,7 +58,7 @@ judge = Judge(
             1,
             "a gain counts when it is larger than `min_delta`, measured from the best",
             as_expected("validations", *_WEIGHTS),
-            ("small_gains", "small_gains_are_none", "small_losses"),
+            ("small_gains", "small_gains_are_none", "small_losses", "a_gain_of_min_delta"),
         ),
         Criterion(
             "a_loss",

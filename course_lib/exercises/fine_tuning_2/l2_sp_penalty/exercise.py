@@ -46,6 +46,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     set_values(model, generator)
     model.encoder.requires_grad_(inputs["encoder_came"] == "open")
     penalty = fn(model)
+    fn(_Model(inputs["encoder"], inputs["width"]).to(model.head.weight.dtype))  # of another network: no matter of ours
     model.encoder.requires_grad_(True)
     with torch.no_grad():
         for part in ("encoder", "head"):

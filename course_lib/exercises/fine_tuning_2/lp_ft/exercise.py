@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, seeded
-from course_lib.exercises.fine_tuning_2.exercise import flat, set_values
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
+from course_lib.exercises.fine_tuning_2.exercise import WatchedBatches, parts_of, set_values, whole_numbers
 
 
 class _Model(nn.Module):
@@ -27,28 +27,6 @@ class _Model(nn.Module):
         return self.head(self.encoder(x))
 
 
-def _values_of(model: _Model) -> dict[str, Tensor]:
-    """All numbers of encoder, running statistics and head as they are now."""
-    parts = {"encoder": model.encoder.parameters(), "statistics": model.encoder.buffers()}
-    return {part: flat(tensors) for part, tensors in {**parts, "head": model.head.parameters()}.items()}
-
-
-class _WatchedBatches:
-    """Batches that can be gone through again and again, and note the network's values whenever one is fetched."""
-
-    def __init__(self, images: Tensor, labels: Tensor, size: int, model: _Model) -> None:
-        self.batches, self.model = list(zip(images.split(size), labels.split(size), strict=True)), model
-        self.diary: list[dict[str, Tensor]] = Diary()
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in self.batches:
-            self.diary.append(_values_of(self.model))
-            yield images.clone(), labels.clone()
-
-
 def cases(seed: int) -> list[Case]:
     generator = seeded(seed)
 
@@ -58,11 +36,15 @@ def cases(seed: int) -> list[Case]:
         mode = "eval" if came == "frozen" else "train"
         return Case(name, {**inputs, "encoder_came": came, "mode_before": mode, "seed": seed + len(name)})
 
+    number = whole_numbers(generator)
+    head_lr, lr = number(50, 100) / 1000, number(10, 30) / 1000
     return [
-        case("plain", 12, 6, head_epochs=2, head_lr=0.1, epochs=1, lr=0.02),
+        case("plain", 12, 6, head_epochs=2, head_lr=head_lr, epochs=1, lr=0.02),
         case("ragged_last_batch", 7, 4, head_epochs=1, head_lr=0.08, epochs=2, lr=0.01),
-        case("came_frozen", 8, 8, head_epochs=3, head_lr=0.1, epochs=1, lr=0.03, came="frozen"),
+        case("came_frozen", 8, 8, head_epochs=3, head_lr=0.1, epochs=1, lr=lr, came="frozen"),
         case("float64", 6, 6, head_epochs=1, head_lr=0.05, epochs=2, lr=0.01, dtype=torch.float64),
+        case("head_only", 8, 4, head_epochs=2, head_lr=0.1, epochs=0, lr=0.02),
+        case("no_head_epochs", 8, 4, head_epochs=0, head_lr=0.1, epochs=1, lr=0.02),
     ]
 
 
@@ -74,14 +56,14 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     model.to(images).train(inputs["mode_before"] == "train")
     if inputs["encoder_came"] == "frozen":
         model.encoder.requires_grad_(False)
-    batches = _WatchedBatches(images, inputs["labels"], inputs["batch_size"], model)
-    before = _values_of(model)
+    batches = WatchedBatches(images, inputs["labels"], inputs["batch_size"], model)
+    before = parts_of(model)
     with torch.enable_grad():
         fn(model, batches, **{key: inputs[key] for key in ("head_epochs", "head_lr", "epochs", "lr")})
-    after = _values_of(model)
+    after = parts_of(model)
     # Counted from the end: how often the first stage goes to the batches is the answer's own affair.
     steps, fetched = inputs["epochs"] * len(batches), len(batches.diary)
-    switch = batches.diary[max(fetched - steps, 0)] if fetched else after
+    switch = [*batches.diary, after][max(fetched - steps, 0)]
     seen: Values = {"batches_fetched": fetched}
     for part in before:
         seen |= {f"{part}_before": before[part], f"{part}_at_the_switch": switch[part], f"{part}_after": after[part]}

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.exercises.asking import everywhere, somewhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
 def reference(model, batches, *, head_epochs, head_lr, epochs, lr):
@@ -34,6 +34,13 @@ def _kept_while_the_head_learns(part: str, seen: Values) -> bool:
     return _kept(seen, part, "before", "at_the_switch") and not _kept(seen, "head", "before", "at_the_switch")
 
 
+def _here(test: Passes) -> Passes:
+    """A test of what was seen of the network of this very case, by the weights that it came with."""
+    return lambda case, seen, expected: (
+        _near(seen, expected, "encoder_before", "head_before") and test(case, seen, expected)
+    )
+
+
 def _jumps(case: Case, seen: Values) -> bool:
     """Whether the head is, at the switch, farther from where it was a batch earlier than a step of Adam can take it."""
     step = (seen["head_at_the_switch"] - seen["head_one_batch_earlier"]).abs().max()
@@ -58,6 +65,8 @@ def _encoder_alone_moved(t: Trial) -> bool:
     return _kept(t.seen, "head", "at_the_switch", "after") and not _kept(t.seen, "encoder", "at_the_switch", "after")
 
 
+_BOTH_STAGES = ("plain", "ragged_last_batch", "came_frozen", "float64")
+
 judge = Judge(
     reference=reference,
     criteria=(
@@ -65,17 +74,29 @@ judge = Judge(
             "weights_still",
             1,
             "while the head learns, the encoder's weights stay as they are",
-            lambda c, s, e: _kept_while_the_head_learns("encoder", s),
+            _here(lambda c, s, e: _kept_while_the_head_learns("encoder", s)),
+            _BOTH_STAGES,
         ),
         Criterion(
             "statistics_still",
             1,
             "so do the running statistics of its batch normalization",
-            lambda c, s, e: _kept_while_the_head_learns("statistics", s),
+            _here(lambda c, s, e: _kept_while_the_head_learns("statistics", s)),
+            _BOTH_STAGES,
         ),
-        Criterion("head_kept", 1, "the second stage begins with the head that the first has taught", _head_kept),
         Criterion(
-            "everything_learns", 1, "in the second stage encoder, statistics and head all change", _everything_learns
+            "head_kept",
+            1,
+            "the second stage begins with the head that the first has taught",
+            _here(_head_kept),
+            _BOTH_STAGES,
+        ),
+        Criterion(
+            "everything_learns",
+            1,
+            "in the second stage encoder, statistics and head all change",
+            _here(_everything_learns),
+            _BOTH_STAGES,
         ),
         Criterion(
             "rates",
@@ -86,9 +107,11 @@ judge = Judge(
     ),
     predicates={
         "encoder_learns_from_the_start": somewhere(lambda t: not _kept(t.seen, "encoder", "before", "at_the_switch")),
-        "never_unfrozen": everywhere(lambda t: _head_alone_moved(t) and 0 in t.seen["weights_require_grad_after"]),
-        "optimizer_of_the_head_kept": everywhere(_head_alone_moved),
-        "head_left_behind": everywhere(_encoder_alone_moved),
-        "head_drawn_again": everywhere(lambda t: _jumps(t.case, t.seen)),
+        "never_unfrozen": everywhere(
+            lambda t: _head_alone_moved(t) and 0 in t.seen["weights_require_grad_after"], *_BOTH_STAGES
+        ),
+        "optimizer_of_the_head_kept": everywhere(_head_alone_moved, *_BOTH_STAGES),
+        "head_left_behind": everywhere(_encoder_alone_moved, *_BOTH_STAGES),
+        "head_drawn_again": everywhere(lambda t: _jumps(t.case, t.seen), *_BOTH_STAGES),
     },
 )

@@ -25,20 +25,28 @@ def cases(seed: int) -> list[Case]:
         return Case(name, {"logits": logits, "labels": labels, "num_bins": num_bins})
 
     crossed = case("modest_when_right", 80, 3, 10, right=1.0)
-    sure = crossed.inputs["logits"].softmax(dim=1).max(dim=1).values > 0.7
+    sure = crossed.inputs["logits"].softmax(dim=1).max(dim=1).values > 0.66
     crossed.inputs["labels"][sure] = (crossed.inputs["labels"][sure] + 1) % 3
     certain = case("certain", 40, 4, 10)
     certain.inputs["logits"][::3] = 200.0 * nn.functional.one_hot(certain.inputs["labels"][::3], 4).float()
     certain.inputs["labels"][::6] = (certain.inputs["labels"][::6] + 1) % 4  # certain, and half of them wrong
+    edges = case("on_the_edges", 60, 4, 4)
+    right, wrong = (torch.rand(25, generator=generator) for _ in range(2))
+    # of one class the probability p, of the others the rest in equal shares; ten images have twice one half exactly
+    p = torch.cat([0.28 + 0.2 * right, 0.52 + 0.2 * wrong])
+    edges.inputs["logits"][:50] = (3 * p / (1 - p)).log()[:, None] * nn.functional.one_hot(torch.arange(50) % 4, 4)
+    edges.inputs["logits"][50:] = torch.tensor([5.0, -200.0, 5.0, -200.0])
+    edges.inputs["labels"] = torch.cat([torch.arange(25) % 4, torch.arange(26, 51) % 4, torch.ones(10).long()])
     double = case("float64", 50, 4, 8)
     double.inputs["logits"] = double.inputs["logits"].double()
     return [
         case("plain", 200, 5, 10, spread=1.2),
         crossed,
-        case("fifteen_bins", 120, 10, 15, right=0.5),
+        case("fifteen_bins", 120, 12, 15, right=0.5),
         case("more_bins_than_images", 6, 3, 20),
         case("one", 1, 4, 10, right=0.0),
         certain,
+        edges,
         double,
         case("one_bin", 60, 3, 1),
     ]

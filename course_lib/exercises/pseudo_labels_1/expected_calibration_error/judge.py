@@ -12,14 +12,13 @@ from course_lib.exercises.contract import Case, Criterion, Judge, Values
 
 
 def reference(logits, labels, *, num_bins=10):
-    """By numpy's histograms, so that it shares no line with what a learner writes."""
+    """By numpy, so that it shares no line with what a learner writes."""
     probabilities = logits.double().softmax(dim=1).numpy()
     confidences = probabilities.max(axis=1)
     right = (probabilities.argmax(axis=1) == labels.numpy()).astype(float)
     edges = np.linspace(0, 1, num_bins + 1)
-    by_right, _ = np.histogram(confidences, edges, weights=right)
-    by_confidence, _ = np.histogram(confidences, edges, weights=confidences)
-    return float(np.abs(by_right - by_confidence).sum() / len(labels))
+    place = np.digitize(confidences, edges, right=True)  # an edge belongs to the bin below it
+    return float(np.abs(np.bincount(place, weights=right - confidences)).sum() / len(labels))
 
 
 def _right(case: Case, seen: Values, expected: Values) -> bool:
@@ -43,8 +42,14 @@ judge = Judge(
         Criterion(
             "empty_bins", 1, "bins that nobody fell into count nothing", _right, ("more_bins_than_images", "one")
         ),
-        Criterion("certain", 1, "a confidence of exactly 1 belongs to the last bin", _right, ("certain",)),
-        Criterion("number", 1, "a plain number, from 0 to 1", _share),
+        Criterion(
+            "certain",
+            1,
+            "a confidence on an edge belongs to the bin below it, and one of exactly 1 to the last bin",
+            _right,
+            ("certain", "on_the_edges"),
+        ),
+        Criterion("number", 1, "a plain number, from 0 to 1", _share, form=True),
     ),
     predicates={"error_as_a_tensor": lambda trials: in_all(trials, lambda t: isinstance(t.seen["error"], Tensor))},
 )

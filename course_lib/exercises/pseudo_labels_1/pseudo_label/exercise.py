@@ -24,7 +24,7 @@ def cases(seed: int) -> list[Case]:
     transposed.inputs["images"] = transposed.inputs["images"].transpose(2, 3)
     return [
         case("plain", (24, 1, 5, 6), 4),
-        case("already_in_eval_mode", (15, 1, 6, 5), 6, "eval"),
+        case("already_in_eval_mode", (15, 1, 6, 5), 12, "eval"),
         case("as_many_images_as_classes", (6, 3, 4, 4), 6),
         case("one", (1, 1, 5, 5), 3, "eval"),
         case("many", (2053, 1, 3, 3), 4),  # more than a batch of any size, and none that fits exactly

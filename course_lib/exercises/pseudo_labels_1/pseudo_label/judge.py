@@ -23,9 +23,14 @@ judge = Judge(
             "memory is spared: no gradients are kept meanwhile (afterwards they are on again), and "
             "many images are asked in batches",
             all_of(_no_gradients, lambda c, s, e: s.get("most_at_once", 0) < 2_000),
+            form=True,
         ),
         Criterion(
-            "mode_restored", 1, "afterwards the network, and each part of it, is in the mode that it was in", _modes
+            "mode_restored",
+            1,
+            "afterwards the network, and each part of it, is in the mode that it was in",
+            _modes,
+            form=True,
         ),
     ),
     predicates={

@@ -18,7 +18,8 @@ def cases(seed: int) -> list[Case]:
         # all different, so that no ranking is a matter of taste; and none so near the threshold that rounding decides
         confidences = 0.2 + 0.8 * (torch.randperm(8 * n, generator=generator)[:n] + 0.5) / (8 * n)
         confidences = torch.where((confidences - tau).abs() < 1e-4, confidences + 2e-4, confidences)
-        labels = torch.randint(0, num_classes, (n,), generator=generator)
+        classes = torch.randperm(30, generator=generator)[:num_classes]  # with gaps, and above 9
+        labels = classes[torch.randint(0, num_classes, (n,), generator=generator)]
         return Case(name, {"labels": labels, "confidences": confidences, "tau": tau, "per_class": per_class})
 
     exact = case("exactly_the_threshold", 12, 3, 0.75)
@@ -26,7 +27,7 @@ def cases(seed: int) -> list[Case]:
     none = case("nobody_is_sure", 9, 3, 0.95)
     none.inputs["confidences"] *= 0.9
     skewed = case("most_say_one_class", 40, 4, 0.5, 3)
-    skewed.inputs["labels"][:26] = 1
+    skewed.inputs["labels"][:26] = skewed.inputs["labels"].max()
     double = case("float64", 20, 4, 0.5, 2)
     double.inputs["confidences"] = double.inputs["confidences"].double()
     capped_none = case("nobody_is_sure_with_a_limit", 8, 3, 0.95, 2)

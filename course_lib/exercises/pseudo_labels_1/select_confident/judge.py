@@ -39,6 +39,7 @@ judge = Judge(
             "where nobody is sure, there is an empty tensor of positions",
             _positions,
             ("nobody_is_sure", "nobody_is_sure_with_a_limit"),
+            form=True,
         ),
         Criterion(
             "in_order",

@@ -15,11 +15,12 @@ from course_lib.exercises.pseudo_labels_1.exercise import student
 
 def cases(seed: int) -> list[Case]:
     uniform = drawing(seed).uniform
+    lr = round(0.2 + 0.1 * float(uniform(1)), 3)
 
     def case(name: str, labeled: int, unlabeled: int, batch_size: int, num_epochs: int, mode: str = "train") -> Case:
         images = uniform(labeled + unlabeled, 1, 3, 4) * 2 - 1
         inputs: Values = {"images": images[:labeled], "labels": torch.arange(labeled) % 3}
-        inputs |= {"unlabeled": images[labeled:], "num_epochs": num_epochs, "batch_size": batch_size, "lr": 0.25}
+        inputs |= {"unlabeled": images[labeled:], "num_epochs": num_epochs, "batch_size": batch_size, "lr": lr}
         return Case(name, inputs | {"num_classes": 3, "seed": seed + len(name), "mode_before": mode})
 
     return [

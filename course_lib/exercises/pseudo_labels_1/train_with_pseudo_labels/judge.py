@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 
 from course_lib.exercises.answers import known_answers
 from course_lib.exercises.asking import all_of, as_expected, ran
-from course_lib.exercises.contract import Criterion, Judge, Passes, Trial
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values
 from course_lib.exercises.pseudo_labels_1.judge import Training
 
 
 def _test(test: Callable[[Training], bool]) -> Passes:
-    return lambda case, seen, expected: test(Training(case.inputs, seen))
+    def passes(case: Case, seen: Values, expected: Values) -> bool:
+        training = Training(case.inputs, seen)
+        return training.of_this_case and test(training)
+
+    return passes
 
 
 def _trainings(trials: Sequence[Trial]) -> list[Training]:

@@ -6,25 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
-from course_lib.exercises.observing import state_of
-
-
-class _Net(nn.Module):
-    """A network with all that a state has: weights, a frozen weight, running statistics, a count, a constant."""
-
-    def __init__(self, features: int, generator: torch.Generator, batches: int) -> None:
-        super().__init__()
-        self.linear, self.norm = nn.Linear(features, 3), nn.BatchNorm1d(3)
-        self.scale = nn.Parameter(torch.empty(3), requires_grad=False)
-        self.register_buffer("history", torch.empty(2, 3))
-        for parameter in self.parameters():
-            parameter.data.normal_(generator=generator)
-        for name in ("norm.running_mean", "norm.running_var", "history"):
-            self.get_buffer(name).uniform_(0.1, 1.1, generator=generator)
-        self.norm.get_buffer("num_batches_tracked").fill_(batches)
+from course_lib.exercises.pseudo_labels_2.exercise import Everything
 
 
 def cases(seed: int) -> list[Case]:
@@ -33,7 +17,7 @@ def cases(seed: int) -> list[Case]:
     def case(name: str, decay: float, **options: Any) -> Case:
         features, draw = int(torch.randint(2, 7, (), generator=generator)), seed + len(name)
         inputs: Values = {"decay": decay, "features": features, "seed": draw, "calls": 1}
-        return Case(name, inputs | {"frozen": "yes", "double": "no", "modes": "eval train"} | options)
+        return Case(name, inputs | {"frozen": "yes", "double": "no", "modes": "eval train", "more": ""} | options)
 
     return [
         case("usual", 0.9),
@@ -43,34 +27,33 @@ def cases(seed: int) -> list[Case]:
         case("three_times", 0.5, calls=3, modes="train eval"),
         case("teacher_with_gradients_on", 0.75, frozen="no"),
         case("float64", 0.8, double="yes"),
+        case("shared_weight", 0.7, more="shared weight"),
+        case("buffer_not_in_the_state_dict", 0.85, more="buffer"),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given, generator = case.inputs, seeded(case.inputs["seed"])
-    teacher, student = _Net(given["features"], generator, 7), _Net(given["features"], generator, 40)
+    teacher, student = (Everything(given["features"], generator, given["more"]) for _ in range(2))
     for model, mode in zip((teacher, student), given["modes"].split()):
         model.train(mode == "train").to(torch.float64 if given["double"] == "yes" else torch.float32)
     if given["frozen"] == "yes":
         teacher.requires_grad_(False)
     held = dict(teacher.named_parameters()) | dict(teacher.named_buffers())  # what an evaluation may hold on to
-    before = {"teacher_before": state_of(teacher), "student_before": state_of(student)}
+    before = {"teacher_before": teacher.values(), "student_before": student.values()}
     for _ in range(given["calls"]):
         fn(teacher, student, given["decay"])
-    after = state_of(teacher)
+    after = teacher.values()
     tensors = [*held.items(), *teacher.named_parameters(), *teacher.named_buffers()]
-    seen: Values = before | {
-        "teacher_after": after,
-        "held_after": {name: value.detach().clone() for name, value in held.items()},
-        "dtypes_after": {name: str(value.dtype) for name, value in after.items()},
-        "student_after": state_of(student),
-        "requires_grad_after": {name: int(p.requires_grad) for name, p in teacher.named_parameters()},
-        "with_history": [name for name, value in tensors if value.grad_fn is not None],
-        "mode_after": ["train" if model.training else "eval" for model in (teacher, student)],
-    }
-    for value in student.state_dict().values():
-        value.add_(5)  # the student goes on learning: a teacher that shares its memory moves along
-    return seen | {"teacher_when_student_moves": state_of(teacher)}
+    seen: Values = before | {"teacher_after": after, "student_after": student.values()}
+    seen["held_after"] = {name: value.detach().clone() for name, value in held.items()}
+    seen["dtypes_after"] = {name: str(value.dtype) for name, value in after.items()}
+    seen["requires_grad_after"] = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
+    seen["with_history"] = [name for name, value in tensors if value.grad_fn is not None]
+    seen["mode_after"] = ["train" if model.training else "eval" for model in (teacher, student)]
+    for value in (*student.parameters(), *student.buffers()):
+        value.data.add_(5)  # the student goes on learning: a teacher that shares its memory moves along
+    return seen | {"teacher_when_student_moves": teacher.values()}
 
 
 exercise = Exercise(
@@ -87,12 +70,12 @@ exercise = Exercise(
             "into the teacher's own tensors, and let autograd look away."
         ),
         api=(
-            "`Module.parameters`, `Module.buffers` (or `Module.state_dict`, whose tensors are the module's own), `zip`,"
-            " `Tensor.is_floating_point`, `Tensor.mul_`, `Tensor.add_(..., alpha=...)`, `Tensor.copy_`, "
-            "`torch.no_grad`"
+            "`Module.parameters`, `Module.buffers` (each tensor once), `zip`, `Tensor.is_floating_point`, "
+            "`Tensor.mul_`, `Tensor.add_(..., alpha=...)`, `Tensor.copy_`, `torch.no_grad`"
         ),
         skeleton=(
-            "with torch.no_grad():\n    for slow, fast in zip(teacher.state_dict().values(), ...):\n"
+            "with torch.no_grad():\n    mine = [*teacher.parameters(), *teacher.buffers()]\n"
+            "    for slow, fast in zip(mine, ...):\n"
             "        if slow.is_floating_point():\n            slow.mul_(...).add_(..., alpha=...)\n"
             "        else:\n            slow...."
         ),

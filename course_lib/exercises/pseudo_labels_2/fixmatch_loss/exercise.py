@@ -51,7 +51,7 @@ def cases(seed: int) -> list[Case]:
         large,
         exactly,
         transposed,
-        case("float64", 6, 4, sure=3, threshold=0.95),
+        case("float64", 6, 12, sure=3, threshold=0.95),
         opposed,
     ]
 

@@ -34,7 +34,14 @@ judge = Judge(
             _ALL_SURE,
         ),
         Criterion("whole_batch", 1, "the mean is over the whole batch, sure or not", _both, _SOME_SURE),
-        Criterion("empty_mask", 1, "with nobody sure the loss is a tensor 0 that can go backward", _both, _NONE_SURE),
+        Criterion(
+            "empty_mask",
+            1,
+            "with nobody sure the loss is a tensor 0 that can go backward",
+            _both,
+            _NONE_SURE,
+            form=True,
+        ),
         Criterion(
             "threshold",
             1,
@@ -42,6 +49,8 @@ judge = Judge(
             _loss,
             _AT_THE_THRESHOLD,
         ),
-        Criterion("no_gradient_to_weak", 1, "no gradient reaches the weak view", _weak, ("some_sure", "all_sure")),
+        Criterion(
+            "no_gradient_to_weak", 1, "no gradient reaches the weak view", _weak, ("some_sure", "all_sure"), form=True
+        ),
     ),
 )

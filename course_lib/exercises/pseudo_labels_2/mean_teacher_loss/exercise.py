@@ -41,7 +41,7 @@ def cases(seed: int) -> list[Case]:
         if name == "float64":
             weak, strong = weak.double(), strong.double()
         inputs: Values = {"weak": weak, "strong": strong, "num_classes": k, "teacher_mode": "eval", "frozen": "yes"}
-        return Case(name, inputs | options | {"seed": seed + len(name)})
+        return Case(name, inputs | {"gradients": "on"} | options | {"seed": seed + len(name)})
 
     return [
         case("plain", 6, 4, (1, 4, 5)),
@@ -50,6 +50,7 @@ def cases(seed: int) -> list[Case]:
         case("teacher_in_train_mode", 6, 3, (1, 3, 5), teacher_mode="train"),
         case("color", 8, 6, (3, 4, 3)),
         case("float64", 4, 3, (2, 3, 4)),
+        case("called_without_gradients", 5, 12, (1, 3, 4), gradients="off"),
     ]
 
 
@@ -61,7 +62,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     if case.inputs["frozen"] == "yes":
         teacher.requires_grad_(False)
     student.train(), teacher.train(case.inputs["teacher_mode"] == "train")
-    loss = fn(student, teacher, weak, strong)
+    with torch.set_grad_enabled(case.inputs["gradients"] == "on"):
+        loss = fn(student, teacher, weak, strong)
     seen = loss_and_backward(loss)
     gradients = [p.grad for p in teacher.parameters() if p.grad is not None]
     return {

@@ -16,7 +16,7 @@ def cases(seed: int) -> list[Case]:
     def number(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
 
-    length, maximum = number(40, 200), number(2, 40) / 4
+    length, maximum = number(40, 200), number(200, 3000) / 256
     quarter = max(1, length // 4)
 
     def case(name: str, step: int, ramp_steps: int = length, maximum: float = maximum) -> Case:
@@ -31,6 +31,7 @@ def cases(seed: int) -> list[Case]:
         case("ends", length),
         case("a_little_after", length + quarter),
         case("long_after", 12 * length, maximum=1.0),
+        case("maximum_of_zero", length + 1, maximum=0.0),
         case("no_ramp", number(1, 9), ramp_steps=0),
         case("no_ramp_begins", 0, ramp_steps=0),
     ]

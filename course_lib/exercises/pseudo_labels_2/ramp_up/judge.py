@@ -26,16 +26,16 @@ def _wrong_cases(trials: Sequence[Trial]) -> set[str]:
 
 def _shares(trials: Sequence[Trial]) -> dict[str, float]:
     """The weight as a share of the maximum, by case."""
-    return {t.case.name: as_number(t.seen["weight"]) / t.case.inputs["maximum"] for t in ran(trials)}
+    return {t.case.name: as_number(t.seen["weight"]) / (t.case.inputs["maximum"] or 1) for t in ran(trials)}
 
 
 _ON_THE_WAY = ("first_step", "early", "half_way", "late")
-_AFTER = ("ends", "a_little_after", "long_after")
+_AFTER = ("ends", "a_little_after", "long_after", "maximum_of_zero")
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("begins_at_zero", 1, "the weight is exactly 0 in step 0", _right, ("begins",)),
+        Criterion("begins_at_zero", 1, "the weight is exactly 0 in step 0", _right, ("begins",), form=True),
         Criterion("curve", 1, "on the way it follows the curve, times the maximum", _right, _ON_THE_WAY),
         Criterion("stays", 1, "at the end of the ramp it is the maximum, and stays there", _right, _AFTER),
         Criterion("no_ramp", 1, "without a ramp it is the maximum from step 0", _right, ("no_ramp", "no_ramp_begins")),

@@ -41,7 +41,7 @@ def cases(seed: int) -> list[Case]:
         case("one_of_each", "pseudo_label", 1, 1, 5, 0.5),
         one_class,
         certain,
-        case("clustering_float64", "clustering", 4, 5, 5, 0.75),
+        case("clustering_float64", "clustering", 4, 5, 12, 0.75),
         case("as_many_of_both", "pseudo_label", 4, 4, 4, 3.0),
         unused,
     ]

@@ -39,8 +39,7 @@ def run_submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scr
     _close_others(channel.fileno())
     sandbox.confine(limits, scratch)
     cells = transport.receive(channel)["cells"]
-    # From before the first cell, which can put anything in the place of what it can find by name.
-    observing = _Observing(observe_all, {name: copy.copy(one) for name, one in exercises().items()})
+    observing = Observing.now()  # before the first cell
     _fresh_random_state()
     myself = os.getpid()
     names = Names(the_shell().user_ns, the_shell().user_ns_hidden)
@@ -110,14 +109,19 @@ def _fresh_random_state() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Observing:
+class Observing:
     """What an observer works with: the function that observes, and the exercises by name."""
 
     observe: Callable[..., list[Observation]]
     exercises: Mapping[str, Exercise]
 
+    @classmethod
+    def now(cls) -> Observing:
+        """As they are now: a cell can put anything in the place of what it can find by name."""
+        return cls(observe_all, {name: copy.copy(exercise) for name, exercise in exercises().items()})
 
-def _serve_observations(channel: socket.socket, names: Names, observing: _Observing) -> None:
+
+def _serve_observations(channel: socket.socket, names: Names, observing: Observing) -> None:
     """Observes the answers that are asked for, one per request, until the other side hangs up."""
     myself = os.getpid()
     before: dict[str, Any] = {}
@@ -137,7 +141,7 @@ def _serve_observations(channel: socket.socket, names: Names, observing: _Observ
         transport.send_packed(channel, reply)
 
 
-def _observation_of(request: dict[str, Any], names: Names, observing: _Observing) -> list[bytes]:
+def _observation_of(request: dict[str, Any], names: Names, observing: Observing) -> list[bytes]:
     """What an answer does on the cases of a request: raw values, packed."""
     exercise = observing.exercises[request["exercise"]]
     cases = [Case(given["name"], given["inputs"]) for given in request["cases"]]

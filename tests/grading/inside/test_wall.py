@@ -44,7 +44,7 @@ ours, theirs = socket.socketpair()
 names = student_code.Names(student_code.the_shell().user_ns, ())
 names.end()
 request = {"exercise": "rotate_batch", "cases": cases, "view": "answer"}
-transport.send_packed(theirs, student_code._observation_of(request, names))
+transport.send_packed(theirs, student_code._observation_of(request, names, student_code.Observing.now()))
 observations = transport.receive(ours)["observations"]
 assert len(observations) == len(cases) and not any(one["error"] for one in observations)
 assert observations[0]["values"]["rotated"].ndim == 4 and observations[0]["printed"] == "here\\n"

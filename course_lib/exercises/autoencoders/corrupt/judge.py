@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, global_state_kept, inputs_kept, is_standard_normal, somewhere
+from course_lib.exercises.autoencoders.judge import is_independent
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 UNCUT = ("gray", "same_image", "one", "transposed", "float16", "float64")  # so far from 0 and 1 that nothing is cut off
@@ -19,13 +20,6 @@ def reference(images, noise, *, generator):
 def added(case: Case, seen: Values) -> Tensor:
     """What was added to the images, as a multiple of `noise`."""
     return (seen["corrupted"] - case.inputs["images"]).double() / case.inputs["noise"]
-
-
-def is_independent(noise: Tensor) -> bool:
-    """Whether no entry repeats another: neighbors, channels and images, next to each other or half a tensor apart."""
-    bound = 6 / noise.numel() ** 0.5
-    shifts = [(shift, dim) for dim, size in enumerate(noise.shape) for shift in {1, size // 2} if size > 1]
-    return all(abs(float((noise * noise.roll(shift, dim)).mean())) < bound for shift, dim in shifts)
 
 
 def gaussian_and_fresh(case: Case, seen: Values, expected: Values) -> bool:

@@ -38,12 +38,22 @@ def complete(case: Case, seen: Values, expected: Values) -> bool:
     return bool(labeled) and sorted([*labeled, *rest]) == list(range(len(case.inputs["labels"])))
 
 
+def drawn(case: Case, seen: Values) -> torch.Tensor:
+    """A row for each of many draws: which images were labeled."""
+    count = len(case.inputs["labels"])
+    return torch.stack([torch.bincount(labeled, minlength=count) for labeled in seen["draws"]])
+
+
 def evenly_drawn(case: Case, seen: Values, expected: Values) -> bool:
-    """Whether over many draws every image is labeled about as often as it should: within 6 standard deviations."""
-    labels, times = case.inputs["labels"], seen["times_labeled"]
-    chance = case.inputs["per_class"] / labels.bincount()[labels]
-    within = (times - DRAWS * chance).abs() <= 6 * (DRAWS * chance * (1 - chance)).sqrt()
-    return int(times.sum()) == DRAWS * len(expected["labeled"]) and bool(within.all())
+    """Whether over many draws every image is labeled about as often as it should, and as often with its neighbor."""
+    labels, draws, per_class = case.inputs["labels"], drawn(case, seen), case.inputs["per_class"]
+    chance = per_class / labels.bincount()[labels]
+    within = (draws.sum(0) - DRAWS * chance).abs() <= 6 * (DRAWS * chance * (1 - chance)).sqrt()
+    classes = [draws[:, labels == k] for k in labels.unique()]
+    neighbors = sum(int((own[:, 1:] * own[:, :-1]).sum()) for own in classes)
+    usual = sum(DRAWS * per_class * (per_class - 1) / own.shape[1] for own in classes)
+    all_labeled = int(draws.sum()) == DRAWS * len(expected["labeled"])
+    return all_labeled and bool(within.all()) and 0.35 * usual < neighbors < 2 * usual
 
 
 def repeats(case: Case, seen: Values, expected: Values) -> bool:
@@ -53,7 +63,7 @@ def repeats(case: Case, seen: Values, expected: Values) -> bool:
 
 def at_an_end(t: Trial) -> bool:
     """Whether in every draw the same images of each class are labeled: its first ones in the file, or its last."""
-    labels, times = t.case.inputs["labels"], t.seen["times_labeled"]
+    labels, times = t.case.inputs["labels"], drawn(t.case, t.seen).sum(0)
     return all(len(times[labels == k].unique_consecutive()) == 2 for k in labels.unique())
 
 
@@ -69,6 +79,7 @@ judge = Judge(
             "the generator decides: same seed, same split; another seed, another split",
             repeats,
             DRAWN_CASES,
+            form=True,
         ),
     ),
     predicates={  # t[:3] is what a criterion is asked: case, seen, expected
@@ -87,7 +98,7 @@ judge = Judge(
             *DRAWN_CASES,
         ),
         "generator_stands_still": everywhere(
-            lambda t: set(t.seen["times_labeled"].tolist()) == {0, DRAWS} and balanced(*t[:3]), *DRAWN_CASES
+            lambda t: set(drawn(t.case, t.seen).sum(0).tolist()) == {0, DRAWS} and balanced(*t[:3]), *DRAWN_CASES
         ),
         "global_generator": somewhere(lambda t: positions(t.seen["labeled"]) != positions(t.seen["labeled_again"])),
     },

@@ -28,7 +28,7 @@ def cases(seed: int) -> list[Case]:
         case("long", 100 * whole(5, 20), 1.0),
         case("one_step", 1, 1.5),
         case("no_warmup", 0, 1.0),
-        case("no_warmup_beta", 0, 4.0),
+        case("no_warmup_beta", 0, 0.5 * whole(3, 12)),
     ]
 
 

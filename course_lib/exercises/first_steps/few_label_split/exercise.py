@@ -19,7 +19,7 @@ def cases(seed: int) -> list[Case]:
 
     def case(name: str, class_sizes: list[int], per_class: int) -> Case:
         sizes = torch.tensor(class_sizes)
-        sizes += torch.randint(0, 4, sizes.shape, generator=generator) * (sizes > per_class)
+        sizes += torch.randint(0, 12, sizes.shape, generator=generator) * (sizes > per_class)
         steps = torch.ones_like(sizes) if name in DRAWN_CASES else torch.randint(1, 9, sizes.shape, generator=generator)
         labels = (steps.cumsum(0) - 1).repeat_interleave(sizes)
         if name != "sorted":

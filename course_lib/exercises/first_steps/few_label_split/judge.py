@@ -52,8 +52,8 @@ def evenly_drawn(case: Case, seen: Values, expected: Values) -> bool:
     classes = [draws[:, labels == k] for k in labels.unique()]
     neighbors = sum(int((own[:, 1:] * own[:, :-1]).sum()) for own in classes)
     usual = sum(DRAWS * per_class * (per_class - 1) / own.shape[1] for own in classes)
-    all_labeled = int(draws.sum()) == DRAWS * len(expected["labeled"])
-    return all_labeled and bool(within.all()) and 0.35 * usual < neighbors < 2 * usual
+    by_class = all(abs(int(own.sum()) - DRAWS * per_class) < 0.1 * DRAWS * per_class for own in classes)
+    return by_class and bool(within.all()) and 0.2 * usual < neighbors < 2 * usual
 
 
 def repeats(case: Case, seen: Values, expected: Values) -> bool:

@@ -1,7 +1,8 @@
-"""Files written whole or not at all: aside first, to the disk, then under their name."""
+"""Files written whole or not at all: aside first, to the disk, then under their name; and read as text."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import tempfile
@@ -9,6 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 READABLE = 0o644  # mkstemp makes a file private; what the course writes is for everyone who reads the project
+
+
+def text_of(content: bytes) -> str:
+    """The text of a file that a person has edited, whatever their editor saved it as.
+
+    UTF-8 with or without a byte order mark, UTF-16 with one; else the Western encoding of older programs on Windows.
+
+    Raises:
+        UnicodeDecodeError: it begins as UTF-16 and is none.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    for encoding in ("utf-8-sig", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return content.decode(encoding)
+    return content.decode("latin-1")
 
 
 @contextlib.contextmanager

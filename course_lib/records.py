@@ -321,7 +321,9 @@ def table_path() -> Path:
 
 def record_command(unit: str, *, dataset: str, profile: str) -> str:
     """The command that records a unit's experiments."""
-    return f"course results {unit} --dataset {dataset} --profile {profile}"
+    if dataset in settings.DATASETS:
+        return f"course results {unit} --dataset {dataset} --profile {profile}"
+    return f"COURSE_DATA=.../{dataset} course results {unit} --dataset folder --profile {profile}"
 
 
 def read_file(path: Path) -> Record:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PROFILES = ("smoke", "laptop", "full")
-DATASETS = ("glyphs", "mnist", "fashion_mnist", "cifar10", "folder")
+DATASETS = ("glyphs", "digits", "mnist", "fashion_mnist", "cifar10", "folder")
 
 
 def profile() -> str:

@@ -47,3 +47,14 @@ def test_a_file_system_without_links_is_written_to_as_well(tmp_path, monkeypatch
     monkeypatch.setattr(os, "link", fails)
     assert files.create(tmp_path / "a", "1") and not files.create(tmp_path / "a", "2")
     assert (tmp_path / "a").read_text() == "1" and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
+def test_text_is_read_whatever_an_editor_saved_it_as(encoding):
+    assert files.text_of("Größe: é, ñ".encode(encoding)) == "Größe: é, ñ"
+
+
+def test_any_bytes_are_text_but_broken_utf_16():
+    assert files.text_of(bytes(range(128, 256))).isprintable() is False
+    with pytest.raises(UnicodeDecodeError):
+        files.text_of(b"\xff\xfe\x00")

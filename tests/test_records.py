@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,9 +44,17 @@ def test_curve_is_in_order_of_x():
     assert found.values[0] == pytest.approx((0.1, 0.11)) and found.n == 2
 
 
-def test_a_missing_record_names_the_command_that_makes_it():
-    with pytest.raises(records.RecordError, match=f"course results {UNIT} --dataset mnist --profile full"):
-        records.figure(UNIT, "label_curve", "scratch@5", dataset="mnist", profile="full")
+@pytest.mark.parametrize(
+    ("dataset", "command"),
+    [
+        ("mnist", "course results {} --dataset mnist --profile full"),
+        ("digits", "course results {} --dataset digits --profile full"),
+        ("pets", "COURSE_DATA=.../pets course results {} --dataset folder --profile full"),
+    ],
+)
+def test_a_missing_record_names_the_command_that_makes_it(dataset, command):
+    with pytest.raises(records.RecordError, match=re.escape(command.format(UNIT))):
+        records.figure(UNIT, "label_curve", "scratch@5", dataset=dataset, profile="full")
 
 
 def test_a_missing_key_names_the_nearest():

@@ -19,6 +19,7 @@ import re
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -101,7 +102,7 @@ def _recorded(
     with _in_force(dataset, new.profile), tqdm(missing, desc=title, unit="seed", disable=not progress) as bar:
         for seed in bar:
             began = time.process_time()
-            figures = _checked(function(dataset=dataset, profile=new.profile, seed=seed), new)
+            figures = _checked(_run_with_all_labels(function, dataset=dataset, profile=new.profile, seed=seed), new)
             spent = round(time.process_time() - began, 2)
             if seed != missing[0] or not fresh:
                 record = _go_on(new)  # another process may have recorded other seeds in the meantime
@@ -111,6 +112,18 @@ def _recorded(
                 record.other_environments[seed] = new.environment
             write(record)
     return record
+
+
+def _run_with_all_labels(function: Callable[..., Any], **options: Any) -> Any:
+    """What an experiment returns; a figure's name says how many labels were used, so fewer are an error here."""
+    from course_lib.data import FewerLabels
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FewerLabels)
+        try:
+            return function(**options)
+        except FewerLabels as fewer:
+            raise ValueError(f"{fewer} A record says how many labels were used, so nothing is recorded.") from fewer
 
 
 def _go_on(new: Record) -> Record:

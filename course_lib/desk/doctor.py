@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,12 +21,6 @@ PACKAGES = (
     "torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "ipywidgets", "jupyterlab", "jupytext", "nbformat",
     "nbclient", "nbgrader",
 )  # fmt: skip
-# Where torchvision keeps each data set under the folder that COURSE_DATA names.
-DATA_FOLDERS = {
-    "mnist": ("MNIST/raw",),
-    "fashion_mnist": ("FashionMNIST/raw",),
-    "cifar10": ("cifar-10-batches-py",),
-}
 
 
 class Mark(StrEnum):
@@ -134,25 +128,71 @@ def _kernel() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    folder = settings.data_folder()
+    """The data sets in `COURSE_DATA`, as the loader finds them, and what a folder of one's own images holds."""
+    from course_lib.data import idx_files, torchvision_sets
+    from course_lib.data.folder import split_folder
+    from course_lib.data.torchvision_sets import TITLES
+
+    wanted, folder = settings.dataset_name(), settings.data_folder()
+    how = "set COURSE_DATA to the folder that holds your train/<class>/ and test/<class>/"
     if folder is None:
-        yield Finding(
-            Mark.OK, "data", "glyphs, drawn on the fly; COURSE_DATA is not set, so others are downloaded when online"
-        )
+        text = "glyphs and digits need no file; COURSE_DATA is not set, so others are downloaded when online"
+        yield Finding(Mark.OK, "data", text)
+        if wanted == "folder":
+            yield Finding(Mark.BROKEN, "data", "COURSE_DATASET is folder, and COURSE_DATA names none", how)
         return
     if not folder.is_dir():
-        yield Finding(
-            Mark.NOTE, "data", f"COURSE_DATA is {folder}, which is no folder", "set it to a folder, or unset it"
-        )
+        mark = Mark.BROKEN if wanted == "folder" else Mark.NOTE
+        yield Finding(mark, "data", f"COURSE_DATA is {folder}, which is no folder", "set it to a folder, or unset it")
         return
-    found = [
-        name
-        for name, places in DATA_FOLDERS.items()
-        if any((base / place).is_dir() for base in (folder, *sorted(folder.glob("*/"))) for place in places)
-    ]
-    images = [path.parent.name for path in sorted(folder.glob("*/train")) if path.is_dir()]
-    text = f"{folder} holds {', '.join(found + images) or 'no data set that the course knows'}; glyphs is always there"
-    yield Finding(Mark.OK if found or images else Mark.NOTE, "data", text)
+    there = []
+    for name in TITLES:
+        try:
+            splits = [split for split in ("train", "test") if torchvision_sets.is_in(name, split, folder)]
+        except idx_files.NotIdx as error:
+            yield Finding(Mark.NOTE, "data", str(error), "delete that file; it is downloaded again when online")
+            continue
+        if splits:
+            there.append(name if len(splits) == 2 else f"{name} ({splits[0]} only)")
+    own = [place for place in (folder, *idx_files.subfolders(folder)) if split_folder(place, "train")]
+    names = ", ".join([*there, *(place.name for place in own)])
+    text = f"{folder} holds {names or 'no data set that the course knows'}; glyphs and digits need no file"
+    yield Finding(Mark.OK if names else Mark.NOTE, "data", text)
+    if wanted in TITLES and wanted not in there:
+        text = f"COURSE_DATASET is {wanted}, and {folder} does not hold all of it"
+        yield Finding(Mark.NOTE, "data", text, "it is downloaded when online; COURSE_DATASET=digits needs no file")
+    if wanted == "folder" and folder not in own:
+        yield Finding(Mark.BROKEN, "data", f"COURSE_DATASET is folder, and {folder} has no folder train", how)
+    for place in own:
+        yield from _own_images(place, Mark.BROKEN if wanted == "folder" and place == folder else Mark.NOTE)
+
+
+def _own_images(place: Path, mark: Mark) -> Iterator[Finding]:
+    """What lies in a folder of images, and what of it is not taken; `mark` is for what no notebook can start with."""
+    from course_lib.data import DataNotFound
+    from course_lib.data.folder import look_into
+
+    try:
+        found = look_into(place, "train")
+    except DataNotFound as error:
+        yield Finding(mark, "data", str(error), "put images there, or move the folder away")
+        return
+    counts = ", ".join(_count(split, found.files[split]) for split in found.files)
+    classes = f"{len(found.class_names)} {'class' if len(found.class_names) == 1 else 'classes'}"
+    fix = "" if place == settings.data_folder() else f"to use them: COURSE_DATASET=folder COURSE_DATA={place}"
+    yield Finding(Mark.OK, "data", f"{place.name}: {classes}, {counts}", fix)
+    for sentence in [sentence for split in found.files for sentence in found.notes[split]]:
+        yield Finding(Mark.NOTE, "data", sentence)
+    if "test" not in found.files:
+        text = f"{place} has no folder test, and the notebooks measure on its images"
+        yield Finding(mark, "data", text, f"move a fifth of each class's images to {place / 'test'}/<class>")
+
+
+def _count(split: str, files: Mapping[str, Sequence[Path]]) -> str:
+    """Such as "train 606 images (1 to 100 per class)"."""
+    sizes = [len(images) for images in files.values()] or [0]
+    each = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{sizes[0]}"
+    return f"{split} {sum(sizes):,} {'image' if sum(sizes) == 1 else 'images'} ({each} per class)"
 
 
 def _isolation() -> Iterator[Finding]:

@@ -55,7 +55,13 @@ def release_command(
 
 @click.command()
 @click.argument("unit", nargs=-1)
-@click.option("--dataset", default="glyphs", show_default=True, help="Data set that the experiment runs on.")
+@click.option(
+    "--dataset",
+    type=click.Choice(settings.DATASETS),
+    default="glyphs",
+    show_default=True,
+    help="Data set that the experiment runs on; a folder is the one in COURSE_DATA.",
+)
 @click.option("--profile", type=click.Choice(settings.PROFILES), default="laptop", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many seeds.")
 @click.option("--experiment", help="Only this experiment of the unit.")

@@ -82,7 +82,8 @@ def check(what: str, file: Path | None, as_json: bool, seed: int) -> None:
 
 
 def _check_file(name: str, path: Path, seed: int) -> dict[str, Any]:
-    from course_lib.exercises import checking, exercise_named, judge_of, judging
+    from course_lib.exercises import checking, exercise_named, judge_of, judging, shrinking
+    from course_lib.exercises.contract import State
     from course_lib.exercises.messages import Message
 
     exercise = exercise_named(name)
@@ -98,11 +99,12 @@ def _check_file(name: str, path: Path, seed: int) -> dict[str, Any]:
             "case": "none, loading the file",  # a phrase of the catalogue
         }
         message = Message("contract.error", fields)
-        return judging.blank_result(exercise, judge_of(exercise), "error", message).as_json()
+        return judging.blank_result(exercise, judge_of(exercise), State.ERROR, message).as_json()
     if name not in answers:
         found = ", ".join(key for key, value in answers.items() if callable(value)) or "no function"
         raise click.UsageError(f"{path} does not define {name}; it defines {found}. Name yours {exercise.signature}.")
-    return checking.check(exercise, answers[name], seed=seed).as_json()
+    seconds = shrinking.SECONDS
+    return checking.check(exercise, answers[name], seed=seed, seconds_for_smallest=seconds).as_json()
 
 
 def _points(value: float) -> str:
@@ -122,6 +124,9 @@ def _show(results: list[dict[str, Any]]) -> None:
         click.echo(f"{number:>5}  {result['exercise']:<{width}}  {state}  {points:>7}")
         if result["state"] in ("wrong", "error"):
             click.echo(click.wrap_text(result["message"], 100, initial_indent=" " * 7, subsequent_indent=" " * 7))
+            title, *lines = result.get("smallest_case") or [""]
+            for line in [title, *(f"  {line}" for line in lines)] if title else ():
+                click.echo(" " * 7 + line)
     total, most = sum(r["score"] for r in results), sum(r["points"] for r in results)
     if len(results) > 1:
         click.echo(f"{'':>5}  {'total':<{width}}  {'':<13}  {_points(total) + '/' + _points(most):>7}")

@@ -18,7 +18,8 @@ _PROBE = """
 import json as _json
 from course_lib.exercises import exercise_named as _named
 from course_lib.exercises.checking import check as _check
-print("{mark}" + _json.dumps(_check(_named({name!r}), {name}).as_json()))
+from course_lib.exercises.shrinking import SECONDS as _seconds
+print("{mark}" + _json.dumps(_check(_named({name!r}), {name}, seconds_for_smallest=_seconds).as_json()))
 """
 
 

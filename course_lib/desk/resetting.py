@@ -68,8 +68,10 @@ def _keep(work: Path, exercise: str, text: str, *, suffix: str) -> Path:
 
 
 def _forget_progress(work: Path, exercise: str) -> None:
-    from course_lib.exercises import progress
+    from course_lib.exercises import contract, progress
 
     standing = progress.read(work).get(exercise)
     if standing is not None:
-        progress.write(work, dataclasses.replace(standing, state="not_attempted", score=0.0, borrowed=False))
+        progress.write(
+            work, dataclasses.replace(standing, state=contract.State.NOT_ATTEMPTED, score=0.0, borrowed=False)
+        )

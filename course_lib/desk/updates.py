@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib import files
-from course_lib.desk.learners_notebook import answer_cells, as_bytes, is_attempted, read_notebook, set_source
-from course_lib.notebooks import is_from_release, release_of, source_of
+from course_lib.desk.learners_notebook import (
+    added_cells,
+    answer_cells,
+    answer_of,
+    as_bytes,
+    read_notebook,
+    set_source,
+)
+from course_lib.notebooks import release_of, source_of
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,15 @@ def offer_update(released: Path, mine: Path, work: Path) -> Offer | None:
     carried, no_longer_asked = [], []
     places = answer_cells(new)
     for grade_id, cell in answer_cells(old).items():
-        if not is_attempted(cell):
+        answer = answer_of(old, grade_id)
+        if answer is None:
             continue
         if grade_id in places and places[grade_id].get("cell_type") == cell.get("cell_type"):
-            set_source(places[grade_id], source_of(cell))
+            set_source(places[grade_id], answer)
             carried.append(grade_id)
         else:
             no_longer_asked.append(grade_id)
-    added = [source_of(cell).strip() for cell in old["cells"] if not is_from_release(cell)]
+    added = [source_of(cell).strip() for cell in added_cells(old, new)]
     if not files.create(update, as_bytes(new)):
         return None
     offers_made.parent.mkdir(parents=True, exist_ok=True)

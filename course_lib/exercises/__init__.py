@@ -12,8 +12,13 @@ import functools
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from course_lib.exercises.contract import Exercise, Judge
+
+if TYPE_CHECKING:
+    from course_lib.exercises import silent
+    from course_lib.exercises.checking import Checks
 
 __all__ = ["checks_for", "exercise_named", "exercises", "exercises_of", "judge_of", "silence_checks", "units"]
 
@@ -122,7 +127,7 @@ def silence_checks() -> None:
     _silent = True
 
 
-def checks_for(unit: str):
+def checks_for(unit: str) -> Checks | silent.Checks:
     """The checks of a unit as methods: `check = checks_for("01_autoencoders")`, then `check.corrupt(corrupt)`.
 
     Raises:

@@ -101,8 +101,8 @@ class Answers:
             exec(compile(answer.source, filename, "exec"), vars(module))
         except Exception as fault:
             raise AnswersError(f"{self.path}:{answer.line}: {answer.name} does not run: {fault!r}") from fault
-        found = vars(module).get(name)
-        if not callable(found):
+        found: Callable[..., Any] | None = vars(module).get(name)
+        if found is None or not callable(found):
             raise AnswersError(f"{self.path}:{answer.line}: {answer.name} defines no {name}.")
         return found
 

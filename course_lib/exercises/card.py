@@ -14,12 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_lib import settings
-from course_lib.exercises.contract import Exercise
+from course_lib.exercises.contract import TRIED, Exercise, State
 from course_lib.exercises.judging import Result
 from course_lib.exercises.messages import Message, reader, said_by, say
 from course_lib.exercises.progress import TRIES_BEFORE_SOLUTION, Standing
 
-EDGES = {"not_attempted": "#7a7a7a", "error": "#d55e00", "wrong": "#e69f00", "right": "#009e73"}  # Okabe-Ito
+EDGES: dict[str, str] = {  # Okabe-Ito
+    State.NOT_ATTEMPTED: "#7a7a7a",
+    State.ERROR: "#d55e00",
+    State.WRONG: "#e69f00",
+    State.RIGHT: "#009e73",
+}
 STYLE = (
     "border:1px solid var(--jp-border-color1,GrayText);border-radius:4px;padding:.6em 1em;margin:.3em 0;max-width:46em;"
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);line-height:1.5;"
@@ -41,13 +46,15 @@ def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bo
         heading(word, title, points),
         f'<p style="margin:.5em 0">{marked_up(message.render())}</p>',
     ]
-    if result.state in ("wrong", "error") and result.criteria:
+    if result.smallest:
+        parts.append(result.smallest.as_html())
+    if result.state in TRIED and result.criteria:
         parts.append(_criteria(result))
     if result.printed:
         parts.append(_fold(say("card.printed"), f"<pre>{html.escape(result.printed)}</pre>"))
-    if result.state != "right":
+    if result.state != State.RIGHT:
         parts.append(hint_list(exercise))
-    if result.state == "right" or standing.tries >= TRIES_BEFORE_SOLUTION:
+    if result.state == State.RIGHT or standing.tries >= TRIES_BEFORE_SOLUTION:
         answer = solution(exercise)
         if answer:
             parts.append(_fold(say("card.solution"), _code(answer)))
@@ -148,7 +155,10 @@ def text_card(exercise: Exercise, result: Result) -> str:
     state, points = say(f"state.{result.state}"), points_of(result.score, result.points)
     lines = [say("card.text_title", state=state, number=exercise.number, name=exercise.name, points=points)]
     lines.append(f"  {result.message.render()}")
-    if result.state in ("wrong", "error"):
+    if result.smallest:
+        title, *shown = result.smallest.lines()
+        lines += [f"  {title}", *(f"    {line}" for line in shown)]
+    if result.state in TRIED:
         lines += text_criteria([(c.title.render(), c.score, c.points) for c in result.criteria])
     return "\n".join(lines)
 

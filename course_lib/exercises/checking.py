@@ -10,28 +10,37 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import statistics
 import sys
+import warnings
 import weakref
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from course_lib.exercises import exercise_named, judge_module, judge_of, progress, silent
-from course_lib.exercises.contract import Exercise, with_a_repeat
-from course_lib.exercises.judging import Result, blank_result, judge_observations, kind
+from course_lib import files
+from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
+from course_lib.exercises.contract import TRIED, Exercise, State, with_a_repeat
+from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
+from course_lib.exercises.showing import describe_case, kind
 
 _borrowed: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
-    """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever it is given."""
+def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: float = 0.0) -> Result:
+    """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever it is given.
+
+    Args:
+        seconds_for_smallest: how long to look for the smallest inputs that show what is wrong, where no known mistake
+            is named; 0 for not at all.
+    """
     judge = judge_of(exercise)
     if not callable(fn):
         return blank_result(
-            exercise, judge, "wrong", Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
+            exercise, judge, State.WRONG, Message("contract.not_callable", {"name": exercise.name, "given": kind(fn)})
         )
     try:
         cases = with_a_repeat(exercise.cases(seed))
@@ -39,13 +48,34 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0) -> Result:
         if exercise.on_gpu and torch.cuda.is_available():
             observations += observe_all(exercise, fn, cases[:1], device="cuda")
         if any(o.error and o.error.type == "KeyboardInterrupt" for o in observations):
-            return blank_result(exercise, judge, "error", Message("contract.interrupted"))
-        return judge_observations(exercise, judge, observations)
+            return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
+        result = judge_observations(exercise, judge, observations)
     except KeyboardInterrupt:
-        return blank_result(exercise, judge, "error", Message("contract.interrupted"))
+        return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
     except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running
         text = f"{type(fault).__name__}: {fault}"
-        return blank_result(exercise, judge, "error", Message("contract.judge_failed", {"text": text}))
+        return blank_result(exercise, judge, State.ERROR, Message("contract.judge_failed", {"text": text}))
+    if result.explanation is None or seconds_for_smallest <= 0:
+        return result
+    if statistics.median(observation.seconds for observation in observations) > shrinking.CHEAP:
+        return result
+    with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):  # the verdict stands already
+        return _looked_at_closely(exercise, fn, result, seconds_for_smallest)
+    return result
+
+
+def _looked_at_closely(exercise: Exercise, fn: Any, result: Result, seconds: float) -> Result:
+    """A result of which no known mistake is named, with the smallest case; or with what more calls have shown."""
+    explanation, trials = result.explanation, result.trials
+    if explanation is None or explanation.trial is None:
+        return result
+    judge = judge_of(exercise)
+    changed = shrinking.changed_when_called_again(exercise, fn, (explanation.trial, trials[0])) if judge.exact else None
+    if changed:
+        fields = {"case": describe_case(exercise, changed.case)}
+        return dataclasses.replace(result, message=Message("contract.keeps_state", fields))
+    found = shrinking.smallest_case(exercise, judge, fn, explanation, trials, seconds=seconds)
+    return dataclasses.replace(result, smallest=found)
 
 
 def answers_in_file(path: Path) -> dict[str, Any]:
@@ -55,7 +85,7 @@ def answers_in_file(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         AnswerFileError: the file does not run; holds the learner's failure.
     """
-    source = path.read_text(encoding="utf-8")
+    source = files.text_of(path.read_bytes())
     namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path), "torch": torch, "math": math}
     namespace |= {"nn": torch.nn, "F": torch.nn.functional, "Tensor": torch.Tensor}
     provided = set(namespace)
@@ -81,8 +111,8 @@ class AnswerFileError(RuntimeError):
         self.failure, self.printed = failure, printed
 
 
-def check_file(name: str, path: str | Path) -> Result:
-    """Judges the function or class called `name` in a Python file.
+def check_file(name: str, path: str | Path, *, seconds_for_smallest: float = 0.0) -> Result:
+    """Judges the function or class called `name` in a Python file; `seconds_for_smallest` as in `check`.
 
     Raises:
         ValueError: no exercise has that name, or the file does not define it; the message lists what there is.
@@ -95,7 +125,7 @@ def check_file(name: str, path: str | Path) -> Result:
         raise ValueError(
             f"{path} does not define `{name}`; it defines {found}. Name your function `{exercise.signature}`."
         )
-    return check(exercise, answers[name])
+    return check(exercise, answers[name], seconds_for_smallest=seconds_for_smallest)
 
 
 class Score(float):
@@ -129,7 +159,7 @@ class Checks(silent.Checks):
     def _show(self, exercise: Exercise, fn: Any) -> Score:
         from course_lib.exercises.card import card
 
-        result = check(exercise, fn)
+        result = check(exercise, fn, seconds_for_smallest=shrinking.SECONDS)
         borrowed = _is_borrowed(fn)
         folder = progress.work_folder()
         standing = progress.note(
@@ -162,7 +192,7 @@ class Checks(silent.Checks):
             exercise = self._exercises[name]
             fn = scope.get(name)
             result = check(exercise, fn) if fn is not None else None
-            if result is not None and result.state == "right":
+            if result is not None and result.state == State.RIGHT:
                 continue
             if borrow:
                 self._borrow(exercise, scope)
@@ -181,7 +211,7 @@ class Checks(silent.Checks):
         folder = progress.work_folder()
         if folder:
             before = progress.read(folder).get(exercise.name)
-            state = before.state if before else "not_attempted"
+            state = before.state if before else State.NOT_ATTEMPTED
             score = before.score if before else 0.0
             standing = progress.note(
                 before, exercise.name, state=state, score=score, points=exercise.points, borrowed=True
@@ -202,7 +232,7 @@ _tries: dict[str, int] = {}
 
 def _remembered(standing: progress.Standing, state: str) -> progress.Standing:
     """Tries counted in memory where no progress is kept."""
-    _tries[standing.exercise] = _tries.get(standing.exercise, 0) + (state in ("wrong", "error"))
+    _tries[standing.exercise] = _tries.get(standing.exercise, 0) + (state in TRIED)
     return dataclasses.replace(standing, tries=_tries[standing.exercise])
 
 

@@ -6,6 +6,7 @@ stays switched. This runs beside the learner's code; what it finds is raw, and `
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -57,16 +58,17 @@ class Conduct:
         found.extend(name for name in names if name not in found)
 
 
-def names_in(signature: str) -> list[str]:
+@functools.cache
+def names_in(signature: str) -> tuple[str, ...]:
     """The names of the parameters in "corrupt(images, noise, *, generator)", in their order.
 
     >>> names_in("kl_warmup(step, warmup_steps, *, beta=1.0)")
-    ['step', 'warmup_steps', 'beta']
+    ('step', 'warmup_steps', 'beta')
     """
     inside = signature.partition("(")[2].rpartition(")")[0]
     function: dict[str, Any] = {}
     exec(f"def f({inside}): pass", function)  # the course's own text, not a learner's
-    return list(inspect.signature(function["f"]).parameters)
+    return tuple(inspect.signature(function["f"]).parameters)
 
 
 MODES: dict[str, Callable[[], Any]] = {

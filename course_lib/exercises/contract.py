@@ -7,8 +7,9 @@ in self-study that is the same process, in grading a clean one that never runs a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -93,7 +94,19 @@ def drawing(seed: int) -> Drawing:
     return Drawing(generator, uniform, normal)
 
 
-class Diary(list):
+class State(StrEnum):
+    """What a check says of an answer."""
+
+    NOT_ATTEMPTED = "not_attempted"
+    ERROR = "error"
+    WRONG = "wrong"
+    RIGHT = "right"
+
+
+TRIED = (State.ERROR, State.WRONG)  # an attempt, and not right
+
+
+class Diary(list[Any]):
     """A list that copies of its owner go on writing into: an answer may well work on a copy of a watched network."""
 
     def __deepcopy__(self, memo: Any) -> Diary:
@@ -108,7 +121,7 @@ class Hints:
     api: str
     skeleton: str
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter((("Concept", self.concept), ("Functions to look up", self.api), ("Skeleton", self.skeleton)))
 
 
@@ -132,6 +145,10 @@ class Exercise:
         may_change: names of arguments that an answer may change, or that a criterion of its own looks at; every check
             sees to it that all others are as they were.
         on_gpu: whether the first case is repeated on a GPU in self-study, when there is one.
+        words: by the name of an observed value, what a card calls it, such as "the accuracy that you return"; a noun in
+            the singular. Without words it is called by its name.
+        inputs_shown: inputs besides the arguments of the signature that an answer receives in another form, such as
+            the images in `batches`. Cards list these too, and no others.
         number: "1.2": set by the registry from the order in the unit.
     """
 
@@ -148,6 +165,8 @@ class Exercise:
     library: tuple[str, ...] = ()
     may_change: tuple[str, ...] = ()
     on_gpu: bool = True
+    words: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    inputs_shown: tuple[str, ...] = ()
     unit: str = ""
     number: str = ""
 

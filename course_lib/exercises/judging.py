@@ -9,18 +9,20 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-import torch
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from course_lib.exercises import messages
-from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, Other, Trial, Values, close
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, State, Trial, Values, close
+from course_lib.exercises.explaining import Explanation, Way, explain
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
+from course_lib.exercises.reason import within_reason
+
+if TYPE_CHECKING:
+    from course_lib.exercises.smallest import SmallestCase
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
-STATES = ("not_attempted", "error", "wrong", "right")
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,28 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class Result:
-    """The judgement of one answer: `message` is the sentence for the learner, `mistake` the one it behaves like."""
+    """The judgement of one answer: `message` is the sentence for the learner, `mistake` the one it behaves like.
+
+    Where no known mistake is named, `explanation` and `trials` are what the message was made from. `smallest` is there
+    only in self-study, since it shows inputs.
+    """
 
     exercise: str
     unit: str
-    state: str
+    state: State
     score: float
     points: float
     message: Message
     mistake: str | None = None
     criteria: tuple[CriterionResult, ...] = ()
     printed: str = field(default="", compare=False)
+    explanation: Explanation | None = field(default=None, compare=False, repr=False)
+    trials: tuple[Trial, ...] = field(default=(), compare=False, repr=False)
+    smallest: SmallestCase | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The result as plain data, the message rendered."""
-        return {
+        """The result as plain data, the message rendered; `smallest_case` only where one was found."""
+        data: dict[str, Any] = {
             "exercise": self.exercise,
             "unit": self.unit,
             "state": self.state,
@@ -57,6 +66,7 @@ class Result:
             "message": self.message.render(),
             "criteria": [{"name": c.name, "score": c.score, "points": c.points} for c in self.criteria],
         }
+        return data | ({"smallest_case": self.smallest.lines()} if self.smallest else {})
 
 
 def sentences_of(exercise: Exercise, judge: Judge) -> dict[str, str]:
@@ -72,7 +82,7 @@ def register_sentences(exercise: Exercise, judge: Judge) -> None:
         messages.register(message_id, sentence)
 
 
-def blank_result(exercise: Exercise, judge: Judge, state: str, message: Message, printed: str = "") -> Result:
+def blank_result(exercise: Exercise, judge: Judge, state: State, message: Message, printed: str = "") -> Result:
     """No points on any criterion."""
     return Result(
         exercise.name,
@@ -98,11 +108,12 @@ def judge_observations(
     printed = next((o.printed for o in observations if o.printed), "")
     errors = [o.error for o in observations if o.error]
     if errors and len(errors) == len(observations) and all(error.is_stub for error in errors):
-        return blank_result(exercise, judge, "not_attempted", Message("contract.not_attempted"), printed)
+        return blank_result(exercise, judge, State.NOT_ATTEMPTED, Message("contract.not_attempted"), printed)
     # a case may be repeated on another device: what is expected of it depends on its inputs alone
     expected = [_expect(exercise, judge.reference, o.case, observe) for o in observations]
     trials = [
-        Trial(o.case, {} if o.error else o.values, e, o.error) for o, e in zip(observations, expected, strict=True)
+        Trial(o.case, {} if o.error else within_reason(o.values, e), e, o.error)
+        for o, e in zip(observations, expected, strict=True)
     ]
     met = {c.name: _meets(c, trials) for c in judge.criteria}
     values = [c.name for c in judge.criteria if not c.form]
@@ -114,22 +125,24 @@ def judge_observations(
     score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
     if all(met.values()):
         message = Message("contract.right", {"takeaway": f"{exercise.name}.takeaway"})
-        return Result(
-            exercise.name, exercise.unit, "right", exercise.points, exercise.points, message, None, criteria, printed
-        )
+        points = exercise.points
+        return Result(exercise.name, exercise.unit, State.RIGHT, points, points, message, None, criteria, printed)
     refused = next((e for e in errors if e.library_name), None)
+    explanation = None
     mistake, fields = (None, {}) if refused else diagnose(exercise, judge, trials, observe=observe)
     if refused:
         message = Message("contract.used_library", {"name": refused.library_name})
     elif mistake:
         message = Message(f"{exercise.name}.mistake.{mistake.name}", fields)
     else:
-        message = _general_message(criteria, trials, exact=judge.exact)
-        if message.id == "contract.unmet":
+        explanation = explain(exercise, judge, trials)
+        message = explanation.message
+        if explanation.way is Way.UNMET:
             message = _conduct_message(observations) or message
-    state = "error" if errors and len(errors) == len(observations) and not mistake else "wrong"
+    state = State.ERROR if errors and len(errors) == len(observations) and not mistake else State.WRONG
     name = mistake.name if mistake else None
-    return Result(exercise.name, exercise.unit, state, score, exercise.points, message, name, criteria, printed)
+    result = Result(exercise.name, exercise.unit, state, score, exercise.points, message, name, criteria, printed)
+    return replace(result, explanation=explanation, trials=tuple(trials)) if explanation else result
 
 
 def _criteria(exercise: Exercise, judge: Judge, met: dict[str, bool]) -> tuple[CriterionResult, ...]:
@@ -234,7 +247,7 @@ def _said(mistake: Mistake, trials: Sequence[Trial]) -> tuple[Mistake, Values]:
     return mistake, found if isinstance(found, dict) else {}
 
 
-# --- no known mistake: say what differs -----------------------------------------------------------------------------
+# --- what an answer does besides its result ---------------------------------------------------------------------------
 
 
 def _conduct_message(observations: Sequence[Observation]) -> Message | None:
@@ -243,110 +256,3 @@ def _conduct_message(observations: Sequence[Observation]) -> Message | None:
     if changed:
         return Message("contract.changed", {"names": ", ".join(f"`{name}`" for name in changed)})
     return Message(f"contract.left_{next(iter(left))}") if left else None
-
-
-def _general_message(criteria: Sequence[CriterionResult], trials: Sequence[Trial], *, exact: bool) -> Message:
-    for trial in trials:
-        if not trial.error:
-            continue
-        where = f" (line {trial.error.line}: `{trial.error.source}`)" if trial.error.line and trial.error.source else ""
-        some = any(not t.error for t in trials)
-        fields = {"type": trial.error.type, "text": trial.error.text, "where": where, "case": describe_case(trial.case)}
-        return Message("contract.error_some" if some else "contract.error", fields)
-    for trial in trials:
-        for key, expected in trial.expected.items():
-            difference = _difference(key, trial.seen.get(key), expected, trial.case, exact=exact)
-            if difference:
-                return difference
-    titles = "; ".join(c.title.id for c in criteria if not c.score)  # said when it is shown
-    return Message("contract.unmet", {"titles": titles})
-
-
-def _difference(key: str, seen: Any, expected: Any, case: Case, *, exact: bool) -> Message | None:
-    name, inputs = key.replace("_", " "), describe_case(case)
-    if seen is None and expected is not None:
-        return Message("contract.returns_none", {"key": name, "expected": kind(expected)})
-    if _family(seen) != _family(expected):
-        return Message("contract.wrong_type", {"key": name, "given": kind(seen), "expected": kind(expected)})
-    if isinstance(expected, torch.Tensor):
-        if seen.shape != expected.shape:
-            fields = {"key": name, "given": tuple(seen.shape), "expected": tuple(expected.shape), "case": inputs}
-            return Message("contract.wrong_shape", fields)
-        if seen.is_floating_point() and not seen.isfinite().all() and expected.isfinite().all():
-            given = "nan" if seen.isnan().any() else "inf"
-            return Message("contract.not_finite", {"key": name, "given": given, "case": inputs})
-        if exact and not close(seen, expected):
-            return _differing_values(name, seen, expected, inputs)
-        if seen.dtype != expected.dtype:
-            return Message(
-                "contract.wrong_dtype", {"key": name, "given": seen.dtype, "expected": expected.dtype, "case": inputs}
-            )
-    elif exact and not close(seen, expected):
-        if isinstance(expected, dict):
-            for inner, value in expected.items():
-                found = _difference(f"{key}[{inner!r}]", seen.get(inner), value, case, exact=exact)
-                if found:
-                    return found
-        fields = {"key": name, "given": _short(seen), "expected": _short(expected), "case": inputs}
-        return Message("contract.wrong_value", fields)
-    return None
-
-
-def _differing_values(name: str, seen: torch.Tensor, expected: torch.Tensor, inputs: str) -> Message:
-    fields: Values
-    if seen.numel() == 1:
-        fields = {"key": name, "given": _short(seen.item()), "expected": _short(expected.item()), "case": inputs}
-        return Message("contract.wrong_value", fields)
-    gap = (seen.double() - expected.double()).abs()
-    off = int((gap > 1e-5 + 1e-4 * expected.double().abs()).sum())
-    fields = {
-        "key": name,
-        "share": off,
-        "count": gap.numel(),
-        "gap": f"{gap.nan_to_num().max().item():.3g}",
-        "case": inputs,
-    }
-    return Message("contract.wrong_values", fields)
-
-
-def _family(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return "tensor"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return "number"
-    return value.type_name if isinstance(value, Other) else type(value).__name__
-
-
-def kind(value: Any) -> str:
-    """What a value is, in words: "a tensor of shape (4, 10)", "a float", "a numpy.ndarray"."""
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, Other):
-        return _with_article(value.type_name)
-    if value is None:
-        return "None"
-    return _with_article(type(value).__name__)
-
-
-def _with_article(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
-
-
-def describe_case(case: Case) -> str:
-    """The inputs of a case in words: "plain: images (4, 1, 5, 7) float32, labels (4,) int64"."""
-    parts = []
-    for name, value in case.inputs.items():
-        if isinstance(value, torch.Tensor):
-            parts.append(f"{name} {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}")
-        elif isinstance(value, (int, float, str)) and len(str(value)) <= 20:
-            parts.append(f"{name} {value}")
-    return f"{case.name.replace('_', ' ')}: {', '.join(parts)}" if parts else case.name.replace("_", " ")
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -40,16 +40,34 @@ SENTENCES = {
         "`{name}` from course_lib already does what you are asked to write here. Write it with PyTorch "
         "itself; afterwards the library's version is yours to use."
     ),
-    "contract.returns_none": (
-        "Your code gives back None where {expected} was expected ({key}). Is the `return` missing?"
+    "contract.cannot_be_called": (
+        "The check calls your code as in `{signature}`, and your code cannot be called like that: {text}."
     ),
-    "contract.wrong_type": "{key} should be {expected}, but it is {given}.",
-    "contract.wrong_shape": "{key} should have shape {expected}, but it has shape {given} (inputs: {case}).",
-    "contract.wrong_dtype": "{key} should have dtype {expected}, but it has dtype {given} (inputs: {case}).",
-    "contract.not_finite": "{key} contains {given}, which is not a finite number (inputs: {case}).",
-    "contract.wrong_value": "{key} is {given}, expected {expected} (inputs: {case}).",
+    "contract.unusable": (
+        "Your code ran, but the check could not use what it returned: {type}: {text}{where}. Inputs: {case}."
+    ),
+    "contract.keeps_state": (
+        "Your code gives another result when it is called again with the same inputs (inputs: {case}). Results must"
+        " depend on the arguments alone. Look for a global variable, an attribute of the class or a default argument"
+        " that your code changes, and for random numbers from another generator than the given one."
+    ),
+    # {key} is a part of the result, {part} the place inside it.
+    "contract.returns_none": "{key} is None. Is the `return` missing?",
+    "contract.is_none": "{key}{part} is None, but {expected} is expected (inputs: {case}).",
+    "contract.missing": "{key}{part} is missing (inputs: {case}).",
+    "contract.extra": "{key}{part} is there, but nothing is expected there (inputs: {case}).",
+    "contract.wrong_type": "{key}{part} should be {expected}, but it is {given} (inputs: {case}).",
+    "contract.wrong_shape": "{key}{part} should have shape {expected}, but it has shape {given} (inputs: {case}).",
+    "contract.wrong_dtype": "{key}{part} should have dtype {expected}, but it has dtype {given} (inputs: {case}).",
+    "contract.wrong_length": "{key}{part} should have length {expected}, but it has length {given} (inputs: {case}).",
+    "contract.lacks": "{key}{part} lacks {lacking} (inputs: {case}).",
+    "contract.has_besides": "{key}{part} also has {besides}, which is not expected (inputs: {case}).",
+    "contract.has_others": "{key}{part} has {besides}, which is not expected, and lacks {lacking} (inputs: {case}).",
+    "contract.not_finite": "{key}{part} contains {given}, which is not a finite number (inputs: {case}).",
+    "contract.wrong_value": "{key}{part} is {given}, but {expected} is expected (inputs: {case}).",
     "contract.wrong_values": (
-        "{key} differs from what was expected in {share} of its {count} entries, by up to {gap} (inputs: {case})."
+        "{key}{part} differs from what is expected in {share} of its {count} entries, most at `{place}`: it is {given} "
+        "there, but {expected} is expected (inputs: {case})."
     ),
     "contract.unmet": "Not met yet: {titles}.",
     "contract.changed": (
@@ -76,12 +94,37 @@ SENTENCES = {
     ),
     # What fields may hold: kept in English, and said in the reader's language.
     "phrase.tensor": "a tensor of shape {shape}",
+    "phrase.number": "a tensor with a single number",
+    "phrase.list": "a list of length {count}",
+    "phrase.a_value": "a value",
+    "phrase.nothing": "nothing",
     "phrase.a": "a {name}",
     "phrase.an": "an {name}",
     "phrase.where": " (line {line}: `{source}`)",
     "phrase.line": " (line {line})",
+    "phrase.raised_by": " (raised by `{name}`)",
+    "phrase.at": " at `{place}`",
+    "phrase.argument_after": "your argument `{name}` after the call",
+    "phrase.gradient_of": "the gradient with respect to `{name}`",
+    "phrase.dtype_of": "the dtype of `{name}`",
     "phrase.loading": "none, loading the file",
     "phrase.separator": "; ",
+    # What observed values are called that several exercises look at.
+    "observed.loss": "the loss that you return",
+    "observed.gradient": "the gradient of the loss that you return",
+    "observed.went_backward": "a path for gradients back from the loss that you return (yes or no)",
+    "observed.mode_after": "the mode of the model after the call",
+    "observed.mode_during": "the mode of the model while your code uses it",
+    "observed.modes": "the mode of the model at its calls",
+    "observed.batch_sizes": "the list of the sizes of the batches that the model is given",
+    "observed.running_mean_after": "the running mean of the model's batch normalization after the call",
+    "observed.weights_require_grad_after": "`requires_grad` of the model's parameters after the call (1 is True)",
+    "observed.gradients_after": "the list of which parameters have a gradient after the call (1 is yes)",
+    "observed.grad_mode_after": "the recording of gradients after the call (1 is on)",
+    "observed.global_state_before": "the state of PyTorch's global generator before the call",
+    "observed.global_state_after": "the state of PyTorch's global generator after the call",
+    "observed.next_call": "the result of a second call",
+    "observed.same_seed": "the result of a call with the same seed",
     # A state in the middle of a sentence or a table.
     "state.short.not_attempted": "not attempted",
     "state.short.error": "error",
@@ -108,6 +151,15 @@ SENTENCES = {
     "card.hint_api": "functions to look up",
     "card.hint_skeleton": "skeleton",
     "card.solution": "One solution",
+    "smallest.title": "The smallest inputs found that show it:",
+    "smallest.given": "{key}{part} = {given}",
+    "smallest.expected": "expected: {expected}",
+    "smallest.stops": "your code stops with {type}: {text}",
+    "smallest.not_contiguous": "not contiguous in memory",
+    "smallest.yours": "yours",
+    "smallest.wanted": "expected",
+    "smallest.scale": "Black is {low}, white is {high}.",
+    "smallest.alt": "{name}, {height} by {width} pixels",
     "card.text_title": "{state}: Exercise {number} {name}, {points}",
     # check.needs and other uses of `check`.
     "needs.open": (
@@ -138,12 +190,15 @@ class Message:
         """The sentence in a language, by default the reader's; braces in fields are harmless."""
         template = template_of(self.id, language)
         try:
-            return template.format_map(_Fields({k: said(v, language) for k, v in self.fields.items()}))
+            text = template.format_map(_Fields({k: said(v, language) for k, v in self.fields.items()}))
         except (ValueError, IndexError):  # a sentence that holds a brace of its own, such as a set in code
             return template
+        # The name of a part of the result begins the sentence, and stands in the middle of others.
+        begins = template.startswith("{key}") and (language or reader()) == "en"
+        return text[:1].upper() + text[1:] if begins else text
 
 
-class _Fields(dict):
+class _Fields(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "{" + key + "}"
 
@@ -180,6 +235,7 @@ def sentences_of(exercise: Exercise) -> dict[str, str]:
     hints = exercise.hints
     parts = {"title": exercise.title, "takeaway": exercise.takeaway}
     parts |= {"hint.concept": hints.concept, "hint.api": hints.api, "hint.skeleton": hints.skeleton}
+    parts |= {f"observed.{key}": words for key, words in exercise.words.items()}
     return {f"{exercise.name}.{part}": sentence for part, sentence in parts.items()}
 
 
@@ -228,7 +284,7 @@ def _translations(language: str) -> dict[tuple[str, str], str]:
 
 @functools.cache
 def _pattern(phrase: str) -> re.Pattern[str]:
-    kinds = {"name": r"\S+", "line": r"\d+", "shape": r"\(.*\)"}
+    kinds = {"name": r"\S+", "line": r"\d+", "shape": r"\(.*\)", "count": r"\d+", "place": r"\[.*\]"}
     pieces = re.split(r"\{(\w+)\}", phrase)
     pattern = "".join(
         f"(?P<{piece}>{kinds.get(piece, '.*')})" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)

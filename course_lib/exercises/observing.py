@@ -6,17 +6,23 @@ Nothing here knows a reference, an expected value or a criterion: in grading thi
 from __future__ import annotations
 
 import contextlib
+import enum
 import importlib
 import inspect
 import io
 import linecache
 import os
 import random
+import re
 import sys
+import sysconfig
 import tempfile
+import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import numpy as np
@@ -32,15 +38,30 @@ class LibraryRefused(RuntimeError):
     """Raised by a function of course_lib that does just what the learner is being asked to write."""
 
 
+class Place(enum.StrEnum):
+    """Where an exception was raised."""
+
+    ANSWER = "answer"  # in the learner's code, or below it
+    CALL = "call"  # where the check calls the answer: it takes other arguments
+    CHECK = "check"  # in the check's own code, or below it, with what the answer returned
+
+
 @dataclass(frozen=True)
 class Failure:
-    """An exception of the learner's code: type, text, and the line of theirs that led to it."""
+    """An exception that an answer led to.
+
+    Attributes:
+        line, source: the line of the learner's that led to it; where there is none, `source` is the library's function
+            that raised it, such as "SGD.__init__".
+        library_name: the refused function of course_lib that was called, if that is what happened.
+    """
 
     type: str
     text: str
     line: int | None = None
     source: str = ""
     library_name: str = ""
+    place: Place = Place.ANSWER
 
     @property
     def is_stub(self) -> bool:
@@ -51,7 +72,8 @@ class Failure:
 class Observation:
     """What one case brought: values, or a failure; what the code printed; and what else it did, see `Conduct`.
 
-    `changed` names arguments that the code changed and must not, `left` modes of torch that it left switched.
+    `seconds` is the CPU time that it took. `changed` names arguments that the code changed and must not, `left` modes
+    of torch that it left switched.
     """
 
     case: Case
@@ -60,6 +82,7 @@ class Observation:
     printed: str = ""
     changed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
 
 def observe_all(
@@ -80,7 +103,7 @@ def observe_all(
     """
     capture = capture or CapturedOutput
     refused = library_refused(exercise.library) if guard else contextlib.nullcontext()
-    with refused, _random_state_restored(), _modes_restored():
+    with refused, _random_state_restored(), default_modes(device):
         return [_observe_one(exercise, fn, case, device, capture()) for case in cases]
 
 
@@ -91,25 +114,62 @@ def _observe_one(
     values: Values = {}
     error = None
     conduct = Conduct(exercise.signature, exercise.may_change)
+    begun = time.process_time()
     with output:
         try:
             seen = exercise.observe(conduct.watched(fn), case.copy(device))
             values = {str(key): plain(value) for key, value in seen.items()}
         except BaseException as caught:  # SystemExit and KeyboardInterrupt too: a check never raises
-            error = failure_of(caught, fn)
-    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left))
+            error = failure_of(caught, fn, check=source_file(exercise.observe))
+    seconds = time.process_time() - begun
+    return Observation(case, values, error, output.text, tuple(conduct.changed), tuple(conduct.left), seconds)
 
 
-def failure_of(caught: BaseException, fn: Any) -> Failure:
-    """Describes an exception, pointing at the last line of the learner's own source that it passed through."""
+def failure_of(caught: BaseException, fn: Any, *, check: str | None = None) -> Failure:
+    """Describes an exception, pointing at the last line of the learner's own source that it passed through.
+
+    Args:
+        check: the file of the check's own code; an exception that was raised with no learner's code at work is its.
+    """
     line, source = None, ""
     filename = source_file(fn)
     for frame in traceback.extract_tb(caught.__traceback__):
         if filename is not None and frame.filename == filename:
             line, source = frame.lineno, (frame.line or linecache.getline(filename, frame.lineno or 0)).strip()
-    text = " ".join(str(caught).split())
+    text = " ".join(str(caught).split())[:500]
     library_name = text if isinstance(caught, LibraryRefused) else ""
-    return Failure(type(caught).__name__, text[:500], line, source, library_name)
+    place = _place_of(caught, fn, filename, check)
+    if check and place is not Place.ANSWER:
+        line, source = None, _raised_by(caught, check)
+    return Failure(type(caught).__name__, text, line, source, library_name, place)
+
+
+def _place_of(caught: BaseException, fn: Any, answer: str | None, check: str | None) -> Place:
+    """Where an exception was raised, by the files that its traceback leads through."""
+    passed = {frame.filename for frame in traceback.extract_tb(caught.__traceback__)}
+    others = passed - {check}
+    if answer is None or check is None or answer in passed or not all(f.startswith(_INSTALLED) for f in others):
+        return Place.ANSWER
+    name = re.escape(getattr(fn, "__name__", ""))
+    called = isinstance(caught, TypeError) and re.match(rf"(.*\.)?{name}(\.__init__)?\(\) ", str(caught))
+    return Place.CALL if called else Place.CHECK
+
+
+# The course, and what is installed beside Python and beside torch: no learner writes there.
+_COURSE = str(Path(__file__).resolve().parents[1])
+_INSTALLED = (_COURSE, sysconfig.get_path("stdlib"), str(Path(torch.__file__).resolve().parents[1]), "<frozen ")
+
+
+def _raised_by(caught: BaseException, check: str) -> str:
+    """The library's function that the check had called, such as "SGD" or "Tensor.backward"; "" for look-ups."""
+    names: list[str] = []
+    for frame, _ in traceback.walk_tb(caught.__traceback__):
+        code = frame.f_code
+        if code.co_filename == check or code.co_filename.startswith(_COURSE):
+            names = []
+        elif "<locals>" not in code.co_qualname:
+            names.append(code.co_qualname.removesuffix(".__init__"))
+    return names[0] if names and not re.search(r"\b_", names[0]) else ""
 
 
 def source_file(fn: Any) -> str | None:
@@ -334,11 +394,35 @@ def _random_state_restored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _modes_restored() -> Iterator[None]:
-    """What an answer may leave switched for everything after it: recording gradients, and the default dtype."""
+def default_modes(device: torch.device | str | None = None) -> Iterator[None]:
+    """What is switched for a whole notebook, as it is in a fresh one; in the end as it was before.
+
+    A cell that turns gradients off, or warnings into errors, must not cost an answer that has nothing to do with it;
+    and an answer may switch what it likes.
+
+    Args:
+        device: where tensors are made that name no device, if the notebook has chosen another one than the CPU.
+    """
     recording, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
-    try:
+    deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with contextlib.ExitStack() as switched:
+        switched.callback(torch.set_grad_enabled, recording)
+        switched.callback(torch.set_default_dtype, dtype)
+        switched.callback(torch.use_deterministic_algorithms, deterministic[0], warn_only=deterministic[1])
+        if torch.is_inference_mode_enabled():
+            switched.enter_context(torch.inference_mode(False))
+        if torch.is_anomaly_enabled():
+            switched.enter_context(torch.autograd.set_detect_anomaly(False))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                switched.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            switched.enter_context(torch.device(device or "cpu"))
+        switched.enter_context(np.errstate(all="warn", under="ignore"))
+        switched.enter_context(warnings.catch_warnings())
+        if any(action == "error" for action, *_ in warnings.filters):
+            warnings.filters[:] = [each for each in warnings.filters if each[0] != "error"]  # type: ignore[index]
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+        torch.use_deterministic_algorithms(False)
         yield
-    finally:
-        torch.set_grad_enabled(recording)
-        torch.set_default_dtype(dtype)

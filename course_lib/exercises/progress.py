@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from course_lib import settings
+from course_lib import files, settings
+from course_lib.exercises.contract import TRIED, State
 
 FOLDER = ".progress"
 TRIES_BEFORE_SOLUTION = 3
@@ -19,7 +19,7 @@ class Standing:
     """How far one exercise has come. `tries` counts judged attempts that were not right; blank ones do not count."""
 
     exercise: str
-    state: str = "not_attempted"
+    state: State = State.NOT_ATTEMPTED
     score: float = 0.0
     points: float = 0.0
     best: float = 0.0
@@ -49,36 +49,30 @@ def read(folder: Path | None) -> dict[str, Standing]:
     standings: dict[str, Standing] = {}
     for path in sorted((folder / FOLDER).glob("*.json")) if folder else ():
         try:
-            standing = Standing(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, OSError):
+            recorded = json.loads(path.read_text(encoding="utf-8"))
+            standing = Standing(**{**recorded, "state": State(recorded["state"])})
+        except (KeyError, ValueError, TypeError, OSError):
             continue
         standings[standing.exercise] = standing
     return standings
 
 
 def note(
-    before: Standing | None, exercise: str, *, state: str, score: float, points: float, borrowed: bool = False
+    before: Standing | None, exercise: str, *, state: State, score: float, points: float, borrowed: bool = False
 ) -> Standing:
     """The standing after one more check; what was reached before is never lost."""
     before = before or Standing(exercise)
     return Standing(
         exercise=exercise,
-        state=state if before.state != "right" or borrowed else "right",
+        state=state if before.state != State.RIGHT or borrowed else State.RIGHT,
         score=score,
         points=points,
         best=max(before.best, score),
-        tries=before.tries + (state in ("wrong", "error")),
-        borrowed=borrowed or (before.borrowed and state != "right"),
+        tries=before.tries + (state in TRIED),
+        borrowed=borrowed or (before.borrowed and state != State.RIGHT),
     )
 
 
 def write(folder: Path, standing: Standing) -> None:
-    """Writes one standing: a temporary file, then a rename, so that a crash leaves the old one whole."""
-    target = folder / FOLDER / f"{standing.exercise}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(standing), file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, target)
+    """Writes one standing, whole or not at all."""
+    files.replace(folder / FOLDER / f"{standing.exercise}.json", json.dumps(asdict(standing)))

@@ -106,7 +106,7 @@ def bar_with_seeds(
             raise ValueError(f"The values of {method!r} have shape {found.shape}; expected one number a seed.")
     figure = new_figure(7.0, 0.5 * len(seeds) + 1.0 + 0.3 * bool(title) + 0.3 * (baseline is not None))
     ax = figure.subplots()
-    largest = max(float(found.max()) for found in seeds.values())
+    largest = max(baseline or 0.0, *(float(found.max()) for found in seeds.values()))
     names, parts = [], []
     for row, (method, found) in enumerate(seeds.items()):
         style, mean = method_style(styled_as or method), float(found.mean())

@@ -87,7 +87,8 @@ check.accuracy(accuracy)
 # ## 2. The data
 #
 # The course draws its own pictures, called *glyphs*: small gray images of ten kinds of things, shifted, turned, faint,
-# noisy and cluttered. Nothing is downloaded. (`COURSE_DATASET=mnist` takes handwritten digits instead.)
+# noisy and cluttered. Nothing is downloaded. (`COURSE_DATASET=digits` takes real handwritten digits instead,
+# also without a download.)
 
 # %% tags=["demo"]
 print(f"{data.name}: {len(data):,} images of shape {tuple(data.images.shape[1:])} to learn from, {len(test):,} to test")

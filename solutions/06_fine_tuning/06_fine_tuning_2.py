@@ -69,10 +69,11 @@ tests = {domain: pictures("new", domain, split="test", n=test_size) for domain i
 # faint as well. **Predict**: will a network fine-tuned on filled images recognize an outlined tree?
 
 # %% tags=["demo"]
-columns = 5
-shown = torch.cat([pictures(part, domain, n=columns).images for part in CLASSES for domain in DOMAINS])
-titles = [f"{part}, {domain}" for part in CLASSES for domain in DOMAINS for _ in range(columns)]
-alt = "Six rows of five images: old classes filled, outlined and faint; new classes filled, outlined and faint."
+rows = {f"{part}, {domain}": pictures(part, domain, n=5).images for part in CLASSES for domain in DOMAINS}
+columns = min(map(len, rows.values()))
+shown = torch.cat([images[:columns] for images in rows.values()])
+titles = [title for title in rows for _ in range(columns)]
+alt = "Six rows of images: old classes filled, outlined and faint; new classes filled, outlined and faint."
 grid = plots.image_grid(shown, titles=titles, columns=columns, title="Labels of new classes: fourth row only", alt=alt)
 plots.show(grid)
 

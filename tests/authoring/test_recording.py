@@ -86,6 +86,23 @@ def test_a_folder_is_recorded_under_its_own_name(tmp_path, monkeypatch):
     assert run(seeds=1, dataset="folder")[0].dataset == "cifar10-jpeg"
 
 
+@pytest.mark.parametrize("per_class", [3, 4, 50])
+def test_nothing_is_recorded_of_fewer_labels_than_the_figures_name(per_class):
+    """A small class gives fewer labels with a warning; a figure such as `scratch@50` must not say otherwise."""
+    draw = f"few_label_split(torch.arange(9) % 3, per_class={per_class}, validation_per_class=0, generator=generator)"
+    lines = ["import torch", "from course_lib.data import few_label_split", "generator = torch.Generator()", draw]
+    text = "".join(f"    {each}\n" for each in lines)
+    write(EXPERIMENT.replace("    if seed >", text + "    if seed >"))
+    path = records.record_path(UNIT, "label_curve", dataset="glyphs", profile="laptop")
+    if per_class == 3:
+        run(seeds=1)
+        assert path.exists()
+    else:
+        with pytest.raises(ValueError, match=r"classes have too few.* so nothing is recorded"):
+            run(seeds=1)
+        assert not path.exists()
+
+
 def test_the_rows_of_the_table_are_noted_in_their_order_and_only_when_they_change():
     run(seeds=1)
     before = records.table_path().stat().st_mtime_ns

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib.data import DataNotFound, load, torchvision_sets
+from course_lib.data import DataNotFound, DataWarning, load, torchvision_sets
 
 
 @pytest.fixture(autouse=True)
@@ -59,16 +59,42 @@ def write_folder(folder, classes=("cat", "dog"), count=3, size=(40, 30)):
 def test_glyphs_are_the_default(monkeypatch):
     assert load(n=5).name == "glyphs"
     monkeypatch.setenv("COURSE_DATASET", "nothing")
-    with pytest.raises(ValueError, match=r"'nothing'.*glyphs, mnist, fashion_mnist, cifar10, folder"):
+    with pytest.raises(ValueError, match=r"'nothing'.*glyphs, digits, mnist, fashion_mnist, cifar10, folder"):
         load(n=5)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("minst", "no data set 'minst'; .* Did you mean 'mnist'?"),
+        ("Fashion-MNIST", "Did you mean 'fashion_mnist'?"),
+        ("CIFAR 10", "Did you mean 'cifar10'?"),
+        ("photographs", r"For images of your own: load\('folder', folder=...\)"),
+        (5, "no data set '5'"),
+    ],
+)
+def test_an_unknown_name_says_which_is_close(name, says):
+    with pytest.raises(ValueError, match=says):
+        load(name)
+
+
+def test_a_path_in_place_of_a_name_says_how_to_give_it(tmp_path, monkeypatch):
+    for given in (tmp_path, str(tmp_path)):
+        with pytest.raises(ValueError, match=r"For the images in that folder: load\('folder', folder='.*'\)"):
+            load(given)
+    monkeypatch.setenv("COURSE_DATASET", "digit")
+    with pytest.raises(ValueError, match=r"no data set 'digit', which COURSE_DATASET names; .* mean 'digits'?"):
+        load()
+
+
 def test_unknown_splits_and_options_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="mnist has train, test"):
+    with pytest.raises(ValueError, match=r"mnist has train, test\. few_label_split\(\) holds images"):
         load("mnist", split="validation")
     with pytest.raises(ValueError, match="mnist takes no option 'style'"):
         load("mnist", style="filled")
-    with pytest.raises(ValueError, match=r"'folder' takes no option 'colour'.*size, channels and record_as"):
+    with pytest.raises(
+        ValueError, match=r"'folder' takes no option 'colour'.*size, channels, record_as and value_range"
+    ):
         load("folder", folder=tmp_path, colour=1)
 
 
@@ -120,8 +146,8 @@ def test_n_is_a_balanced_subset_by_seed(tmp_path):
     whole = load("mnist", folder=tmp_path)
     known = {image.numpy().tobytes(): int(label) for image, label in zip(whole.images, whole.labels)}
     assert all(known[image.numpy().tobytes()] == int(label) for image, label in zip(first.images, first.labels))
-    with pytest.raises(ValueError, match="n=250 asks for 25 images of class 0, which has 20"):
-        load("mnist", folder=tmp_path, n=250)
+    with pytest.warns(DataWarning, match=r"mnist \(train\) has fewer than the 250 .* all 200 are taken, 20 per class"):
+        assert len(load("mnist", folder=tmp_path, n=250)) == 200
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
-from course_lib.data import few_label_split
+from course_lib.data import FewerLabels, few_label_split
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -59,15 +61,48 @@ def test_classes_are_mixed_within_a_set():
     assert (LABELS[split.labeled].diff() != 0).sum() > 20
 
 
+# --- classes with fewer images than were asked for ---
+
+
+@pytest.mark.parametrize(
+    ("sizes", "per_class", "validation", "labeled", "held_out", "says"),
+    [
+        ((3, 1), 2, 0, [2, 1], [0, 0], r"2 labeled and 0 validation .* 1 of 2 classes .*\(class 1\) 1 labeled and 0"),
+        ((100, 100), 95, 20, [80, 80], [20, 20], "95 labeled and 20 .* 2 of 2 classes"),
+        ((40, 24), 10, 20, [10, 10], [20, 8], r"\(class 1\) 10 labeled and 8 validation"),
+        ((24, 24), 4, 20, [4, 4], [20, 20], None),
+        ((7, 50), 10, 20, [3, 10], [2, 20], r"\(class 0\) 3 labeled and 2 validation"),
+        ((1, 2, 3), 10, 20, [1, 1, 1], [0, 0, 1], r"3 of 3 classes .*\(class 0\) 1 labeled and 0"),
+        ((35, 36), 10, 25, [10, 10], [25, 25], None),
+    ],
+)
+def test_a_small_class_gives_what_it_has_and_that_is_said(sizes, per_class, validation, labeled, held_out, says):
+    labels = torch.cat([torch.full((size,), label) for label, size in enumerate(sizes)])
+    options = {"per_class": per_class, "validation_per_class": validation}
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        split = few_label_split(labels, generator=generator(), **options)
+    assert labels[split.labeled].bincount(minlength=len(sizes)).tolist() == labeled
+    assert labels[split.validation].bincount(minlength=len(sizes)).tolist() == held_out
+    assert torch.cat(split).sort().values.tolist() == list(range(len(labels)))
+    assert len(given) == (says is not None)
+    if says is not None:
+        with pytest.warns(FewerLabels, match=says):
+            few_label_split(labels, generator=generator(), **options)
+        assert given[0].filename == __file__
+
+
+def test_labels_of_small_classes_are_nested_too():
+    labels = torch.arange(60) % 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewerLabels)
+        drawn = [set(few_label_split(labels, per_class=k, generator=generator()).labeled.tolist()) for k in (1, 5, 9)]
+    assert drawn[0] < drawn[1] < drawn[2]
+
+
 @pytest.mark.parametrize(
     ("labels", "options", "says"),
     [
-        (
-            torch.tensor([0, 0, 0, 1]),
-            {"per_class": 2, "validation_per_class": 0},
-            "class 1 has 1 images",
-        ),
-        (LABELS, {"per_class": 95}, "20 for validation"),
         (LABELS, {"per_class": 0}, "at least 1"),
         (LABELS, {"per_class": 1, "validation_per_class": -1}, "at least 0"),
         (LABELS.float(), {"per_class": 1}, "int64.*float32"),

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from course_lib.exercises.asking import as_number, failed_with, in_all, in_any, named, ran
 from course_lib.exercises.contract import Case, Other, Trial, close, drawing
-from course_lib.exercises.judging import as_number, failed_with, in_all, in_any, named, ran
 from course_lib.exercises.observing import Failure, dtype_name, gradient_of, state_of, two_values
 
 

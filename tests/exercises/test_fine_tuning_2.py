@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib.exercises import exercise_named
-from course_lib.exercises.checking import check
+from tests.exercises.known import check
 
 # --- l2_sp_penalty --------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import html
 import inspect
 import re
@@ -14,10 +15,12 @@ from click.testing import CliRunner
 
 from course_lib import settings
 from course_lib.desk import cli
-from course_lib.exercises import checks_for, exercise_named, judging, messages
+from course_lib.exercises import checks_for, exercise_named, explaining, judge_of, messages
 from course_lib.exercises.card import card, text_card
 from course_lib.exercises.checking import ExerciseNeeded, check
+from course_lib.exercises.contract import Trial
 from course_lib.exercises.messages import Message
+from course_lib.exercises.observing import observe_all
 from course_lib.exercises.progress import Standing
 from course_lib.grading.outside import cells, explain, feedback, finding, public_sentences, staging, submission
 
@@ -142,7 +145,11 @@ def test_results_are_the_same_whatever_the_reader_reads(reads):
         assert found[0] == found[1]
         assert found[0].message.render("en") != found[0].message.render("zh_CN")
         assert not re.search(f"[{HAN}]", repr(found[1].message.fields))
-    unmet = judging._general_message(check(exercise, clockwise).criteria, (), exact=True)
+    judge = judge_of(exercise)
+    never = dataclasses.replace(judge.criteria[0], passes=lambda case, seen, expected: False)
+    right = observe_all(exercise, judge.reference, exercise.cases(0), guard=False)
+    trials = [Trial(o.case, o.values, o.values) for o in right]
+    unmet = explaining.explain(exercise, dataclasses.replace(judge, criteria=(never,)), trials).message
     assert not re.search(f"[{HAN}]", repr(unmet)) and "一个四分之一圈是逆时针的" in unmet.render()
 
 
@@ -150,7 +157,7 @@ def test_results_are_the_same_whatever_the_reader_reads(reads):
     ("message", "said"),
     [
         (
-            Message("contract.returns_none", {"key": "loss", "expected": "a tensor of shape (4, 10)"}),
+            Message("contract.is_none", {"key": "loss", "part": "", "expected": "a tensor of shape (4, 10)"}),
             "形状为 (4, 10) 的张量",
         ),
         (Message("contract.wrong_type", {"key": "loss", "expected": "a float", "given": "an int"}), "float 类型的值"),

@@ -13,7 +13,7 @@ from torch import nn
 
 from course_lib import evaluation
 from course_lib.exercises import exercise_named
-from course_lib.exercises.checking import check
+from tests.exercises.known import check
 
 # --- rotate_batch ---------------------------------------------------------------------------------------------------
 

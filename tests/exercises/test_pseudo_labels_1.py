@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.authoring import answers, sources
 from course_lib.exercises import exercise_named
-from course_lib.exercises.checking import check
+from tests.exercises.known import check
 
 UNIT = "07_pseudo_labels"
 

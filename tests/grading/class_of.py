@@ -21,7 +21,7 @@ def main(submissions: str, release: str, out: str, workers: str) -> None:
     folder = str(HERE / "unit")
     use_exercise_folders([folder])
     released = read_release(Path(release), notebooks.UNIT)
-    found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released})
+    found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released}).submissions
     options = Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
     by_name = {(r.unit, r.notebook): r for r in released}
     pool.grade_all(found, by_name, options, pool.Plan(Path(out), workers=int(workers)))

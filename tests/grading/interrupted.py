@@ -35,7 +35,7 @@ def main(submissions: str, release: str, base: str) -> None:
     folder, base_folder = str(HERE / "unit"), Path(base)
     use_exercise_folders([folder])
     released = read_release(Path(release), notebooks.UNIT)
-    found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released})
+    found = find(Path(submissions), [notebooks.UNIT], {notebooks.UNIT: released}).submissions
     options = Options(limits=LIMITS, secret=SECRET, exercise_folders=(folder,))
     zygote = Zygote(options)
     lock = multiprocessing.get_context("fork").Lock()

@@ -57,6 +57,13 @@ def test_the_baseline_of_bars_has_a_name():
     assert "guessing" in texts(figure) and "guessing 25 %." in plots.alt_text(figure)
 
 
+@pytest.mark.parametrize("values", [{"pca": [0.1]}, {"pca": [0.0, 0.0], "denoising": [0.3]}, {"pca": [0.9]}])
+def test_the_baseline_of_bars_lies_within_the_axes(values):
+    """With two classes of one's own images, every bar can be far below chance."""
+    left, right = plots.bar_with_seeds(values, baseline=0.5).axes[0].get_xlim()
+    assert left <= 0 and right > 0.5 and right > max(max(seeds) for seeds in values.values())
+
+
 def test_a_keyword_that_does_not_exist_is_refused():
     with pytest.raises(TypeError, match=r"bar_with_seeds\(\) got an unexpected keyword argument 'titel'"):
         plots.bar_with_seeds({"pca": [0.4]}, titel="Bars")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+import own_images
 import pytest
 from nbclient import NotebookClient
 
@@ -27,9 +28,12 @@ PICTURES = {
 }
 
 
-@pytest.fixture(scope="module", params=[(*n, d) for n in NOTEBOOKS for d in ("glyphs", "mnist")], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(*n, d) for n in NOTEBOOKS for d in ("glyphs", "folder", "mnist")], ids="-".join
+)
 def executed(request, tmp_path_factory):
-    """A solution notebook with its outputs, run once in the smoke profile; on MNIST too, where that is at hand."""
+    """A solution notebook with its outputs, run once in the smoke profile; on a few images of one's own in three
+    classes, and on MNIST where that is at hand."""
     unit, name, dataset = request.param
     notebook = conversion.solution_notebooks(unit)[name]
     with pytest.MonkeyPatch.context() as patch:
@@ -37,6 +41,9 @@ def executed(request, tmp_path_factory):
         patch.setenv("COURSE_DATASET", dataset)
         if dataset == "mnist":
             patch.setenv("COURSE_DATA", os.fspath(request.getfixturevalue("shared_data")))
+        if dataset == "folder":
+            counts = {"train": {"ant": 60, "bee": 50, "cat": 30}, "test": {"ant": 9, "bee": 20, "cat": 20}}
+            patch.setenv("COURSE_DATA", os.fspath(own_images.make(tmp_path_factory.mktemp("pets"), **counts)))
         folder = tmp_path_factory.mktemp("notebook")
         NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
     return unit, name, notebook

@@ -45,12 +45,19 @@ class Request(StrEnum):
     SUBMISSION = "submission"
 
 
+class View(StrEnum):
+    """With what an exercise is observed: the names of a notebook may stand for one thing and later for another."""
+
+    ANSWER = "answer"  # as the cell of its answer left them
+    END = "end"  # as all cells together left them
+
+
 class Report(StrEnum):
     """What a process of a submission reports: the key by which its message is known."""
 
     RUNNING = "running"  # the id of the cell that begins
     RAN = "ran"  # the id of the cell that has ended; with what it printed, and its error
-    LOADED = "loaded"  # all cells have run
+    LOADED = "loaded"  # all cells have run; with the exercises whose names the notebook has redefined or changed
     ENDED = "ended"  # how a process ended
     FAULT = "fault"  # the machine is short of something
 

@@ -22,10 +22,11 @@ import torch
 
 from course_lib.exercises import exercise_named
 from course_lib.exercises.contract import Case, Other
-from course_lib.exercises.observing import CapturedOutput, Observation, observe_all
+from course_lib.exercises.observing import CapturedOutput, Observation, default_modes, observe_all
 from course_lib.grading.inside import system_calls as system
 from course_lib.grading.inside import transport
-from course_lib.grading.inside.protocol import Limits, Report
+from course_lib.grading.inside.names import Names
+from course_lib.grading.inside.protocol import Limits, Report, View
 from course_lib.grading.inside.sandbox import Sandbox
 from course_lib.grading.inside.shell import MemorySink, run_cell, the_shell
 
@@ -39,13 +40,17 @@ def run_submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scr
     cells = transport.receive(channel)["cells"]
     _fresh_random_state()
     myself = os.getpid()
+    names = Names(the_shell().user_ns, the_shell().user_ns_hidden)
     for cell in cells:
         transport.send(channel, {Report.RUNNING: cell["id"]})
         done = run_cell(cell["source"], limits.printed)
         if os.getpid() != myself:  # a fork that the cell made and left behind
             os._exit(0)
+        if cell["answer"]:
+            names.keep(cell["answer"])
         transport.send(channel, {Report.RAN: cell["id"], **done})
-    transport.send(channel, {Report.LOADED: True})
+    names.end()
+    transport.send(channel, {Report.LOADED: True, "redefined": names.redefined(), "changed": names.changed()})
     gc.freeze()
     while True:
         try:
@@ -57,7 +62,7 @@ def run_submission(channel: socket.socket, sandbox: Sandbox, limits: Limits, scr
             try:
                 channel.close()
                 system.limit_cpu(request["cpu_seconds"])
-                _serve_observations(socket.socket(fileno=descriptors[0]))
+                _serve_observations(socket.socket(fileno=descriptors[0]), names)
                 os._exit(0)
             finally:
                 os._exit(70)
@@ -101,33 +106,35 @@ def _fresh_random_state() -> None:
 # --- the observer -----------------------------------------------------------------------------------------------------
 
 
-def _serve_observations(channel: socket.socket) -> None:
+def _serve_observations(channel: socket.socket, names: Names) -> None:
     """Observes the answers that are asked for, one per request, until the other side hangs up."""
     myself = os.getpid()
     before: dict[str, Any] = {}
     while True:
-        try:
-            request = transport.receive(channel)
-        except transport.Closed:
-            return
-        if "again" in request:
-            request = {**before, "cases": [before["cases"][number] for number in request["again"]]}
-        else:
-            before = request
-        reply = _observation_of(request)
+        with default_modes():  # tensors of a request too are made as if no cell had switched anything
+            try:
+                request = transport.receive(channel)
+            except transport.Closed:
+                return
+            if "again" in request:
+                request = {**before, "cases": [before["cases"][number] for number in request["again"]]}
+            else:
+                before = request
+            reply = _observation_of(request, names)
         if os.getpid() != myself:  # a fork that the answer made and left behind
             return
         transport.send_packed(channel, reply)
 
 
-def _observation_of(request: dict[str, Any]) -> list[bytes]:
+def _observation_of(request: dict[str, Any], names: Names) -> list[bytes]:
     """What an answer does on the cases of a request: raw values, packed."""
     exercise = exercise_named(request["exercise"])
     cases = [Case(given["name"], given["inputs"]) for given in request["cases"]]
-    names = the_shell().user_ns
-    if request["exercise"] not in names:
+    names.show(exercise.name, View(request["view"]))
+    live = the_shell().user_ns
+    if exercise.name not in live:
         return transport.pack({"defined": False})
-    fn = names[request["exercise"]]
+    fn = live[exercise.name]
     if not callable(fn):
         return transport.pack({"defined": True, "callable": False, "given": type(fn).__name__})
     return _packed(observe_all(exercise, fn, cases, capture=capture))

@@ -1,4 +1,4 @@
-"""The calls of the Linux kernel that a sandbox is built of: namespaces, mounts, limits, Landlock, a filter of calls.
+"""The calls of the Linux kernel that a sandbox is built of: namespaces, mounts, limits, Landlock.
 
 They go through ctypes, since Python 3.11 has no unshare, mount or pivot_root of its own. Imports no torch.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
 import resource
 import stat
 import struct
-from collections.abc import Sequence
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -202,28 +200,3 @@ def _rights() -> int:
     version = landlock_version()
     count = 13 + (version >= 2) + (version >= 3) + (version >= 5)
     return (1 << count) - 1
-
-
-# --- a filter of system calls -----------------------------------------------------------------------------------------
-
-# By number: what Landlock leaves open, which is socket (other sockets than TCP's, and those of the user's own services,
-# which take commands), keyctl (the user's keys), io_uring_setup (a way around a filter); and what is refused at every
-# level, which is shmget, memfd_create, memfd_secret, mount and fsopen (memory that no limit and no count of a process
-# sees; a file system in memory, where a user namespace of one's own allows it) and ptrace.
-AUDIT, OPEN_TO_LANDLOCK, ALWAYS_REFUSED = {
-    "x86_64": (0xC000003E, (41, 250, 425), (29, 319, 447, 165, 430, 101)),
-    "aarch64": (0xC00000B7, (198, 219, 425), (194, 279, 447, 40, 430, 117)),
-}.get(MACHINE, (0, (), ()))  # AUDIT is 0 where there is no filter for the processor
-
-
-def refuse_calls(numbers: Sequence[int]) -> None:
-    """Makes some system calls fail with "permission denied", for this process and all that it starts, for good."""
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06  # of a filter's four kinds of instruction
-    allow, deny = 0x7FFF0000, 0x00050000 | errno.EACCES
-    program = [(load, 0, 0, 4), (equal, 0, len(numbers) + 3, AUDIT)]  # another architecture: to the last line
-    program += [(load, 0, 0, 0), (at_least, len(numbers) + 1, 0, 0x40000000)]  # x32, which has numbers of its own
-    program += [(equal, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
-    program += [(answer, 0, 0, allow), (answer, 0, 0, deny)]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-    header = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))
-    prctl(PR_SET_SECCOMP, 2, ctypes.addressof(header))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from course_lib.files import text_of
 from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.notebooks import CellKind, kind_of, nbgrader_of
 
@@ -68,9 +69,9 @@ def _json_of(data: bytes) -> Any:
     if not data.strip():
         raise Malformed("the file is empty.")
     if len(data) > NOTEBOOK_BYTES:
-        raise Malformed(f"the file has {len(data) >> 20} MB; at most {NOTEBOOK_BYTES >> 20} MB are read.")
+        raise Malformed(f"the file holds more than {NOTEBOOK_BYTES >> 20} MB, its outputs not counted.")
     try:
-        text = data.decode("utf-8-sig")  # some editors put a byte order mark in front
+        text = text_of(data)
     except UnicodeDecodeError as fault:
         raise Malformed(f"the file is not UTF-8 text (byte {fault.start}).") from None
     try:

@@ -92,8 +92,9 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
     \b
     Ends with
       0  everything was graded, whatever the scores;
-      1  some notebook could not be read, or something could not be graded or
-         written to the gradebook: the last lines say what;
+      1  some notebook could not be read, lies where no student can be named,
+         or could not be graded or written to the gradebook: the last lines
+         say what;
       2  the run was refused or stopped: the message says why and what to do,
          and what was graded before is kept.
     """
@@ -104,9 +105,11 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
         click.echo(summary(report))
     for name, reason in sorted(report.failed.items()):
         click.echo(f"failed: {one_line(name)}: {one_line(reason, 1000)}", err=True)
+    for sentence in report.not_read:
+        click.echo(f"not read: {one_line(sentence, 1000)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
     faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
-    sys.exit(1 if report.failed or unread or faulty else 0)
+    sys.exit(1 if report.failed or report.not_read or report.not_recorded or unread or faulty else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,11 +177,13 @@ def _graded(submissions: Path, release: Path, out: Path, choices: Choices) -> tu
     tqdm.monitor_interval = 0  # its thread would keep workers from being forked
     more = tuple(str(folder.resolve()) for folder in choices.folders)
     use_exercise_folders(more)
-    units = choices.units or tuple(sorted(p.name for p in release.glob("*/") if any(p.glob("*.ipynb"))))
+    all_units = tuple(sorted(p.name for p in release.glob("*/") if any(p.glob("*.ipynb"))))
+    units = choices.units or all_units
     if not units:
         raise BadSubmissions(f"there are no released notebooks in {release}; run `course release` first.")
     by_unit = {unit: read_release(release, unit) for unit in units}
-    found = find(submissions, units, by_unit)
+    handed_in = find(submissions, units, by_unit, others=all_units)
+    found = handed_in.submissions
     secret = results.secret()
     options = Options(
         isolation=choices.isolation,
@@ -198,7 +203,9 @@ def _graded(submissions: Path, release: Path, out: Path, choices: Choices) -> tu
     )
     silent = choices.quiet or not sys.stderr.isatty()
     with tqdm(total=len(mine), desc="grading", unit="notebook", disable=silent) as bar:
-        return found, pool.grade_all(found, released, options, plan, progress=lambda result: bar.update())
+        report = pool.grade_all(found, released, options, plan, progress=lambda result: bar.update())
+    report.not_read = handed_in.not_read
+    return found, report
 
 
 def _published(report: Report, found: list[Submission], folder_or_zip: Path, release: Path, out: Path) -> list[str]:
@@ -212,11 +219,16 @@ def _published(report: Report, found: list[Submission], folder_or_zip: Path, rel
     try:
         submissions = book.paired(report.results, found, folder=folder_or_zip if folder_or_zip.is_dir() else None)
         written = exports.publish(
-            submissions, released=release, folder=class_folder, everything=list(results.all_results(out))
+            submissions,
+            released=release,
+            folder=class_folder,
+            everything=list(results.all_results(out)),
+            handed_in_by={(one.student, one.unit) for one in found},
         )
     except (book.GradebookError, FileNotFoundError) as fault:
         report.failed["the gradebook"] = str(fault)
         return []
+    report.not_recorded = tuple(student for student, _ in written.refused)
     table = class_folder / "grades.csv"
     return [*book.as_lines(written), *([f"A column an exercise: {table}"] if table.is_file() else [])]
 

@@ -16,6 +16,7 @@ from course_lib import settings
 from course_lib.exercises.card import points_of, text_criteria
 from course_lib.exercises.contract import Exercise
 from course_lib.exercises.messages import Message, register, say
+from course_lib.grading.inside.protocol import View
 from course_lib.grading.outside import feedback
 from course_lib.grading.outside.pages import handed_in
 from course_lib.grading.outside.results import Verdict
@@ -28,6 +29,10 @@ MAX_PRINTED = 2_000
 for _id, _sentence in {
     "explain.title": "{student}, {unit}, Exercise {number} {name}: {word}, {points}.",
     "explain.mistake": "It behaves like the known mistake {mistake}.",
+    "explain.not_run": "Before that, these lines of the notebook did not run here:",
+    "explain.at_the_end": (
+        "What the answer's own cell defines got fewer points, so what the notebook defines in the end was graded."
+    ),
     "explain.printed": "It printed:",
     "explain.notebook": "The notebook: {problem}",
     "explain.tampered": "Tampered with: {what}",
@@ -135,7 +140,12 @@ def _lines(
     lines.append(f"  {full_sentence(exercise, entry)}")
     if entry.get("mistake"):
         lines.append("  " + say("explain.mistake", mistake=repr(visible(str(entry["mistake"])))))
+    if entry.get("view") == View.END:
+        lines.append("  " + say("explain.at_the_end"))
     lines += text_criteria(feedback.criteria_of(exercise, entry))
+    not_run = [line for line in entry.get("not_run") or () if isinstance(line, Mapping)]
+    lines += ["  " + say("explain.not_run")] if not_run else []
+    lines += [f"    {visible(feedback.line_not_run(line))}" for line in not_run]
     printed = visible(str(entry.get("printed") or "")).strip()
     if printed:
         kept = printed if len(printed) <= MAX_PRINTED else printed[:MAX_PRINTED] + " [...]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from course_lib.grading.outside.standings import Standing, standings
 from course_lib.notebooks import CHECK
 
 GITHUB_CLASSROOM = Path(__file__).with_name("github_classroom.yml")
+ABSENT = "not among the submissions of the last run"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
@@ -36,6 +37,7 @@ def publish(
     released: Path,
     folder: Path,
     everything: Iterable[Mapping[str, Any]] | None = None,
+    handed_in_by: Collection[tuple[str, str]] | None = None,
 ) -> gradebook.Report:
     """All that follows from a run of the grader, under class/: gradebook.db, autograded/, grades.csv.
 
@@ -44,6 +46,7 @@ def publish(
         released: the folder of released notebooks.
         folder: the class folder.
         everything: all result records there are, for the verdicts in the CSV; default those of the run.
+        handed_in_by: (student, unit) of all that was found, graded or not; default those of `submissions`.
 
     Raises:
         GradebookError: something cannot be written; the results are not touched, and a second run goes on from there.
@@ -51,15 +54,22 @@ def publish(
     book = folder / "gradebook.db"
     report = gradebook.record(submissions, gradebook=book, autograded=folder / "autograded", released=released)
     if report.recorded:
+        present = {(each.student, each.unit) for each in submissions} if handed_in_by is None else set(handed_in_by)
+        units = {unit for _, unit in present}
+        report.absent = sorted({(each.student, each.unit) for each in standings(book) if each.unit in units} - present)
         results = [submission.result for submission in submissions]
-        write_csv(folder / "grades.csv", book, results if everything is None else everything)
+        write_csv(folder / "grades.csv", book, results if everything is None else everything, absent=report.absent)
     return report
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------
 
 
-def table(grades: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ()) -> tuple[list[str], list[list[Any]]]:
+def table(
+    grades: Iterable[Standing],
+    results: Iterable[Mapping[str, Any]] = (),
+    absent: Collection[tuple[str, str]] = (),
+) -> tuple[list[str], list[list[Any]]]:
     """A row per student, a column per exercise and written answer; header and rows.
 
     The points are those that count, a person's included; a cell is empty where a person has still to give them, and
@@ -69,6 +79,7 @@ def table(grades: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ())
     Args:
         grades: as they stand in the gradebook.
         results: result records, for verdicts and flags.
+        absent: (student, unit) that were graded before and are not among the submissions any more; flagged.
     """
     by_student: dict[str, dict[tuple[str, str], Standing]] = {}
     columns: dict[str, dict[str, None]] = {}
@@ -97,7 +108,12 @@ def table(grades: Iterable[Standing], results: Iterable[Mapping[str, Any]] = ())
                 sum(each.points for each in found) if found else None,
                 len([each for each in found if each.awaiting]) if found else None,
                 "; ".join(dict.fromkeys(str(result.get("verdict")) for result in about)),
-                "; ".join(str(text) for result in about for text in result.get("tampered") or ()),
+                "; ".join(
+                    [
+                        *([ABSENT] if (student, unit) in absent else []),
+                        *(str(text) for result in about for text in result.get("tampered") or ()),
+                    ]
+                ),
             ]
         rows.append(row)
     return header, rows
@@ -135,13 +151,19 @@ def cell_text(value: Any) -> str:
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
-def write_csv(path: Path, book: Path | str, results: Iterable[Mapping[str, Any]] = ()) -> int:
+def write_csv(
+    path: Path,
+    book: Path | str,
+    results: Iterable[Mapping[str, Any]] = (),
+    *,
+    absent: Collection[tuple[str, str]] = (),
+) -> int:
     """Writes the grades of the whole gradebook, whole or not at all; returns how many students there are.
 
     Raises:
         GradebookError: there is no gradebook, or a file cannot be read or written.
     """
-    header, rows = table(standings(book), results)
+    header, rows = table(standings(book), results, absent)
     with explained(path):
         files.replace(path, csv_text(header, rows))
     return len(rows)

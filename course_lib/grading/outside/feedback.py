@@ -34,6 +34,7 @@ def card(exercise: Exercise, entry: Entry, *, source: str = "") -> str:
         f'lang="{notebook_card.html_language()}" style="{notebook_card.STYLE};border-left:8px solid {EDGES[verdict]}">',
         notebook_card.heading(word, title, points),
         f'<p style="margin:.5em 0">{notebook_card.marked_up(public_message(exercise, entry, source=source))}</p>',
+        _list_not_run(entry),
         notebook_card.criteria_list(criteria_of(exercise, entry)),
     ]
     if verdict != Verdict.RIGHT:
@@ -44,8 +45,32 @@ def card(exercise: Exercise, entry: Entry, *, source: str = "") -> str:
 def text_card(exercise: Exercise, entry: Entry, *, source: str = "") -> str:
     """The card as plain text, for places that show no HTML."""
     verdict = str(entry.get("verdict"))
-    lines = [f"{word_of(verdict)}. {public_message(exercise, entry, source=source)}"]
+    lines = [f"{word_of(verdict)}. {public_message(exercise, entry, source=source)}", *text_not_run(entry)]
     return "\n".join(lines + notebook_card.text_criteria(criteria_of(exercise, entry)))
+
+
+def text_not_run(entry: Entry) -> list[str]:
+    """The lines of the notebook that did not run before an answer stopped, under a heading; [] where all ran.
+
+    They failed before any hidden input was there, so what they say may be told.
+    """
+    told = [line for line in entry.get("not_run") or () if isinstance(line, Mapping)]
+    return [say("feedback.not_run"), *(f"  {line_not_run(line)}" for line in told)] if told else []
+
+
+def line_not_run(line: Mapping[str, Any]) -> str:
+    """A line of code that failed, and how, as one line of text."""
+    source, kind, text = (" ".join(str(line.get(key, "")).split()) for key in ("source", "type", "text"))
+    source = source.replace("`", "'")
+    return say("feedback.not_run_line", line=line.get("line"), source=source, type=kind, text=text[:300])
+
+
+def _list_not_run(entry: Entry) -> str:
+    heading, *lines = text_not_run(entry) or [""]
+    if not lines:
+        return ""
+    items = "".join(f"<li>{notebook_card.marked_up(line.strip())}</li>" for line in lines)
+    return f'<p style="margin:.5em 0">{html.escape(heading)}</p><ul style="margin:.5em 0">{items}</ul>'
 
 
 def bounded(value: Any, most: Any) -> float:
@@ -99,9 +124,10 @@ def public_message(exercise: Exercise, entry: Entry, *, source: str = "") -> str
         library = fields.get("name") if fields.get("name") in names else say("feedback.used_something")
         return say("feedback.used_library", library=library)
     if message_id in PUBLIC:
+        registry.judge_of(exercise)  # makes the exercise's words for what is observed known
         _, cleaners = PUBLIC[message_id]
         shown = {name: clean(fields.get(name, ""), source) for name, clean in cleaners.items()}
-        return say(f"feedback.{message_id}", name=exercise.name, **shown)
+        return say(f"feedback.{message_id}", name=exercise.name, signature=exercise.signature, **shown)
     for mistake in registry.judge_of(exercise).mistakes:
         if message_id == f"{exercise.name}.mistake.{mistake.name}":
             return Message(message_id, {name: _short(value) for name, value in fields.items()}).render()

@@ -14,16 +14,18 @@ import torch
 
 from course_lib.exercises.messages import Message, register
 from course_lib.grading.inside import transport
+from course_lib.grading.inside.protocol import View
 from course_lib.grading.outside import memory, results
 from course_lib.grading.outside.cells import Malformed
 from course_lib.grading.outside.hidden_cases import ExerciseUnderTest, Record, is_lack_of_memory, under_test
 from course_lib.grading.outside.results import Verdict
-from course_lib.grading.outside.sessions import Ending, Observer, Session, fields_of
+from course_lib.grading.outside.sessions import Ending, Loaded, Observer, Session, fields_of
 from course_lib.grading.outside.submission import Parsed, Released, Submission, parse
 from course_lib.grading.outside.zygotes import Zygote
 
 RESTARTS = 2  # how often a submission is started again without the cell that ended it
 PRINTED_TOTAL = 200_000  # characters of output that a result keeps, all cells together
+LINES_NOT_RUN = 5  # of a notebook that are told with an answer that stopped
 
 SENTENCES = {
     "grading.not_defined": "Your notebook does not define `{name}`.",
@@ -129,44 +131,71 @@ class _Grading:
         self.left_out: dict[str, Ending] = {}
         self.given_up: Ending | None = None
         self.unwatched = ""
+        self._session: Session | None = None
+        self._loaded = Loaded({})
+        self._answers = {cell: name for name, cells in parsed.answer_cells.items() for cell in cells}
 
     def run(self, exercises: Sequence[ExerciseUnderTest]) -> list[Record]:
-        """The records of the exercises, in their order."""
-        session: Session | None = None
+        """The record of each exercise, the way its answer's own cell left the notebook's names.
+
+        An answer that is not right so is looked at once more with the names as they are in the end, where the notebook
+        defines any of them anew: a better version may stand below. The better one counts.
+        """
+        try:
+            records = self._records_of(exercises)
+            again = [each.at_the_end for each in exercises if self._may_be_better_in_the_end(records[each.name])]
+            for name, record in self._records_of(again).items():
+                if _is_better(record, records[name]):
+                    records[name] = {**record, "view": View.END.value}
+        finally:
+            if self._session is not None:
+                self._session.close()
+                self.unwatched = self._session.unwatched
+        return [{**records[exercise.name], **self._not_run(records[exercise.name])} for exercise in exercises]
+
+    def _records_of(self, exercises: Sequence[ExerciseUnderTest]) -> dict[str, Record]:
+        """Records by name: of exercises in one process together, then each that needs it in a process of its own."""
         records: dict[str, Record] = {}
         observed: dict[str, _Observed] = {}
-        try:
-            session = self._start()
-            if session is not None and len(exercises) > 1:
-                records, observed = self._together(session, exercises)
-                others = [exercise for exercise in exercises if exercise.name in observed]
-                if len(others) > 1:
-                    records |= self._together_again(session, others[::-1], observed)
-            for exercise in exercises:
-                if exercise.name in records:
-                    continue
-                if session is None or not session.alive:
-                    if session is not None:
-                        session.close()
-                    session = self._start()
-                records[exercise.name] = self._alone(session, exercise, observed.get(exercise.name))
-        finally:
-            if session is not None:
-                session.close()
-                self.unwatched = session.unwatched
-        return [records[exercise.name] for exercise in exercises]
+        session = self._live_session() if len(exercises) > 1 else None
+        if session is not None:
+            records, observed = self._together(session, exercises)
+            others = [exercise for exercise in exercises if exercise.name in observed]
+            if len(others) > 1:
+                records |= self._together_again(session, others[::-1], observed)
+        for exercise in exercises:
+            if exercise.name not in records:
+                records[exercise.name] = self._alone(self._live_session(), exercise, observed.get(exercise.name))
+        return records
+
+    def _may_be_better_in_the_end(self, record: Record) -> bool:
+        name, verdict = record["exercise"], Verdict(record["verdict"])
+        if verdict in (Verdict.TIMEOUT, Verdict.MEMORY, Verdict.CRASHED):  # costly, so not on the chance of a helper
+            return name in self._loaded.redefined
+        return verdict != Verdict.RIGHT and name in self._loaded.changed
+
+    def _live_session(self) -> Session | None:
+        """The session, started again if the last one has ended; None if there is no use in that."""
+        if self._session is None or not self._session.alive:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+            self._session = self._start()
+        return self._session
 
     def _start(self) -> Session | None:
         """A session whose cells have run, without those that ended an earlier one; None if there is no use."""
         while self.given_up is None:
             session = Session(self.zygote, self.released)
             try:
-                loaded = session.load([cell for cell in self.parsed.cells if cell[0] not in self.left_out])
+                cells = [cell for cell in self.parsed.cells if cell[0] not in self.left_out]
+                loaded = session.load(cells, self._answers)
             except BaseException:
                 session.close()
                 raise
             self.cells = {**self.cells, **loaded.cells}
             if loaded.ending is None:
+                self._loaded = loaded
                 return session
             session.close()
             if loaded.culprit is None or len(self.left_out) >= RESTARTS:
@@ -262,8 +291,7 @@ class _Grading:
             if cell in self.left_out:
                 return exercise.ended(self.left_out[cell])
         for cell in own:
-            error = self.cells.get(cell, {}).get("error")
-            if error:
+            for error in _failures(self.cells.get(cell, {})):
                 fields = {"name": exercise.name, "type": error["type"], "text": error["text"]}
                 verdict = Verdict.MEMORY if is_lack_of_memory(error["type"], error["text"]) else Verdict.ERROR
                 return exercise.blank(verdict, Message("grading.cell_error", fields))
@@ -271,6 +299,27 @@ class _Grading:
         if not any(source.strip() for source in sources):
             return exercise.blank(Verdict.NOT_ATTEMPTED, Message("contract.not_attempted"))
         return exercise.blank(Verdict.ERROR, Message("grading.not_defined", {"name": exercise.name}))
+
+    def _not_run(self, record: Record) -> dict[str, Any]:
+        """For an answer with an error: the lines of the notebook that did not run, its own cell's first."""
+        if record["verdict"] != Verdict.ERROR:
+            return {}
+        own = self.parsed.answer_cells.get(record["exercise"], ())
+        cells = [*own, *(cell for cell, _ in self.parsed.cells if cell not in own)]
+        lines = [line for cell in cells for line in _failures(self.cells.get(cell, {})) if line["line"] is not None]
+        return {"not_run": lines[:LINES_NOT_RUN]} if lines else {}
+
+
+def _failures(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a cell that failed, in order: those that it ran on after, then the one that it stopped at."""
+    return [*cell.get("not_run", ()), *([cell["error"]] if cell.get("error") else [])]
+
+
+def _is_better(now: Record, before: Record) -> bool:
+    """Whether a record counts rather than one from before; where something was begun, rather than where nothing was."""
+    if now["score"] != before["score"]:
+        return bool(now["score"] > before["score"])
+    return bool(before["verdict"] == Verdict.NOT_ATTEMPTED != now["verdict"])
 
 
 def _crashed(exercise: ExerciseUnderTest) -> Record:

@@ -29,6 +29,7 @@ from course_lib.notebooks import tools_on_path
 
 __all__ = ["Change", "GradebookError", "Report", "as_lines", "paired", "record", "refusal", "writer_lock"]
 
+MOST_NAMED = 10  # students in a line
 BATCH = 40  # students per transaction: short enough for a person who saves a grade in formgrader meanwhile
 
 
@@ -42,6 +43,7 @@ class Report:
         refused: students whose name the gradebook cannot take, each with the reason; nothing of theirs is written.
         problems: what an instructor should know about what was written.
         awaiting: written answers that a person has to grade.
+        absent: (student, unit) with grades from before that are not among the submissions any more.
     """
 
     recorded: int = 0
@@ -49,6 +51,7 @@ class Report:
     refused: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     awaiting: int = 0
+    absent: list[tuple[str, str]] = field(default_factory=list)
 
 
 def record(
@@ -138,8 +141,18 @@ def as_lines(report: Report) -> list[str]:
     """A report in lines for a terminal."""
     lines = [f"Recorded {report.recorded} submissions; {report.awaiting} written answers await a person."]
     lines += [f"Changed: {change}" for change in report.changes]
-    lines += [f"Not recorded: student {json.dumps(student)}: {reason}." for student, reason in report.refused]
+    lines += [f"Not recorded: student {json.dumps(student[:60])}: {reason}." for student, reason in report.refused]
     lines += [f"Note: {problem}." for problem in report.problems]
+    for unit, group in itertools.groupby(sorted(report.absent, key=lambda each: each[::-1]), key=lambda each: each[1]):
+        students = [student for student, _ in group]
+        named = ", ".join(json.dumps(student[:60], ensure_ascii=False) for student in students[:MOST_NAMED])
+        more = ", ..." if len(students) > MOST_NAMED else ""
+        lines.append(f"Graded before in {unit}, and not among these submissions ({len(students)}): {named}{more}.")
+    if report.absent:
+        lines.append(
+            "  Their points stay in gradebook.db and grades.csv, where a flag says so. If a student was renamed or"
+        )
+        lines.append("  has withdrawn, take the old name out: nbgrader db student remove NAME --force")
     return lines
 
 

@@ -277,8 +277,9 @@ class Grades:
         self._malformed = result.get("verdict") == Verdict.MALFORMED
         self._unreadable = bool(self.submission.data) and self._malformed
         self._entries = {str(entry.get("exercise")): entry for entry in result.get("exercises") or ()}
-        self._before = pages.written_answers(self.old_page)
-        self._answers, self._stubs = pages.written_answers(self.page), pages.written_answers(self.released)
+        self._stubs = pages.written_answers(self.released)
+        self._before = pages.written_answers(self.old_page, self._stubs)
+        self._answers = pages.written_answers(self.page, self._stubs)
         self._about = {str(a["grade_id"]): a for a in map(nbgrader_of, self.released["cells"]) if a}
 
     def write(self, connection: Any, row: str) -> None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from course_lib import exercises as registry
 from course_lib.exercises.conduct import MODES, names_in
-from course_lib.exercises.contract import Case, Exercise, Judge, with_a_repeat
+from course_lib.exercises.contract import Case, Exercise, Judge, State, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
-from course_lib.exercises.observing import Failure, Observation, observe_all
+from course_lib.exercises.observing import Failure, Observation, Place, observe_all
 from course_lib.grading.inside import transport
-from course_lib.grading.inside.protocol import Limits, without_surrogates
+from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
 from course_lib.grading.outside.results import Verdict
 from course_lib.grading.outside.sessions import Ending, Observer, fields_of, line_number, same_each_time
@@ -46,12 +46,14 @@ class ExerciseUnderTest:
 
     Attributes:
         twice: the numbers of the cases on which an answer that is right is observed a second time.
+        view: what the notebook's names stand for meanwhile.
     """
 
     exercise: Exercise
     judge: Judge
     cases: tuple[Case, ...]
     twice: tuple[int, ...]
+    view: View = View.ANSWER
     _known: dict[tuple[Any, int], Observation] = field(default_factory=dict)
 
     @property
@@ -62,7 +64,12 @@ class ExerciseUnderTest:
     def request(self) -> list[bytes]:
         """What a student's process is asked, packed; it is the same for everyone."""
         given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
-        return transport.pack({"exercise": self.name, "cases": given})
+        return transport.pack({"exercise": self.name, "cases": given, "view": self.view.value})
+
+    @functools.cached_property
+    def at_the_end(self) -> ExerciseUnderTest:
+        """The same, observed with what the notebook's names stand for in the end."""
+        return replace(self, view=View.END)
 
     @functools.cached_property
     def second_request(self) -> list[bytes]:
@@ -121,7 +128,7 @@ class ExerciseUnderTest:
 
     def blank(self, verdict: Verdict, message: Message) -> Record:
         """The record of an answer that has no points on any criterion."""
-        return {**_record(blank_result(self.exercise, self.judge, "wrong", message)), "verdict": verdict.value}
+        return {**_record(blank_result(self.exercise, self.judge, State.WRONG, message)), "verdict": verdict.value}
 
     def ended(self, ending: Ending) -> Record:
         """The record of an answer whose process ended otherwise than it should."""
@@ -147,7 +154,8 @@ def _observations_of(reply: dict[str, Any], cases: Sequence[Case], exercise: Exe
         values, error, failure = one.get("values"), one.get("error"), None
         if isinstance(error, dict):
             texts = {k: same_each_time(error.get(k))[:500] for k in ("type", "text", "source", "library_name")}
-            failure = Failure(line=line_number(error.get("line")), **texts)
+            place = next((place for place in Place if place == error.get("place")), Place.ANSWER)
+            failure = Failure(line=line_number(error.get("line")), place=place, **texts)
         if not isinstance(values, dict):
             raise transport.TransportError("values that are none")
         printed = same_each_time(one.get("printed"))[:PRINTED]

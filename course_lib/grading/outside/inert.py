@@ -13,6 +13,7 @@ from course_lib.exercises.messages import register, say
 
 MAX_SOURCE = 100_000  # characters of a cell that are kept
 MAX_MARKDOWN = 20_000  # above this a text is shown as it was typed
+MAX_FORMULAS = 200  # the converter's time grows with the square of their number
 MAX_PICTURES = 2_000_000  # characters of base64 in one cell's attachments
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 
@@ -32,9 +33,10 @@ def inert_markdown(
         reserved: names that a heading must not take as its anchor, because formgrader's own fields have them.
         pictures: the attachments that the text may show.
     """
-    if len(text) <= MAX_MARKDOWN and not _MATH_THAT_ACTS.search(text):
+    if len(text) <= MAX_MARKDOWN and len(_MATH_BEGINS.findall(text)) <= MAX_FORMULAS and not _acts(text):
         try:
-            if is_inert(_rendered(text, pictures), reserved=reserved):
+            page = _rendered(text, pictures)
+            if is_inert(page, reserved=reserved) and not _acts(_TAG.sub("", page)):
                 return text
         except Exception:  # a text that the converter cannot read must not stop the feedback of a class
             pass
@@ -55,6 +57,11 @@ def is_inert(page: str, *, reserved: Collection[str] = ()) -> bool:
             if name == "id" and any(value == taken or value.startswith(f"{taken}-") for taken in reserved if taken):
                 return False
     return True
+
+
+def _acts(text: str) -> bool:
+    """Whether a formula would do more than show itself. MathJax reads what the browser shows: `&#36;` is a dollar."""
+    return any(_MATH_THAT_ACTS.search(said) for said in (text, html.unescape(text)))
 
 
 def _rendered(text: str, pictures: Mapping[str, Mapping[str, str]] | None) -> str:
@@ -109,6 +116,7 @@ _ATTRIBUTES = {
     "rowspan": r"\d+",
 }
 _TAG = re.compile(rf"</?({_TAGS})((?:\s+[a-z]+(?:=\"[^\"<>]*\")?)*)\s*/?>")
+_MATH_BEGINS = re.compile(r"\\[\[(]|\\begin\b")
 # Commands of MathJax that load things, make links or set styles.
 _MATH_THAT_ACTS = re.compile(
     r"\\(href|url|require|cssId|class|style|data|html\w*|unicode|Extension|csname|includegraphics)\b"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from course_lib import exercises as registry
 from course_lib import settings
 from course_lib.exercises.messages import register, said, say
+from course_lib.files import text_of
 from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.grading.outside import feedback, inert
 from course_lib.grading.outside.cells import Malformed, from_format_3
@@ -31,11 +33,15 @@ Notebook = dict[str, Any]
 
 MAX_PRINTED = 20_000
 MAX_ADDED = 200  # cells of the student's own that are kept
+OWN = "added-"  # how the ids of these begin on a page
+COPY_OF = "course_copy_of"  # their metadata, where they are copies of a released cell
+BEGINNING = 60  # characters of a question by which a copy of it is known
 
 for _id, _sentence in {
     "page.notes": "Notes of the grader",
     "page.malformed": "The notebook that was handed in could not be read; what you see is the released one.",
     "page.rubric": "How this answer is graded",
+    "page.not_run": "Did not run where answers are graded (the cell went on below): {line}",
 }.items():
     register(_id, _sentence)
 
@@ -201,15 +207,16 @@ def _fill(cell: Cell, theirs: Cell, reserved: Collection[str]) -> None:
         cell["source"] = theirs["source"]
 
 
-def _own_cell(theirs: Cell, number: int, count: int, ran: Mapping[str, Any], reserved: Collection[str]) -> Cell:
+def _own_cell(theirs: Cell, number: int, count: int, ran: Mapping[str, Any], reserved: Set[str]) -> Cell:
     """A cell that the student added: code as code, all else as inert text, under an id of ours."""
+    metadata = {COPY_OF: theirs["grade_id"]} if theirs["grade_id"] in reserved - {""} else {}
     if theirs["cell_type"] == "code":
         return {
-            "cell_type": "code", "id": f"added-{number}", "metadata": {}, "execution_count": count,
+            "cell_type": "code", "id": f"{OWN}{number}", "metadata": metadata, "execution_count": count,
             "source": theirs["source"], "outputs": _printed(ran, theirs),
         }  # fmt: skip
     text = theirs["source"] if theirs["cell_type"] == "markdown" else inert.as_typed(theirs["source"])
-    return _markdown(f"added-{number}", inert.inert_markdown(text, reserved=reserved))
+    return {**_markdown(f"{OWN}{number}", inert.inert_markdown(text, reserved=reserved)), "metadata": metadata}
 
 
 def _markdown(cell_id: str, source: str) -> Cell:
@@ -230,15 +237,22 @@ def _printed(ran: Any, theirs: Cell) -> list[Cell]:
     text = str(about.get("printed") or "")
     if len(text) > MAX_PRINTED:
         text = text[:MAX_PRINTED] + f"\n[... {len(text) - MAX_PRINTED:,} more characters of output]\n"
-    error = about.get("error")
-    if isinstance(error, Mapping):
-        line = f" (line {error['line']})" if isinstance(error.get("line"), int) else ""
-        line_end = "\n" if text and not text.endswith("\n") else ""
-        text += f"{line_end}{error.get('type', 'Error')}{line}: {str(error.get('text', ''))[:500]}\n"
-    elif error:
-        text += str(error)[:500]
+    failed = _failed(about)
+    text += "\n" if failed and text and not text.endswith("\n") else ""
+    text += failed
     text = re.sub(r"[^\n\t -~\u00a0-\ud7ff\ue000-\U0010ffff]", "", text)  # colors and other control characters
     return [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
+
+
+def _failed(ran: Mapping[str, Any]) -> str:
+    """How a cell failed, a line each: the lines that it went on after, and the error that it stopped with."""
+    error, not_run = ran.get("error"), ran.get("not_run")
+    told = [line for line in not_run if isinstance(line, Mapping)] if isinstance(not_run, list) else []
+    text = "".join(f"{say('page.not_run', line=feedback.line_not_run(line))}\n" for line in told)
+    if isinstance(error, Mapping):
+        line = f" (line {error['line']})" if isinstance(error.get("line"), int) else ""
+        return text + f"{error.get('type', 'Error')}{line}: {str(error.get('text', ''))[:500]}\n"
+    return text + (str(error)[:500] if error else "")
 
 
 def _note(result: Mapping[str, Any]) -> str:
@@ -257,13 +271,15 @@ def _note(result: Mapping[str, Any]) -> str:
 
 
 def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
-    """The cells of a submission: "id", "number", "grade_id", "cell_type", "source", "attachments"; [] when it has none.
+    """The cells of a submission, [] when it has none.
+
+    Each has "id", "number", "grade_id", "copy_of", "cell_type", "source", "attachments".
 
     Tolerant on purpose: whether a notebook is malformed has been judged before; here as much as possible is shown.
     """
     if isinstance(notebook, bytes):
         try:
-            notebook = json.loads(notebook.decode("utf-8-sig"))
+            notebook = json.loads(text_of(notebook))
         except (ValueError, RecursionError):
             return []
     if isinstance(notebook, Mapping) and notebook.get("nbformat") == 3:
@@ -284,6 +300,7 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
                 "id": str(cell.get("id", "")),
                 "number": number,
                 "grade_id": grade_id_of(cell),
+                "copy_of": _copy_of(cell),
                 "cell_type": cell.get("cell_type"),
                 "source": without_surrogates(source),
                 "attachments": cell.get("attachments"),
@@ -292,13 +309,49 @@ def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
     return found
 
 
-def written_answers(page: bytes | Mapping[str, Any] | None) -> dict[str, str]:
-    """The text of each cell that has a grade_id, in an autograded or submitted notebook; the first one counts."""
+def _copy_of(cell: Mapping[str, Any]) -> str:
+    metadata = cell.get("metadata")
+    return str(metadata.get(COPY_OF, "")) if isinstance(metadata, Mapping) else ""
+
+
+def written_answers(page: bytes | Mapping[str, Any] | None, stubs: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The text of each cell that has a grade_id, in an autograded or released notebook; the first one counts.
+
+    Args:
+        stubs: the texts as released. Where the student left one untouched, what they wrote around it belongs to it: in
+            a cell below, in a text above, or in a copy of the cell anywhere.
+    """
     answers: dict[str, str] = {}
-    for cell in handed_in(page):
-        if cell["grade_id"]:
-            answers.setdefault(cell["grade_id"], cell["source"])
+    cells = handed_in(page)
+    for number, cell in enumerate(cells):
+        name, text = cell["grade_id"], cell["source"]
+        if not name or name in answers:
+            continue
+        if stubs and text.strip() and text.strip() == stubs.get(name, "").strip() and cell["cell_type"] != "code":
+            text = "\n\n".join([text, *_written_around(cells, number)])
+        answers[name] = text
     return answers
+
+
+def _written_around(cells: Sequence[Cell], number: int) -> list[str]:
+    """What a student wrote in cells of their own that may answer an untouched written answer."""
+    name, stub = cells[number]["grade_id"], cells[number]["source"].strip()
+
+    def own(cells: Iterable[Cell]) -> list[Cell]:
+        shown = (cell for cell in cells if not cell["id"].startswith("rubric-"))
+        return list(itertools.takewhile(lambda cell: cell["id"].startswith(OWN), shown))
+
+    above = [cell for cell in own(reversed(cells[:number])) if cell["cell_type"] != "code"]
+    below = own(cells[number + 1 :])
+    near = [*above, *below]
+    copies = [
+        cell
+        for cell in cells
+        if cell["id"].startswith(OWN)
+        and cell not in near
+        and (cell["copy_of"] == name or (cell["cell_type"] != "code" and stub[:BEGINNING] in cell["source"]))
+    ]
+    return [cell["source"] for cell in (*above[::-1], *below, *copies) if cell["source"].strip() not in ("", stub)]
 
 
 # --- what was released ------------------------------------------------------------------------------------------------

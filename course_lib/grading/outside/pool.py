@@ -41,6 +41,8 @@ class Report:
         failed: why a submission could not be graded, by "student/unit/notebook".
         isolation: the level obtained.
         lines: what the gradebook's writer has to say.
+        not_read: a sentence for each file or folder in which somebody's work may be and that was not read.
+        not_recorded: students whose grades the gradebook cannot take.
     """
 
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -48,6 +50,8 @@ class Report:
     failed: dict[str, str] = field(default_factory=dict)
     isolation: str = ""
     lines: list[str] = field(default_factory=list)
+    not_read: Sequence[str] = ()
+    not_recorded: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

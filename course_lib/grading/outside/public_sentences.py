@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from course_lib.exercises.messages import register, say
+from course_lib.exercises.messages import SENTENCES, catalogue, register, said, say
 from course_lib.grading.outside.results import Verdict
 
 WORDS = {
@@ -56,6 +56,8 @@ OTHER = {
     "feedback.another_one": "another one",
     "feedback.something": "something",
     "feedback.the_allowed": "the allowed",
+    "feedback.not_run": "These lines of your notebook did not run where answers are graded:",
+    "feedback.not_run_line": "line {line}, `{source}`: {type}: {text}",
     "feedback.by_person": "Graded by a person, not counted here: {answers}.",
 }
 # What stands in a result file about a notebook as a whole; kept in English there, and said in the reader's language.
@@ -69,6 +71,8 @@ NOTES = {
     "phrase.note.added": "cell {cell} was not in the released notebook",
     "phrase.note.extra": "an extra notebook {other} was handed in and not read",
     "phrase.note.renamed": "the notebook is called {other} and not {expected}",
+    "phrase.note.misplaced": "the notebook lies at {place} and not at {expected}",
+    "phrase.note.foreign": "the notebook {expected} is missing; the file of that name is a copy of {other}.",
     "phrase.note.no_notebook": "the notebook {expected} is missing; the student's folder holds {there}.",
     "phrase.note.folder": "the folder cannot be read: {reason}.",
     "phrase.note.link": "the notebook is a symbolic link; links are not followed.",
@@ -81,7 +85,7 @@ NOTES = {
     "phrase.note.many_cells": "the notebook has {count} cells; at most {most} are read.",
     "phrase.note.much_text": "the notebook's cells hold more than {size} KB of text.",
     "phrase.note.empty": "the file is empty.",
-    "phrase.note.large": "the file has {size} MB; at most {most} MB are read.",
+    "phrase.note.large": "the file holds more than {most} MB, its outputs not counted.",
     "phrase.note.encoding": "the file is not UTF-8 text (byte {byte}).",
     "phrase.note.deep": "the file is JSON nested too deep to be a notebook.",
     "phrase.note.json": "the file is not valid JSON: {reason}.",
@@ -95,13 +99,21 @@ NOTES = {
 
 
 def _key(value: Any, source: str) -> str:
-    """The name of an observed value; what follows in brackets may come from the inputs."""
-    return re.sub(r"[^\w ].*", "", str(value))[:60].strip()
+    """What an observed value is called: an exercise's or the course's words for it, or its name.
+
+    What follows a name in brackets may come from the inputs.
+    """
+    text = str(value)
+    if re.fullmatch(r"(\w+\.)?observed\.\w+", text) and text in catalogue():
+        return say(text)
+    if re.fullmatch(r"[a-z ]+ `[a-z_]{1,30}`( after the call)?", text):
+        return str(said(text))  # a phrase about an argument
+    return re.sub(r"[^\w ].*", "", text)[:60].strip()
 
 
 def _kind(value: Any, source: str) -> str:
-    """What a value is, without its shape: "a tensor", "a float"."""
-    phrase = re.sub(r" of shape .*", "", str(value))
+    """What a value is, without its shape or length: "a tensor", "a float"."""
+    phrase = re.sub(r" (of shape|of length|with) .*", "", str(value))
     article, _, noun = phrase.rpartition(" ")
     return phrase if article in ("", "a", "an") and is_known_name(noun, source) else say("feedback.something_else")
 
@@ -124,6 +136,11 @@ def _figure(value: Any, source: str) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else say("feedback.the_allowed")
 
 
+def _arguments(value: Any, source: str) -> str:
+    names = [name for name in re.findall(r"`(\w+)`", str(value)) if is_known_name(name, source)]
+    return ", ".join(f"`{name}`" for name in names) or say("feedback.something")
+
+
 def is_known_name(name: str, source: str) -> bool:
     """Whether a name tells nothing that the student's code, Python or torch does not say anyway."""
     if name in ("None", "tensor") or hasattr(builtins, name):
@@ -140,10 +157,23 @@ PUBLIC: dict[str, tuple[str, dict[str, Callable[[Any, str], str]]]] = {
     "contract.not_attempted": (VERDICTS[Verdict.NOT_ATTEMPTED], {}),
     "contract.not_callable": ("`{name}` should be a function or a class, but it is {given}.", {"given": _kind}),
     "contract.interrupted": (VERDICTS[Verdict.TIMEOUT], {}),
-    "contract.returns_none": (
-        "Your code gives back None where {expected} was expected ({key}). Is the `return` missing?",
-        {"key": _key, "expected": _kind},
+    "contract.cannot_be_called": (
+        "The check calls your code as in `{signature}`, and your code cannot be called like that.",
+        {},
     ),
+    "contract.unusable": (
+        "Your code ran, but the check could not use what it returned. In your notebook, `check.{name}({name})` says"
+        " why.",
+        {},
+    ),
+    "contract.returns_none": ("{key} is None. Is the `return` missing?", {"key": _key}),
+    "contract.is_none": ("{key} is None, or a part of it is, where a value is expected.", {"key": _key}),
+    "contract.missing": ("{key} is missing, or a part of it is.", {"key": _key}),
+    "contract.extra": ("{key} has a part that is not expected.", {"key": _key}),
+    "contract.wrong_length": ("{key} does not have the length that was asked for.", {"key": _key}),
+    "contract.lacks": ("{key} does not have all entries that were asked for.", {"key": _key}),
+    "contract.has_besides": ("{key} has entries that were not asked for.", {"key": _key}),
+    "contract.has_others": ("{key} has other entries than were asked for.", {"key": _key}),
     "contract.wrong_type": (
         "{key} should be {expected}, but it is {given}.",
         {"key": _key, "expected": _kind, "given": _kind},
@@ -160,6 +190,8 @@ PUBLIC: dict[str, tuple[str, dict[str, Callable[[Any, str], str]]]] = {
     "contract.wrong_value": ("{key} is not the value that was asked for.", {"key": _key}),
     "contract.wrong_values": ("{key} differs from what was asked for.", {"key": _key}),
     "contract.unmet": (VERDICTS[Verdict.WRONG], {}),
+    "contract.changed": (SENTENCES["contract.changed"], {"names": _arguments}),
+    **{sentence: (SENTENCES[sentence], {}) for sentence in SENTENCES if sentence.startswith("contract.left_")},
     "contract.judge_failed": (
         "The check itself failed here. That is a fault of the course, not of your answer; your instructor can see it.",
         {},

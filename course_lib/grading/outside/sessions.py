@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from course_lib.grading.outside.zygotes import Zygote
 
 PRINTED = 25_000  # characters of a cell's output that are taken
 TEXT = 500  # characters of an error's text that are taken
+SOURCE = 200  # characters of a line of code
+NOT_RUN = 10  # statements of a cell
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,18 @@ class Loaded:
     """What became of a submission's cells.
 
     Attributes:
-        cells: what each cell printed, and its error, by id.
+        cells: what each cell printed, its error and what of it did not run, by id.
         culprit: the cell that ended the process, if one did.
         ending: how the process ended, if it did.
+        redefined: exercises whose name the notebook has defined anew below the cell of the answer.
+        changed: exercises for which that may matter, because it has defined any name anew.
     """
 
     cells: dict[str, dict[str, Any]]
     culprit: str | None = None
     ending: Ending | None = None
+    redefined: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
 
 
 class Session:
@@ -71,14 +77,18 @@ class Session:
                 raise GraderFault("the sandboxed process has ended") from None
         self._memory = MemoryMonitor(zygote.unit_pid(released), self.limits.memory_bytes)
 
-    def load(self, cells: Sequence[tuple[str, str]]) -> Loaded:
-        """Runs cells, given as (id, code), in order."""
+    def load(self, cells: Sequence[tuple[str, str]], answers: Mapping[str, str]) -> Loaded:
+        """Runs cells, given as (id, code), in order.
+
+        Args:
+            answers: the exercises whose answers stand in a cell, by the cell's id.
+        """
         done: dict[str, dict[str, Any]] = {}
         names = {name for name, _ in cells}
         running: str | None = None
         deadline = time.monotonic() + self.limits.wall_seconds
         try:
-            given = [{"id": name, "source": source} for name, source in cells]
+            given = [{"id": name, "source": source, "answer": answers.get(name, "")} for name, source in cells]
             transport.send(self._channel, {"cells": given}, deadline=deadline)
             while True:
                 report = self._report(deadline)
@@ -88,7 +98,8 @@ class Session:
                 elif ran is not None:
                     done[ran], running = _cell_record(report), None
                 elif report.get(Report.LOADED) is True:
-                    return Loaded(done)
+                    redefined, changed = (_names(report.get(key), answers) for key in ("redefined", "changed"))
+                    return Loaded(done, redefined=redefined, changed=changed)
                 else:
                     raise transport.TransportError("not a report of a submission")
         except transport.TransportError as fault:
@@ -249,14 +260,28 @@ def _cell_name(name: Any, known: Collection[str]) -> str | None:
     return name if isinstance(name, str) and name in known else None
 
 
+def _names(listed: Any, answers: Mapping[str, str]) -> frozenset[str]:
+    """Exercises that a process lists, of those it has cells of."""
+    named = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    return frozenset(named) & frozenset(answers.values())
+
+
 def _cell_record(report: dict[str, Any]) -> dict[str, Any]:
-    error = report.get("error")
-    if isinstance(error, dict):
-        error = {
-            "type": same_each_time(error.get("type"))[:100],
-            "text": same_each_time(error.get("text"))[:TEXT],
-            "line": line_number(error.get("line")),
-        }
-    else:
-        error = None
-    return {"printed": same_each_time(report.get("printed"))[:PRINTED], "error": error}
+    """What became of a cell; the list of what did not run is there only where something did not."""
+    error, not_run = report.get("error"), report.get("not_run")
+    record: dict[str, Any] = {
+        "printed": same_each_time(report.get("printed"))[:PRINTED],
+        "error": _failed_line(error) if isinstance(error, dict) else None,
+    }
+    if isinstance(not_run, list) and not_run:
+        record["not_run"] = [_failed_line(each) for each in not_run[:NOT_RUN] if isinstance(each, dict)]
+    return record
+
+
+def _failed_line(error: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": same_each_time(error.get("type"))[:100],
+        "text": same_each_time(error.get("text"))[:TEXT],
+        "line": line_number(error.get("line")),
+        "source": same_each_time(error.get("source"))[:SOURCE],
+    }

@@ -121,6 +121,7 @@ class Zygote:
             "PYTHONHASHSEED": "0",
             "PYTHONBREAKPOINT": "0",  # a breakpoint() left in an answer would wait for input
             "MPLBACKEND": "agg",
+            "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` gives back what it is given: there is no compiler inside
             "COURSE_PROFILE": self.options.profile,
             "COURSE_DEVICE": "cpu",
             "COURSE_THREADS": "1",

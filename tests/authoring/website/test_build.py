@@ -91,7 +91,7 @@ def test_a_formula_that_cannot_be_read_is_a_warning_and_stays_legible(tmp_path):
 def test_the_map_lists_exercises_and_the_reference_has_the_docstrings(built):
     page = page_of(built, "map.html")
     assert "Tiny: two functions" in page and "90.2" in page and ">total<" in page and "core" in page
-    assert "one loop for the whole course" in page_of(built, "reference/training.html")
+    assert "training loop for the whole course" in page_of(built, "reference/training.html")
     assert 'id="course_lib.plots.label_curve"' in page_of(built, "reference/plots.html")
     assert "mpltype" not in page_of(built, "reference/plots.html")  # nothing of other libraries
 

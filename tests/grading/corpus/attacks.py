@@ -335,12 +335,12 @@ LIES = [
     ),
     Kind(
         "other values in the second run",
-        answered(body("calls.append(1)", "return (2 if len(calls) <= 3 else 3) * x", before="calls = []\n")),
+        answered(body("calls.append(1)", "return (2 if len(calls) <= 4 else 3) * x", before="calls = []\n")),
         ("wrong", 0.0),
     ),
     Kind(
         "other values in the second run, by a file",
-        answered(body("import os", "n = len(os.listdir())", "open(f'{n}', 'w').close()", "return (2 + n // 3) * x")),
+        answered(body("import os", "n = len(os.listdir())", "open(f'{n}', 'w').close()", "return (2 + n // 4) * x")),
         ("wrong", 0.0),
     ),
     Kind(

@@ -41,7 +41,10 @@ for cell in (setup, answer, "check.rotate_batch(rotate_batch)"):
 exercise = exercises.exercise_named("rotate_batch")
 cases = [{"name": case.name, "inputs": case.inputs} for case in exercise.cases(0)]
 ours, theirs = socket.socketpair()
-transport.send_packed(theirs, student_code._observation_of({"exercise": "rotate_batch", "cases": cases}))
+names = student_code.Names(student_code.the_shell().user_ns, ())
+names.end()
+request = {"exercise": "rotate_batch", "cases": cases, "view": "answer"}
+transport.send_packed(theirs, student_code._observation_of(request, names))
 observations = transport.receive(ours)["observations"]
 assert len(observations) == len(cases) and not any(one["error"] for one in observations)
 assert observations[0]["values"]["rotated"].ndim == 4 and observations[0]["printed"] == "here\\n"

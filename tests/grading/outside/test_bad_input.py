@@ -86,6 +86,44 @@ def test_exit_1_when_a_notebook_is_missing_or_cannot_be_read(course_grade, submi
     assert "right" in done.output
 
 
+@pytest.mark.parametrize("name", ["ada ", " eve", "x\ny", "e" * 200])
+def test_exit_1_when_the_gradebook_cannot_take_a_students_name(course_grade, submitted, tmp_path, name: str) -> None:
+    shutil.copytree(submitted / "ada", submitted / name)
+    done = course_grade()
+    assert done.exit_code == 1 and "Not recorded: student " in done.output and "a name must not" in done.output
+    assert "Recorded 2 submissions" in done.output
+
+
+@pytest.mark.parametrize("now", ["ada lovelace", None], ids=["renamed", "withdrawn"])
+def test_who_is_not_among_the_submissions_any_more_is_said_and_flagged(course_grade, submitted, tmp_path, now) -> None:
+    said = f'Graded before in {UNIT}, and not among these submissions (1): "ada".'
+    assert said not in course_grade().output
+    shutil.move(submitted / "ada", tmp_path / "away" if now is None else submitted / now)
+    done = course_grade()
+    assert said in done.output and "nbgrader db student remove" in done.output
+    rows = (tmp_path / "class" / "grades.csv").read_text().splitlines()
+    flagged = [row.split(",")[0] for row in rows if "not among the submissions of the last run" in row]
+    assert flagged == ["ada"] and len(rows) == (4 if now else 3)
+    shutil.move(tmp_path / "away" if now is None else submitted / now, submitted / "ada")
+    assert said not in course_grade().output
+
+
+def test_who_handed_in_nothing_of_another_unit_is_not_absent(course_grade, submitted, tmp_path) -> None:
+    course_grade()
+    (submitted / "eve").mkdir()
+    shutil.copytree(submitted / "ada" / UNIT, submitted / "eve" / UNIT)
+    assert "Graded before" not in course_grade("--shard", "1/1").output
+
+
+def test_exit_1_when_something_was_not_read(course_grade, submitted) -> None:
+    shutil.copy(submitted / "ada" / UNIT / f"{UNIT}.ipynb", submitted / "mine.ipynb")
+    (submitted / "eve").mkdir()
+    done = course_grade()
+    assert done.exit_code == 1 and "2 graded" in done.output
+    assert "not read: mine.ipynb: it lies in no student's folder" in done.output
+    assert "not read: eve: the folder holds no notebook." in done.output
+
+
 def test_exit_2_when_the_disk_is_full_and_what_was_graded_stays(course_grade, tmp_path, monkeypatch) -> None:
     def full(descriptor):
         if kept(tmp_path) if not list((tmp_path / "class" / "results").rglob("*.part")) else ada.exists():

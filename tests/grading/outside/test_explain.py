@@ -41,10 +41,10 @@ def test_the_values_seen_and_expected_are_told_to_the_instructor_and_not_to_the_
     source = "def total(x):\n    return 7.25\n"
     wrong = [submission("ada", None, [entry("total", source)]).result]
     told = explain("ada", "total", wrong)
-    assert "value is 7.25, expected" in told
+    assert "Value is 7.25, but " in told
     assert "few: x (3,) float32" in told
     shown = told.splitlines()[-1]
-    assert shown == "  The student reads: value is not the value that was asked for."
+    assert shown == "  The student reads: Value is not the value that was asked for."
 
 
 def test_what_the_code_printed_is_told_without_control_characters():

@@ -87,3 +87,42 @@ def test_a_cell_that_stops_before_the_answer_is_said_in_the_students_words(shown
     _, given_back = shown(answered("def double(x)\n    return 2 * x\n"))
     assert re.search(r"The cell that should define <code>double</code> stopped with SyntaxError: expected", given_back)
     assert notebooks.UNIT in pages.registry.units()
+
+
+SAID = "rotate_batch.observed.rotated"
+
+
+@pytest.mark.parametrize(
+    ("message_id", "fields", "sentence"),
+    [
+        ("missing", {"key": SAID, "part": " at `['0.125']`"}, "The tensor of images that you return is missing, or a"),
+        ("extra", {"key": SAID, "part": " at `['0.125']`"}, "The tensor of images that you return has a part that is"),
+        (
+            "is_none",
+            {"key": "loss", "part": " at `[0.125]`", "expected": "a float"},
+            "Loss is None, or a part of it is",
+        ),
+        (
+            "wrong_length",
+            {"key": SAID, "given": 0.125, "expected": 3},
+            "return does not have the length that was asked",
+        ),
+        ("lacks", {"key": SAID, "lacking": "`0.125`"}, "return does not have all entries that were asked for."),
+        ("has_besides", {"key": SAID, "besides": "`0.125`"}, "return has entries that were not asked for."),
+        (
+            "wrong_value",
+            {"key": "your argument `images` after the call", "given": "0.125"},
+            "Your argument `images` af",
+        ),
+        ("unusable", {"type": "E0_125", "text": "0.125", "where": " (raised by `f`)"}, "`check.rotate_batch(rotate_b"),
+        ("cannot_be_called", {"signature": "0.125", "text": "0.125"}, "as in `rotate_batch(images, k)`"),
+        ("wrong_type", {"key": "a.b.0.125", "given": "a list of length 125", "expected": "a float"}, "is a list."),
+    ],
+)
+def test_a_student_reads_what_is_wrong_and_none_of_its_values(message_id, fields, sentence):
+    from course_lib.exercises import exercise_named
+    from course_lib.grading.outside.feedback import public_message
+
+    entry = {"verdict": "wrong", "message": {"id": f"contract.{message_id}", "fields": fields}}
+    told = public_message(exercise_named("rotate_batch"), entry)
+    assert sentence in told and not re.search("125", told), told

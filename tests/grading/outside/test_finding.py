@@ -25,7 +25,7 @@ def hand_in(folder: Path, student: str, data: bytes | None = None, name: str = N
 
 @pytest.fixture
 def found(tmp_path, release):
-    return lambda place=None: find(place or tmp_path, [UNIT], {UNIT: [release]})
+    return lambda place=None: find(place or tmp_path, [UNIT], {UNIT: [release]}).submissions
 
 
 # --- folders --------------------------------------------------------------------------------------------------------

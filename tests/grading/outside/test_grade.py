@@ -53,7 +53,7 @@ def test_many_cells_each_just_under_the_limit(graded) -> None:
 @pytest.mark.parametrize("kind", HANDED_IN, ids=lambda kind: kind.name)
 def test_corpus_of_files_and_folders(zygote, release, tmp_path, kind: Kind) -> None:
     handed_in.hand_in(kind, tmp_path)
-    (submission,) = find(tmp_path, [notebooks.UNIT], {notebooks.UNIT: [release]})
+    (submission,) = find(tmp_path, [notebooks.UNIT], {notebooks.UNIT: [release]}).submissions
     has_what_it_must(grade.grade_submission(zygote, release, submission, key="key"), kind)
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_kept_that_is_another_each_time(graded) -> None:
     where = "import course_lib\nprint(course_lib.__file__, object())\n"
     result = graded(answered(extra=f"{where}from course_lib.exercises import nothing_there"))["cells"]["3f2a1b"]
     assert result["printed"] == "library/course_lib/__init__.py <object object at 0x...>\n"
-    assert result["error"]["text"].endswith("(library/course_lib/exercises/__init__.py)")
+    assert result["not_run"][0]["text"].endswith("(library/course_lib/exercises/__init__.py)")
 
 
 def test_no_text_of_a_student_keeps_the_judge_busy() -> None:

@@ -249,3 +249,68 @@ def test_a_class_is_written_quickly(desk, released):
     began = time.process_time()
     assert desk(*everyone).recorded == 150
     assert time.process_time() - began < 6
+
+
+# --- written answers that stand elsewhere -----------------------------------------------------------------------------
+
+
+def own(source: str, kind: str = "markdown", **metadata) -> dict:
+    more = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return {"cell_type": kind, "id": f"own-{len(source)}", "metadata": metadata, "source": source, **more}
+
+
+def place_of_why(page) -> int:
+    return next(n for n, cell in enumerate(page["cells"]) if cell["id"] == "why")
+
+
+def why_of(page) -> dict:
+    return page["cells"][place_of_why(page)]
+
+
+ELSEWHERE = {
+    "a text below": lambda page: page["cells"].insert(place_of_why(page) + 1, own(WHY)),
+    "two texts below": lambda page: page["cells"].__setitem__(
+        slice(place_of_why(page) + 1, place_of_why(page) + 1), [own("First."), own(WHY)]
+    ),
+    "a text above": lambda page: page["cells"].insert(place_of_why(page), own(WHY)),
+    "a cell of code below": lambda page: page["cells"].insert(place_of_why(page) + 1, own(f'"""{WHY}"""', "code")),
+    "raw text below": lambda page: page["cells"].insert(place_of_why(page) + 1, own(WHY, "raw")),
+    "a copied cell below": lambda page: page["cells"].insert(place_of_why(page) + 1, {**why_of(page), "source": WHY}),
+    "a copied cell at the end": lambda page: page["cells"].append({**why_of(page), "source": WHY, "id": "copy"}),
+    "a copy of the question at the end": lambda page: page["cells"].append(
+        own("".join(why_of(page)["source"]) + "\n\n" + WHY)
+    ),
+}
+
+
+@pytest.mark.parametrize("change", ELSEWHERE.values(), ids=[*ELSEWHERE])
+def test_a_written_answer_around_its_untouched_cell_waits_for_a_person(desk, released, change):
+    page = notebook(released, double=DOUBLE, total=TOTAL)
+    change(page)
+    entries = [entry("double", DOUBLE), entry("total", TOTAL)]
+    report = desk(submission("ada", page, entries))
+    why = desk.grades("ada")["why"]
+    assert (why.score, why.awaiting, report.awaiting) == (None, True, 1)
+    assert WHY in "\n".join(cell.source for cell in desk.page("ada").cells)
+    with Gradebook(f"sqlite:///{desk.book}") as book:
+        assert book.find_comment("why", UNIT, UNIT, "ada").auto_comment is None
+    desk.by_person("ada", "why", manual_score=2.0, needs_manual_grade=False)
+    desk(submission("ada", page, entries))
+    assert (desk.grades("ada")["why"].score, desk.grades("ada")["why"].awaiting) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda page: page["cells"].insert(place_of_why(page), own("x = 1", "code")),  # an experiment above
+        lambda page: page["cells"].insert(1, own("Note to myself.")),
+        lambda page: page["cells"].append({**why_of(page), "id": "copy"}),
+        lambda page: page["cells"].insert(place_of_why(page) + 1, own("  \n")),
+    ],
+    ids=["an experiment", "a note elsewhere", "a copy untouched too", "an empty cell"],
+)
+def test_what_answers_nothing_waits_for_nobody(desk, released, change):
+    page = notebook(released, double=DOUBLE, total=TOTAL)
+    change(page)
+    desk(submission("ada", page, [entry("double", DOUBLE), entry("total", TOTAL)]))
+    assert (desk.grades("ada")["why"].score, desk.grades("ada")["why"].awaiting) == (0, False)

@@ -68,7 +68,7 @@ def shared(zygote, monkeypatch):
 @pytest.fixture
 def grade_class(shared, options, release, submitted):
     def run(out, **more):
-        found = find(submitted, [UNIT], {UNIT: [release]})
+        found = find(submitted, [UNIT], {UNIT: [release]}).submissions
         return pool.grade_all(found, {(UNIT, UNIT): release}, options, pool.Plan(out, **more))
 
     return run

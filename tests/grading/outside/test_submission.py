@@ -81,6 +81,12 @@ def test_a_byte_order_mark_is_no_harm_and_nor_is_a_newer_minor_format(release) -
     assert len(parse(data, release).cells) == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1", "cp1252"])
+def test_a_notebook_in_another_encoding_is_read(release, encoding: str) -> None:
+    text = json.dumps(answered(extra="größe = 1"), ensure_ascii=False)
+    assert dict(parse(text.encode(encoding), release).cells)["3f2a1b"] == "größe = 1"
+
+
 def test_format_3_is_converted(release) -> None:
     import nbformat
 

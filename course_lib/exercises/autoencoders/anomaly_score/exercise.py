@@ -64,4 +64,8 @@ exercise = Exercise(
     takeaway="One number an image, from a model at rest: now images can be ranked, and a threshold can be chosen.",
     cases=cases,
     observe=observe,
+    words={
+        "scores": "the tensor of scores that you return",
+        "scores_require_grad": "`requires_grad` of the scores that you return (1 is True)",
+    },
 )

@@ -93,4 +93,14 @@ exercise = Exercise(
     takeaway="The narrow code is the whole idea: a network that could copy its input would have nothing to learn.",
     cases=cases,
     observe=observe,
+    words={
+        "x_hat": "the result of `forward`",
+        "codes": "the result of `encode`",
+        "decoded": "the result of `decode`",
+        "x_hat_of_large_weights": "the result of `forward` with large weights",
+        "parameter_count": "the number of parameters",
+        "gradient_sums": "the list of the gradients that reach the parameters",
+        "errors": "the list of the errors before and after some training",
+    },
+    inputs_shown=("images",),
 )

@@ -81,4 +81,7 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     library=("course_lib.data.augment.gaussian_noise",),
+    words={
+        "corrupted": "the tensor of images that you return",
+    },
 )

@@ -92,4 +92,10 @@ exercise = Exercise(
     takeaway="Corrupted in, clean as the target: copying no longer pays; the model must learn what images look like.",
     cases=cases,
     observe=observe,
+    words={
+        "model_inputs": "the list of what the model is given",
+        "corrupted": "the list of what `corrupt` returned",
+        "compared": "the list of what `loss_fn` is given",
+        "gradient": "the gradient of the model's weight",
+    },
 )

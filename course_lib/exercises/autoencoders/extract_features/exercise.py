@@ -65,4 +65,8 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     library=("course_lib.evaluation.extract_features", "course_lib.evaluation.predict", "course_lib.models.eval_mode"),
+    words={
+        "features": "the tensor of features that you return",
+        "features_require_grad": "`requires_grad` of the features that you return (1 is True)",
+    },
 )

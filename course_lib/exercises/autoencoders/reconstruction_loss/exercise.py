@@ -64,4 +64,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "gradient": "the gradient with respect to `x_hat`",
+    },
 )

@@ -89,4 +89,12 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("blocks", "optimizer"),
+    words={
+        "open": "the list, by stage, of which parts are trainable (open) and which are frozen (closed)",
+        "moved": "the list, by stage, of which parts move in an optimizer step",
+        "held": "the list, by stage, of how many parameters of each part the optimizer holds",
+        "rates": "the list, by stage, of the learning rate of each part in the optimizer",
+        "state_of_head": "the list, by stage, of how many values the optimizer keeps for the head's weight",
+        "returned": "the list, by stage, of the type of what you return",
+    },
 )

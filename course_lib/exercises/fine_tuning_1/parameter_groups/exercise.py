@@ -86,4 +86,13 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "groups": "the list of groups that you return",
+        "type": "the type of what you return",
+        "keys": "the list of the keys of each group",
+        "rate": "the learning rate of each parameter, divided by `lr`",
+        "rates_in_order": "the list of the groups' learning rates, divided by `lr`",
+        "weight_decays": "the list of the groups' weight decays",
+    },
+    inputs_shown=("frozen",),
 )

@@ -97,4 +97,13 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "parameters": "the list of parameters that you return",
+        "type": "the type of what you return",
+        "requires_grad_after": "`requires_grad` of the model's parameters after the call (1 is True)",
+        "gradients_after": "the number of parameters with a gradient after the call",
+        "parameters_again": "the result when it is looped over a second time",
+        "moved": "the change of each parameter in an optimizer step on your result",
+    },
+    inputs_shown=("frozen",),
 )

@@ -78,4 +78,13 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("blocks", "head"),
+    words={
+        "open_first": "the state of each part (open is trainable, closed is frozen) after the first call",
+        "returned_first": "the list of parameters that the first call returns",
+        "moved_first": "the change of each part in a training step after the first call",
+        "open_then": "the state of each part (open is trainable, closed is frozen) after the second call",
+        "returned_then": "the list of parameters that the second call returns",
+        "moved_then": "the change of each part in a training step after the second call",
+    },
+    inputs_shown=("first", "then"),
 )

@@ -115,4 +115,13 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     on_gpu=False,
+    words={
+        "weights_given_to_another": "the tensor of the weights that `restore` puts into another model",
+        "validations": "the number of validations until `update` returns True",
+        "weights_restored": "the tensor of the weights after `restore`",
+        "norm_weights_restored": "the tensor of the batch normalization's weights after `restore`",
+        "statistics_restored": "the tensor of the running statistics after `restore`",
+        "batches_counted_restored": "the count of batches after `restore`",
+    },
+    inputs_shown=("values",),
 )

@@ -97,4 +97,11 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "gradient_before_backward": "the gradient of the model before `loss.backward()`",
+        "encoder_gradient": "the gradient of the encoder",
+        "head_gradient": "the gradient of the head",
+        "old_head_gradient": "the gradient of the old head",
+    },
+    inputs_shown=("images", "labels", "old_images", "old_labels"),
 )

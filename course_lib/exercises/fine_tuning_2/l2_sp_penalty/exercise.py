@@ -101,4 +101,15 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     on_gpu=False,
+    words={
+        "penalty": "the penalty after the model has moved",
+        "called_again": "the penalty when it is computed a second time",
+        "model_moved": "the state of the model before the penalty is computed",
+        "model_after": "the state of the model after the penalty is computed",
+        "encoder_gradient": "the gradient of the encoder",
+        "head_gradient": "the gradient of the head",
+        "on_the_graph": "a path for gradients back from the penalty (1 is yes)",
+        "after_another_move": "the penalty after the model has moved once more",
+    },
+    inputs_shown=("moved",),
 )

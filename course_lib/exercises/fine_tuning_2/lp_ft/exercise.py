@@ -128,4 +128,18 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("model",),
+    words={
+        "batches_fetched": "the number of batches that your code fetches",
+        "encoder_before": "the tensor of the encoder's weights before your code",
+        "encoder_at_the_switch": "the tensor of the encoder's weights between the two stages",
+        "encoder_after": "the tensor of the encoder's weights in the end",
+        "statistics_before": "the tensor of the encoder's running statistics before your code",
+        "statistics_at_the_switch": "the tensor of the encoder's running statistics between the two stages",
+        "statistics_after": "the tensor of the encoder's running statistics in the end",
+        "head_before": "the tensor of the head's weights before your code",
+        "head_at_the_switch": "the tensor of the head's weights between the two stages",
+        "head_after": "the tensor of the head's weights in the end",
+        "head_one_batch_earlier": "the tensor of the head's weights one batch before the second stage",
+    },
+    inputs_shown=("images", "labels", "batch_size", "mode_before"),
 )

@@ -64,4 +64,7 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     library=("course_lib.evaluation.accuracy",),
+    words={
+        "accuracy": "the accuracy that you return",
+    },
 )

@@ -77,4 +77,9 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     library=("course_lib.evaluation.evaluate", "course_lib.evaluation.predict"),
+    words={
+        "result": "the dictionary that you return",
+        "gradients_during": "the recording of gradients while the model is used",
+    },
+    inputs_shown=("images", "labels", "batch_size", "mode_before"),
 )

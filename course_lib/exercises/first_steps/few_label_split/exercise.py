@@ -88,4 +88,12 @@ exercise = Exercise(
     observe=observe,
     library=("course_lib.data.splits.few_label_split",),
     on_gpu=False,  # labels stay on the CPU, where the generator is
+    words={
+        "labeled": "`labeled`, the first of the two tensors that you return,",
+        "rest": "`rest`, the second of the two tensors that you return,",
+        "labeled_again": "`labeled` of a second call with the same seed",
+        "rest_again": "`rest` of a second call with the same seed",
+        "labeled_other_seed": "`labeled` of a call with another seed",
+        "times_labeled": "the number of times that each image is drawn",
+    },
 )

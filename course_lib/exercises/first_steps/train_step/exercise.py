@@ -91,4 +91,11 @@ exercise = Exercise(
     observe=observe,
     may_change=("model",),
     library=("course_lib.training.fit",),
+    words={
+        "later_losses": "the list of the losses of the next two steps",
+        "weights_before": "the vector of all weights before the first step",
+        "weights_after_one_step": "the vector of all weights after one step",
+        "weights_after_all_steps": "the vector of all weights after three steps",
+        "events": "the order of forward passes, backward passes and optimizer steps",
+    },
 )

@@ -60,4 +60,10 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "flipped": "`flipped`, the first of the two tensors that you return,",
+        "labels": "`labels`, the second of the two tensors that you return,",
+        "labels_of_next_call": "`labels` of a second call",
+        "labels_of_same_seed": "`labels` of a call with the same seed",
+    },
 )

@@ -85,4 +85,10 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     library=("course_lib.evaluation.linear_probe",),
+    words={
+        "accuracy": "the accuracy that you return",
+        "weights_before": "the encoder's weight before the call",
+        "weights_after": "the encoder's weight after the call",
+    },
+    inputs_shown=("mode_before",),
 )

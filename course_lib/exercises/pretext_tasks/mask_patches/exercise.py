@@ -73,4 +73,10 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "masked": "`masked`, the first of the two tensors that you return,",
+        "mask": "`mask`, the second of the two tensors that you return,",
+        "mask_of_next_call": "`mask` of a second call",
+        "mask_of_same_seed": "`mask` of a call with the same seed",
+    },
 )

@@ -73,4 +73,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "gradient": "the gradient with respect to `x_hat`",
+    },
 )

@@ -57,4 +57,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "rotated": "the tensor of images that you return",
+    },
 )

@@ -52,4 +52,8 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "x": "`x`, the first of the two tensors that you return,",
+        "labels": "`labels`, the second of the two tensors that you return,",
+    },
 )

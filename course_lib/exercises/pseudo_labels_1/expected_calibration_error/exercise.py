@@ -83,4 +83,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "error": "the calibration error that you return",
+    },
 )

@@ -82,4 +82,13 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     library=("course_lib.evaluation.predict",),
+    words={
+        "labels": "`labels`, the first of the two tensors that you return,",
+        "confidences": "`confidences`, the second of the two tensors that you return,",
+        "confidences_graph": "the graph behind `confidences`",
+        "gradients": "the recording of gradients while the model is used",
+        "modes_of_parts": "the mode of the model's layers after the call",
+        "most_at_once": "the largest number of images that the model is given at once",
+    },
+    inputs_shown=("mode_before",),
 )

@@ -91,4 +91,8 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "positions": "the tensor of positions that you return",
+        "dtype": "the dtype of the positions that you return",
+    },
 )

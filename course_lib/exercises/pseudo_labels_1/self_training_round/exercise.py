@@ -70,6 +70,19 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     return seen
 
 
+# What is seen of each of two rounds.
+_WORDS = {
+    "weight_before": "the weight of `model` before the {} round",
+    "modes_before": "the mode of `model` and `start` before the {} round (True is train)",
+    "calls": "the number of times that the {} round calls `train`",
+    "training": "the set of things that the {} round gives to `train`",
+    "chosen": "the tensor of positions that the {} round returns",
+    "returned_weight": "the weight of the network that the {} round returns",
+    "modes_after": "the mode of `model` and `start` after the {} round (True is train)",
+    "weight_after": "the weight of `model` after the {} round",
+    "start_after": "the weight of `start` after the {} round",
+}
+
 exercise = Exercise(
     name="self_training_round",
     title="One round of self-training",
@@ -96,4 +109,6 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={f"{n}_{key}": words.format(n) for n in ("first", "second") for key, words in _WORDS.items()},
+    inputs_shown=("mode_before",),
 )

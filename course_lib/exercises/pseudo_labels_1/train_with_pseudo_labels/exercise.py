@@ -91,4 +91,14 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("model",),
+    words={
+        "losses": "the list of losses that you return",
+        "forwards": "the list of the model's calls",
+        "steps": "the list of the optimizer's steps",
+        "next_draw": "the number that is drawn next from `generator`",
+        "frozen_before": "the weight of the frozen layer before training",
+        "frozen_after": "the weight of the frozen layer after training",
+        "frozen_requires_grad": "`requires_grad` of the frozen layer's parameters after training (1 is True)",
+    },
+    inputs_shown=("mode_before",),
 )

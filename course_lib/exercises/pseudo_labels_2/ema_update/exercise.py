@@ -105,4 +105,17 @@ exercise = Exercise(
     observe=observe,
     may_change=("teacher",),
     on_gpu=False,
+    words={
+        "teacher_before": "the teacher before the call",
+        "student_before": "the student before the call",
+        "teacher_after": "the teacher after the call",
+        "held_after": "the teacher's own tensor from before the call",
+        "dtypes_after": "the dtype of the teacher's tensors after the call",
+        "student_after": "the student after the call",
+        "requires_grad_after": "`requires_grad` of the teacher's parameters after the call (1 is True)",
+        "with_history": "the list of the teacher's tensors that carry a graph",
+        "mode_after": "the mode of teacher and student after the call",
+        "teacher_when_student_moves": "the teacher, when the student goes on learning,",
+    },
+    inputs_shown=("calls",),
 )

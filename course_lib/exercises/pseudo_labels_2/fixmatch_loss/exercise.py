@@ -89,4 +89,8 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "gradient_weak": "the gradient with respect to `weak_logits`",
+        "gradient_strong": "the gradient with respect to `strong_logits`",
+    },
 )

@@ -104,4 +104,15 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "gradient_student": "the gradient of the student's weight",
+        "gradient_teacher": "the sum of the gradients that reach the teacher",
+        "calls": "the number of calls of student and teacher",
+        "weights_after": "the teacher's weight after the call",
+        "student_mean_after": "the student's running mean after the call",
+        "teacher_mean_after": "the teacher's running mean after the call",
+        "mode_after": "the mode of student and teacher after the call",
+        "requires_grad_after": "`requires_grad` of the parameters of student and teacher after the call (1 is True)",
+    },
+    inputs_shown=("teacher_mode",),
 )

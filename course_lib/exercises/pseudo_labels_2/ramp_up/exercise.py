@@ -67,4 +67,7 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     on_gpu=False,
+    words={
+        "weight": "the weight that you return",
+    },
 )

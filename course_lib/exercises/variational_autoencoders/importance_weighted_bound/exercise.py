@@ -69,4 +69,8 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "bound": "the bound that you return",
+        "gradients": "the list of the gradients with respect to the three arguments",
+    },
 )

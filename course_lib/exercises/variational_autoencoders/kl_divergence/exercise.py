@@ -62,4 +62,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "kl": "the KL that you return",
+    },
 )

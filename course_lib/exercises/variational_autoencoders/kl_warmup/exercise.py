@@ -59,4 +59,8 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     on_gpu=False,
+    words={
+        "weights": "the list of the weights that you return, one per step,",
+    },
+    inputs_shown=("steps",),
 )

@@ -51,4 +51,7 @@ exercise = Exercise(
     takeaway="Decode these rows, and you see what this one latent means, at this place in the space of codes.",
     cases=cases,
     observe=observe,
+    words={
+        "codes": "the tensor of codes that you return",
+    },
 )

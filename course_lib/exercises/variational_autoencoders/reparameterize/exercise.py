@@ -83,4 +83,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    words={
+        "z": "the tensor of codes that you return",
+    },
 )

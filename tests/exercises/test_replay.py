@@ -1,0 +1,64 @@
+"""Values that do not come from the inputs of a check earn next to nothing: not those of another seed, not constants.
+
+The grader draws a check's inputs from a secret seed. What an attacker has is the public seed, and the shapes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from course_lib.exercises import exercises, judge_of
+from course_lib.exercises.contract import with_a_repeat
+from course_lib.exercises.judging import Observation, judge_observations
+from course_lib.exercises.observing import observe_all
+
+EXERCISES = list(exercises().values())
+MOST = 0.2  # of an exercise's points
+SECRET = (3, 20261130)
+
+
+def reference_on(exercise: Any, seed: int) -> list[Observation]:
+    cases = with_a_repeat(exercise.cases(seed))
+    return observe_all(exercise, judge_of(exercise).reference, cases, guard=False)
+
+
+def earned(exercise: Any, shown: list[Observation], seed: int) -> float:
+    """The share of the points that these values earn on the cases of a seed."""
+    cases = with_a_repeat(exercise.cases(seed))
+    observations = [dataclasses.replace(seen, case=case) for case, seen in zip(cases, shown)]
+    return judge_observations(exercise, judge_of(exercise), observations).score / exercise.points
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+def test_what_is_right_for_the_public_seed_is_worth_little_on_another(exercise):
+    public = reference_on(exercise, 0)
+    assert earned(exercise, public, 0) == 1.0  # the replay itself works
+    for seed in SECRET:
+        assert earned(exercise, public, seed) <= MOST
+
+
+def constant(value: Any, number: float) -> Any:
+    """A value of the same kind and shape in which every number is the same one."""
+    if isinstance(value, Tensor):
+        return torch.full_like(value, number if value.is_floating_point() else int(number))
+    if isinstance(value, (bool, int, float)):
+        return type(value)(number)
+    if isinstance(value, dict):
+        return {key: constant(part, number) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(constant(part, number) for part in value)
+    return value
+
+
+@pytest.mark.parametrize("number", [0.0, 0.75, 1.0])
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+def test_constants_of_the_right_shape_are_worth_little(exercise, number):
+    for seed in SECRET:
+        right = reference_on(exercise, seed)
+        shown = [dataclasses.replace(seen, values=constant(seen.values, number)) for seen in right]
+        assert earned(exercise, shown, seed) <= MOST

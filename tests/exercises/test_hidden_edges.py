@@ -1,4 +1,4 @@
-"""Units 00, 01, 02 and 04: wrong answers that ordinary inputs do not show, and observations of another seed's cases."""
+"""Units 00, 01, 02 and 04: wrong answers that ordinary inputs do not show."""
 
 from __future__ import annotations
 
@@ -9,24 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib.exercises import exercise_named, exercises, judge_of
+from course_lib.exercises import exercise_named
 from course_lib.exercises.checking import check
-from course_lib.exercises.contract import with_a_repeat
-from course_lib.exercises.judging import judge_observations
-from course_lib.exercises.observing import Observation, observe_all
-
-UNITS = ("00_first_steps", "01_autoencoders", "02_variational_autoencoders", "04_pretext_tasks")
-NAMES = [exercise.name for exercise in exercises().values() if exercise.unit in UNITS]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_right_for_one_seed_earns_little_for_another(name):
-    exercise, judge = exercise_named(name), judge_of(exercise_named(name))
-    known = observe_all(exercise, judge.reference, with_a_repeat(exercise.cases(0)), guard=False)
-    for seed in (1, 7):
-        cases = with_a_repeat(exercise.cases(seed))
-        replayed = [Observation(case, old.values, old.error) for case, old in zip(cases, known, strict=True)]
-        assert judge_observations(exercise, judge, replayed).score <= 0.2 * exercise.points
 
 
 def tanh_first(logits, labels):

@@ -1,10 +1,10 @@
-"""`extract_features`: reference and criteria; values alone show every mistake."""
+"""`extract_features`: reference, criteria, and the mistake that values alone do not show."""
 
 from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.asking import all_of, as_expected
+from course_lib.exercises.asking import all_of, as_expected, somewhere
 from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
@@ -48,4 +48,5 @@ judge = Judge(
         ),
         Criterion("mode_restored", 1, "afterwards the encoder is in the mode that it was in", mode_restored, form=True),
     ),
+    predicates={"weights_frozen_for_good": somewhere(lambda t: 0 in t.seen["weights_require_grad_after"])},
 )

@@ -85,6 +85,7 @@ judge = Judge(
     predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "a_class_forgotten": everywhere(lambda t: counts(t.case, t.seen["labeled"]).count(0) == 1),
         "one_lost_at_the_cut": somewhere(lambda t: balanced(*t[:3]) and len(t.seen["rest"]) < len(t.expected["rest"])),
+        "with_replacement": somewhere(lambda t: len({*positions(t.seen["labeled"])}) < len(t.seen["labeled"])),
         "first_of_each_class": everywhere(at_an_end, *DRAWN_CASES),
         "not_stratified": lambda trials: (
             in_all(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))

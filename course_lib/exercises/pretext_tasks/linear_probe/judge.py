@@ -80,6 +80,7 @@ judge = Judge(
     predicates={
         "encoder_trained_too": somewhere(_weights_moved),
         "features_in_train_mode": somewhere(lambda t: "train" in t.seen["modes"]),
+        "frozen_for_good": somewhere(lambda t: 0 in t.seen["weights_require_grad_after"]),
         "not_linear": _right_on(BETWEEN),
         "first_steps": _right_on(LATE),
         "test_by_its_own_statistics": lambda trials: set(_off(trials)) == {*_COMPOSED},

@@ -292,6 +292,9 @@ def _pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
+_JUDGES_OWN = re.compile(r"\.(mistake|hint)\.")
+
+
 def said(value: Any, language: str | None = None) -> Any:
     """A field in a language: ids of sentences become these, phrases are translated, all else stays as it is.
 
@@ -301,7 +304,8 @@ def said(value: Any, language: str | None = None) -> Any:
     if not isinstance(value, str):
         return value
     ids = value.split("; ")
-    if all(each in SENTENCES or each in _registered for each in ids):
+    # A text of the learner's own may look like an id: it must not be answered with what only a judge may say.
+    if all((each in SENTENCES or each in _registered) and not _JUDGES_OWN.search(each) for each in ids):
         return template_of("phrase.separator", language).join(template_of(each, language) for each in ids)
     if (language or reader()) != "en":
         for message_id, phrase in catalogue().items():

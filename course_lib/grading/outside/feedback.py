@@ -152,7 +152,9 @@ def _error_sentence(exercise: Exercise, message_id: str, fields: Mapping[str, An
     text = str(fields.get("text", ""))
     for pattern in _SPEAKING_ERRORS:
         found = re.match(pattern, text)
-        if found and all(is_known_name(part, source) for name in found.groups() for part in name.split(".")):
+        # Names in the line that failed; anywhere in the source, a chosen name could carry a hidden number out.
+        line = where[2] if place and where else ""
+        if found and all(is_known_name(part, line) for name in found.groups() for part in name.split(".")):
             return say("feedback.error", begin=begin, type=kind, place=place, text=found[0])
     return say("feedback.error_withheld", begin=begin, type=kind, place=place, name=exercise.name)
 

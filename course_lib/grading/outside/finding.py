@@ -167,7 +167,7 @@ class _Student:
         return ""
 
     def _claim(self, path: tuple[str, ...], content: _Content) -> None:
-        unit = next((unit for unit in map(self._catalogue.unit_called, path[:-1]) if unit), None)
+        unit = self._unit_of(path)
         which = self._catalogue.by_content(content) if isinstance(content, bytes) else None
         which = which or self._catalogue.by_name(path[-1], unit)
         if which is not None:
@@ -178,9 +178,14 @@ class _Student:
             place = "/".join((self.name, *path))
             self.not_read.append(f"{place}: it does not say which notebook of the course it is, nor does its name.")
 
+    def _unit_of(self, path: tuple[str, ...]) -> str | None:
+        """The unit in whose folder a file lies."""
+        return next((unit for unit in map(self._catalogue.unit_called, path[:-1]) if unit), None)
+
     def submissions(self) -> Iterator[Submission]:
         """The notebooks that are graded, and those that are missing from a unit of which anything is there."""
-        begun = (self._units | {which.unit for which in self._claims}) if self._is_one else set()
+        begun = self._units | {which.unit for which in self._claims} | self._spare.keys()
+        begun = begun if self._is_one else set()
         missing = [each for each in self._catalogue.notebooks if each.unit in begun and each not in self._claims]
         for which in self._catalogue.notebooks:
             if which.unit not in begun:
@@ -209,7 +214,7 @@ class _Student:
         if foreign is not None:
             other = foreign.notebook or foreign.unit
             return f"the notebook {name} is missing; the file of that name is a copy of {other}."
-        in_unit = [path for path in self._files if self._catalogue.unit_called(path[0]) == which.unit]
+        in_unit = [path for path in self._files if self._unit_of(path) == which.unit]
         names = sorted(path[-1] for path in in_unit or self._files)
         there = ", ".join(names[:5]) or "nothing"
         return f"the notebook {name} is missing; the student's folder holds {there[:200]}."
@@ -330,8 +335,8 @@ def _in_archive(path: Path, catalogue: Catalogue) -> _Tree:
         safe = [(entry, parts) for entry, parts in named if parts and not _is_hidden(parts)]
         around = _around_all([parts for _, parts in safe if may_be_a_notebook(parts[-1])], catalogue)
         for entry, parts in safe:
-            if parts[: len(around)] == around:
-                _take(tree, archive, entry, tuple(map(without_surrogates, parts[len(around) :])))
+            below = parts[len(around) :] if parts[: len(around)] == around else parts[-1:]  # beside the students
+            _take(tree, archive, entry, tuple(map(without_surrogates, below)))
     return tree
 
 

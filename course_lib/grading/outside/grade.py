@@ -23,7 +23,9 @@ from course_lib.grading.outside.sessions import Ending, Loaded, Observer, Sessio
 from course_lib.grading.outside.submission import Parsed, Released, Submission, parse
 from course_lib.grading.outside.zygotes import Zygote
 
-RESTARTS = 2  # how often a submission is started again without the cell that ended it
+# How often a submission is started again without the cell that ended it: first each of the student's own cells, then
+# all of these, then answers.
+EXPERIMENTS, ANSWERS = 2, 3
 PRINTED_TOTAL = 200_000  # characters of output that a result keeps, all cells together
 LINES_NOT_RUN = 5  # of a notebook that are told with an answer that stopped
 
@@ -193,19 +195,35 @@ class _Grading:
             except BaseException:
                 session.close()
                 raise
-            self.cells = {**self.cells, **loaded.cells}
+            # What a cell printed the first time counts: by then no process had seen a hidden input.
+            self.cells = {**loaded.cells, **self.cells}
             if loaded.ending is None:
                 self._loaded = loaded
                 return session
             session.close()
-            if loaded.culprit is None or len(self.left_out) >= RESTARTS:
-                self.given_up = loaded.ending
-            if loaded.culprit is not None:
-                self.left_out[loaded.culprit] = loaded.ending
+            for cell in self._blamed(loaded.culprit, loaded.ending):
+                self.left_out[cell] = loaded.ending
                 text = loaded.ending.message.render("en")
                 error = {"type": loaded.ending.verdict.value, "text": text, "line": None}
-                self.cells[loaded.culprit] = {"printed": "", "error": error}
+                self.cells[cell] = {"printed": "", "error": error}
         return None
+
+    def _blamed(self, culprit: str | None, ending: Ending) -> Sequence[str]:
+        """The cells that the next start goes without. `given_up` says that there will be none.
+
+        Time and memory are used up by all cells together, so an answer is blamed only once none of the student's own
+        experiments is left.
+        """
+        experiments = [cell for cell in self.parsed.experiments if cell not in self.left_out]
+        gone = len(self.left_out)
+        if culprit in experiments and gone < EXPERIMENTS:
+            return [culprit]
+        if experiments and (culprit is None or culprit in experiments or ending.verdict != Verdict.CRASHED):
+            return experiments
+        answers = gone - (len(self.parsed.experiments) - len(experiments))
+        if culprit is None or answers >= ANSWERS:
+            self.given_up = ending
+        return [culprit] if culprit is not None else []
 
     def _together(
         self, session: Session, exercises: Sequence[ExerciseUnderTest]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -41,11 +42,13 @@ class Parsed:
     Attributes:
         cells: (id, code) in order: answers, setup cells that the student edited, and cells that the student added.
         answer_cells: for each exercise, the ids among `cells` that hold its answer.
+        experiments: the ids of cells of the student's own that do more than define something; answers can do without.
         tampered: one sentence for each change to what was locked.
     """
 
     cells: tuple[tuple[str, str], ...]
     answer_cells: dict[str, tuple[str, ...]]
+    experiments: tuple[str, ...]
     tampered: tuple[str, ...]
 
 
@@ -60,6 +63,7 @@ def parse(data: bytes, released: Released) -> Parsed:
     sources = {cell.source: cell for cell in released.cells if not cell.grade_id and cell.type == "code"}
     run: list[tuple[str, str]] = []
     answers: dict[str, list[str]] = {name: [] for name in released.answers}
+    experiments: list[str] = []
     used: set[str] = set()
     for number, cell in enumerate(cells):
         original = theirs.get(cell.key) or (sources.get(cell.source) if not cell.grade_id else None)
@@ -72,7 +76,10 @@ def parse(data: bytes, released: Released) -> Parsed:
         run.append((name, cell.source))
         if original is not None and original.kind == CellKind.ANSWER:
             answers[original.grade_id].append(name)
-    return Parsed(tuple(run), {k: tuple(v) for k, v in answers.items()}, tuple(_tampering(cells, released)))
+        elif (original is None or original.kind == CellKind.UNTAGGED) and not _only_defines(cell.source):
+            experiments.append(name)
+    answer_cells = {name: tuple(ids) for name, ids in answers.items()}
+    return Parsed(tuple(run), answer_cells, tuple(experiments), tuple(_tampering(cells, released)))
 
 
 def _runs(cell: Cell, original: Cell | None) -> bool:
@@ -84,6 +91,23 @@ def _runs(cell: Cell, original: Cell | None) -> bool:
     if original.kind == CellKind.SETUP:
         return cell.source != original.source
     return original.kind == CellKind.UNTAGGED and cell.source != original.source
+
+
+def _only_defines(source: str) -> bool:
+    """Whether a cell holds only definitions, imports and plain values, so that an answer may need it."""
+    try:
+        lines = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # commands of the notebook's own, such as `!ls`
+        return False
+    return all(isinstance(line, _DEFINITIONS) or _is_plain(line) for line in lines)
+
+
+def _is_plain(line: ast.stmt) -> bool:
+    plain = isinstance(line, (ast.Assign, ast.AnnAssign, ast.Expr))
+    return plain and not any(isinstance(part, (ast.Call, ast.Await, ast.comprehension)) for part in ast.walk(line))
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)
 
 
 def _tampering(cells: Sequence[Cell], released: Released) -> Iterator[str]:

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from class_notebooks import RIGHT_SCALE, UNIT, answered
 
-from course_lib.grading.outside import exports, gradebook, pages
+from course_lib.grading.outside import exports, feedback, gradebook, pages
 from course_lib.grading.outside.pages import GradedNotebook
 from course_lib.grading.outside.standings import standings
 
@@ -126,3 +126,36 @@ def test_a_student_reads_what_is_wrong_and_none_of_its_values(message_id, fields
     entry = {"verdict": "wrong", "message": {"id": f"contract.{message_id}", "fields": fields}}
     told = public_message(exercise_named("rotate_batch"), entry)
     assert sentence in told and not re.search("125", told), told
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "told"),
+    [
+        ("return a + offset", "name 'offset' is not defined", True),
+        ("raise NameError(f\"name 'a{int(x[0])}' is not defined\")", "name 'a17' is not defined", False),
+        ("exec(f'a{int(x[0])}')", "name 'a17' is not defined", False),
+        ("__import__(f'a{int(x[0])}')", "No module named 'a17'", False),
+        ("getattr(x, f'a{int(x[0])}')", "'Tensor' object has no attribute 'a17'", False),
+    ],
+)
+def test_a_name_in_an_error_is_told_only_where_the_line_that_failed_says_it(line, text, told):
+    from course_lib.exercises import exercise_named
+
+    source = f"# a17 a18 offset\ndef double(x):\n    {line}\n"  # a list of names, to choose one by a hidden value
+    kind = (text.partition(" ")[0] == "name" and "NameError") or "ValueError"
+    fields = {"type": kind, "text": text, "where": f" (line 3: `{line}`)"}
+    entry = {"verdict": "error", "message": {"id": "contract.error", "fields": fields}}
+    sentence = feedback.public_message(exercise_named("double"), entry, source=source)
+    assert (text in sentence) == told and "a17" not in sentence
+
+
+def test_an_error_that_looks_like_an_id_is_not_answered_with_a_sentence_of_the_judge():
+    from course_lib.exercises import exercise_named
+    from course_lib.exercises.messages import said
+
+    registry_of = exercise_named("double")
+    for message_id in ("double.mistake.triples", "double.hint.skeleton"):
+        assert said(message_id) == message_id
+        fields = {"type": "ValueError", "text": message_id}
+        entry = {"verdict": "error", "message": {"id": "grading.cell_error", "fields": fields}}
+        assert message_id in feedback.public_message(registry_of, entry)

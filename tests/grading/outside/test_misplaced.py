@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import class_notebooks as notebooks
 import pytest
 from class_notebooks import UNIT, answered, as_bytes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from course_lib.grading.outside.finding import Found, find
 from course_lib.grading.outside.outputs import without_outputs
@@ -335,3 +338,42 @@ def test_more_notebooks_than_anybody_has_are_not_read_and_that_is_said(found) ->
 def test_an_empty_class_is_refused_with_what_was_not_read(found) -> None:
     with pytest.raises(BadSubmissions, match="not read: eve: the folder holds no notebook"):
         found({"eve/notes.txt": b"x", "fay/notes.txt": b"x"})
+
+
+# --- nothing vanishes -------------------------------------------------------------------------------------------------
+
+FOLDERS = ["ada", "bob", "submitted", UNIT, "97 measures", TWO, f"{TWO} (1)", "my work", "week 1"]
+NAMES = [NAME, f"{UNIT} (1).ipynb", f"{PARTS[0]}.ipynb", f"{PARTS[1]}-1.ipynb", "Untitled.ipynb", "x.ipynb.txt"]
+PLACES = st.lists(st.sampled_from(FOLDERS), max_size=4)
+PATHS = st.builds(lambda folders, name: "/".join([*folders, name]), PLACES, st.sampled_from(NAMES))
+CONTENTS = st.sampled_from(
+    [measures, lambda: part(PARTS[0]), lambda: part(PARTS[1], told=False), lambda: b'{"cells": []}']
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(files=st.dictionaries(PATHS, CONTENTS, min_size=1, max_size=7), zipped=st.booleans())
+def test_every_notebook_is_graded_or_named(files, zipped: bool, released) -> None:
+    """Each one is what some student gets points for, or a note, a problem or a line of `not read` names it."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "submitted"
+        contents = {path: make() + b" " * n for n, (path, make) in enumerate(files.items(), start=1)}
+        if zipped:
+            place = archive(Path(folder) / "class.zip", contents)
+        else:
+            for path, data in contents.items():
+                (place / path).parent.mkdir(parents=True, exist_ok=True)
+                (place / path).write_bytes(data)
+        try:
+            there = find(place, [UNIT, TWO], released)
+        except BadSubmissions as refused:
+            assert "not read: " in str(refused)
+            return
+    read = {one.data for one in there.submissions}
+    named = " ".join([*there.not_read, *(f"{one.problem} {one.notes}" for one in there.submissions)])
+    said = [sentence.split(": ")[0] for sentence in there.not_read]
+    for path, data in contents.items():
+        covered = any(f"/{path}/".find(f"/{place}/") >= 0 for place in said)
+        assert data in read or covered or path.split("/")[-1] in named, (path, there)
+    students = {path.split("/")[0] for path in contents} | {"ada", "bob"}
+    assert not {one.student for one in there.submissions} - students - set(FOLDERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from class_notebooks import RIGHT_DOUBLE, answered
+from class_notebooks import RIGHT_DOUBLE, answered, code
 from corpus.kinds import TRIPLES, body
 
 from course_lib.grading.outside import explain, feedback
@@ -131,3 +131,49 @@ def test_a_compiled_answer_runs_uncompiled(graded, decorated: str) -> None:
 @pytest.mark.parametrize("place", ["extra", "after"])
 def test_what_is_switched_for_the_whole_notebook_costs_no_answer(graded, switch: str, place: str) -> None:
     assert verdict_of(graded(answered(NEEDS_GRADIENTS, **{place: switch}))) == ("right", 3.0)
+
+
+SECONDS = 1  # of computing, that all cells of a notebook may take in these tests
+BURN = "import time\nwhile time.process_time() < begin + {seconds}: pass"
+
+
+def burning(seconds: float) -> str:
+    """A cell that computes for so many CPU seconds."""
+    return f"import time\nbegin = time.process_time()\n{BURN.format(seconds=seconds)}"
+
+
+def with_own_cells(notebook: dict, *sources: str) -> dict:
+    notebook["cells"][2:2] = [code(source, f"own-{number}") for number, source in enumerate(sources)]
+    return notebook
+
+
+@pytest.mark.parametrize(
+    "cells",
+    {
+        "five near the limit": [burning(0.4 * SECONDS)] * 5,
+        "three over the limit": [burning(2 * SECONDS)] * 3,
+        "three that end the process": ["import os; os._exit(0)"] * 3,
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_experiments_of_ones_own_cost_no_answer(graded, options, cells) -> None:
+    assert options.limits.cells_seconds == SECONDS
+    helper = "import math\nTWO = 2\ndef helper(x):\n    return TWO * x\n"
+    result = graded(with_own_cells(answered(body("return helper(x)")), helper, *cells[1]))
+    assert result["score"] == 5, result["exercises"]
+
+
+def test_an_answer_that_ends_the_process_costs_only_itself_beside_experiments(graded) -> None:
+    own = burning(0.6 * SECONDS)
+    result = graded(with_own_cells(answered(RIGHT_DOUBLE + burning(2 * SECONDS)), own, own))
+    double, scale = result["exercises"]
+    assert (double["verdict"], scale["verdict"], result["score"]) == ("timeout", "right", 2.0)
+
+
+def test_what_a_cell_printed_before_any_input_was_there_is_what_is_shown(graded) -> None:
+    """Cells run once more after a crash: by then a process of the student's has seen hidden inputs."""
+    cell = "import time\nbegun = time.monotonic_ns()\nprint(begun)"
+    scale = "def scale(images):\n    print(begun)\n    return images.float() / 255\n"
+    result = graded(with_own_cells(answered(body("import os; os.abort()"), scale), cell))
+    shown, now = result["cells"]["own-0"]["printed"], result["exercises"][1]["printed"].split()[0]
+    assert int(shown) < int(now)

@@ -93,14 +93,24 @@ def explain(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> Explan
         if trial.error:
             return _explain_error(exercise, trial, some=any(not t.error for t in trials))
     unmet = [criterion for criterion in judge.criteria if not _met(criterion, trials)]
-    for criterion in unmet:
-        for trial in _applicable(criterion, trials):
-            found = explain_criterion(exercise, judge, criterion, trial)
-            if found:
-                return found
+    if unmet and all(map(gives_nothing, trials)):
+        key = next(iter(trials[0].expected))
+        message = Message(Way.NO_RETURN.value, {"key": words_for(exercise, key)})
+        return Explanation(message, Way.NO_RETURN, trials[0], unmet[0], key)
+    pairs = ((criterion, trial) for criterion in unmet for trial in _applicable(criterion, trials))
+    each = (explain_criterion(exercise, judge, criterion, trial) for criterion, trial in pairs)
+    found = [explanation for explanation in each if explanation]
+    if found:  # a missing `return` comes before all that follows from it
+        return next((explanation for explanation in found if explanation.way is Way.NO_RETURN), found[0])
     # Said by their ids, so that each reader sees the titles in their own language.
     titles = "; ".join(f"{exercise.name}.criterion.{criterion.name}" for criterion in unmet)
     return Explanation(Message(Way.UNMET.value, {"titles": titles}), Way.UNMET)
+
+
+def gives_nothing(trial: Trial) -> bool:
+    """Whether the first value that is observed, which is what an answer returns, is None and should not be."""
+    key = next(iter(trial.expected), "")
+    return not trial.error and trial.seen.get(key, "") is None and trial.expected[key] is not None
 
 
 def explain_again(exercise: Exercise, judge: Judge, before: Explanation, trial: Trial) -> Explanation | None:

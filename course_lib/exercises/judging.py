@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from course_lib.exercises import messages
 from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, State, Trial, Values, close
-from course_lib.exercises.explaining import Explanation, Way, explain
+from course_lib.exercises.explaining import Explanation, Way, explain, gives_nothing
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 from course_lib.exercises.reason import within_reason
@@ -212,6 +212,8 @@ def diagnose(
     for number in numbers:
         if len(wrong) > 1 and all(agrees(number, i)[0] for i in wrong) and together(number, right):
             return _said(judge.mistakes[number], trials)
+    if trials and all(map(gives_nothing, trials)):
+        return None, {}  # what else follows from a missing `return` is no mistake of its own
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)
         if found:

@@ -82,6 +82,18 @@ def test_only_a_returned_none_is_asked_about_its_return(given, asks):
     assert ("Is the `return` missing?" in sentence) == asks, sentence
 
 
+def test_a_missing_return_is_told_before_what_follows_from_it():
+    message = told(lambda x: None, lambda x: x.sum(), lambda fn, case: {"loss": fn(case.inputs["x"]), "weights": 1.0})
+    assert message.message.id == "contract.returns_none"
+    from course_lib.exercises import exercise_named
+    from course_lib.exercises.checking import check
+
+    for name in ("train_step", "joint_loss", "mean_teacher_loss", "mask_patches", "parameter_groups"):
+        assert "None. Is the `return` missing?" in check(exercise_named(name), lambda *a, **k: None).message.render(), (
+            name
+        )
+
+
 def observe_step(fn, case):
     torch.optim.SGD(fn(case.inputs["x"]), lr=0.1).step()
     return {"result": 1.0}

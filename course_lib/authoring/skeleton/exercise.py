@@ -41,4 +41,5 @@ exercise = Exercise(
     takeaway="keepdim leaves a dimension of size 1, and broadcasting does the rest.",
     cases=cases,
     observe=observe,
+    words={"value": "the tensor that you return", "x_afterwards": "your argument `x` after the call"},
 )

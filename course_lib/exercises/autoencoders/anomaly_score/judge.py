@@ -52,6 +52,7 @@ judge = Judge(
         Criterion("mode_restored", 1, "afterwards the model is in the mode that it was in", mode_restored, form=True),
     ),
     predicates={
+        "scored_in_train_mode": everywhere(lambda t: "train" in t.seen["modes"], "plain", "color"),
         "one_score_for_the_batch": somewhere(
             lambda t: type(t.seen["scores"]) is float or t.seen["scores"].numel() == 1, *SEVERAL
         ),

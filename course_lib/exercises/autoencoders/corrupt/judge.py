@@ -76,6 +76,7 @@ judge = Judge(
         Criterion("input_kept", 1, "the clean images are not changed", leaves_input),
     ),
     predicates={
+        "into_the_input": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
         "seeded_inside": everywhere(lambda t: torch.equal(t.seen["corrupted"], t.seen["next_call"]), *UNCUT),
         "cut_too_early": everywhere(cut_too_early, *UNCUT),
         "without_clamp": somewhere(lambda t: bool(t.seen["corrupted"].min() < 0 or t.seen["corrupted"].max() > 1)),

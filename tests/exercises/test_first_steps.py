@@ -84,6 +84,7 @@ def evaluate_percent_of_all(model, batches):
 
 
 def evaluate_train_mode_and_batch_means(model, batches):
+    batches = list(batches)
     losses = [F.cross_entropy(model(x), y).item() for x, y in batches]
     accuracies = [(model(x).argmax(1) == y).float().mean().item() for x, y in batches]
     return {"loss": sum(losses) / len(losses), "accuracy": sum(accuracies) / len(accuracies)}
@@ -100,6 +101,7 @@ def evaluate_with_detached_graph(model, batches):
 
 @torch.no_grad()
 def evaluate_never_restored(model, batches):
+    batches = list(batches)
     model.train(False)
     z, y = torch.cat([model(x) for x, _ in batches]), torch.cat([y for _, y in batches])
     return {"loss": float(F.cross_entropy(z, y)), "accuracy": float((z.argmax(1) == y).float().mean())}
@@ -107,6 +109,7 @@ def evaluate_never_restored(model, batches):
 
 @torch.no_grad()
 def evaluate_decorated(model, batches):
+    batches = list(batches)
     training = model.training
     model.eval()
     z, y = torch.cat([model(x) for x, _ in batches]), torch.cat([y for _, y in batches])
@@ -258,6 +261,7 @@ def split_sorted_by_random_keys(labels, per_class, generator):
 
 
 def measured_on_a_copy(model, batches):
+    batches = list(batches)
     frozen = copy.deepcopy(model).eval()
     with torch.no_grad():
         logits = torch.cat([frozen(images) for images, _ in batches])

@@ -482,7 +482,7 @@ def test_half_right_gets_its_share():
         for name, answer in right_but_one_point.items()
     }
     assert lost == {
-        "kl_divergence": {"value", "zero_at_the_prior", "gradient"},
+        "kl_divergence": {"shape", "value", "zero_at_the_prior", "gradient"},
         "negative_elbo": {"stable"},
         "kl_warmup": {"no_warmup"},
         "latent_traversal": {"moves"},

@@ -36,10 +36,12 @@ class Stateful(nn.Module):
             self.norm.get_buffer("running_var").copy_(torch.rand(out_channels, generator=generator) + 0.5)
         self.batch_sizes: list[int] = Diary()
         self.modes: list[str] = Diary()
+        self.recording: list[str] = Diary()
 
     def forward(self, x: Tensor) -> Tensor:
         self.batch_sizes.append(len(x))
         self.modes.append(mode_of(self.norm))
+        self.recording.append("on" if torch.is_grad_enabled() else "off")
         x = self.dropout(self.norm(self.conv(x)))
         return x.relu().mean(dim=(2, 3)) if self.pool else x.sigmoid()
 
@@ -48,6 +50,7 @@ class Stateful(nn.Module):
         return {
             "mode_after": mode_of(self),
             "modes": list(self.modes),
+            "gradients_during": "+".join(sorted(set(self.recording))),
             "batch_sizes": list(self.batch_sizes),
             "running_mean_after": self.norm.get_buffer("running_mean").clone(),
             "weights_require_grad_after": [int(p.requires_grad) for p in self.parameters()],

@@ -31,8 +31,8 @@ class Watched(nn.Module):
             self.head.weight.copy_(weight)
             self.head.bias.copy_(bias)
             if isinstance(self.norm, nn.BatchNorm1d):  # as if it had learned these statistics before
-                self.norm.running_mean = torch.full((num_pixels,), 0.5)
-                self.norm.running_var = torch.full((num_pixels,), 2.0)
+                self.norm.running_mean = 0.5 + weight.mean(dim=0)
+                self.norm.running_var = 1.0 + weight.abs().mean(dim=0)
         self.to(weight.dtype).to(weight.device)
         self.modes: list[str] = Diary()
         self.gradients: list[str] = Diary()

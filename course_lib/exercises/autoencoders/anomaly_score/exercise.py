@@ -25,6 +25,7 @@ def cases(seed: int) -> list[Case]:
         case("color", draw(4, 3, 5, 6)),
         case("as_many_images_as_channels", draw(3, 3, 6, 4)),
         case("transposed", draw(7, 1, 9, 5).transpose(2, 3)),
+        case("mixed", draw(5, 1, 6, 5) * torch.tensor([0.01, 1.0, 40.0, 0.2, 7.0]).reshape(-1, 1, 1, 1)),
         case("float64", draw(5, 2, 6, 6).double()),
     ]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.asking import as_expected, everywhere, somewhere
+from course_lib.exercises.asking import all_of, as_expected, everywhere, somewhere
 from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
-SEVERAL = ("plain", "already_in_eval_mode", "color", "as_many_images_as_channels", "transposed", "float64")
+SEVERAL = ("plain", "already_in_eval_mode", "color", "as_many_images_as_channels", "transposed", "mixed", "float64")
 
 
 def reference(model, images):
@@ -44,13 +44,15 @@ judge = Judge(
             "at_rest",
             1,
             "the model works in eval mode and without gradients",
-            as_expected(
-                "modes", "scores_require_grad", "grad_mode_after", "weights_require_grad_after", "running_mean_after"
+            all_of(
+                as_expected("modes", "scores_require_grad", "gradients_during", "grad_mode_after"),
+                as_expected("weights_require_grad_after", "running_mean_after"),
             ),
         ),
-        Criterion("mode_restored", 1, "afterwards the model is in the mode that it was in", mode_restored),
+        Criterion("mode_restored", 1, "afterwards the model is in the mode that it was in", mode_restored, form=True),
     ),
     predicates={
+        "scored_in_train_mode": everywhere(lambda t: "train" in t.seen["modes"], "plain", "color"),
         "one_score_for_the_batch": somewhere(
             lambda t: type(t.seen["scores"]) is float or t.seen["scores"].numel() == 1, *SEVERAL
         ),

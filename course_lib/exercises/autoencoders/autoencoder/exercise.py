@@ -8,20 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_lib.exercises.autoencoders.exercise import gradient_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 
-_AMPLIFY = 10.0  # factor on all weights, which shows outputs that only happen to lie in [0, 1]
-_LEARNING_STEPS = 10
+_AMPLIFY = 8.0  # factor on all weights, which shows outputs that only happen to lie in [0, 1]
 
 
 def cases(seed: int) -> list[Case]:
-    draw = drawing(seed).uniform
-    pictures = draw(8, 1, 4, 4).round().repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    generator, draw, _ = drawing(seed)
+    n = torch.randint(0, 4, (9,), generator=generator).tolist()  # sizes are drawn too
+    pictures = draw(7 + n[0], 1, 4, 4 + n[1] % 3 * 2).round().repeat_interleave(2, 2).repeat_interleave(2, 3)
     return [
-        Case("gray", {"images": draw(5, 1, 28, 28), "code_dim": 8}),
-        Case("color_wide", {"images": draw(4, 3, 12, 20), "code_dim": 5}),
-        Case("one", {"images": draw(1, 1, 8, 12), "code_dim": 3}),
-        Case("transposed", {"images": draw(3, 2, 16, 8).transpose(2, 3), "code_dim": 4}),
+        Case("gray", {"images": draw(4 + n[2], 1, 28, 28), "code_dim": 6 + 2 * n[3]}),
+        Case("color_wide", {"images": draw(3 + n[4], 3, 12, 16 + 4 * n[5]), "code_dim": 4 + n[6]}),
+        Case("one", {"images": draw(1, 1, 8, 12), "code_dim": 3 + n[7]}),
+        Case("transposed", {"images": draw(3, 2, 16, 8).transpose(2, 3), "code_dim": 4 + n[8]}),
         Case("learning", {"images": pictures, "code_dim": 6}),
     ]
 
@@ -29,6 +30,9 @@ def cases(seed: int) -> list[Case]:
 def observe(make: Callable[..., Any], case: Case) -> Values:
     images, code_dim = case.inputs["images"], case.inputs["code_dim"]
     model = make(tuple(images.shape[1:]), code_dim)
+    as_made = {id(parameter) for parameter in model.parameters()}
+    if case.name == "color_wide":  # a second network of another shape must not change the first
+        make((1, *images.shape[:1:-1]), code_dim + 1)
     model.to(images.device).eval()
     with torch.no_grad():
         codes = model.encode(images)
@@ -36,35 +40,34 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
         model.encode(torch.zeros_like(images))  # a decoder that peeks at what the encoder saw last now shows
         seen["decoded"] = model.decode(codes)
         parameters = list(model.parameters())
-        as_made = [parameter.clone() for parameter in parameters]
         for parameter in parameters:
             parameter.mul_(_AMPLIFY)
         seen["x_hat_of_large_weights"] = model(images)
-        for parameter, before in zip(parameters, as_made):
-            parameter.copy_(before)
-    seen["parameter_count"] = sum(p.numel() for p in parameters)
-    seen["gradient_sums"] = []
+        for parameter in parameters:
+            parameter.div_(_AMPLIFY)  # as it was: a power of two is exact
+    seen["made_late"] = sum(id(p) not in as_made for p in parameters)
     if len(images) > 1:
         model.train()
-        (model(images) - images).pow(2).sum().backward()
+        x = images.clone().requires_grad_()
+        (model(x) - images).pow(2).sum().backward()
         seen["gradient_sums"] = [-1.0 if p.grad is None else float(p.grad.abs().sum()) for p in parameters]
+        seen["image_gradient"] = gradient_of(x)
     if case.name == "learning":
-        seen["errors"] = _learn(model, images)
-    return seen
+        seen["outputs"] = _learn(model, images)
+    return {**seen, "images_after": images}
 
 
-def _learn(model: nn.Module, images: Tensor) -> list[float]:
-    """Mean squared error on a few pictures before and after some steps, small ones for networks of any size."""
+def _learn(model: nn.Module, images: Tensor) -> list[Tensor]:
+    """The output for a few pictures before and after some steps, small ones for networks of any size."""
     on_cpu = images.device.type == "cpu"  # there, one kernel for all of Adam's arithmetic takes half the time
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=on_cpu)
-    errors = []
-    for _ in range(_LEARNING_STEPS + 1):
-        error = (model(images) - images).pow(2).mean()
-        errors.append(float(error.detach()))
+    outputs = []
+    for _ in range(11):  # ten steps, and a look at what they did
+        outputs.append(model(images))
         optimizer.zero_grad()
-        error.backward()
+        (outputs[-1] - images).pow(2).mean().backward()
         optimizer.step()
-    return [errors[0], errors[-1]]
+    return [outputs[0], outputs[-1]]
 
 
 exercise = Exercise(

@@ -25,6 +25,8 @@ def cases(seed: int) -> list[Case]:
         case("no_noise", draw(3, 1, 6, 5), 0.0),
         case("one", 0.4 + 0.2 * draw(1, 1, 28, 28), 0.04),
         case("transposed", (0.4 + 0.2 * draw(4, 1, 20, 14)).transpose(2, 3), 0.05),
+        case("strong", 0.3 + 0.4 * draw(8, 1, 12, 12), 1.0),
+        case("float16", (0.45 + 0.1 * draw(6, 1, 18, 14)).half(), 0.05),
         case("float64", (0.4 + 0.2 * draw(4, 1, 18, 14)).double(), 0.05),
     ]
 
@@ -34,6 +36,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     before, global_before = images.clone(), torch.get_rng_state()
     generator = seeded(seed)
     first = fn(images, noise, generator=generator)
+    memory = first.untyped_storage().data_ptr() if isinstance(first, Tensor) else 0
     first = first.clone() if isinstance(first, Tensor) else first  # it may be the input itself
     global_after = torch.get_rng_state()
     images_after = images.clone()
@@ -44,6 +47,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         "corrupted": first,
         "next_call": second,
         "same_seed": again,
+        "memory_of_the_images": int(memory == images.untyped_storage().data_ptr()),
         "images_after": images_after,
         "global_state_before": global_before,
         "global_state_after": global_after,

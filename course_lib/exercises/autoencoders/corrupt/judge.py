@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, global_state_kept, inputs_kept, is_standard_normal, somewhere
+from course_lib.exercises.autoencoders.judge import is_independent
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
-UNCUT = ("gray", "same_image", "one", "transposed", "float64")  # so far from 0 and 1 that nothing is cut off
+UNCUT = ("gray", "same_image", "one", "transposed", "float16", "float64")  # so far from 0 and 1 that nothing is cut off
 
 
 def reference(images, noise, *, generator):
@@ -25,14 +26,18 @@ def gaussian_and_fresh(case: Case, seen: Values, expected: Values) -> bool:
     epsilon = added(case, seen)
     within_images = (epsilon.flatten(1).std(dim=1) > 0.5).all()
     among_images = len(epsilon) == 1 or (epsilon - epsilon.mean(dim=0)).std() > 0.5
-    return is_standard_normal(epsilon) and bool(within_images and among_images)
+    following = (seen["next_call"] - case.inputs["images"]).double() / case.inputs["noise"]
+    unlike_the_next = abs(float((epsilon * following).mean())) < 6 / epsilon.numel() ** 0.5
+    own = bool(within_images and among_images) and unlike_the_next and is_independent(epsilon)
+    return is_standard_normal(epsilon) and own
 
 
 def keeps_range(case: Case, seen: Values, expected: Values) -> bool:
     corrupted, images = seen["corrupted"], case.inputs["images"]
     cut = float(((corrupted == 0) | (corrupted == 1)).double().mean())
-    # black pixels become brighter, white ones darker: about half are cut off
-    special = {"no_noise": close(corrupted, images), "dark_and_bright": 0.4 < cut < 0.6}
+    # black pixels become brighter, white ones darker: about half are cut off; with strong noise, gray ones too
+    shares = {"dark_and_bright": 0.4 < cut < 0.6, "strong": 0.54 < cut < 0.7 and bool((corrupted != images).all())}
+    special = {"no_noise": close(corrupted, images), **shares}
     kept = corrupted.shape == images.shape and corrupted.dtype == images.dtype
     return kept and bool(corrupted.min() >= 0 and corrupted.max() <= 1) and special.get(case.name, True)
 
@@ -44,7 +49,8 @@ def uses_generator(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def leaves_input(case: Case, seen: Values, expected: Values) -> bool:
-    return inputs_kept(case, seen, "images") and seen["corrupted"].shape == case.inputs["images"].shape
+    kept = inputs_kept(case, seen, "images") and not seen["memory_of_the_images"]
+    return kept and seen["corrupted"].shape == case.inputs["images"].shape
 
 
 def cut_too_early(t: Trial) -> bool:
@@ -64,10 +70,13 @@ judge = Judge(
             UNCUT,
         ),
         Criterion("range", 1, "shape and dtype stay, values are cut off at 0 and 1", keeps_range),
-        Criterion("generator", 1, "the noise comes from the generator, and from nowhere else", uses_generator),
+        Criterion(
+            "generator", 1, "the noise comes from the generator, and from nowhere else", uses_generator, form=True
+        ),
         Criterion("input_kept", 1, "the clean images are not changed", leaves_input),
     ),
     predicates={
+        "into_the_input": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
         "seeded_inside": everywhere(lambda t: torch.equal(t.seen["corrupted"], t.seen["next_call"]), *UNCUT),
         "cut_too_early": everywhere(cut_too_early, *UNCUT),
         "without_clamp": somewhere(lambda t: bool(t.seen["corrupted"].min() < 0 or t.seen["corrupted"].max() > 1)),

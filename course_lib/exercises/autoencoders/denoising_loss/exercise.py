@@ -27,7 +27,7 @@ class _SmallModel(nn.Module):
         self.inputs.append(x.detach().clone())
         self.modes.append(mode_of(self))
         mixed = torch.einsum("nchw,dc->ndhw", x, self.weight.to(x)) + self.bias.to(x)[:, None, None]
-        return mixed.sigmoid()
+        return 3 * mixed  # also outside [0, 1]
 
 
 def cases(seed: int) -> list[Case]:

@@ -1,10 +1,10 @@
-"""`extract_features`: reference and criteria; values alone show every mistake."""
+"""`extract_features`: reference, criteria, and the mistake that values alone do not show."""
 
 from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.asking import as_expected
+from course_lib.exercises.asking import all_of, as_expected, somewhere
 from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
@@ -40,8 +40,13 @@ judge = Judge(
             "no_gradient",
             1,
             "no gradients are recorded, and the weights can still be trained afterwards",
-            as_expected("features_require_grad", "grad_mode_after", "weights_require_grad_after", "gradients_after"),
+            all_of(
+                as_expected("features_require_grad", "gradients_during", "grad_mode_after"),
+                as_expected("weights_require_grad_after", "gradients_after"),
+            ),
+            form=True,
         ),
-        Criterion("mode_restored", 1, "afterwards the encoder is in the mode that it was in", mode_restored),
+        Criterion("mode_restored", 1, "afterwards the encoder is in the mode that it was in", mode_restored, form=True),
     ),
+    predicates={"weights_frozen_for_good": somewhere(lambda t: 0 in t.seen["weights_require_grad_after"])},
 )

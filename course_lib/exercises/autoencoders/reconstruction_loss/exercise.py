@@ -23,7 +23,7 @@ def cases(seed: int) -> list[Case]:
         Case("plain", wide),
         Case("twice_the_batch", {key: torch.cat([value, value]) for key, value in wide.items()}),
         Case("one", pair(1, 1, 6, 4)),
-        Case("color", pair(5, 3, 4, 6)),
+        Case("color", {"x_hat": 20 * draw(5, 3, 4, 6) - 10, "images": draw(5, 3, 4, 6)}),
         Case("as_many_images_as_channels", pair(3, 3, 3, 3)),
         Case("transposed", {key: value.transpose(2, 3) for key, value in pair(2, 1, 4, 9).items()}),
         Case("float64", {key: value.double() for key, value in pair(6, 1, 3, 5).items()}),

@@ -7,16 +7,23 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.first_steps.exercise import number_of
 
 
 def cases(seed: int) -> list[Case]:
-    generator = seeded(seed)
+    generator, _, normal = drawing(seed)
+
+    def whole(low: int, high: int) -> int:
+        """A whole number from low to high, both included."""
+        return int(torch.randint(low, high + 1, (), generator=generator))
 
     def case(name: str, count: int, num_classes: int, correct: int, *, dtype: torch.dtype = torch.float32) -> Case:
         """`correct` of the labels are the class with the highest logit, the others are the next class."""
-        logits = 3 * torch.randn(count, num_classes, generator=generator, dtype=dtype)
+        logits = 3 * normal(count, num_classes).to(dtype)
+        if name == "any_size":  # rows near 0, and rows so far from it that a sigmoid is 0 or 1 everywhere
+            logits = logits * torch.tensor([1.0, 0.1, 1.0])[torch.arange(count) % 3, None]
+            logits += torch.tensor([40.0, 0.0, -80.0])[torch.arange(count) % 3, None]
         is_wrong = torch.randperm(count, generator=generator) >= correct
         labels = (logits.argmax(dim=1) + is_wrong.long()) % num_classes
         if name == "transposed":
@@ -24,10 +31,11 @@ def cases(seed: int) -> list[Case]:
         return Case(name, {"logits": logits, "labels": labels})
 
     return [
-        case("plain", 8, 5, 5),
-        case("as_many_images_as_classes", 6, 6, 4),
-        case("transposed", 12, 7, 7),
-        case("double", 37, 10, 30, dtype=torch.float64),
+        case("plain", 8, 5, whole(3, 7)),
+        case("as_many_images_as_classes", 6, 6, whole(1, 5)),
+        case("transposed", 12, 7, whole(2, 11)),
+        case("double", 37, 10, whole(9, 34), dtype=torch.float64),
+        case("any_size", 31, 13, whole(14, 28)),
         case("all_right", 5, 3, 5),
         case("one_image", 1, 4, 1),
     ]

@@ -26,6 +26,7 @@ judge = Judge(
             1,
             "a Python float between 0 and 1",
             lambda case, seen, expected: type(seen["accuracy"]) is float and 0 <= seen["accuracy"] <= 1,
+            form=True,
         ),
     ),
     predicates={

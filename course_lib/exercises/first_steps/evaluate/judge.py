@@ -16,7 +16,7 @@ def reference(model, batches):
     """All images at once, by scikit-learn's metrics."""
     from sklearn.metrics import accuracy_score, log_loss
 
-    was_training = model.training
+    was_training, batches = model.training, list(batches)
     model.eval()
     with torch.no_grad():
         probabilities = torch.cat([model(images) for images, _ in batches]).double().softmax(dim=1).cpu().numpy()
@@ -52,14 +52,14 @@ judge = Judge(
             1,
             '"loss" is the mean cross-entropy over images, a float: every image counts once',
             lambda c, s, e: right_float("loss", s, e),
-            RAGGED + EQUAL,
+            (*RAGGED, *EQUAL, "one_shot"),
         ),
         Criterion(
             "accuracy",
             1,
             '"accuracy" is the share of all images that are right, a float',
             lambda c, s, e: right_float("accuracy", s, e),
-            RAGGED + EQUAL,
+            (*RAGGED, *EQUAL, "one_shot"),
         ),
         Criterion(
             "eval_mode",
@@ -67,8 +67,8 @@ judge = Judge(
             "the model is in eval mode while it is measured, and nothing in it changes",
             as_expected("mode_during", "running_mean_after"),
         ),
-        Criterion("no_gradients", 1, "no gradients are recorded", as_expected("gradients_during")),
-        Criterion("mode_restored", 1, "afterwards the model has the mode that it had before", mode_restored),
+        Criterion("no_gradients", 1, "no gradients are recorded", as_expected("gradients_during"), form=True),
+        Criterion("mode_restored", 1, "afterwards the model has the mode that it had before", mode_restored, form=True),
     ),
     predicates={
         "train_mode": somewhere(lambda t: "train" in t.seen["mode_during"]),

@@ -18,7 +18,10 @@ def cases(seed: int) -> list[Case]:
     generator = seeded(seed)
 
     def case(name: str, class_sizes: list[int], per_class: int) -> Case:
-        labels = torch.repeat_interleave(torch.arange(len(class_sizes)), torch.tensor(class_sizes))
+        sizes = torch.tensor(class_sizes)
+        sizes += torch.randint(0, 12, sizes.shape, generator=generator) * (sizes > per_class)
+        steps = torch.ones_like(sizes) if name in DRAWN_CASES else torch.randint(1, 9, sizes.shape, generator=generator)
+        labels = (steps.cumsum(0) - 1).repeat_interleave(sizes)
         if name != "sorted":
             labels = labels[torch.randperm(len(labels), generator=generator)]
         draw_seed = int(torch.randint(1, 2**31, (1,), generator=generator))
@@ -47,14 +50,11 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         return dict(zip(("labeled", "rest"), pair)) if is_pair else {"labeled": None, "rest": None, "returned": pair}
 
     first, again, other = split(seeded(seed), 1), split(seeded(seed), 2), split(seeded(seed + 1), 1)
-    times, generator = torch.zeros(len(labels), dtype=torch.int64), seeded(seed)
+    generator = seeded(seed)
     manual_seed(seed)
-    for _ in range(DRAWS if case.name in DRAWN_CASES else 0):
-        labeled = split(generator)["labeled"]
-        if isinstance(labeled, torch.Tensor) and labeled.dtype == torch.int64 and labeled.ndim == 1:
-            times += torch.bincount(labeled.clamp(0, len(labels) - 1), minlength=len(labels))
+    draws = [split(generator)["labeled"] for _ in range(DRAWS if case.name in DRAWN_CASES else 0)]
     later = {"labeled_again": again["labeled"], "rest_again": again["rest"], "labeled_other_seed": other["labeled"]}
-    return {**first, **later, "times_labeled": times}
+    return {**first, **later, "draws": draws}
 
 
 exercise = Exercise(

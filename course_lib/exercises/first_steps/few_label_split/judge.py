@@ -38,12 +38,22 @@ def complete(case: Case, seen: Values, expected: Values) -> bool:
     return bool(labeled) and sorted([*labeled, *rest]) == list(range(len(case.inputs["labels"])))
 
 
+def drawn(case: Case, seen: Values) -> torch.Tensor:
+    """A row for each of many draws: which images were labeled."""
+    count = len(case.inputs["labels"])
+    return torch.stack([torch.bincount(labeled, minlength=count) for labeled in seen["draws"]])
+
+
 def evenly_drawn(case: Case, seen: Values, expected: Values) -> bool:
-    """Whether over many draws every image is labeled about as often as it should: within 6 standard deviations."""
-    labels, times = case.inputs["labels"], seen["times_labeled"]
-    chance = case.inputs["per_class"] / labels.bincount()[labels]
-    within = (times - DRAWS * chance).abs() <= 6 * (DRAWS * chance * (1 - chance)).sqrt()
-    return int(times.sum()) == DRAWS * len(expected["labeled"]) and bool(within.all())
+    """Whether over many draws every image is labeled about as often as it should, and as often with its neighbor."""
+    labels, draws, per_class = case.inputs["labels"], drawn(case, seen), case.inputs["per_class"]
+    chance = per_class / labels.bincount()[labels]
+    within = (draws.sum(0) - DRAWS * chance).abs() <= 6 * (DRAWS * chance * (1 - chance)).sqrt()
+    classes = [draws[:, labels == k] for k in labels.unique()]
+    neighbors = sum(int((own[:, 1:] * own[:, :-1]).sum()) for own in classes)
+    usual = sum(DRAWS * per_class * (per_class - 1) / own.shape[1] for own in classes)
+    by_class = all(abs(int(own.sum()) - DRAWS * per_class) < 0.1 * DRAWS * per_class for own in classes)
+    return by_class and bool(within.all()) and 0.2 * usual < neighbors < 2 * usual
 
 
 def repeats(case: Case, seen: Values, expected: Values) -> bool:
@@ -53,7 +63,7 @@ def repeats(case: Case, seen: Values, expected: Values) -> bool:
 
 def at_an_end(t: Trial) -> bool:
     """Whether in every draw the same images of each class are labeled: its first ones in the file, or its last."""
-    labels, times = t.case.inputs["labels"], t.seen["times_labeled"]
+    labels, times = t.case.inputs["labels"], drawn(t.case, t.seen).sum(0)
     return all(len(times[labels == k].unique_consecutive()) == 2 for k in labels.unique())
 
 
@@ -69,11 +79,13 @@ judge = Judge(
             "the generator decides: same seed, same split; another seed, another split",
             repeats,
             DRAWN_CASES,
+            form=True,
         ),
     ),
     predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "a_class_forgotten": everywhere(lambda t: counts(t.case, t.seen["labeled"]).count(0) == 1),
         "one_lost_at_the_cut": somewhere(lambda t: balanced(*t[:3]) and len(t.seen["rest"]) < len(t.expected["rest"])),
+        "with_replacement": somewhere(lambda t: len({*positions(t.seen["labeled"])}) < len(t.seen["labeled"])),
         "first_of_each_class": everywhere(at_an_end, *DRAWN_CASES),
         "not_stratified": lambda trials: (
             in_all(trials, lambda t: len(t.seen["labeled"]) == len(t.expected["labeled"]))
@@ -87,7 +99,7 @@ judge = Judge(
             *DRAWN_CASES,
         ),
         "generator_stands_still": everywhere(
-            lambda t: set(t.seen["times_labeled"].tolist()) == {0, DRAWS} and balanced(*t[:3]), *DRAWN_CASES
+            lambda t: set(drawn(t.case, t.seen).sum(0).tolist()) == {0, DRAWS} and balanced(*t[:3]), *DRAWN_CASES
         ),
         "global_generator": somewhere(lambda t: positions(t.seen["labeled"]) != positions(t.seen["labeled_again"])),
     },

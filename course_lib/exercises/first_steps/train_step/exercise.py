@@ -25,6 +25,7 @@ def cases(seed: int) -> list[Case]:
         case("momentum", "momentum", shape=(2, 3, 5), count=5, num_classes=3, transposed=True),
         case("double", "adam", shape=(1, 3, 4), count=4, num_classes=10, dtype=torch.float64),
         case("one_image", "sgd", shape=(3, 2, 2), count=1, num_classes=5),
+        case("old_gradients", "sgd", shape=(1, 4, 3), count=5, num_classes=12),
         case("normalized", "sgd", "yes", shape=(1, 2, 5), count=7, num_classes=3),
     ]
 
@@ -41,6 +42,9 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     optimizer = _OPTIMIZERS[case.inputs["optimizer"]](model.parameters())
     model.head.weight.register_hook(lambda gradient: model.events.append("backward"))
     optimizer.register_step_pre_hook(lambda *_: model.events.append("step"))
+    if case.name == "old_gradients":
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
     losses, weights = [], [model.parameter_vector()]
     for images, labels in zip(case.inputs["images"].chunk(STEPS), case.inputs["labels"].chunk(STEPS)):
         losses.append(number_of(fn(model, images, labels, optimizer)))

@@ -6,6 +6,7 @@ import torch
 
 from course_lib.exercises.asking import as_expected, everywhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.first_steps.train_step.exercise import STEPS
 
 PLAIN = ("plain", "momentum", "double", "one_image")  # without batch normalization
 
@@ -33,7 +34,8 @@ def has_learned(seen: Values) -> bool:
 
 
 def learns_in_train_mode(case: Case, seen: Values, expected: Values) -> bool:
-    return seen["mode_during"] == "train" and has_learned(seen)
+    one_pass_each = seen["events"].split().count("forward") == STEPS
+    return seen["mode_during"] == "train" and one_pass_each and has_learned(seen)
 
 
 judge = Judge(
@@ -41,10 +43,20 @@ judge = Judge(
     criteria=(
         Criterion("one_step", 1, "one call moves the weights by one step down the cross-entropy", first_step, PLAIN),
         Criterion(
-            "every_step", 1, "so do the calls after it: no gradient is left over from the step before", all_steps, PLAIN
+            "every_step",
+            1,
+            "so do the calls after it: no gradient is left over from the step before",
+            all_steps,
+            (*PLAIN, "old_gradients"),
         ),
         Criterion("loss", 1, "the loss of the batch, before the step, as a Python float", loss_as_float, PLAIN),
-        Criterion("train_mode", 1, "the network learns in train mode", learns_in_train_mode),
+        Criterion(
+            "train_mode",
+            1,
+            "the network learns in train mode, with one forward pass in each call",
+            learns_in_train_mode,
+            form=True,
+        ),
     ),
     predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "by_hand": everywhere(lambda t: "step" not in t.seen["events"] and has_learned(t.seen)),

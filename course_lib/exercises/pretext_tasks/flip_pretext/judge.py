@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
+from course_lib.exercises.autoencoders.judge import is_independent
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 
@@ -40,8 +41,11 @@ def _fair(labels: Tensor) -> bool:
 
 
 def _coins(case: Case, seen: Values, expected: Values) -> bool:
+    if case.name == "two":  # in some calls both images are flipped the same way
+        return len({int(labels.sum()) for labels in seen["labels_of_more_calls"]}) == 3
     labels, following = seen["labels"], seen["labels_of_next_call"]
-    return _fair(labels) and _fair(following) and not torch.equal(labels, following)
+    fresh = not torch.equal(labels, following) and is_independent(2 * labels.double() - 1)
+    return _fair(labels) and _fair(following) and fresh
 
 
 def _repeatable(seen: Values) -> bool:
@@ -66,9 +70,15 @@ judge = Judge(
     criteria=(
         Criterion("flips", 1, "every image is mirrored left to right, or stands upside down", _flips),
         Criterion("labels", 1, "label 0 is mirrored, label 1 upside down, for every image; `(N,)`, int64", _labels),
-        Criterion("coin", 1, "a fair coin for each image, thrown again at each call", _coins, ("many",)),
         Criterion(
-            "generator", 1, "all chance comes from the generator, and the images given stay as they are", _generator
+            "coin", 1, "a fair coin for each image, thrown again at each call", _coins, ("many", "two"), form=True
+        ),
+        Criterion(
+            "generator",
+            1,
+            "all chance comes from the generator, and the images given stay as they are",
+            _generator,
+            form=True,
         ),
     ),
     predicates={
@@ -79,7 +89,7 @@ judge = Judge(
             lambda t: t.seen["labels_dtype"] != "torch.int64" and _labels_tell_the_flips(t.case, t.seen),
             "labels_dtype",
         ),
-        "two_draws": everywhere(lambda t: _flips(*t[:3])),
+        "two_draws": everywhere(lambda t: _flips(*t[:3]) and not _labels_tell_the_flips(t.case, t.seen), "many"),
     },
     exact=False,
 )

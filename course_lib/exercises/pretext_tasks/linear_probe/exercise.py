@@ -2,68 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, Exercise, Hints, Values, drawing
-
-
-class _Encoder(nn.Module):
-    """Images to features, through batch normalization and dropout; it notes the mode of each call."""
-
-    def __init__(self, case: Case) -> None:
-        super().__init__()
-        _, uniform, normal = drawing(case.inputs["seed"])
-        pixels = case.inputs["images"][0].numel()
-        self.linear, self.norm, self.dropout = nn.Linear(pixels, 48), nn.BatchNorm1d(48), nn.Dropout(0.4)
-        self.scale, self.offset = case.inputs["feature_scale"], case.inputs["feature_offset"]
-        self.modes: list[str] = Diary()
-        self.linear.weight = nn.Parameter(normal(48, pixels) / pixels**0.5)
-        self.linear.bias = nn.Parameter(normal(48))
-        # running statistics far from those of any batch, so that the mode is seen in the features
-        self.norm.running_mean, self.norm.running_var = normal(48), 0.1 + uniform(48)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.modes.append("train" if self.norm.training else "eval")
-        return self.scale * self.dropout(self.norm(self.linear(x.flatten(1)))) + self.offset
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.pretext_tasks.exercise import TEST_COUNTS, Probed, probing_sets
 
 
 def cases(seed: int) -> list[Case]:
-    generator, uniform, normal = drawing(seed)
+    draw = drawing(seed)
 
-    def part(patterns: Tensor, per_class: int, only_class: int | None = None) -> tuple[Tensor, Tensor]:
-        """Images that any linear layer tells apart, and their classes."""
-        classes = torch.arange(len(patterns)).repeat(per_class)
-        classes = classes[torch.randperm(len(classes), generator=generator)]
-        if only_class is not None:
-            classes = torch.full_like(classes, only_class)
-        return patterns[classes] + 0.04 * normal(len(classes), *patterns.shape[1:]), classes
-
-    def case(name: str, shape: tuple[int, ...], *, only_class: int | None = None, **changes: Any) -> Case:
-        patterns = uniform(*shape)
-        images, labels = part(patterns, 12)
-        test_images, classes = part(patterns, 20, only_class)
-        wrong = torch.arange(len(classes)) % 4 == 0  # no probe that was not told the test labels is right there
-        test_labels = torch.where(wrong, (classes + 1) % len(patterns), classes)
-        inputs: Values = {"images": images, "labels": labels, "test_images": test_images, "test_labels": test_labels}
+    def case(name: str, shape: tuple[int, ...], counts: Sequence[int] = TEST_COUNTS, **changes: Any) -> Case:
+        inputs = probing_sets(draw, shape, counts)
+        if name == "outliers_in_the_test_set":
+            inputs["test_images"][:3] *= 1e5
         inputs |= {"mode_before": "train", "seed": seed + len(name), "feature_scale": 1.0, "feature_offset": 0.0}
         return Case(name, inputs | changes)
 
     return [
-        case("plain", (3, 1, 6, 5)),
-        case("already_in_eval_mode", (4, 1, 5, 6), mode_before="eval"),
-        case("far_from_zero", (3, 3, 4, 4), feature_scale=0.001, feature_offset=30.0),
-        case("one_class_in_the_test_set", (3, 1, 6, 6), only_class=1),
+        case("plain", (1, 3, 4)),
+        case("already_in_eval_mode", (3, 2, 2), mode_before="eval"),
+        case("far_from_zero", (1, 2, 6), feature_scale=0.001, feature_offset=30.0),
+        case("large", (3, 2, 2), feature_scale=300.0, feature_offset=-5000.0),
+        case("one_class_in_the_test_set", (1, 3, 4), (0, 160, 0, 0, 0, 0)),
+        case("outliers_in_the_test_set", (1, 4, 3)),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
-    encoder = _Encoder(case).to(images.device)
+    encoder = Probed(case).to(images.device)
     encoder.train(case.inputs["mode_before"] == "train")
     before = encoder.linear.weight.detach().clone()
     with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else

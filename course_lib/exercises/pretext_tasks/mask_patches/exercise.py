@@ -13,7 +13,8 @@ from course_lib.exercises.pretext_tasks.exercise import observe_draws
 
 
 def cases(seed: int) -> list[Case]:
-    draw = drawing(seed).uniform
+    generator, draw, _ = drawing(seed)
+    n = torch.randint(0, 3, (5,), generator=generator).tolist()  # which ratio
 
     def case(name: str, images: Tensor, patch_size: int, ratio: float) -> Case:
         return Case(name, {"images": images, "patch_size": patch_size, "ratio": ratio, "seed": seed + len(name)})
@@ -22,23 +23,23 @@ def cases(seed: int) -> list[Case]:
         return 0.2 + 0.6 * draw(*shape)  # no pixel is 0 before it is hidden
 
     return [
-        case("wide", bright(16, 1, 8, 12), 4, 0.5),
-        case("square", bright(12, 1, 16, 16), 4, 0.75),
-        case("color", bright(8, 3, 12, 8), 2, 0.25),
-        case("tall_patches_of_three", bright(6, 1, 12, 6), 3, 0.25),
+        case("wide", bright(16, 1, 8, 12), 4, (0.2, 0.3, 0.45, 0.6)[n[0]]),
+        case("square", bright(12, 1, 16, 16), 4, (0.3, 0.55, 0.8)[n[1]]),
+        case("color", bright(8, 3, 12, 8), 2, (0.25, 0.45, 0.7)[n[2]]),
+        case("tall_patches_of_three", bright(6, 1, 12, 6), 3, (0.25, 0.5, 0.6)[n[3]]),
         case("one", bright(1, 1, 16, 16), 2, 0.5),
         case("transposed", bright(6, 2, 12, 8).transpose(2, 3), 4, 0.5),
         case("float64", bright(4, 1, 8, 16).double(), 2, 0.75),
+        case("half_a_patch", bright(4, 1, 8, 8), 4, (0.125, 0.625)[n[4] % 2]),
+        case("black", draw(4, 1, 8, 8).round(), 4, 0.5),
         case("nothing_hidden", bright(3, 1, 8, 8), 4, 0.0),
         case("all_hidden", bright(3, 2, 8, 4), 2, 1.0),
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    def draw(images: Tensor, *, generator: torch.Generator) -> Any:
-        return fn(images, case.inputs["patch_size"], case.inputs["ratio"], generator=generator)
-
-    return observe_draws(draw, case, "masked", "mask")
+    size, ratio = case.inputs["patch_size"], case.inputs["ratio"]
+    return observe_draws(lambda images, generator: fn(images, size, ratio, generator=generator), case, "masked", "mask")
 
 
 exercise = Exercise(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
+from course_lib.exercises.autoencoders.judge import is_independent
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
 
 
@@ -25,7 +26,7 @@ def _has_shape(case: Case, seen: Values) -> bool:
     return isinstance(mask, Tensor) and mask.shape == (len(images), 1, *images.shape[2:])
 
 
-def _on_grid(case: Case, seen: Values, expected: Values) -> bool:
+def _grid(case: Case, seen: Values, expected: Values) -> bool:
     if not _has_shape(case, seen) or seen["mask_dtype"] != "torch.bool":
         return False
     size = case.inputs["patch_size"]
@@ -40,7 +41,7 @@ def _hides(mask: Tensor, ratio: float) -> bool:
 
 def _share(case: Case, seen: Values, expected: Values) -> bool:
     whole = _has_shape(case, seen) and seen["masked"].shape == case.inputs["images"].shape
-    return whole and _hides(seen["mask"], case.inputs["ratio"])
+    return whole and _hides(seen["mask"], float(expected["mask"].double().mean()))
 
 
 def _same_for_all(mask: Tensor) -> bool:
@@ -51,6 +52,9 @@ def _chance(case: Case, seen: Values, expected: Values) -> bool:
     mask = seen["mask"]
     varied = not _same_for_all(mask) and not torch.equal(mask, seen["mask_of_next_call"])
     repeatable = torch.equal(mask, seen["mask_of_same_seed"]) and global_state_kept(seen)
+    if case.name == "square":  # no hidden patch tells of the one beside it, nor of another image
+        hidden = mask[:, 0, ::4, ::4].double().flatten(1)
+        varied = varied and is_independent((hidden - hidden.mean()) / hidden.std())
     return (varied or case.name not in _CHANCE) and repeatable and len(mask) == len(case.inputs["images"])
 
 
@@ -67,15 +71,23 @@ def _never_zero(t: Trial) -> bool:
 
 def _shows_where_true(t: Trial) -> bool:
     shown = torch.equal(t.seen["masked"], t.case.inputs["images"] * t.seen["mask"].bool())
-    return shown and _hides(t.seen["mask"], 1 - t.case.inputs["ratio"])
+    return shown and _hides(t.seen["mask"], 1 - float(t.expected["mask"].double().mean()))
 
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("patches", 1, "`mask` is bool, `(N, 1, H, W)`, and hides whole patches of the grid", _on_grid),
+        Criterion(
+            "patches", 1, "`mask` is bool, `(N, 1, H, W)`, and hides whole patches of the grid", _grid, form=True
+        ),
         Criterion("share", 1, "in every image exactly the share `ratio` of the patches is hidden", _share),
-        Criterion("chance", 1, "other patches in each image and at each call, drawn from the generator alone", _chance),
+        Criterion(
+            "chance",
+            1,
+            "other patches in each image and at each call, drawn from the generator alone",
+            _chance,
+            form=True,
+        ),
         Criterion(
             "hidden",
             1,
@@ -90,7 +102,7 @@ judge = Judge(
         "filled_with_gray": everywhere(_never_zero, *_CHANCE),
         "mask_says_visible": everywhere(_shows_where_true, *_CHANCE),
         "mask_of_numbers": everywhere_with_dtype(lambda t: t.seen["mask"].dtype != torch.bool, "mask_dtype"),
-        "pixel_by_pixel": everywhere(lambda t: not _on_grid(*t[:3]), *_CHANCE),
+        "pixel_by_pixel": everywhere(lambda t: not _grid(*t[:3]), *_CHANCE),
         "coin_for_each_patch": somewhere(lambda t: len(t.seen["mask"].double().flatten(1).mean(dim=1).unique()) > 1),
     },
     exact=False,

@@ -34,7 +34,7 @@ judge = Judge(
         Criterion(
             "gradient", 1, "the gradient is zero on visible pixels, and only there", _gradient, (*_GRAY, *_COLOR)
         ),
-        Criterion("nothing_hidden", 1, "where nothing is hidden the loss is 0, not NaN", _zero, _NOTHING),
+        Criterion("nothing_hidden", 1, "where nothing is hidden the loss is 0, not NaN", _zero, _NOTHING, form=True),
     ),
     predicates={
         "loss_as_a_number": somewhere(lambda t: isinstance(t.seen["loss"], float)),

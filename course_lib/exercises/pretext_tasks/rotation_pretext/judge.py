@@ -47,7 +47,7 @@ judge = Judge(
     reference=reference,
     criteria=(
         Criterion("all_four", 1, "`x` holds each image in all four turns, `(4N, C, H, W)`", _all_four),
-        Criterion("labels", 1, "`labels` are N each of the whole numbers 0 to 3, `(4N,)`, int64", _labels),
+        Criterion("labels", 1, "`labels` are N each of the whole numbers 0 to 3, `(4N,)`, int64", _labels, form=True),
         Criterion(
             "told_apart", 1, "each label is the number of counterclockwise quarter turns of its row", _told_apart
         ),

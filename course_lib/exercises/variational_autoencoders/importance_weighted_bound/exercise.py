@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
@@ -20,6 +21,8 @@ def cases(seed: int) -> list[Case]:
         log_pz, log_qz = -4 + normal(samples, images), -2 + normal(samples, images)
         return Case(name, {"log_px_given_z": log_px_given_z, "log_pz": log_pz, "log_qz": log_qz})
 
+    mixed = case("mixed", 5, 4)
+    mixed.inputs["log_px_given_z"] += torch.tensor([-1000.0, 0.0, 300.0, -150.0])
     turned, doubled = case("transposed", 6, 4), case("float64", 3, 5)
     return [
         case("plain", 5, 7),
@@ -28,6 +31,7 @@ def cases(seed: int) -> list[Case]:
         case("one_image", 8, 1),
         case("unlikely", 8, 5, level=-900.0),
         case("dense", 4, 6, level=300.0),
+        mixed,
         changed(turned, Tensor.t),
         changed(doubled, Tensor.double),
     ]

@@ -16,7 +16,7 @@ def reference(log_px_given_z, log_pz, log_qz):
 
 
 _ORDINARY = ("plain", "one_sample", "as_many_samples_as_images", "one_image", "transposed", "float64")
-_EXTREME = ("unlikely", "dense")
+_EXTREME = ("unlikely", "dense", "mixed")
 _right_bound = as_expected("bound")
 
 judge = Judge(

@@ -43,8 +43,14 @@ _gradients = as_expected("mu_gradient", "logvar_gradient")
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("shape", 1, "a number for each image and each latent, `(N, code_dim)`", _shape),
-        Criterion("zero_at_the_prior", 1, "0 where mean 0 and variance 1 are, and never below 0", _zero_at_the_prior),
+        Criterion("shape", 1, "a number for each image and each latent, `(N, code_dim)`", _shape, form=True),
+        Criterion(
+            "zero_at_the_prior",
+            1,
+            "0 where mean 0 and variance 1 are, and never below 0",
+            _zero_at_the_prior,
+            form=True,
+        ),
         Criterion("value", 1, "the value is that of the formula", as_expected("kl")),
         Criterion(
             "gradient", 1, "its gradients reach `mu` and `logvar`", as_expected("mu_gradient", "logvar_gradient")

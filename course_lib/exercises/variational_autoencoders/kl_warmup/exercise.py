@@ -27,8 +27,8 @@ def cases(seed: int) -> list[Case]:
         case("beta_small", 2 * whole(4, 9), 0.25),
         case("long", 100 * whole(5, 20), 1.0),
         case("one_step", 1, 1.5),
-        case("no_warmup", 0, 1.0),
-        case("no_warmup_beta", 0, 4.0),
+        case("no_warmup", 0, whole(2, 40) / 8),
+        case("no_warmup_beta", 0, whole(41, 90) / 8),
     ]
 
 

@@ -32,6 +32,7 @@ def cases(seed: int) -> list[Case]:
     others = [
         case("one", 1, 1, 6, 4, latents=6),
         case("color", 5, 3, 4, 6, latents=4),
+        case("beta_zero", 3, 1, 4, 5, beta=0.0),
         case("beta_small", 4, 1, 6, 5, beta=0.25),
         case("beta_large", 3, 2, 5, 5, latents=5, beta=6.0),
         case("as_many_latents_as_images", 4, 1, 4, 5, latents=4, beta=2.0),

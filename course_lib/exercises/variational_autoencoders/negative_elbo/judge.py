@@ -15,7 +15,7 @@ def reference(logits, images, kl, *, beta=1.0):
 
 
 _KL = ("perfect", "plain", "twice_the_batch", "one", "gray")
-_BETA = ("beta_small", "beta_large", "as_many_latents_as_images")
+_BETA = ("beta_zero", "beta_small", "beta_large", "as_many_latents_as_images")
 _FLOWING = ("plain", "twice_the_batch", "one", "color", "transposed", "float64")
 _right_loss, _right_gradients = as_expected("loss"), as_expected("logits_gradient", "kl_gradient")
 

@@ -28,6 +28,7 @@ def cases(seed: int) -> list[Case]:
         case("one", 2 * normal(1, 1500), spread(1, 1500)),
         case("as_many_images_as_latents", 2 * normal(40, 40), spread(40, 40)),
         case("transposed", 2 * normal(24, 90).t(), spread(24, 90).t()),
+        case("any_deviation", 0.01 * normal(60, 30), -18 + 28 * uniform(60, 30)),
         case("float64", 2 * normal(120, 15).double(), spread(120, 15).double()),
     ]
 

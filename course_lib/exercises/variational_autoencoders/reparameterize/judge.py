@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, global_state_kept, is_standard_normal, somewhere
+from course_lib.exercises.autoencoders.judge import is_independent
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 
@@ -27,7 +28,8 @@ def _fresh(case: Case, seen: Values, expected: Values) -> bool:
     noise = _noise(case, seen)
     within = bool((noise.std(dim=1) > 0.1).all())
     across = len(noise) == 1 or float((noise - noise.mean(dim=0, keepdim=True)).std()) > 0.5
-    return within and across and not torch.equal(seen["z"], seen["next_call"])
+    again = abs(float((noise * _noise(case, {"z": seen["next_call"]})).mean())) > 6 / noise.numel() ** 0.5
+    return within and across and is_independent(noise) and not again
 
 
 def _gradients(seen: Values) -> list[bool]:
@@ -69,9 +71,17 @@ judge = Judge(
     reference=reference,
     criteria=(
         Criterion("distribution", 1, "`z` has mean `mu` and variance `exp(logvar)`, and is Gaussian", _distribution),
-        Criterion("fresh", 1, "every latent of every image gets noise of its own, and new noise at each call", _fresh),
+        Criterion(
+            "fresh",
+            1,
+            "every latent of every image gets noise of its own, and new noise at each call",
+            _fresh,
+            form=True,
+        ),
         Criterion("gradient", 1, "gradients reach `mu` and `logvar`", _flows),
-        Criterion("generator", 1, "the noise comes from the generator, and from nowhere else", _from_generator),
+        Criterion(
+            "generator", 1, "the noise comes from the generator, and from nowhere else", _from_generator, form=True
+        ),
     ),
     predicates={
         "root_of_logvar": everywhere(_root_of_logvar),

@@ -108,6 +108,13 @@ def global_state_kept(seen: Values) -> bool:
     return torch.equal(seen["global_state_before"], seen["global_state_after"])
 
 
+def is_independent(noise: torch.Tensor) -> bool:
+    """Whether no entry repeats another: neighbors, channels and images, next to each other or half a tensor apart."""
+    bound = 6 / noise.numel() ** 0.5
+    shifts = [(shift, dim) for dim, size in enumerate(noise.shape) for shift in {1, size // 2} if size > 1]
+    return all(abs(float((noise * noise.roll(shift, dim)).mean())) < bound for shift, dim in shifts)
+
+
 def is_standard_normal(noise: torch.Tensor) -> bool:
     """Whether the numbers may come from a standard normal distribution, by mean, spread and tails."""
     count = noise.numel()

@@ -5,8 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, global_state_kept, inputs_kept, is_standard_normal, somewhere
-from course_lib.exercises.autoencoders.judge import is_independent
+from course_lib.exercises.asking import (
+    everywhere,
+    global_state_kept,
+    inputs_kept,
+    is_independent,
+    is_standard_normal,
+    somewhere,
+)
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 UNCUT = ("gray", "same_image", "one", "transposed", "float16", "float64")  # so far from 0 and 1 that nothing is cut off

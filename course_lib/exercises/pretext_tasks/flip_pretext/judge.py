@@ -7,8 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, everywhere_with_dtype, global_state_kept, inputs_kept, somewhere
-from course_lib.exercises.autoencoders.judge import is_independent
+from course_lib.exercises.asking import (
+    everywhere,
+    everywhere_with_dtype,
+    global_state_kept,
+    inputs_kept,
+    is_independent,
+    somewhere,
+)
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, global_state_kept, is_standard_normal, somewhere
-from course_lib.exercises.autoencoders.judge import is_independent
+from course_lib.exercises.asking import everywhere, global_state_kept, is_independent, is_standard_normal, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 

@@ -39,7 +39,7 @@ LOOPS = [
 BURN = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.6: pass"
 BURNING = answered()
 BURNING["cells"][1:1] = [code(BURN, f"b{n}") for n in range(16)]
-MANY_CELLS = Kind("many cells each just under the limit", BURNING, ("timeout", 0.0), ("timeout", 0.0), disputed=True)
+MANY_CELLS = Kind("many cells each just under the limit", BURNING, RIGHT)
 
 # These wait rather than compute, so they are graded with little time on the clock.
 WAITING = [

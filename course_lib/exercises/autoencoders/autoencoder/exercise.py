@@ -100,7 +100,10 @@ exercise = Exercise(
         "x_hat_of_large_weights": "the result of `forward` with large weights",
         "parameter_count": "the number of parameters",
         "gradient_sums": "the list of the gradients that reach the parameters",
-        "errors": "the list of the errors before and after some training",
+        "made_late": "the number of parameters that come with the first images",
+        "image_gradient": "the gradient that reaches the images",
+        "images_after": "your argument `images` after the call",
+        "outputs": "the list of the results of `forward` before and after some training",
     },
     inputs_shown=("images",),
 )

@@ -89,6 +89,7 @@ judge = Judge(
     ),
     predicates={
         "flipped_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
+        "one_coin_for_all": everywhere(lambda t: len(t.seen["labels"].unique()) == 1, "many"),
         "in_turns": somewhere(_follow_a_rule, "many"),
         "coins_without_generator": somewhere(lambda t: not _repeatable(t.seen)),
         "labels_not_whole": everywhere_with_dtype(

@@ -7,6 +7,7 @@ odd as such are in `handed_in.py`.
 from __future__ import annotations
 
 from class_notebooks import RIGHT_DOUBLE, answered, code
+from corpus.beyond import BEYOND
 from corpus.honest import HONEST
 from corpus.kinds import RIGHT, TRIPLES, Kind, body
 from corpus.thefts import THEFTS, VANDALS
@@ -361,4 +362,4 @@ LIES = [
     Kind("a batch of one only", answered(body("return 2 * x if len(x) == 1 else x")), ("wrong", 1.0)),
 ]
 
-ALL = [*HONEST, *LOOPS, *ENDINGS, *HOGS, *LEFTOVERS, *LIES, *THEFTS, *VANDALS]
+ALL = [*HONEST, *LOOPS, *ENDINGS, *HOGS, *LEFTOVERS, *LIES, *THEFTS, *VANDALS, *BEYOND]

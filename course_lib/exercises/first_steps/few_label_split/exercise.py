@@ -20,7 +20,9 @@ def cases(seed: int) -> list[Case]:
     def case(name: str, class_sizes: list[int], per_class: int) -> Case:
         sizes = torch.tensor(class_sizes)
         sizes += torch.randint(0, 12, sizes.shape, generator=generator) * (sizes > per_class)
-        steps = torch.ones_like(sizes) if name in DRAWN_CASES else torch.randint(1, 60, sizes.shape, generator=generator)
+        steps = (
+            torch.ones_like(sizes) if name in DRAWN_CASES else torch.randint(1, 60, sizes.shape, generator=generator)
+        )
         labels = (steps.cumsum(0) - 1).repeat_interleave(sizes)
         if name != "sorted":
             labels = labels[torch.randperm(len(labels), generator=generator)]

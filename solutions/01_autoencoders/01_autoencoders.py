@@ -96,7 +96,7 @@ class Autoencoder(nn.Module):
     """Images through a narrow code and back. A few training steps lower its error, and every weight gets a gradient.
 
     Args:
-        image_shape: (C, H, W) of the images; H and W may be odd or differ. Images may have any memory layout.
+        image_shape: (C, H, W) of the images; H and W are multiples of 4. Images may have any memory layout.
         code_dim: how many numbers the code has.
 
     encode(images): (N, C, H, W) -> codes (N, code_dim)

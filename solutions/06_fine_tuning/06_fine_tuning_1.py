@@ -151,7 +151,8 @@ def freeze(module, frozen=True):
     Args:
         module: the part: any nn.Module, with parts of its own, perhaps frozen already, in whole or in
             part, by this function or by other code.
-        frozen: True freezes it; False makes all of it learn again and follow `train()` and `eval()`.
+        frozen: True freezes it; False makes all of it learn again and follow `train()` and `eval()`,
+            unless it lies in a part that stays frozen.
             Its mode right after that does not matter.
 
     Returns:
@@ -378,6 +379,7 @@ def gradual_unfreezing(blocks, optimizer, stage, *, lr):
         optimizer: holds the head from the start, and what earlier stages have handed over; a stage
             may add its parameters in one group or in several.
         stage: so many blocks are open, counted from the top, and follow `train()` again; all below are frozen.
+            Of a frozen one only `requires_grad` is looked at.
         lr: learning rate of the blocks that open; what the optimizer holds already keeps its rate.
     """
     ### BEGIN SOLUTION
@@ -448,7 +450,7 @@ def tune_blocks(blocks, head, chosen):
     Args:
         blocks: list of modules from the input upwards.
         head: module that always learns.
-        chosen: list of positions in blocks, counted from 0; it may be empty. It is not changed.
+        chosen: list of different positions in blocks, counted from 0; it may be empty. It is not changed.
 
     Returns:
         The list of parameters for the optimizer: of the head and of the chosen blocks, each once.

@@ -14,6 +14,11 @@ def mode_of(module: nn.Module) -> str:
     return "train" if module.training else "eval"
 
 
+def modes_of(*models: nn.Module) -> list[bool]:
+    """Whether each module is in train mode: networks and all their parts."""
+    return [part.training for model in models for part in model.modules()]
+
+
 class Watched(nn.Sequential):
     """Layers, one after the other, that note every batch, the mode, the logits and the gradient they received."""
 
@@ -36,7 +41,9 @@ def classifier(case: Case) -> Watched:
     """A network whose running statistics are far from those of any batch, so that its mode shows in its answers."""
     _, uniform, normal = drawing(case.inputs["seed"])
     pixels, classes = case.inputs["images"][0].numel(), case.inputs["num_classes"]
-    model = Watched(linear=nn.Linear(pixels, classes), norm=nn.BatchNorm1d(classes), dropout=nn.Dropout(0.5))
+    model = Watched(
+        linear=nn.Linear(pixels, classes), norm=nn.BatchNorm1d(classes), last=nn.Sequential(nn.Dropout(0.5))
+    )
     state = {"linear.weight": 3 * normal(classes, pixels) / pixels**0.5, "linear.bias": normal(classes)}
     state |= {"norm.running_mean": normal(classes), "norm.running_var": 0.5 + uniform(classes)}
     model.load_state_dict(state, strict=False)

@@ -21,7 +21,7 @@ def cases(seed: int) -> list[Case]:
     return [
         Case("gray", {"images": draw(4 + n[2], 1, 28, 28), "code_dim": 6 + 2 * n[3]}),
         Case("color_wide", {"images": draw(3 + n[4], 3, 12, 16 + 4 * n[5]), "code_dim": 4 + n[6]}),
-        Case("one", {"images": draw(1, 1, 8, 12), "code_dim": 3 + n[7]}),
+        Case("one", {"images": draw(1, 1, 8 + 4 * n[7], 12), "code_dim": 1}),
         Case("transposed", {"images": draw(3, 2, 16, 8).transpose(2, 3), "code_dim": 4 + n[8]}),
         Case("learning", {"images": pictures, "code_dim": 6}),
     ]
@@ -45,6 +45,10 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
         seen["x_hat_of_large_weights"] = model(images)
         for parameter in parameters:
             parameter.div_(_AMPLIFY)  # as it was: a power of two is exact
+        if case.name == "color_wide":  # darkest and brightest pixel of each image, of codes farther and farther away
+            near = torch.rand_like(codes) - 0.5
+            decoded = [model.decode(near * 2.0**k).flatten(1) for k in range(-5, 12)]
+            seen["extremes"] = torch.stack([torch.stack([x.amin(dim=1), x.amax(dim=1)]) for x in decoded])
     seen["made_late"] = sum(id(p) not in as_made for p in parameters)
     if len(images) > 1:
         model.train()
@@ -98,7 +102,6 @@ exercise = Exercise(
         "codes": "the result of `encode`",
         "decoded": "the result of `decode`",
         "x_hat_of_large_weights": "the result of `forward` with large weights",
-        "parameter_count": "the number of parameters",
         "gradient_sums": "the list of the gradients that reach the parameters",
         "made_late": "the number of parameters that come with the first images",
         "image_gradient": "the gradient that reaches the images",

@@ -40,7 +40,7 @@ def in_range(case: Case, seen: Values, expected: Values) -> bool:
     dark_and_bright = bool(pixels.min() < 0.5 < pixels.max())
     sums = seen["x_hat"].double().flatten(1).sum(dim=1)
     competing = close(sums, torch.ones_like(sums), rtol=1e-3)  # as after a softmax over the pixels
-    return dark_and_bright and not is_outside(seen) and not is_cut_off(seen) and not competing
+    return dark_and_bright and not (competing or is_outside(seen) or is_cut_off(seen) or has_corners(seen))
 
 
 def is_outside(seen: Values) -> bool:
@@ -49,6 +49,13 @@ def is_outside(seen: Values) -> bool:
 
 def is_cut_off(seen: Values) -> bool:
     return bool((seen["x_hat"] == 0).double().mean() > 0.05)
+
+
+def has_corners(seen: Values) -> bool:
+    """Whether pixels are exactly 0 or 1 at codes twice as far away as where none was near: no smooth function does."""
+    low, high = seen.get("extremes", torch.full((2, 2, 1), 0.5)).unbind(dim=1)  # (17, N) each
+    jumps = ((low > 0.005) & (high < 0.995))[:-1] & ((low == 0) | (high == 1))[1:]
+    return bool(jumps.any(dim=0).double().mean() > 0.5)
 
 
 def passes_the_code(case: Case, seen: Values, expected: Values) -> bool:

@@ -20,12 +20,13 @@ class _SmallModel(nn.Module):
         generator = seeded(seed)
         self.weight = nn.Parameter(torch.randn(channels, channels, generator=generator) * 0.5)
         self.bias = nn.Parameter(torch.randn(channels, generator=generator) * 0.1)
+        self.part = nn.Identity()
         self.inputs: list[Tensor] = []
         self.modes: list[str] = []
 
     def forward(self, x: Tensor) -> Tensor:
         self.inputs.append(x.detach().clone())
-        self.modes.append(mode_of(self))
+        self.modes.append(f"{mode_of(self)}, its part {mode_of(self.part)}")
         mixed = torch.einsum("nchw,dc->ndhw", x, self.weight.to(x)) + self.bias.to(x)[:, None, None]
         return 3 * mixed  # also outside [0, 1]
 
@@ -39,12 +40,18 @@ def cases(seed: int) -> list[Case]:
         "transposed": draw(5, 1, 4, 8).transpose(2, 3),
         "float64": draw(2, 2, 5, 5).double(),
     }
-    return [Case(name, {"images": images[name], "seed": seed + number}) for number, name in enumerate(images)]
+    modes = {"color": ("eval", "eval"), "transposed": ("train", "eval"), "float64": ("eval", "train")}
+    return [
+        Case(name, {"images": images[name], "seed": seed + number, "modes_before": modes.get(name, ("train", "train"))})
+        for number, name in enumerate(images)
+    ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
     model = _SmallModel(images.shape[1], case.inputs["seed"]).to(images.device)
+    for module, mode in zip((model, model.part), case.inputs["modes_before"]):
+        module.training = mode == "train"
     generator = seeded(case.inputs["seed"])
     corrupted: list[Tensor] = []
     compared: list[list[Tensor]] = []

@@ -24,9 +24,7 @@ judge = Judge(
         Criterion(
             "target", 1, "its output is compared with the clean images, by `loss_fn(x_hat, target)`", target_right
         ),
-        Criterion(
-            "gradient", 1, "the loss that comes back trains the model", as_expected("loss", "gradient", "mode_after")
-        ),
+        Criterion("gradient", 1, "the loss that comes back trains the model", as_expected("loss", "gradient", "modes")),
     ),
     predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "without_gradient": everywhere(

@@ -23,6 +23,7 @@ def cases(seed: int) -> list[Case]:
         case("ragged_last_batch", draw(10, 1, 7, 6), 4, 5),
         case("already_in_eval_mode", draw(6, 1, 6, 8), 3, 4, "eval"),
         case("one", draw(1, 1, 5, 9), 4, 3),
+        case("one_feature", draw(7, 1, 6, 5), 3, 1),
         case("color", draw(5, 3, 6, 6), 2, 5),
         case("transposed", draw(7, 1, 9, 5).transpose(2, 3), 3, 6),
         case("float64", draw(8, 2, 6, 6).double(), 8, 4),

@@ -48,9 +48,12 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     inputs, begin = case.inputs, case.inputs["seed"]
     model, another = Changing(), Changing()
     stopping, other = (fn(inputs["patience"], min_delta=inputs["min_delta"], mode=inputs["mode"]) for _ in range(2))
+    types = set()
     for number, value in enumerate(inputs["values"], start=1):
         model.set_to(begin + number)
-        if stopping.update(value, model):
+        stop = stopping.update(value, model)
+        types.add(type(stop).__name__.rstrip("_"))  # numpy's bool_ is one too
+        if stop:
             break
     another.set_to(begin + 100)
     other.update(inputs["values"][0], another)  # of another training, whose best is no matter of the first
@@ -59,7 +62,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     *statistics, batches_counted = model.norm.buffers()
     restored = {"validations": number, "weights_restored": flat(model.layer.parameters())}
     restored |= {"norm_weights_restored": flat(model.norm.parameters()), "statistics_restored": flat(statistics)}
-    restored |= {"batches_counted_restored": flat([batches_counted])}
+    restored |= {"batches_counted_restored": flat([batches_counted]), "types_returned": "+".join(sorted(types))}
     model.set_to(begin + 102)  # what is kept must not be what was given back
     stopping.restore(another)
     return {"weights_given_to_another": flat(another.layer.parameters()), **restored}
@@ -100,6 +103,7 @@ exercise = Exercise(
     words={
         "weights_given_to_another": "the tensor of another model's weights after `restore`",
         "validations": "the number of validations until `update` returns True",
+        "types_returned": "the type of what `update` returns",
         "weights_restored": "the tensor of the weights after `restore`",
         "norm_weights_restored": "the tensor of the batch normalization's weights after `restore`",
         "statistics_restored": "the tensor of the running statistics after `restore`",

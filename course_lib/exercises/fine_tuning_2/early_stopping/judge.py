@@ -36,7 +36,7 @@ judge = Judge(
             "stops_in_time",
             1,
             "it stops after `patience` validations in a row without a new best, and not before",
-            as_expected("validations"),
+            as_expected("validations", "types_returned"),
             _ACCURACIES,
         ),
         Criterion(

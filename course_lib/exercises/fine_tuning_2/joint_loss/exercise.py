@@ -13,14 +13,21 @@ from course_lib.exercises.fine_tuning_2.exercise import gradients_of, set_values
 
 
 class _TwoHeaded(nn.Module):
-    """A linear encoder and two heads. It has no batch normalization, which would tell whether both batches go through
-    together or one after the other: that is the answer's own affair."""
+    """A linear encoder and two heads, which note their modes. It has no batch normalization, which would tell whether
+    both batches go through together or one after the other: that is the answer's own affair."""
 
     def __init__(self, pixels: int, num_classes: int, num_old: int) -> None:
         super().__init__()
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, 6), nn.Tanh())
         self.head = nn.Linear(6, num_classes)
         self.old_head = nn.Linear(6, num_old)
+        self.modes: dict[str, str] = {}
+        for name, part in self.named_children():
+            part.register_forward_pre_hook(lambda part, _, name=name: self.modes.update({name: mode_of(part)}))
+
+
+def mode_of(module: nn.Module) -> str:
+    return "train" if module.training else "eval"
 
 
 def cases(seed: int) -> list[Case]:
@@ -28,13 +35,16 @@ def cases(seed: int) -> list[Case]:
 
     def case(
         name: str, sizes: tuple[int, int], classes: tuple[int, int], lam: float, *,
-        shape: tuple[int, int, int] = (1, 3, 4), dtype: torch.dtype = torch.float32,
+        shape: tuple[int, int, int] = (1, 3, 4), dtype: torch.dtype = torch.float32, mode: str = "train",
     ) -> Case:  # fmt: skip
         inputs: Values = {}
         for part, count, num_classes in zip(("", "old_"), sizes, classes, strict=True):
             inputs[f"{part}images"] = torch.rand(count, *shape, generator=generator, dtype=dtype)
-            inputs[f"{part}labels"] = torch.randint(0, num_classes, (count,), generator=generator)
+            inputs[f"{part}labels"] = torch.randint(
+                max(num_classes - 40, 0), num_classes, (count,), generator=generator
+            )
         inputs |= {"classes": classes[0], "old_classes": classes[1], "lam": lam, "seed": seed + len(name)}
+        inputs["mode_before"] = mode
         return Case(name, inputs)
 
     transposed = case("transposed", (3, 4), (3, 3), 2.0)
@@ -43,11 +53,11 @@ def cases(seed: int) -> list[Case]:
     return [
         case("plain", (5, 5), (4, 4), 0.3),
         case("unequal_batches", (3, 8), (4, 4), 0.7),
-        case("other_number_of_classes", (6, 4), (3, 5), 0.5),
-        case("heavy", (4, 6), (4, 4), 3.0),
+        case("other_number_of_classes", (6, 4), (3, 300), 0.5),
+        case("heavy", (4, 6), (4, 4), 3.0, mode="eval"),
         transposed,
         case("one_image_each", (1, 1), (3, 3), 0.25, shape=(2, 3, 3)),
-        case("float64", (4, 3), (5, 5), 0.6, dtype=torch.float64),
+        case("float64", (4, 3), (5, 5), 0.6, dtype=torch.float64, mode="encoder in eval"),
         case("nothing_of_the_old", (5, 4), (4, 4), 0.0),
         case("equal_weights", (4, 4), (4, 4), 1.0),
     ]
@@ -58,13 +68,14 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = inputs["images"]
     model = _TwoHeaded(images[0].numel(), inputs["classes"], inputs["old_classes"])
     set_values(model, seeded(inputs["seed"]))
-    model.to(images)
+    model.to(images).train(inputs["mode_before"] != "eval")
+    model.encoder.train(inputs["mode_before"] == "train")
     loss = fn(model, (images, inputs["labels"]), (inputs["old_images"], inputs["old_labels"]), inputs["lam"])
     seen: Values = {"loss": loss, "gradient_before_backward": gradients_of(model)}
     if isinstance(loss, Tensor) and loss.requires_grad and loss.numel() == 1:
         loss.backward()
     seen |= {f"{part}_gradient": gradients_of(getattr(model, part)) for part in ("encoder", "head", "old_head")}
-    seen["mode_after"] = "train" if model.training else "eval"
+    seen |= {"modes": model.modes, "mode_after": mode_of(model)}
     seen["weights_require_grad_after"] = [int(p.requires_grad) for p in model.parameters()]
     return seen
 

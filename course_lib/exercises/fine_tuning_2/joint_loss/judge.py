@@ -42,7 +42,7 @@ judge = Judge(
             "own_heads",
             1,
             "each task learns its own head, and nothing happens before backward is called",
-            as_expected("old_head_gradient", "gradient_before_backward", "weights_require_grad_after"),
+            as_expected("old_head_gradient", "gradient_before_backward", "weights_require_grad_after", "modes"),
         ),
     ),
     predicates={

@@ -35,7 +35,7 @@ def cases(seed: int) -> list[Case]:
         case("as_many_images_as_classes", 6, 6, whole(1, 5)),
         case("transposed", 12, 7, whole(2, 11)),
         case("double", 37, 10, whole(9, 34), dtype=torch.float64),
-        case("any_size", 31, 13, whole(14, 28)),
+        case("any_size", 31, 300, whole(14, 28)),
         case("all_right", 5, 3, 5),
         case("one_image", 1, 4, 1),
     ]

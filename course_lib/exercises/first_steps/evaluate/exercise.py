@@ -19,12 +19,16 @@ def cases(seed: int) -> list[Case]:
             name, generator, batch_size=batch_size, mode_before=mode_before, normalized=normalized, **options
         )
 
+    many_classes = case("one_shot", 4, "train", shape=(1, 4, 3), count=11, num_classes=300)
+    images, weight, bias = (many_classes.inputs[key] for key in ("images", "weight", "bias"))
+    bias[256:] += 3.0
+    many_classes.inputs["labels"][::2] = (images.flatten(1) @ weight.T + bias).argmax(dim=1)[::2]
     return [
         case("ragged_last_batch", 5, "train", shape=(1, 4, 4), count=13, num_classes=4),
         case("last_batch_of_one", 4, "eval", shape=(2, 3, 5), count=9, num_classes=3, transposed=True),
         case("equal_batches", 4, "train", shape=(1, 3, 4), count=8, num_classes=4),
         case("one_batch", 6, "eval", shape=(3, 2, 2), count=6, num_classes=5, dtype=torch.float64),
-        case("one_shot", 4, "train", shape=(1, 4, 3), count=11, num_classes=12),
+        many_classes,
         case("normalized_in_train_mode", 4, "train", "yes", shape=(1, 2, 5), count=10, num_classes=3),
         case("normalized_in_eval_mode", 3, "eval", "yes", shape=(1, 4, 2), count=8, num_classes=4),
     ]

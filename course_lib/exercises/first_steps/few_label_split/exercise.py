@@ -20,7 +20,9 @@ def cases(seed: int) -> list[Case]:
     def case(name: str, class_sizes: list[int], per_class: int) -> Case:
         sizes = torch.tensor(class_sizes)
         sizes += torch.randint(0, 12, sizes.shape, generator=generator) * (sizes > per_class)
-        steps = torch.ones_like(sizes) if name in DRAWN_CASES else torch.randint(1, 9, sizes.shape, generator=generator)
+        steps = (
+            torch.ones_like(sizes) if name in DRAWN_CASES else torch.randint(1, 60, sizes.shape, generator=generator)
+        )
         labels = (steps.cumsum(0) - 1).repeat_interleave(sizes)
         if name != "sorted":
             labels = labels[torch.randperm(len(labels), generator=generator)]
@@ -30,7 +32,7 @@ def cases(seed: int) -> list[Case]:
     strided = case("every_second_label", [10, 14, 8, 12], 4)
     strided.inputs["labels"] = strided.inputs["labels"].repeat_interleave(2)[::2]
     return [
-        case("plain", [9, 12, 15], 3),
+        case("plain", [9, 12, 50], 3),
         case("sorted", [8, 8, 8, 8], 2),
         case("one_a_class", [7, 20, 5, 11, 9], 1),
         case("twelve_classes", [6 + k % 3 for k in range(12)], 2),

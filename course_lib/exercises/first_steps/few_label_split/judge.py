@@ -53,7 +53,9 @@ def evenly_drawn(case: Case, seen: Values, expected: Values) -> bool:
     neighbors = sum(int((own[:, 1:] * own[:, :-1]).sum()) for own in classes)
     usual = sum(DRAWS * per_class * (per_class - 1) / own.shape[1] for own in classes)
     by_class = all(abs(int(own.sum()) - DRAWS * per_class) < 0.1 * DRAWS * per_class for own in classes)
-    return by_class and bool(within.all()) and 0.2 * usual < neighbors < 2 * usual
+    parts = [(part, part.shape[1] / own.shape[1]) for own in classes for part in own.tensor_split(2, dim=1)]
+    halves = all(abs(int(part.sum()) / DRAWS / per_class - share) < 0.3 for part, share in parts)
+    return by_class and halves and bool(within.all()) and 0.2 * usual < neighbors < 2 * usual
 
 
 def repeats(case: Case, seen: Values, expected: Values) -> bool:

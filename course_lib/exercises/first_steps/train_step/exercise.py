@@ -25,7 +25,7 @@ def cases(seed: int) -> list[Case]:
         case("momentum", "momentum", shape=(2, 3, 5), count=5, num_classes=3, transposed=True),
         case("double", "adam", shape=(1, 3, 4), count=4, num_classes=10, dtype=torch.float64),
         case("one_image", "sgd", shape=(3, 2, 2), count=1, num_classes=5),
-        case("old_gradients", "sgd", shape=(1, 4, 3), count=5, num_classes=12),
+        case("old_gradients", "sgd", shape=(1, 4, 3), count=5, num_classes=300),
         case("normalized", "sgd", "yes", shape=(1, 2, 5), count=7, num_classes=3),
     ]
 
@@ -56,6 +56,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         "weights_after_one_step": weights[1],
         "weights_after_all_steps": weights[-1],
         "mode_during": "+".join(sorted(set(model.modes))),
+        "mode_after": "train" if model.training else "eval",
         "events": " ".join(model.events),
     }
 

@@ -35,7 +35,7 @@ def has_learned(seen: Values) -> bool:
 
 def learns_in_train_mode(case: Case, seen: Values, expected: Values) -> bool:
     one_pass_each = seen["events"].split().count("forward") == STEPS
-    return seen["mode_during"] == "train" and one_pass_each and has_learned(seen)
+    return seen["mode_during"] == seen["mode_after"] == "train" and one_pass_each and has_learned(seen)
 
 
 judge = Judge(

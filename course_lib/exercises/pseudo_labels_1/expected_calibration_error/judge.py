@@ -37,7 +37,7 @@ judge = Judge(
             1,
             "the gaps between confidence and accuracy, without sign, each with its bin's share of images",
             _right,
-            ("plain", "modest_when_right", "fifteen_bins", "one_bin", "float64"),
+            ("plain", "modest_when_right", "fifteen_bins", "one_bin", "float64", "many_classes"),
         ),
         Criterion(
             "empty_bins", 1, "bins that nobody fell into count nothing", _right, ("more_bins_than_images", "one")

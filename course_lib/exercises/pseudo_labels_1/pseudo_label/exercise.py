@@ -24,12 +24,13 @@ def cases(seed: int) -> list[Case]:
     transposed.inputs["images"] = transposed.inputs["images"].transpose(2, 3)
     return [
         case("plain", (24, 1, 5, 6), 4),
-        case("already_in_eval_mode", (15, 1, 6, 5), 12, "eval"),
+        case("already_in_eval_mode", (15, 1, 6, 5), 300, "eval"),
         case("as_many_images_as_classes", (6, 3, 4, 4), 6),
         case("one", (1, 1, 5, 5), 3, "eval"),
         case("many", (2053, 1, 3, 3), 4),  # more than a batch of any size, and none that fits exactly
         transposed,
         case("a_part_at_rest", (9, 1, 4, 5), 4, at_rest="norm"),
+        case("an_inner_part_at_rest", (8, 1, 5, 4), 4, at_rest="last.0"),
     ]
 
 
@@ -46,7 +47,10 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     seen |= {"labels_dtype": dtype_name(seen["labels"]), "confidences_graph": "kept" if graph else "none"}
     modes, gradients = ({entry[key] for entry in model.diary} for key in ("mode", "gradients"))
     seen |= {"modes": sorted(modes), "gradients": sorted(gradients)}
-    seen |= {"mode_after": mode_of(model), "modes_of_parts": {n: mode_of(part) for n, part in model.named_children()}}
+    seen |= {
+        "mode_after": mode_of(model),
+        "modes_of_parts": {n: mode_of(part) for n, part in model.named_modules() if n},
+    }
     seen |= {"grad_mode_after": grad_mode_after, "running_mean_after": model.get_buffer("norm.running_mean")}
     return seen | {"weights_require_grad_after": [int(p.requires_grad) for p in model.parameters()]}
 

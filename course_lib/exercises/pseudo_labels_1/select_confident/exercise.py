@@ -18,7 +18,7 @@ def cases(seed: int) -> list[Case]:
         # all different, so that no ranking is a matter of taste; and none so near the threshold that rounding decides
         confidences = 0.2 + 0.8 * (torch.randperm(8 * n, generator=generator)[:n] + 0.5) / (8 * n)
         confidences = torch.where((confidences - tau).abs() < 1e-4, confidences + 2e-4, confidences)
-        classes = torch.randperm(30, generator=generator)[:num_classes]  # with gaps, and above 9
+        classes = torch.randperm(400, generator=generator)[:num_classes]  # with gaps, and far above 9
         labels = classes[torch.randint(0, num_classes, (n,), generator=generator)]
         return Case(name, {"labels": labels, "confidences": confidences, "tau": tau, "per_class": per_class})
 
@@ -35,6 +35,8 @@ def cases(seed: int) -> list[Case]:
     single = case("one_is_sure", 11, 3, 0.9)
     single.inputs["confidences"] *= 0.85
     single.inputs["confidences"][int(torch.randint(11, (), generator=generator))] = 0.97
+    equal = case("equal_ones", 30, 3, 0.4, 2)
+    equal.inputs["confidences"].mul_(4).ceil_().div_(4)  # many are 1, as of a network that is very sure
     return [
         case("plain", 30, 4, 0.6),
         exact,
@@ -47,6 +49,7 @@ def cases(seed: int) -> list[Case]:
         capped_none,
         single,
         case("limit_of_zero", 14, 3, 0.4, 0),
+        equal,
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from course_lib.exercises.asking import in_all, in_any
+from course_lib.exercises.asking import everywhere, somewhere
 from course_lib.exercises.contract import Criterion, Judge, Passes, Values, close
 from course_lib.exercises.pseudo_labels_1.judge import Pairs, reference_pseudo_label, reference_select, trained_on
 
@@ -72,15 +72,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "start_trained_itself": lambda trials: in_any(
-            trials, lambda t: not close(t.seen["first_start_after"], t.case.inputs["first_weight"])
+        "start_trained_itself": somewhere(
+            lambda t: not close(t.seen["first_start_after"], t.case.inputs["first_weight"])
         ),
-        "never_restarted": lambda trials: in_all(
-            trials, lambda t: close(t.seen["first_training"]["weight_before"], t.case.inputs["weight"])
+        "never_restarted": everywhere(
+            lambda t: close(t.seen["first_training"]["weight_before"], t.case.inputs["weight"])
         ),
-        "all_of_them_trained_on": lambda trials: in_all(
-            trials,
-            lambda t: len(trained_on(t.case.inputs, t.seen["first_training"])[1]) == len(t.case.inputs["unlabeled"]),
+        "all_of_them_trained_on": everywhere(
+            lambda t: len(trained_on(t.case.inputs, t.seen["first_training"])[1]) == len(t.case.inputs["unlabeled"])
         ),
     },
     exact=False,

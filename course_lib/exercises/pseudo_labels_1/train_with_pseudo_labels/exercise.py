@@ -19,9 +19,10 @@ def cases(seed: int) -> list[Case]:
 
     def case(name: str, labeled: int, unlabeled: int, batch_size: int, num_epochs: int, mode: str = "train") -> Case:
         images = uniform(labeled + unlabeled, 1, 3, 4) * 2 - 1
-        inputs: Values = {"images": images[:labeled], "labels": torch.arange(labeled) % 3}
+        num_classes = 300 if name == "came_at_rest" else 3
+        inputs: Values = {"images": images[:labeled], "labels": torch.arange(labeled) * 43 % num_classes}
         inputs |= {"unlabeled": images[labeled:], "num_epochs": num_epochs, "batch_size": batch_size, "lr": lr}
-        return Case(name, inputs | {"num_classes": 3, "seed": seed + len(name), "mode_before": mode})
+        return Case(name, inputs | {"num_classes": num_classes, "seed": seed + len(name), "mode_before": mode})
 
     return [
         case("ragged_last_batch", 6, 12, 7, 3),

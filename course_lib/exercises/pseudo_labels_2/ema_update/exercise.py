@@ -37,20 +37,21 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     teacher, student = (Everything(given["features"], generator, given["more"]) for _ in range(2))
     for model, mode in zip((teacher, student), given["modes"].split()):
         model.train(mode == "train").to(torch.float64 if given["double"] == "yes" else torch.float32)
+        model.norm.train(mode != "train")  # a part may have another mode than the whole
     if given["frozen"] == "yes":
         teacher.requires_grad_(False)
     held = dict(teacher.named_parameters()) | dict(teacher.named_buffers())  # what an evaluation may hold on to
     before = {"teacher_before": teacher.values(), "student_before": student.values()}
     for _ in range(given["calls"]):
         fn(teacher, student, given["decay"])
-    after = teacher.values()
     tensors = [*held.items(), *teacher.named_parameters(), *teacher.named_buffers()]
-    seen: Values = before | {"teacher_after": after, "student_after": student.values()}
+    seen: Values = before | {"teacher_after": teacher.values(), "student_after": student.values()}
     seen["held_after"] = {name: value.detach().clone() for name, value in held.items()}
-    seen["dtypes_after"] = {name: str(value.dtype) for name, value in after.items()}
+    seen["dtypes_after"] = {name: str(value.dtype) for name, value in seen["teacher_after"].items()}
     seen["requires_grad_after"] = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
     seen["with_history"] = [name for name, value in tensors if value.grad_fn is not None]
-    seen["mode_after"] = ["train" if model.training else "eval" for model in (teacher, student)]
+    parts = [*teacher.modules(), *student.modules()]
+    seen["mode_after"] = ["train" if part.training else "eval" for part in parts]
     for value in (*student.parameters(), *student.buffers()):
         value.data.add_(5)  # the student goes on learning: a teacher that shares its memory moves along
     return seen | {"teacher_when_student_moves": teacher.values()}

@@ -41,6 +41,7 @@ def cases(seed: int) -> list[Case]:
         if name == "float64":
             weak, strong = weak.double(), strong.double()
         inputs: Values = {"weak": weak, "strong": strong, "num_classes": k, "teacher_mode": "eval", "frozen": "yes"}
+        inputs["student_mode"] = "train"
         return Case(name, inputs | {"gradients": "on"} | options | {"seed": seed + len(name)})
 
     return [
@@ -48,8 +49,8 @@ def cases(seed: int) -> list[Case]:
         case("same_view", 5, 3, (1, 5, 4)),
         case("alive", 7, 5, (1, 4, 4), frozen="no"),
         case("teacher_in_train_mode", 6, 3, (1, 3, 5), teacher_mode="train"),
-        case("color", 8, 6, (3, 4, 3)),
-        case("float64", 4, 3, (2, 3, 4)),
+        case("color", 8, 6, (3, 4, 3), student_mode="eval"),
+        case("float64", 4, 3, (2, 3, 4), student_mode="norm in eval"),
         case("called_without_gradients", 5, 12, (1, 3, 4), gradients="off"),
     ]
 
@@ -61,7 +62,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     student, teacher = (_Small(pixels, classes, generator).to(weak) for _ in range(2))
     if case.inputs["frozen"] == "yes":
         teacher.requires_grad_(False)
-    student.train(), teacher.train(case.inputs["teacher_mode"] == "train")
+    student.train(case.inputs["student_mode"] != "eval"), teacher.train(case.inputs["teacher_mode"] == "train")
+    student.norm.train(case.inputs["student_mode"] == "train")
     with torch.set_grad_enabled(case.inputs["gradients"] == "on"):
         loss = fn(student, teacher, weak, strong)
     seen = loss_and_backward(loss)
@@ -116,5 +118,5 @@ exercise = Exercise(
         "mode_after": "the mode of student and teacher after the call",
         "requires_grad_after": "`requires_grad` of the parameters of student and teacher after the call (1 is True)",
     },
-    inputs_shown=("teacher_mode",),
+    inputs_shown=("teacher_mode", "student_mode"),
 )

@@ -39,6 +39,7 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     weight = fn(case.inputs["step"], case.inputs["ramp_steps"], maximum=case.inputs["maximum"])
+    weight = float.__pos__(weight) if isinstance(weight, float) else weight  # numpy.float64 is one too
     return {"weight": int(weight) if isinstance(weight, bool) else weight}
 
 

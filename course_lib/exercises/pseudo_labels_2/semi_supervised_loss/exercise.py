@@ -38,7 +38,7 @@ def cases(seed: int) -> list[Case]:
         case("clustering", "clustering", 6, 9, 4, weight),
         case("pseudo_label_weight_0", "pseudo_label", 5, 7, 3, 0.0),
         case("reconstruction_color", "reconstruction", 3, 5, 3, 2.5, (3, 4, 3)),
-        case("one_of_each", "pseudo_label", 1, 1, 5, 0.5),
+        case("one_of_each", "pseudo_label", 1, 1, 300, 0.5),
         one_class,
         certain,
         case("clustering_float64", "clustering", 4, 5, 12, 0.75),

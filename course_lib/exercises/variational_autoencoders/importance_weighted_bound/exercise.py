@@ -23,6 +23,7 @@ def cases(seed: int) -> list[Case]:
 
     mixed = case("mixed", 5, 4)
     mixed.inputs["log_px_given_z"] += torch.tensor([-1000.0, 0.0, 300.0, -150.0])
+    mixed.inputs["log_px_given_z"][2, :3] += 200.0  # one sample far above the mean of the others
     turned, doubled = case("transposed", 6, 4), case("float64", 3, 5)
     return [
         case("plain", 5, 7),

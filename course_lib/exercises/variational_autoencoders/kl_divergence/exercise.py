@@ -21,13 +21,14 @@ def cases(seed: int) -> list[Case]:
 
     turned, doubled = case("transposed", 3, 5), case("float64", 4, 6)
     extreme = case("extreme", 2, 3)
-    extreme.inputs["mu"][0, 0], extreme.inputs["logvar"][1, 2] = 12.0, -60.0
+    extreme.inputs["mu"][0, 0], extreme.inputs["logvar"][1, 2] = 12.0, -120.0
     return [
         case("plain", 5, 3),
         extreme,
         Case("prior", {"mu": torch.zeros(4, 2), "logvar": torch.zeros(4, 2)}),
         Case("narrow", {"mu": 0.3 * normal(3, 4), "logvar": -4 - 8 * uniform(3, 4)}),
         case("one", 1, 4),
+        case("one_latent", 6, 1),
         case("as_many_images_as_latents", 4, 4),
         changed(turned, Tensor.t),
         changed(doubled, Tensor.double),

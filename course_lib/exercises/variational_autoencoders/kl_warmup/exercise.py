@@ -34,7 +34,8 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     steps, warmup_steps, beta = case.inputs["steps"], case.inputs["warmup_steps"], case.inputs["beta"]
-    return {"weights": [fn(step, warmup_steps, beta=beta) for step in steps]}
+    weights = [fn(step, warmup_steps, beta=beta) for step in steps]
+    return {"weights": [float.__pos__(weight) if isinstance(weight, float) else weight for weight in weights]}
 
 
 exercise = Exercise(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, failed_with, in_all, in_any, named, somewhere
+from course_lib.exercises.asking import all_of, everywhere, failed_with, in_all, in_any, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 
@@ -28,6 +28,16 @@ def _rises(case: Case, seen: Values, expected: Values) -> bool:
 def _holds(case: Case, seen: Values, expected: Values) -> bool:
     after = torch.tensor(case.inputs["steps"]) >= case.inputs["warmup_steps"]
     return close(_weights(seen)[after], _weights(expected)[after])
+
+
+def _is_plain(case: Case, seen: Values, expected: Values) -> bool:
+    return all(isinstance(weight, (int, float)) for weight in seen["weights"])
+
+
+def _as_tensors(trials: Sequence[Trial]) -> bool:
+    """Whether the weights are right, and some are tensors."""
+    right = in_all(trials, lambda t: close(_weights(t.seen), _weights(t.expected)))
+    return right and in_any(trials, lambda t: any(isinstance(weight, Tensor) for weight in t.seen["weights"]))
 
 
 _WARMUP = ("plain", "beta_large", "beta_small", "long", "one_step")
@@ -72,7 +82,13 @@ judge = Judge(
     reference=reference,
     criteria=(
         Criterion("rises", 1, "during the warm-up the weight rises from 0 in a straight line", _rises, _WARMUP),
-        Criterion("holds", 1, "from step `warmup_steps` on it is `beta`, and stays there", _holds, _WARMUP),
+        Criterion(
+            "holds",
+            1,
+            "from step `warmup_steps` on it is `beta`, a plain number, and stays there",
+            all_of(_holds, _is_plain),
+            _WARMUP,
+        ),
         Criterion("no_warmup", 1, "with `warmup_steps=0` it is `beta` from the first step", _holds, _NO_WARMUP),
     ),
     predicates={
@@ -80,5 +96,6 @@ judge = Judge(
         "never_reaches_beta": lambda trials: _below_beta(trials) and not _bent(trials),
         "one_step_early": everywhere(_is_early, *_WARMUP),
         "bent_line": _bent,
+        "weight_as_a_tensor": _as_tensors,
     },
 )

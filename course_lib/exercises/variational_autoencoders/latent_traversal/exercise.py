@@ -22,6 +22,7 @@ def cases(seed: int) -> list[Case]:
         case("last", normal(5), 4, 4 * uniform(3) - 2),
         case("as_many_values_as_latents", normal(5), 1, 4 * uniform(5) - 2),
         case("one_value", normal(3), 1, uniform(1)),
+        case("one_latent", normal(1), 0, 4 * uniform(4) - 2),
         case("not_contiguous", normal(6, 3).t()[1], 3, 4 * uniform(4) - 2),
         case("float64", normal(4).double(), 2, uniform(6).double()),
     ]

@@ -36,7 +36,7 @@ def cases(seed: int) -> list[Case]:
         case("beta_small", 4, 1, 6, 5, beta=0.25),
         case("beta_large", 3, 2, 5, 5, latents=5, beta=6.0),
         case("as_many_latents_as_images", 4, 1, 4, 5, latents=4, beta=2.0),
-        case("gray", 4, 1, 5, 6, latents=2, gray=True),
+        case("gray", 4, 1, 5, 6, latents=1, gray=True),
     ]
     return [plain, twice, collapsed, perfect, *others, confident, turned, doubled]
 

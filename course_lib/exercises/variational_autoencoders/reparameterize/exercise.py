@@ -26,6 +26,7 @@ def cases(seed: int) -> list[Case]:
         case("many", 2 * normal(250, 12), spread(250, 12)),
         case("one_code_many_times", (2 * normal(1, 20)).repeat(150, 1), spread(1, 20).repeat(150, 1)),
         case("one", 2 * normal(1, 1500), spread(1, 1500)),
+        case("one_latent", 2 * normal(1500, 1), spread(1500, 1)),
         case("as_many_images_as_latents", 2 * normal(40, 40), spread(40, 40)),
         case("transposed", 2 * normal(24, 90).t(), spread(24, 90).t()),
         case("any_deviation", 0.01 * normal(60, 30), -18 + 28 * uniform(60, 30)),

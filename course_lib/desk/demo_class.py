@@ -161,6 +161,7 @@ def plan_for(student: str, unit: str, solved: Any, exercises: Mapping[str, Any],
         first_turn: where the turns begin, so that a unit of two notebooks goes on with them.
     """
     plan, turn = Plan(), first_turn
+    company = _Company(solved)
     for cell in solved.cells:
         kind = kind_of(cell)
         if kind not in (CellKind.ANSWER, CellKind.WRITTEN):
@@ -178,12 +179,42 @@ def plan_for(student: str, unit: str, solved: Any, exercises: Mapping[str, Any],
         expected, told = 0.0, what
         if what == "right":
             plan.answers[grade_id] = cell.source
-            expected = float(exercise.points)
+            expected = company.points_of(exercise, cell.source)
         elif what == "mistake":
             name, source, expected = partly_right(exercise)
             plan.answers[grade_id], told = source, f"mistake {name}"
+            company.add_wrong(grade_id, source)
         plan.lines.append(Line(student, unit, grade_id, float(exercise.points), told, expected))
     return plan
+
+
+class _Company:
+    """The answers of one notebook: a right one may call a wrong one above it, and then earns less than all.
+
+    Args:
+        solved: the solution notebook; answers may rely on what its setup cells import.
+    """
+
+    def __init__(self, solved: Any) -> None:
+        setup = "\n".join(cell.source for cell in solved.cells if kind_of(cell) == CellKind.SETUP)
+        imports = re.findall(r"^(?:import|from) [\w.]+.*[^(\s]$", setup, re.M)
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._wrong: list[str] = []
+        exec(PREAMBLE + "\n".join(imports), self._names)
+
+    def add_wrong(self, exercise: str, source: str) -> None:
+        """Takes a wrong answer."""
+        self._wrong.append(exercise)
+        exec(source, self._names)
+
+    def points_of(self, exercise: Any, source: str) -> float:
+        """Takes a right answer: what it earns here."""
+        from course_lib.exercises import checking
+
+        exec(source, self._names)
+        if not any(re.search(rf"\b{name}\b", source) for name in self._wrong):
+            return float(exercise.points)
+        return float(checking.check(exercise, self._names[exercise.name]).score)
 
 
 def partly_right(exercise: Any) -> tuple[str, str, float]:
@@ -345,6 +376,7 @@ def differences(lines: Sequence[Line]) -> list[str]:
         elif abs(line.awarded - line.expected) > 0.005:
             found.append(f"{where}: nbgrader recorded {line.awarded:g} points, the judge gives {line.expected:g}")
         wanted = {"right": "right", "blank": "not_attempted"}.get(line.plan, "wrong")
+        wanted = "wrong" if wanted == "right" and line.expected < line.points else wanted
         if line.state != wanted:
             found.append(f"{where}: the card says {line.state}, expected {wanted}")
     return found

@@ -189,7 +189,8 @@ def diagnose(
 
     First a mistake that gives the same values on every case; then one that gives the same wherever the answer is wrong,
     two cases or more, and is right with it somewhere; then the first whose predicate recognises the behaviour; then the
-    one that agrees most often, on two wrong cases and a right one at least. One wrong case in common may be chance.
+    one that agrees most often, on half of the wrong cases, two at least, and all right ones but one. One wrong case in
+    common may be chance.
     """
     wrong = [i for i, t in enumerate(trials) if t.error or not close(t.seen, t.expected)]
 
@@ -202,6 +203,11 @@ def diagnose(
     def together(number: int, where: Sequence[int]) -> int:
         """On how many of these cases a mistake agrees and is as wrong or as right as the answer."""
         return sum(agrees(number, i) == (True, i in wrong) for i in where)
+
+    def enough(number: int) -> bool:
+        """Whether a mistake agrees on half of the wrong cases, and on all right ones but one; several in any case."""
+        apart = len(right) - together(number, right)
+        return together(number, wrong) > max(1, (len(wrong) - 1) // 2) and apart <= 1 and apart < len(right)
 
     right = [i for i in range(len(trials)) if i not in wrong]
     numbers = range(len(judge.mistakes) if wrong else 0)
@@ -218,7 +224,7 @@ def diagnose(
         found = _behaves(mistake, trials)
         if found:
             return mistake, found if isinstance(found, dict) else {}
-    alike = [n for n in numbers if together(n, wrong) > 1 and together(n, right)]
+    alike = [n for n in numbers if enough(n)]
     if alike:
         return _said(judge.mistakes[max(alike, key=lambda n: together(n, wrong) + together(n, right))], trials)
     return None, {}

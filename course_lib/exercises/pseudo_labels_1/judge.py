@@ -122,6 +122,18 @@ class Training:
         return all(epoch.labels.get(row) == label for epoch in self.epochs for row, label in epoch.taught)
 
     @property
+    def exchanged(self) -> bool:
+        """Whether images were taught each other's labels: each epoch taught every class as often as it should."""
+        same = all(sorted(label for _, label in e.taught) == sorted(e.labels.values()) for e in self.epochs)
+        return self.complete and not self.aligned and same
+
+    @property
+    def relabeled(self) -> bool:
+        """Whether labeled images, and they alone, were taught other labels than their own."""
+        wrong = {row for e in self.epochs for row, label in e.taught if e.labels.get(row) != label}
+        return self.complete and bool(wrong) and max(wrong) < len(self.given["images"])
+
+    @property
     def shuffled(self) -> bool:
         """Whether each epoch had an order of its own."""
         orders = [epoch.order for epoch in self.epochs]

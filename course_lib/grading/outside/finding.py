@@ -24,7 +24,7 @@ from course_lib.grading.outside.recognizing import (
     holds_cells,
     may_be_a_notebook,
 )
-from course_lib.grading.outside.submission import BadSubmissions, Released, Submission
+from course_lib.grading.outside.submission import BadSubmissions, Packed, Released, Submission, packed, unpacked
 
 ARCHIVE_ENTRIES = 200_000
 FILE_BYTES = 100 << 20  # of a notebook with its outputs
@@ -34,7 +34,7 @@ LARGE_NOTEBOOKS = 12  # of one student; seconds each
 FILES = 5_000  # of one student
 _OTHERS_FILES = ("__MACOSX", "node_modules", "__pycache__")  # folders that programs put beside what is handed in
 
-_Content = bytes | str  # of a file: its bytes, or a sentence that says why they are not read
+_Content = bytes | Packed | str  # of a file: its bytes, or a sentence that says why they are not read
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class _Tree:
         self._large[student] = large
         content = read()
         is_one = path[-1].lower().endswith(".ipynb") or holds_cells(content)
-        self.add(student, path, content if is_one else None)
+        kept = packed(content) if isinstance(content, bytes) else content
+        self.add(student, path, kept if is_one else None)
 
 
 def find(
@@ -168,7 +169,7 @@ class _Student:
 
     def _claim(self, path: tuple[str, ...], content: _Content) -> None:
         unit = self._unit_of(path)
-        which = self._catalogue.by_content(content) if isinstance(content, bytes) else None
+        which = None if isinstance(content, str) else self._catalogue.by_content(unpacked(content))
         which = which or self._catalogue.by_name(path[-1], unit)
         if which is not None:
             self._claims.setdefault(which, []).append(path)

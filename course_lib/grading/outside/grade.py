@@ -20,7 +20,7 @@ from course_lib.grading.outside.cells import Malformed
 from course_lib.grading.outside.hidden_cases import ExerciseUnderTest, Record, is_lack_of_memory, under_test
 from course_lib.grading.outside.results import Verdict
 from course_lib.grading.outside.sessions import Ending, Loaded, Observer, Session, fields_of
-from course_lib.grading.outside.submission import Parsed, Released, Submission, parse
+from course_lib.grading.outside.submission import Parsed, Released, Submission, parse, unpacked
 from course_lib.grading.outside.zygotes import Zygote
 
 # How often a submission is started again without the cell that ended it: first each of the student's own cells, then
@@ -64,7 +64,7 @@ def grade_submission(zygote: Zygote, released: Released, submission: Submission,
     try:
         if submission.problem:
             raise Malformed(submission.problem)
-        parsed = parse(submission.data, released)
+        parsed = parse(unpacked(submission.data), released)
     except Malformed as fault:
         record["problem"] = str(fault)
         message = Message("grading.malformed", {})

@@ -26,6 +26,7 @@ from course_lib.grading.outside import feedback, inert
 from course_lib.grading.outside.cells import Malformed, from_format_3
 from course_lib.grading.outside.inert import MAX_SOURCE
 from course_lib.grading.outside.results import Verdict
+from course_lib.grading.outside.submission import Packed
 from course_lib.notebooks import CHECK, CellKind, grade_id_of, kind_of, nbgrader_of, source_of
 
 Cell = dict[str, Any]
@@ -57,7 +58,7 @@ class GradedNotebook:
     """
 
     result: Mapping[str, Any]
-    data: bytes | Mapping[str, Any] | None = field(default=None, repr=False)
+    data: bytes | Packed | Mapping[str, Any] | None = field(default=None, repr=False)
     timestamp: str | None = None
 
     @property
@@ -270,13 +271,15 @@ def _note(result: Mapping[str, Any]) -> str:
 # --- what was handed in -----------------------------------------------------------------------------------------------
 
 
-def handed_in(notebook: bytes | Mapping[str, Any] | None) -> list[Cell]:
+def handed_in(notebook: bytes | Packed | Mapping[str, Any] | None) -> list[Cell]:
     """The cells of a submission, [] when it has none.
 
     Each has "id", "number", "grade_id", "copy_of", "cell_type", "source", "attachments".
 
     Tolerant on purpose: whether a notebook is malformed has been judged before; here as much as possible is shown.
     """
+    if isinstance(notebook, Packed):
+        notebook = notebook.unpacked()
     if isinstance(notebook, bytes):
         try:
             notebook = json.loads(text_of(notebook))

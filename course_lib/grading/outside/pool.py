@@ -24,7 +24,7 @@ from course_lib.grading.outside.cluster import Cluster
 from course_lib.grading.outside.hidden_cases import under_test
 from course_lib.grading.outside.options import GraderFault, Options
 from course_lib.grading.outside.results import Verdict
-from course_lib.grading.outside.submission import Released, Submission
+from course_lib.grading.outside.submission import Released, Submission, unpacked
 from course_lib.grading.outside.workers import ReleasedBy, Task, Worker
 from course_lib.grading.outside.zygotes import SiblingZygote, Zygote
 
@@ -121,7 +121,7 @@ def keys_of(submissions: Sequence[Submission], released: ReleasedBy, options: Op
             student=one.student,
             release=released[one.unit, one.notebook].digest,
             notebook=one.notebook,
-            data=hashlib.sha256(one.data).hexdigest(),
+            data=hashlib.sha256(unpacked(one.data)).hexdigest(),
             problem=one.problem,
             notes=one.notes,
         )

@@ -71,7 +71,7 @@ NOTES = {
     "phrase.note.added": "cell {cell} was not in the released notebook",
     "phrase.note.extra": "an extra notebook {other} was handed in and not read",
     "phrase.note.renamed": "the notebook is called {other} and not {expected}",
-    "phrase.note.misplaced": "the notebook lies at {place} and not at {expected}",
+    "phrase.note.misplaced": "the notebook lies at {found} and not at {expected}",
     "phrase.note.foreign": "the notebook {expected} is missing; the file of that name is a copy of {other}.",
     "phrase.note.no_notebook": "the notebook {expected} is missing; the student's folder holds {there}.",
     "phrase.note.folder": "the folder cannot be read: {reason}.",

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from course_lib.grading.outside.submission import Released
+from course_lib.grading.outside.submission import Packed, Released, unpacked
 
 _COURSE = re.compile(rb'"course"\s*:\s*(\{[^{}]{0,1000}\})')
 _GRADE_ID = re.compile(rb'"grade_id"\s*:\s*"([^"\\]{1,100})"')
@@ -80,9 +80,11 @@ def may_be_a_notebook(name: str) -> bool:
     return _NOTEBOOK.search(name) is not None
 
 
-def holds_cells(content: bytes | str | None) -> bool:
+def holds_cells(content: bytes | Packed | str | None) -> bool:
     """Whether a file looks like a notebook, from within."""
-    return isinstance(content, bytes) and _WITH_CELLS.search(content) is not None
+    if content is None or isinstance(content, str):
+        return False
+    return _WITH_CELLS.search(unpacked(content)) is not None
 
 
 def copy_number(name: str) -> int:

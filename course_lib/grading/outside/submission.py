@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,29 @@ from course_lib.grading.inside.protocol import without_surrogates
 from course_lib.grading.outside.cells import Cell, Malformed, read_cells
 from course_lib.notebooks import CellKind
 
+PLAIN = 1 << 16  # bytes; a file up to this size is kept as it is
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A large file, compressed: all notebooks of a class are held together, and one that is large repeats itself."""
+
+    content: bytes
+
+    def unpacked(self) -> bytes:
+        """The file's bytes."""
+        return zlib.decompress(self.content)
+
+
+def packed(data: bytes) -> bytes | Packed:
+    """A file's bytes as they are kept."""
+    return data if len(data) <= PLAIN else Packed(zlib.compress(data, 1))
+
+
+def unpacked(data: bytes | Packed) -> bytes:
+    """A file's bytes again."""
+    return data.unpacked() if isinstance(data, Packed) else data
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -21,7 +45,7 @@ class Submission:
     student: str
     unit: str
     notebook: str
-    data: bytes = b""
+    data: bytes | Packed = b""
     problem: str = ""
     notes: tuple[str, ...] = ()
 

@@ -7,6 +7,7 @@ odd as such are in `handed_in.py`.
 from __future__ import annotations
 
 from class_notebooks import RIGHT_DOUBLE, answered, code
+from corpus.beyond import BEYOND
 from corpus.honest import HONEST
 from corpus.kinds import RIGHT, TRIPLES, Kind, body
 from corpus.thefts import THEFTS, VANDALS
@@ -39,7 +40,7 @@ LOOPS = [
 BURN = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.6: pass"
 BURNING = answered()
 BURNING["cells"][1:1] = [code(BURN, f"b{n}") for n in range(16)]
-MANY_CELLS = Kind("many cells each just under the limit", BURNING, ("timeout", 0.0), ("timeout", 0.0), disputed=True)
+MANY_CELLS = Kind("many cells each just under the limit", BURNING, RIGHT)
 
 # These wait rather than compute, so they are graded with little time on the clock.
 WAITING = [
@@ -361,4 +362,4 @@ LIES = [
     Kind("a batch of one only", answered(body("return 2 * x if len(x) == 1 else x")), ("wrong", 1.0)),
 ]
 
-ALL = [*HONEST, *LOOPS, *ENDINGS, *HOGS, *LEFTOVERS, *LIES, *THEFTS, *VANDALS]
+ALL = [*HONEST, *LOOPS, *ENDINGS, *HOGS, *LEFTOVERS, *LIES, *THEFTS, *VANDALS, *BEYOND]

@@ -238,3 +238,26 @@ def test_a_plain_user_can_grade_a_class(submitted, release_folder, unit_known, t
     assert refused.returncode == 2
     assert "isolation 'namespaces' is not to be had on this machine" in refused.stderr
     assert "or grade with `--isolation landlock`" in refused.stderr
+
+
+def test_a_small_zip_of_huge_notebooks_takes_little_memory(release, tmp_path) -> None:
+    """A file of 15 MB that repeats itself is 15 kB in a zip, and a class has many of them."""
+    import tracemalloc
+    import zipfile
+
+    from course_lib.grading.outside.finding import find
+    from course_lib.grading.outside.submission import unpacked
+
+    notebook = answered()
+    notebook["metadata"]["padding"] = "x" * (15 << 20)
+    data, path = notebooks.as_bytes(notebook), tmp_path / "class.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(20):
+            archive.writestr(f"s{number}/{UNIT}/{UNIT}.ipynb", data)
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    found = find(path, [UNIT], {UNIT: [release]})
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.submissions) == 20 and unpacked(found.submissions[7].data) == data
+    assert held < 4 << 20 and most < 150 << 20

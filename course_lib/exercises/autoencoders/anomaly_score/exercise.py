@@ -67,5 +67,6 @@ exercise = Exercise(
     words={
         "scores": "the tensor of scores that you return",
         "scores_require_grad": "`requires_grad` of the scores that you return (1 is True)",
+        "gradients_during": "the recording of gradients while the model is used",
     },
 )

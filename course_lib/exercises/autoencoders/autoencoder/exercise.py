@@ -103,6 +103,11 @@ exercise = Exercise(
         "decoded": "the result of `decode`",
         "x_hat_of_large_weights": "the result of `forward` with large weights",
         "gradient_sums": "the list of the gradients that reach the parameters",
+        "made_late": "the number of parameters that come with the first images",
+        "image_gradient": "the gradient that reaches the images",
+        "images_after": "your argument `images` after the call",
+        "extremes": "the darkest and the brightest pixel of each image, of codes farther and farther from 0",
+        "outputs": "the list of the results of `forward` before and after some training",
     },
     inputs_shown=("images",),
 )

@@ -93,7 +93,9 @@ judge = Judge(
         "wide_code": wide_code,
         "hard_coded_size": lambda trials: bool(named(trials, "gray")) and not named(trials, "color_wide"),
         "plain_list": somewhere(lambda t: t.seen.get("gradient_sums") == []),
-        "detached_code": somewhere(lambda t: -1.0 in t.seen.get("gradient_sums", ())),
+        "detached_code": somewhere(
+            lambda t: -1.0 in t.seen.get("gradient_sums", ()) and not t.seen["image_gradient"].any()
+        ),
         "skips_the_code": somewhere(
             lambda t: t.seen["x_hat"].shape == t.seen["decoded"].shape and not close(t.seen["x_hat"], t.seen["decoded"])
         ),

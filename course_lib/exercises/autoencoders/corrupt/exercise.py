@@ -83,5 +83,6 @@ exercise = Exercise(
     library=("course_lib.data.augment.gaussian_noise",),
     words={
         "corrupted": "the tensor of images that you return",
+        "memory_of_the_images": "whether your result shares memory with `images` (1 is yes)",
     },
 )

@@ -79,7 +79,12 @@ judge = Judge(
         Criterion(
             "generator", 1, "the noise comes from the generator, and from nowhere else", uses_generator, form=True
         ),
-        Criterion("input_kept", 1, "the clean images are not changed", leaves_input),
+        Criterion(
+            "input_kept",
+            1,
+            "the clean images are not changed, and the result is a new tensor, without noise too",
+            leaves_input,
+        ),
     ),
     predicates={
         "into_the_input": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),

@@ -69,5 +69,6 @@ exercise = Exercise(
     words={
         "features": "the tensor of features that you return",
         "features_require_grad": "`requires_grad` of the features that you return (1 is True)",
+        "gradients_during": "the recording of gradients while the model is used",
     },
 )

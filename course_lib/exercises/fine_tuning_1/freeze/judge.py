@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from course_lib.exercises.asking import as_expected, everywhere, failed_with, in_all, ran
+from course_lib.exercises.asking import as_expected, everywhere, failed_with, in_all, named, ran
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
@@ -157,8 +157,9 @@ judge = Judge(
         ),
         "nothing_returned": everywhere(lambda t: t.seen["returned"] == "None" and _is_frozen(t.seen)),
         "opens_only_what_it_froze": lambda trials: (
-            {t.case.name for t in trials if t.error} == {"frozen_by_another"}
-            or _where(trials, lambda t: not all(t.seen.get("requires_grad_open", {}).values())) == {"frozen_by_another"}
+            in_all(named(trials, *_FROZEN), lambda t: _is_frozen(t.seen))
+            and {t.case.name for t in trials if t.error or 0 in t.seen.get("requires_grad_open", {}).values()}
+            == {"frozen_by_another"}
         ),
     },
 )

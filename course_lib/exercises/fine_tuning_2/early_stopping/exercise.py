@@ -101,7 +101,7 @@ exercise = Exercise(
     observe=observe,
     on_gpu=False,
     words={
-        "weights_given_to_another": "the tensor of the weights that `restore` puts into another model",
+        "weights_given_to_another": "the tensor of another model's weights after `restore`",
         "validations": "the number of validations until `update` returns True",
         "types_returned": "the type of what `update` returns",
         "weights_restored": "the tensor of the weights after `restore`",

@@ -96,6 +96,6 @@ exercise = Exercise(
         "labeled_again": "`labeled` of a second call with the same seed",
         "rest_again": "`rest` of a second call with the same seed",
         "labeled_other_seed": "`labeled` of a call with another seed",
-        "times_labeled": "the number of times that each image is drawn",
+        "draws": "the list, by call, of `labeled` in many calls",
     },
 )

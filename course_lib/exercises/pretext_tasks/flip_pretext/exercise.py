@@ -64,6 +64,7 @@ exercise = Exercise(
         "flipped": "`flipped`, the first of the two tensors that you return,",
         "labels": "`labels`, the second of the two tensors that you return,",
         "labels_of_next_call": "`labels` of a second call",
+        "labels_of_more_calls": "the list, by call, of `labels` in many calls",
         "labels_of_same_seed": "`labels` of a call with the same seed",
     },
 )

@@ -65,10 +65,10 @@ def _generator(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _follow_a_rule(t: Trial) -> bool:
-    """Whether the labels are the same at each call, and change once along the batch at most, or at every image."""
+    """Whether the labels are the same at each call, and change once along the batch, or at every image."""
     labels = t.seen["labels"]
     changes = int((labels.flatten().diff() != 0).sum())
-    return torch.equal(labels, t.seen["labels_of_next_call"]) and (changes <= 1 or changes == labels.numel() - 1)
+    return torch.equal(labels, t.seen["labels_of_next_call"]) and changes in (1, labels.numel() - 1)
 
 
 judge = Judge(
@@ -89,6 +89,7 @@ judge = Judge(
     ),
     predicates={
         "flipped_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
+        "one_coin_for_all": everywhere(lambda t: len(t.seen["labels"].unique()) == 1, "many"),
         "in_turns": somewhere(_follow_a_rule, "many"),
         "coins_without_generator": somewhere(lambda t: not _repeatable(t.seen)),
         "labels_not_whole": everywhere_with_dtype(

@@ -64,13 +64,11 @@ judge = Judge(
             _accuracy,
             _ORDINARY,
         ),
-        Criterion(
-            "standardized", 1, "features are standardized, so that their scale does not matter", _accuracy, _SCALED
-        ),
+        Criterion("standardized", 1, "the accuracy is right whatever the scale of the features is", _accuracy, _SCALED),
         Criterion(
             "training_statistics",
             1,
-            "mean and deviation are the training features', for the test features too",
+            "the accuracy is right however the test set is composed",
             _accuracy,
             _COMPOSED,
         ),
@@ -85,7 +83,9 @@ judge = Judge(
         "first_steps": _right_on(LATE),
         "test_by_its_own_statistics": lambda trials: set(_off(trials)) == {*_COMPOSED},
         "statistics_of_both": lambda trials: set(_off(trials)) == {"outliers_in_the_test_set"},
-        "not_standardized": lambda trials: _off(trials)[:1] == ["far_from_zero"],
+        "not_standardized": lambda trials: (
+            next(t.case.name for t in ran(trials) if _surplus(t) < -_TOLERANCE) in _SCALED
+        ),
     },
     exact=False,
 )

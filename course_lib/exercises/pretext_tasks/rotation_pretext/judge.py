@@ -6,7 +6,7 @@ import itertools
 
 import torch
 
-from course_lib.exercises.asking import everywhere, everywhere_with_dtype, inputs_kept
+from course_lib.exercises.asking import everywhere, everywhere_with_dtype, in_all, in_any, inputs_kept
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
 
@@ -59,12 +59,15 @@ judge = Judge(
         ),
     ),
     predicates={
-        "one_hot_labels": everywhere(lambda t: t.seen["labels"].ndim == 2),
+        "one_hot_labels": everywhere(lambda t: t.seen["labels"].ndim == 2 and t.seen["labels"].shape[1] == 4),
         "labels_from_one": everywhere(lambda t: close(t.seen["labels"], t.expected["labels"] + 1)),
         "labels_as_floats": everywhere_with_dtype(
             lambda t: t.seen["labels_dtype"] != "torch.int64" and close(t.seen["labels"], t.expected["labels"]),
             "labels_dtype",
         ),
-        "both_interleaved": everywhere(lambda t: _all_four(*t[:3]) and _told_apart(*t[:3])),
+        "both_interleaved": lambda trials: (
+            in_all(trials, lambda t: _all_four(*t[:3]) and _told_apart(*t[:3]))
+            and in_any(trials, lambda t: not close(t.seen["x"], t.expected["x"]))
+        ),
     },
 )

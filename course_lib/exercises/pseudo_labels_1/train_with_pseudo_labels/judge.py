@@ -6,16 +6,12 @@ from collections.abc import Callable, Sequence
 
 from course_lib.exercises.answers import known_answers
 from course_lib.exercises.asking import all_of, as_expected, ran
-from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values
+from course_lib.exercises.contract import Criterion, Judge, Passes, Trial
 from course_lib.exercises.pseudo_labels_1.judge import Training
 
 
 def _test(test: Callable[[Training], bool]) -> Passes:
-    def passes(case: Case, seen: Values, expected: Values) -> bool:
-        training = Training(case.inputs, seen)
-        return training.of_this_case and test(training)
-
-    return passes
+    return lambda case, seen, expected: (training := Training(case.inputs, seen)).of_this_case and test(training)
 
 
 def _trainings(trials: Sequence[Trial]) -> list[Training]:
@@ -59,13 +55,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "two_permutations_left": lambda trials: any(t.complete and not t.aligned for t in _trainings(trials)),
+        "two_permutations_left": lambda trials: any(t.exchanged for t in _trainings(trials)),
+        "labeled_get_pseudo_labels": lambda trials: any(t.relabeled for t in _trainings(trials)),
         "generator_ignored": lambda trials: (
             {(t.shuffled, t.used_generator) for t in _trainings(trials)} == {(True, False)}
         ),
         "last_batch_left_out": lambda trials: any(t.full_batches_only for t in _trainings(trials)),
-        "pseudo_labels_in_train_mode": lambda trials: any(
-            noted["mode"] == "train" for t in _trainings(trials) for noted in t.asked
+        "pseudo_labels_in_train_mode": lambda trials: (
+            "train" in {f["mode"] for t in _trainings(trials) for f in t.asked}
         ),
     },
     exact=False,

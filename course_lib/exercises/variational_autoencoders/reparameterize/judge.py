@@ -73,11 +73,11 @@ judge = Judge(
         Criterion(
             "fresh",
             1,
-            "every latent of every image gets noise of its own, and new noise at each call",
+            "every latent of every image gets noise of its own, as wide as `logvar` says, and new noise at each call",
             _fresh,
             form=True,
         ),
-        Criterion("gradient", 1, "gradients reach `mu` and `logvar`", _flows),
+        Criterion("gradient", 1, "the right gradient reaches every entry of `mu` and `logvar`", _flows),
         Criterion(
             "generator", 1, "the noise comes from the generator, and from nowhere else", _from_generator, form=True
         ),

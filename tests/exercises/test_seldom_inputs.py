@@ -286,11 +286,6 @@ def bound_around(center):
     return importance_weighted_bound
 
 
-def log_of_the_variance(mu, logvar):
-    variance = logvar.exp()
-    return 0.5 * (mu**2 + variance - 1 - variance.log())
-
-
 def split_among(part):
     """A split of which the labeled positions come from one part of each class."""
 
@@ -344,7 +339,6 @@ WRONG = {
     "around the mean": ("importance_weighted_bound", bound_around(lambda log_w: log_w.mean(dim=0))),
     "around the first": ("importance_weighted_bound", bound_around(lambda log_w: log_w[0])),
     "around the smallest": ("importance_weighted_bound", bound_around(lambda log_w: log_w.amin(dim=0))),
-    "log of the variance": ("kl_divergence", log_of_the_variance),
     "early positions": ("few_label_split", split_among(lambda own, count: own[:count])),
     "late positions": ("few_label_split", split_among(lambda own, count: own[-count:])),
     "hard sigmoid": ("Autoencoder", autoencoder(F.hardsigmoid)),

@@ -435,7 +435,7 @@ CASES = [
     ("kl_warmup", stays_below, "never_reaches_beta"),
     ("kl_warmup", sigmoid_shape, "bent_line"),
     ("kl_warmup", squared_rise, "bent_line"),
-    ("kl_warmup", by_tensor, None),
+    ("kl_warmup", by_tensor, "weight_as_a_tensor"),
     ("kl_warmup", by_interpolation, None),
     ("latent_traversal", offset, "values_added"),
     ("latent_traversal", in_the_code, "code_changed"),

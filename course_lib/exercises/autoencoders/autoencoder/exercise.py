@@ -106,6 +106,7 @@ exercise = Exercise(
         "made_late": "the number of parameters that come with the first images",
         "image_gradient": "the gradient that reaches the images",
         "images_after": "your argument `images` after the call",
+        "extremes": "the darkest and the brightest pixel of each image, of codes farther and farther from 0",
         "outputs": "the list of the results of `forward` before and after some training",
     },
     inputs_shown=("images",),

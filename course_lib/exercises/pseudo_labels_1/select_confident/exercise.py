@@ -56,6 +56,8 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     labels, confidences = case.inputs["labels"], case.inputs["confidences"]
     positions = fn(labels, confidences, case.inputs["tau"], per_class=case.inputs["per_class"])
+    if case.name == "equal_ones":  # which of them is the answer's own choice
+        return {"chosen": sorted(zip(labels[positions].tolist(), confidences[positions].tolist()))}
     return {
         "positions": positions,
         "dtype": dtype_name(positions),
@@ -98,5 +100,6 @@ exercise = Exercise(
     words={
         "positions": "the tensor of positions that you return",
         "dtype": "the dtype of the positions that you return",
+        "chosen": "the list of the labels and confidences that you choose",
     },
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from course_lib.exercises.asking import as_expected
-from course_lib.exercises.contract import Case, Criterion, Judge, Values
+from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 from course_lib.exercises.pseudo_labels_1.judge import reference_select
 
 
 def _right_images(case: Case, seen: Values, expected: Values) -> bool:
-    """Whether the right images are chosen, whatever their order, and any of equal ones."""
-    chosen, given = seen["positions"].long(), (case.inputs["labels"], case.inputs["confidences"])
-    pairs = [sorted(zip(*(values[p].tolist() for values in given))) for p in (chosen, expected["positions"])]
-    return pairs[0] == pairs[1] and bool((chosen >= 0).all()) and len(chosen.unique()) == len(chosen)
+    """Whether the right images are chosen, whatever their order."""
+    if case.name == "equal_ones":
+        return close(seen["chosen"], expected["chosen"])
+    return close(seen["positions"].long().sort().values, expected["positions"])
 
 
 _LIMITED = (

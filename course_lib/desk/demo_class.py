@@ -6,6 +6,7 @@ released. What nbgrader then has in its gradebook must be exactly what the judge
 
 from __future__ import annotations
 
+import ast
 import copy
 import functools
 import inspect
@@ -35,6 +36,7 @@ from course_lib.notebooks import (
 
 STUDENTS = ("reference", "half-right", "blank")
 WRITTEN = "It fails because the two goals differ: what helps the one does not have to help the other."
+_IMPORTS = (ast.Import, ast.ImportFrom)
 PREAMBLE = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n\n"
 
 
@@ -196,11 +198,12 @@ class _Company:
     """
 
     def __init__(self, solved: Any) -> None:
-        setup = "\n".join(cell.source for cell in solved.cells if kind_of(cell) == CellKind.SETUP)
-        imports = re.findall(r"^(?:import|from) [\w.]+.*[^(\s]$", setup, re.M)
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._wrong: list[str] = []
-        exec(PREAMBLE + "\n".join(imports), self._names)
+        exec(PREAMBLE, self._names)
+        for cell in solved.cells:
+            if kind_of(cell) == CellKind.SETUP:
+                exec("\n".join(imports_of(cell.source)), self._names)
 
     def add_wrong(self, exercise: str, source: str) -> None:
         """Takes a wrong answer."""
@@ -215,6 +218,16 @@ class _Company:
         if not any(re.search(rf"\b{name}\b", source) for name in self._wrong):
             return float(exercise.points)
         return float(checking.check(exercise, self._names[exercise.name]).score)
+
+
+def imports_of(source: str) -> list[str]:
+    """The import statements of a notebook's cell, each on one line; IPython's own lines are left out.
+
+    >>> imports_of("%matplotlib inline\\nimport math\\nfrom torch.nn import (\\n    Linear,\\n    ReLU,\\n)\\nprint(1)")
+    ['import math', 'from torch.nn import Linear, ReLU']
+    """
+    lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    return [ast.unparse(node) for node in ast.parse("\n".join(lines)).body if isinstance(node, _IMPORTS)]
 
 
 def partly_right(exercise: Any) -> tuple[str, str, float]:

@@ -7,6 +7,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import jupytext
 import pytest
 import tiny_course
 import torch
@@ -127,3 +128,35 @@ def test_an_answer_cell_made_of_a_mistake_runs_alone():
     exec(source, namespace)
     assert "def mean" not in source and "mean" not in namespace
     assert namespace["average"](torch.ones(1)) == 2.0
+
+
+LEANING = """
+# %% tags=["setup"]
+%matplotlib inline
+from torch.nn.functional import (
+    relu,
+)
+import torch as pt
+
+# %% nbgrader={"grade_id": "double", "solution": true}
+def double(x):
+    return x + x
+
+# %% nbgrader={"grade_id": "total", "solution": true}
+def total(x):
+    return float(relu(double(x)).sum() - relu(-double(x)).sum()) / 2
+"""
+
+
+def test_a_right_answer_that_calls_a_wrong_one_is_expected_to_earn_less(monkeypatch):
+    exercises = tiny_course.install(monkeypatch)
+    solved = jupytext.reads(LEANING, fmt="py:percent")
+    total = solved.cells[-1].source
+
+    alone = demo_class._Company(solved)
+    assert alone.points_of(exercises["double"], solved.cells[-2].source) == 3.0
+    assert alone.points_of(exercises["total"], total) == 2.0
+
+    misled = demo_class._Company(solved)
+    misled.add_wrong("double", "def double(x):\n    return pt.zeros_like(x)\n")
+    assert misled.points_of(exercises["total"], total) < 2.0

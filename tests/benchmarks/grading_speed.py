@@ -47,7 +47,7 @@ import nbformat
 from course_lib import exercises as registry
 from course_lib import files, settings
 from course_lib.authoring import release
-from course_lib.desk import demo_class
+from course_lib.desk import demo_answers, demo_class
 from course_lib.exercises import judge_of
 from course_lib.notebooks import CellKind, grade_id_of, kind_of, notebook_text
 
@@ -105,7 +105,7 @@ class Material:
         exercises = {e.name: e for e in registry.exercises_of(UNIT)}
         self.points = {name: float(exercises[name].points) for name in self.right}
         self.wrong = {
-            name: [demo_class.as_answer(m.fn, name) for m in judge_of(exercises[name]).mistakes] for name in self.right
+            name: [demo_answers.as_answer(m.fn, name) for m in judge_of(exercises[name]).mistakes] for name in self.right
         }
 
     def notebook(self, answers: dict[str, str], *, only_graded: bool = False) -> bytes:
@@ -133,7 +133,7 @@ class Material:
         if kind == "wrong":
             return {name: wrong[index % len(wrong)] for name, wrong in self.wrong.items()}
         answers = dict(self.right)  # a hostile answer stands beside right ones
-        answers[self.target(kind)] = demo_class.PREAMBLE + self.hostile(kind)
+        answers[self.target(kind)] = demo_answers.PREAMBLE + self.hostile(kind)
         return answers
 
     @staticmethod
@@ -153,7 +153,7 @@ class Material:
         root = settings.root()
         for name, data in release.build_unit(UNIT, root=root, gradebook=folder / "gradebook.db").items():
             files.replace(folder / "release" / UNIT / name, data)
-        (folder / "nbgrader_config.py").write_text(demo_class._CONFIG.format(root=str(root)), encoding="utf-8")
+        (folder / "nbgrader_config.py").write_text(demo_class.CONFIG.format(root=str(root)), encoding="utf-8")
 
 
 # --- the two parts --------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def test_the_same_verdicts_on_the_cards_and_in_the_results(by_course_grade, by_n
     cards, results = {}, {}
     for student in CLASS:
         page = by_nbgrader / "autograded" / student / UNIT / f"{UNIT}.ipynb"
-        cards |= {(student, name): state for name, state in demo_class._states(page).items()}
+        cards |= {(student, name): state for name, state in demo_class.states_in(page).items()}
         record = json.loads((by_course_grade / "results" / UNIT / UNIT / f"{student}.json").read_text())
         results |= {(student, e["exercise"]): (e["verdict"], e["score"]) for e in record["exercises"]}
     assert results == WANTED

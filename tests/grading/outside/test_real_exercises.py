@@ -10,7 +10,7 @@ import pytest
 from class_notebooks import code
 
 from course_lib import exercises as registry
-from course_lib.desk.demo_class import as_answer
+from course_lib.desk.demo_answers import as_answer
 from course_lib.exercises import checking
 from course_lib.grading.inside.protocol import Limits
 from course_lib.grading.outside import grade, results

@@ -65,7 +65,7 @@ def run(
     units = list(release.unit_folders(root)) if units is None else list(units)
     if not units:
         raise DemoError("There are no units under solutions/ to play with.")
-    demo = _Demo(root / "class" / "demo", root, began, say)
+    demo = _Demo(root / "class" / "demo", root, began, say, has_course_grade())
     demo.begin()
     lines = demo.play(units, everything=everything)
 
@@ -85,6 +85,11 @@ def run(
     return 1 if problems else 0
 
 
+def has_course_grade() -> bool:
+    """Whether `course grade` can work here; it needs Linux, for its isolation and its processes."""
+    return sys.platform == "linux"
+
+
 @dataclass
 class _Demo:
     """A class in the making. `stock` is a course folder of its own, so that the two graders can work side by side."""
@@ -93,7 +98,7 @@ class _Demo:
     root: Path
     began: float
     tell: Say
-    has_course_grade: bool = sys.platform == "linux"  # elsewhere there is no `course grade`
+    has_course_grade: bool
     running: list[Command] = field(default_factory=list)
 
     @property
@@ -129,6 +134,8 @@ class _Demo:
                 first.goes_on()  # tells what it did meanwhile
             if self.has_course_grade:
                 self._course_grade(beside=first)
+            else:
+                self.say("course grade needs Linux or WSL2: only nbgrader grades here")
             first.wait()
             for unit in by_nbgrader[1:]:
                 self._autograde(unit).wait()
@@ -137,6 +144,7 @@ class _Demo:
             if everything:
                 for unit in by_nbgrader:
                     self._nbgrader(self.stock, "generate_feedback", unit).wait()
+            if everything or not self.has_course_grade:
                 self._nbgrader(self.stock, "export", "--to=grades.csv").wait()
         _read_back([line for line in lines if line.unit in by_nbgrader], self.stock, NBGRADER)
         if self.has_course_grade:

@@ -137,6 +137,12 @@ def test_without_a_word_one_unit_goes_through_nbgrader_and_all_through_course_gr
     assert read == [(9, "nbgrader"), (9, "course grade")]
     assert any("grading without" in line for line in said) and said[-1].startswith("Took")
 
+    del started[:], read[:]
+    monkeypatch.setattr(demo_class, "has_course_grade", lambda: False)
+    assert demo_class.run(units=[UNIT], root=tmp_path, say=said.append) == 0
+    assert [words[1] for words in started] == ["autograde", "generate_feedback", "export"]
+    assert read == [(9, "nbgrader")] and any("needs Linux or WSL2" in line for line in said)
+
 
 def test_a_command_that_fails_or_is_left_alone(tmp_path):
     told: list[str] = []

@@ -105,7 +105,8 @@ class Material:
         exercises = {e.name: e for e in registry.exercises_of(UNIT)}
         self.points = {name: float(exercises[name].points) for name in self.right}
         self.wrong = {
-            name: [demo_answers.as_answer(m.fn, name) for m in judge_of(exercises[name]).mistakes] for name in self.right
+            name: [demo_answers.as_answer(mistake.fn, name) for mistake in judge_of(exercises[name]).mistakes]
+            for name in self.right
         }
 
     def notebook(self, answers: dict[str, str], *, only_graded: bool = False) -> bytes:

@@ -118,11 +118,7 @@ class Company:
 
 
 def imports_of(source: str) -> list[str]:
-    """The import statements of a notebook's cell, each on one line; IPython's own lines are left out.
-
-    >>> imports_of("%matplotlib inline\\nimport math\\nfrom torch.nn import (\\n    Linear,\\n    ReLU,\\n)\\nprint(1)")
-    ['import math', 'from torch.nn import Linear, ReLU']
-    """
+    """The import statements of a notebook's cell, each on one line; IPython's own lines are left out."""
     lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
     return [ast.unparse(node) for node in ast.parse("\n".join(lines)).body if isinstance(node, _IMPORTS)]
 

@@ -15,6 +15,7 @@ import pytest
 import tiny_course
 import torch
 
+from course_lib import notebooks
 from course_lib.authoring import release
 from course_lib.desk import demo_answers, demo_class, demo_tables
 from course_lib.desk.demo_answers import Recorded
@@ -242,6 +243,8 @@ def test_a_right_answer_that_calls_a_wrong_one_is_expected_to_earn_less(monkeypa
     exercises = tiny_course.install(monkeypatch)
     solved = jupytext.reads(LEANING, fmt="py:percent")
     total = solved.cells[-1].source
+    setup = [cell.source for cell in solved.cells if notebooks.kind_of(cell) == "setup"]
+    assert demo_answers.imports_of(*setup) == ["from torch.nn.functional import relu", "import torch as pt"]
 
     alone = demo_answers.Company(solved)
     assert alone.points_of(exercises["double"], solved.cells[-2].source) == 3.0

@@ -126,8 +126,8 @@ class WrongQuote:
 def check_quotes() -> list[WrongQuote]:
     """What is wrong with the numbers that the course quotes.
 
-    Errors: a placeholder that cannot be filled; a file that is no record; a laptop record whose code has changed since;
-    a README.md, at the top or in results/, that does not show what is recorded; rows of the results table that
+    Errors: a placeholder that cannot be filled; a file that is not a record; a laptop record whose code has changed
+    since; a README.md, at the top or in results/, that does not show what is recorded; rows of the results table that
     results/table.json does not have.
     Warnings: a record of another profile whose code has changed (a GPU is not always at hand).
     """

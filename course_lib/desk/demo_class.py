@@ -334,7 +334,7 @@ def _states(path: Path) -> dict[str, str]:
 
 
 def gradebook_table(lines: Sequence[Line]) -> list[str]:
-    """The gradebook as text: a line an exercise, a total a unit, a total a student; autograded points only."""
+    """The gradebook as text: one line per exercise, one total per unit and one per student; autograded points only."""
     width = max(len(line.exercise) for line in lines)
     text = []
     for student in dict.fromkeys(line.student for line in lines):

@@ -1,6 +1,6 @@
 """The exercise contract: what an exercise is, and everything we know about it (one object, three uses).
 
-`Case`, `Hints` and `Exercise` are what a learner may see. `Criterion`, `Mistake` and `Judge` stay with whoever judges:
+`Case`, `Hints` and `Exercise` are what a learner may see. `Criterion`, `Mistake` and `Judge` are for the judge alone:
 in self-study that is the same process, in grading a clean one that never runs a student's code.
 """
 
@@ -25,7 +25,7 @@ class Case:
     inputs: Values
 
     def copy(self, device: torch.device | str | None = None) -> Case:
-        """The case with tensors of its own, strides kept, so that an answer that writes into its input harms nobody."""
+        """The case with tensors of its own, strides kept, so that an answer that writes into its input does no harm."""
         return Case(self.name, _copied(self.inputs, device))
 
 

@@ -219,7 +219,7 @@ def diagnose(
         if len(wrong) > 1 and all(agrees(number, i)[0] for i in wrong) and together(number, right):
             return _said(judge.mistakes[number], trials)
     if trials and all(map(gives_nothing, trials)):
-        return None, {}  # what else follows from a missing `return` is no mistake of its own
+        return None, {}  # what else follows from a missing `return` is not a mistake of its own
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)
         if found:

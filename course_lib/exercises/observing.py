@@ -205,7 +205,7 @@ def plain(value: Any) -> Any:
 
 
 def two_values(result: Any, first: str, second: str) -> Values:
-    """A pair under two names; what is no pair stands under the first."""
+    """A pair under two names; what is not a pair stands under the first."""
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return {first: result[0], second: result[1]}
     return {first: result, second: None}
@@ -367,7 +367,7 @@ def kept_text(kept: bytes, size: int) -> str:
 
 
 def manual_seed(seed: int) -> None:
-    """As `torch.manual_seed`, which stores a stack trace a call for a GPU that was not used yet: a ms or so each."""
+    """As `torch.manual_seed`, which stores a stack trace per call for a GPU that was not used yet: a ms or so each."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)

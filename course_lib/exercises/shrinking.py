@@ -410,7 +410,7 @@ def _stopped_after(seconds: float, observe: Callable[..., Any]) -> Iterator[list
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-        if left:  # somebody else's alarm goes on
+        if left:  # an alarm of other code goes on
             signal.setitimer(signal.ITIMER_REAL, max(left - (time.perf_counter() - begun), 1e-3), interval)
 
 

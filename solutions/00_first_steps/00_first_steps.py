@@ -13,7 +13,7 @@
 # %% [markdown]
 # # First steps: what few labels cost
 #
-# *The same network that is nearly perfect with all labels is little better than guessing with one label a class.
+# *The same network that is nearly perfect with all labels is little better than guessing with one label per class.
 # Closing that gap is what this course is about.*
 #
 # **You will** write the four functions that every later unit uses: measure accuracy, evaluate a network, train it by
@@ -52,12 +52,12 @@ num_classes = len(data.class_names)
 # %% [markdown]
 # ## 1. From logits to accuracy
 #
-# Your first check. A classifier turns each image into $K$ numbers, one a class, called *logits*. The prediction is the
-# class with the highest logit, and accuracy is the share of images for which it is the label:
+# Your first check. A classifier turns each image into $K$ numbers, one per class, called *logits*. The prediction is
+# the class with the highest logit, and accuracy is the share of images for which it is the label:
 #
 # $$\hat y_n = \arg\max_k z_{nk}, \qquad \text{accuracy} = \frac{1}{N} \sum_{n=1}^{N} [\hat y_n = y_n]$$
 #
-# Shapes: `logits` $z$ is `(N, K)`, one row an image; `labels` $y$ is `(N,)`.
+# Shapes: `logits` $z$ is `(N, K)`, one row per image; `labels` $y$ is `(N,)`.
 #
 # ### Exercise 0.1: accuracy (2 minutes)
 #
@@ -111,7 +111,7 @@ nearest = evaluation.knn_accuracy(
 print(f"guessing: {1 / num_classes:.0%}    nearest of {len(first)} labeled images: {nearest:.0%}")
 
 # %% [markdown]
-# Recorded over {{ result("label_curve", "pixels_knn@10").n }} draws of ten glyphs a class:
+# Recorded over {{ result("label_curve", "pixels_knn@10").n }} draws of ten glyphs per class:
 # {{ result("label_curve", "pixels_knn@10") | pm(percent=true) }}. A boat that is moved by two pixels is far from
 # itself, as pixels go. This is the baseline to beat.
 
@@ -138,7 +138,7 @@ print(f"{count_parameters(model):,} weights, untrained: accuracy {accuracy(logit
 #
 # ## 3. A measurement you can trust
 #
-# Images come in batches, and 2,000 is no multiple of 64: the last batch is smaller. Suppose a network has these mean
+# Images come in batches, and 2,000 is not a multiple of 64: the last batch is smaller. Suppose a network has these mean
 # losses on three batches of 64, 64 and 1 images. **Predict** the mean loss over the 129 images: nearer to 1, or to 4?
 
 # %% tags=["demo"]
@@ -276,7 +276,7 @@ for batch_size in (129, 64, 32, 4):
     print(f"batches of {batch_size:3}: evaluate {honest:.4f}, mean of batch means {naive:.4f}")
 
 # %% [markdown]
-# `evaluate` says the same four times. The mean of batch means depends on the batch size, which is no property of the
+# `evaluate` says the same four times. The mean of batch means depends on the batch size, which is not a property of the
 # network: recorded with batches of 64, it is {{ result("failures", "loss_by_batch_means").mean | num(2) }} where the
 # truth is {{ result("failures", "loss_of_all_images").mean | num(2) }}.
 #
@@ -370,22 +370,22 @@ check.few_label_split(few_label_split)
 
 # %% [markdown]
 # Now the experiment that the whole course starts from: the same network, the same number of steps, and 1, 2, 5, 10, 20
-# or 50 labels a class. **Predict**: draw the curve on paper, accuracy against labels, before you run the cell.
+# or 50 labels per class. **Predict**: draw the curve on paper, accuracy against labels, before you run the cell.
 
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step", "few_label_split")
 budgets = (1, 2, 5, 10, 20, 50)
 mine = {}
-for budget in tqdm(budgets, desc="labels a class"):
+for budget in tqdm(budgets, desc="labels per class"):
     labeled, rest = few_label_split(data.labels, budget, torch.Generator().manual_seed(0))
     few_label_model = new_classifier(seed=1)
     train(few_label_model, data.subset(labeled), steps)
     mine[budget] = [evaluate(few_label_model, test_batches)["accuracy"]]
-    print(f"{budget:2} labels a class, {len(rest):,} images without: {mine[budget][0]:.1%}")
+    print(f"{budget:2} labels per class, {len(rest):,} images without: {mine[budget][0]:.1%}")
 
 # %% [markdown]
-# One seed is an anecdote: at ten labels a class, {{ result("label_curve", "scratch@10").n }} recorded draws range from
-# {{ result("label_curve", "scratch@10").values | min | pct }} to
+# One seed is an anecdote: at ten labels per class, {{ result("label_curve", "scratch@10").n }} recorded draws range
+# from {{ result("label_curve", "scratch@10").values | min | pct }} to
 # {{ result("label_curve", "scratch@10").values | max | pct }}. The next figure sets yours beside them and beside an
 # honest control: the same encoder, random and frozen, with only a linear layer trained on top.
 
@@ -401,11 +401,11 @@ shown |= {"scratch": curves["scratch"], "random_probe": curves["random_probe"], 
 plots.show(plots.label_curve(shown, title=f"What labels buy (recorded on {name})"))
 
 # %% [markdown]
-# Read it from the right. With 50 labels a class the network from scratch reaches
+# Read it from the right. With 50 labels per class the network from scratch reaches
 # {{ result("label_curve", "scratch@50") | pm(percent=true) }}, with ten
 # {{ result("label_curve", "scratch@10") | pm(percent=true) }}, with one
 # {{ result("label_curve", "scratch@1") | pm(percent=true) }}; all labels give
-# {{ result("label_curve", "full_labels") | pm(percent=true) }}. With one label a class even the nearest neighbor on
+# {{ result("label_curve", "full_labels") | pm(percent=true) }}. With one label per class even the nearest neighbor on
 # pixels does better ({{ result("label_curve", "pixels_knn@1").mean | pct }}). Random, frozen features with a linear
 # layer come to {{ result("label_curve", "random_probe@10") | pm(percent=true) }} at ten.
 #
@@ -415,10 +415,8 @@ plots.show(plots.label_curve(shown, title=f"What labels buy (recorded on {name})
 # %% [markdown]
 # {{ results_table() }}
 #
-# Each unit adds rows to this table. Real data tells the same story.
-#
-# - MNIST, test error with 100, 600, 1000 and 3000 labels: 21.89, 8.57, 6.59 and 3.72 % (Lee 2013, quoted from memory).
-# - CIFAR-10 with 20, 100, 400, 1000 and 5000 labels a class: 66.3, 52.7, 25.8, 16.5 and 6.9 % (Gidaris 2018).
+# Each unit adds rows to this table. Photographs show the same: on CIFAR-10 with 20, 100, 400, 1000 and 5000 labels per
+# class, the test error is 66.3, 52.7, 25.8, 16.5 and 6.9 % (Gidaris 2018).
 
 # %% [markdown]
 # ## 7. When it fails
@@ -480,7 +478,8 @@ print(evaluate(colleagues_model, test_batches))
 # A network that is being used, not trained, would leave in train mode, and its next prediction would depend on the
 # batch.</details>
 #
-# <details><summary>3. Why is one test set of 2,000 images enough, but one draw of ten labels a class is not?</summary>
+# <details><summary>3. Why is one test set of 2,000 images enough, but one draw of ten labels per class
+# is not?</summary>
 # Other test images change the result by about a point. Other labeled images change the network itself.</details>
 #
 # <details><summary>4. May you choose the number of steps by test accuracy?</summary>
@@ -501,4 +500,4 @@ print(evaluate(colleagues_model, test_batches))
 # **Further reading.** Oliver et al. (2018), *Realistic Evaluation of Deep Semi-Supervised Learning Algorithms*.
 #
 # **Bonus.** (1) Run this unit with `COURSE_DATASET=mnist`: is one label worth more there? (2) Leave `augment=` out of
-# `train`: what were the shifts worth at five labels a class?
+# `train`: what were the shifts worth at five labels per class?

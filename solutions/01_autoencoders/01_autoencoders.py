@@ -17,7 +17,7 @@
 # noise. Whether it also helps to classify is another question, and the answer is less pleasant.*
 #
 # **You will** build an autoencoder, write its loss, train a denoiser, read frozen features and score anomalies. **You
-# will measure** where a nonlinear code beats PCA, and what pretraining is worth with ten labels a class.
+# will measure** where a nonlinear code beats PCA, and what pretraining is worth with ten labels per class.
 #
 # **You need** PyTorch modules and a training step (unit 00).
 # **Time**: 90 minutes of reading and writing, of which 3 minutes of computing.
@@ -49,11 +49,11 @@ print(f"{data.name}: {len(data):,} images of shape {image_shape} to learn from, 
 # %% [markdown]
 # ## 1. How many numbers is an image?
 #
-# An image here has several hundred pixels, but most settings of those pixels are no image of anything. How few numbers
-# describe one? The classical tool is *principal component analysis* (PCA): the mean image plus a weighted sum of
-# `code_dim` fixed patterns, the best that *linear* patterns can do.
+# An image here has several hundred pixels, but most settings of those pixels are not an image of anything. How few
+# numbers describe one? The classical tool is *principal component analysis* (PCA): the mean image plus a weighted sum
+# of `code_dim` fixed patterns, the best that *linear* patterns can do.
 #
-# **Predict**: with 32 numbers an image, will you be able to tell the shapes? Will the clutter survive?
+# **Predict**: with 32 numbers per image, will you be able to tell the shapes? Will the clutter survive?
 
 # %% tags=["demo"]
 from sklearn.decomposition import PCA
@@ -69,7 +69,7 @@ def pca_reconstruct(images):
 
 mean_image = as_float(data.images).mean(dim=0, keepdim=True).to(device)
 for name, x_hat in (("the mean image", mean_image.expand_as(test_images)), ("PCA", pca_reconstruct(test_images))):
-    print(f"{name:15} squared error an image: {num_pixels * F.mse_loss(x_hat, test_images):.1f}")
+    print(f"{name:15} squared error per image: {num_pixels * F.mse_loss(x_hat, test_images):.1f}")
 plots.show(plots.reconstructions(test_images[:8], pca_reconstruct(test_images[:8]), title=f"PCA, {code_dim} numbers"))
 
 # %% [markdown]
@@ -181,7 +181,7 @@ def new_autoencoder(seed=0):
 def train(model, images, loss_fn, title, *, steps=steps, batch_size=128, lr=2e-3):
     batches = Batches(images, batch_size=batch_size, shuffle=True, generator=torch.Generator().manual_seed(0))
     line = {"baseline": pca_error, "baseline_label": f"PCA, {code_dim} numbers"} if loss_fn is copy_loss else {}
-    curve = plots.live_curve(steps, y_label="squared error an image", title=title, **line)
+    curve = plots.live_curve(steps, y_label="squared error per image", title=title, **line)
     fit(model, batches, loss_fn, steps=steps, lr=lr, label=title, on_step=curve)
     return model
 
@@ -192,7 +192,7 @@ def copy_loss(model, images):
 
 autoencoder = train(new_autoencoder(), data.images, copy_loss, "Autoencoder")
 x_hat = evaluation.predict(autoencoder, test_images).to(device)
-print(f"squared error an image: autoencoder {reconstruction_loss(x_hat, test_images):.1f}, PCA {pca_error:.1f}")
+print(f"squared error per image: autoencoder {reconstruction_loss(x_hat, test_images):.1f}, PCA {pca_error:.1f}")
 plots.show(plots.reconstructions(test_images[:8], x_hat[:8], title=f"Autoencoder, {code_dim} numbers"))
 
 # %% [markdown]
@@ -308,7 +308,7 @@ noisy = corrupt(test_images, noise, generator=torch.Generator().manual_seed(2))
 denoised = evaluation.predict(denoiser, noisy).to(device)
 copied = evaluation.predict(autoencoder, noisy).to(device)
 for name, x_hat in (("do nothing", noisy), ("first autoencoder", copied), ("denoising autoencoder", denoised)):
-    print(f"{name:22} squared error an image: {reconstruction_loss(x_hat, test_images):.1f}")
+    print(f"{name:22} squared error per image: {reconstruction_loss(x_hat, test_images):.1f}")
 plots.show(plots.reconstructions(noisy[:8], denoised[:8], clean=test_images[:8], title="Denoising"))
 
 # %% [markdown]
@@ -385,8 +385,8 @@ plots.show(plots.nearest_neighbours(
 # A thick frame marks another class. Neighbors resemble their image in place, size and brightness, and mostly in class
 # too: among thousands, some image agrees in everything. Let the five nearest vote: recorded,
 # {{ result("neighbors", "all").mean | pct }} are right with all labels,
-# {{ result("neighbors", "10").mean | pct }} with ten a class, when the nearest *labeled* image is far away and place or
-# brightness decide.
+# {{ result("neighbors", "10").mean | pct }} with ten per class, when the nearest *labeled* image is far away and place
+# or brightness decide.
 #
 # ## 6. How strange is this image?
 #
@@ -459,7 +459,7 @@ plots.show(plots.roc_curve(scores, is_strange, title="Shapes that were never see
 
 # %% tags=["demo"]
 check.needs("Autoencoder", "reconstruction_loss", "anomaly_score")
-widgets.threshold_slider(scores["autoencoder"], is_strange, x_label="squared error an image")
+widgets.threshold_slider(scores["autoencoder"], is_strange, x_label="squared error per image")
 
 # %% [markdown]
 # The two hills overlap widely: some ordinary images, faint or cluttered, are simply hard to rebuild. A score ranks; it
@@ -467,8 +467,8 @@ widgets.threshold_slider(scores["autoencoder"], is_strange, x_label="squared err
 #
 # ## 7. The question of the course: does it help with few labels?
 #
-# The plan sounds convincing: pretrain on thousands of images without labels, then fine-tune with ten labels a class. We
-# take the convolutional encoder of this course, pretrain it with *your* loss, and keep a copy with its random first
+# The plan sounds convincing: pretrain on thousands of images without labels, then fine-tune with ten labels per class.
+# We take the convolutional encoder of this course, pretrain it with *your* loss, and keep a copy with its random first
 # weights as the honest control. **Predict** the order: from scratch, fine-tuned, random frozen, pretrained frozen.
 
 # %% tags=["train"]
@@ -481,10 +481,10 @@ pretrain_steps = settings.by_profile(smoke=3, laptop=600, full=6_000)
 pretrained = nn.Sequential(encoder, decoder)
 train(pretrained, data.images, copy_loss, "Convolutional autoencoder", steps=pretrain_steps, batch_size=64)
 x_hat = evaluation.predict(pretrained, test_images).to(device)
-print(f"squared error an image: {reconstruction_loss(x_hat, test_images):.1f}")
+print(f"squared error per image: {reconstruction_loss(x_hat, test_images):.1f}")
 
 # %% [markdown]
-# Now ten labels a class, four ways. Scratch and fine-tuning get the same steps and the same learning rate; a frozen
+# Now ten labels per class, four ways. Scratch and fine-tuning get the same steps and the same learning rate; a frozen
 # encoder gets a linear classifier on its features.
 
 # %% tags=["train"]
@@ -505,7 +505,7 @@ for name, frozen in (("random_frozen", random_encoder), ("autoencoder_frozen", e
     train_x = extract_features(frozen, few_images, 256).cpu()  # (100, 256)
     test_x = extract_features(frozen, test_images, 256).cpu()
     accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
-figure = plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=f"{per_class} labels a class, one seed")
+figure = plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=f"{per_class} labels per class, one seed")
 plots.show(figure)
 
 # %% [markdown]
@@ -519,12 +519,12 @@ curves = records.curves(unit, dataset=name)
 plots.show(plots.label_curve(curves, title=f"Pretraining by reconstruction (recorded on {name})"))
 
 # %% [markdown]
-# With ten labels a class: from scratch {{ result("label_curve", "scratch@10") | pm(percent=true) }}, pretrained and
+# With ten labels per class: from scratch {{ result("label_curve", "scratch@10") | pm(percent=true) }}, pretrained and
 # fine-tuned {{ result("label_curve", "autoencoder_finetuned@10") | pm(percent=true) }}. **Pretraining by reconstruction
 # bought next to nothing**: less than the spread between seeds. The frozen features are not empty, though:
 # {{ result("label_curve", "autoencoder_frozen@10") | pm(percent=true) }} against
 # {{ result("label_curve", "random_frozen@10") | pm(percent=true) }} for the same encoder, random and frozen. With a
-# single label a class it even beats training from scratch
+# single label per class it even beats training from scratch
 # ({{ result("label_curve", "autoencoder_frozen@1").mean | pct }} against
 # {{ result("label_curve", "scratch@1").mean | pct }}). Beside frozen random features alone, all this would pass for a
 # success: scratch is the control that most often spoils the story.
@@ -561,9 +561,9 @@ plots.show(plots.image_grid(
 # numbers on place, size and brightness first; class is worth as many as it saves in squared error.
 
 # %% [markdown] nbgrader={"grade_id": "why_reconstruction_is_not_class", "grade": true, "solution": true, "points": 3}
-# **Written answer (3 points).** A colleague has ten labels a class and plans to train a larger autoencoder for longer,
-# "because its reconstructions are still blurred". In four to six sentences: (a) why may sharper reconstructions leave
-# the classifier as it is; (b) which two controls must stand beside the result, and what does each rule out;
+# **Written answer (3 points).** A colleague has ten labels per class and plans to train a larger autoencoder for
+# longer, "because its reconstructions are still blurred". In four to six sentences: (a) why may sharper reconstructions
+# leave the classifier as it is; (b) which two controls must stand beside the result, and what does each rule out;
 # (c) name one change of the *task*, not of the size, that you would try, and say why it should help.
 #
 # ### BEGIN SOLUTION
@@ -582,7 +582,7 @@ plots.show(plots.image_grid(
 # *Sample answer (1).* Reconstruction does not use labels, so he needs more labels or a better method.
 #
 # *Rubric.* One point each: (a) says what the loss spends capacity on, and that it is not class; (b) names scratch AND
-# random frozen, with what each rules out (one of the two is no point); (c) a change of task (denoising, masking,
+# random frozen, with what each rules out (one of the two earns no point); (c) a change of task (denoising, masking,
 # rotation, two views, labels in the loss) with a reason tied to (a). No point for "more data" or "more layers".
 # ### END SOLUTION
 
@@ -615,9 +615,8 @@ plots.show(plots.image_grid(
 #
 # **Where this is used.** Defects in production, unusual scans, fraud among payments, denoising in microscopy.
 #
-# **Further reading.** Vincent et al. (2008), *Extracting and Composing Robust Features with Denoising Autoencoders*.
-# On MNIST with 100 labels, denoising pretraining is reported to cut the error from 21.89 to 10.49 % (Lee 2013, quoted
-# from memory).
+# **Further reading.** Vincent et al. (2008), *Extracting and Composing Robust Features with Denoising Autoencoders*:
+# the paper behind `denoising_loss`, with pictures of the features that it learns.
 #
 # **Bonus.** (1) `COURSE_DATASET=mnist`: hold out each digit in turn. Which is never noticed? (2) Pretrain the
 # convolutional encoder with `clean_from_noisy`: does it help?

@@ -17,7 +17,7 @@
 # pictures, drawn from nothing but noise, and a bound on how probable each picture is.*
 #
 # **You will** draw codes through which gradients flow, write the loss and its tighter sibling, and turn single knobs
-# of a code. **You will measure** nats an image, which factors the code knows, and how a code dies.
+# of a code. **You will measure** nats per image, which factors the code knows, and how a code dies.
 #
 # **You need** the autoencoder of unit 01, and probabilities: mean, variance, Bayes.
 # **Time**: 90 minutes of reading and writing, of which 3 minutes of computing.
@@ -61,7 +61,7 @@ def black_or_white(chances, *, generator):
 # ## 1. What does a picture cost?
 #
 # In this unit every pixel is black or white. A model that gives an image probability $p(x)$ needs $-\log p(x)$ *nats*
-# to write it down (a nat is a bit over one bit): few for what it expects, many for what surprises it. So nats an image
+# to write it down (a nat is a bit over one bit): few for what it expects, many for what surprises it. So nats per image
 # measure how much a model knows about pictures.
 #
 # The least that a model can know is how often each pixel is white, each by itself. **Predict**: what will pictures look
@@ -75,7 +75,7 @@ train_chances = chances(data)
 test_images = black_or_white(chances(test), generator=generator).to(device)
 often = train_chances.mean(dim=0, keepdim=True).clamp(1e-3, 1 - 1e-3)
 by_pixel = F.binary_cross_entropy(often.expand(test_images.shape), test_images.cpu(), reduction="sum") / len(test)
-print(f"each pixel by itself: {by_pixel:.1f} nats an image; a fair coin for each: {num_pixels * math.log(2):.1f}")
+print(f"each pixel by itself: {by_pixel:.1f} nats per image; a fair coin for each: {num_pixels * math.log(2):.1f}")
 
 pca = PCA(code_dim, random_state=0).fit(train_chances.flatten(1).numpy())
 codes = torch.randn(8, code_dim, generator=generator).numpy() * pca.explained_variance_**0.5
@@ -93,7 +93,7 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=f"Three rows. {tit
 #
 # A *variational autoencoder* (Kingma and Welling 2014) fills those gaps. Its encoder gives not a point but a small
 # cloud of codes, $q(z|x) = \mathcal N(\mu, \sigma^2)$; the decoder must be able to draw the image from anywhere in it.
-# And all clouds together must fill the *prior* $p(z) = \mathcal N(0, 1)$, from which we shall later draw.
+# And all clouds together must fill the *prior* $p(z) = \mathcal N(0, 1)$, from which we will later draw.
 #
 # The encoder gives `mu` and `logvar` $= \log \sigma^2$, both `(N, code_dim)`: a logarithm may be any number. A draw by
 # itself has no gradient; but this has:
@@ -171,7 +171,7 @@ check.kl_divergence(kl_divergence)
 
 # %% nbgrader={"grade_id": "negative_elbo", "solution": true}
 def negative_elbo(logits, images, kl, *, beta=1.0):
-    """The loss of a VAE in nats an image.
+    """The loss of a VAE in nats per image.
 
     Args:
         logits: (N, C, H, W) float tensor, before any squashing; they may be large.
@@ -266,7 +266,7 @@ def train(chances, title, *, loss_fn=negative_elbo, code_dim=code_dim, steps=ste
 
     batches = Batches(chances, batch_size=128, shuffle=True, generator=generator, augment=black_or_white)
     line = {"baseline": float(by_pixel), "baseline_label": "each pixel by itself"} if loss_fn is negative_elbo else {}
-    curve = plots.live_curve(steps, y_label="loss (nats an image)", title=title, **line)
+    curve = plots.live_curve(steps, y_label="loss (nats per image)", title=title, **line)
     fit(model, batches, loss, steps=steps, lr=2e-3, label=title, on_step=curve)
     return model
 
@@ -283,11 +283,11 @@ check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
 
 @torch.no_grad()
 def measure(model, images, *, seed=0):
-    """The bound and its parts in nats an image, the cost of each latent, the mean codes, and the drawn images."""
+    """The bound and its parts in nats per image, the cost of each latent, the mean codes, and the drawn images."""
     logits, mu, logvar = model(images, torch.Generator().manual_seed(seed))
     kl = kl_divergence(mu, logvar)  # (N, code_dim)
     loss, costs = float(negative_elbo(logits, images, kl)), kl.mean(dim=0).cpu()
-    print(f"{loss:.1f} nats an image: {loss - costs.sum():.1f} for the picture, {costs.sum():.1f} for the code")
+    print(f"{loss:.1f} nats per image: {loss - costs.sum():.1f} for the picture, {costs.sum():.1f} for the code")
     return {"loss": loss, "costs": costs, "mu": mu.cpu(), "x_hat": logits.sigmoid().cpu()}
 
 
@@ -375,7 +375,7 @@ widgets.latent_explorer(decode, ranges, start=start[dearest].clamp(-3, 3).tolist
 
 # %% [markdown]
 # With two latents the whole space can be drawn. We take glyphs that hardly move, so that two numbers are enough.
-# **Predict**: nobody told it the classes. Will it sort by them?
+# **Predict**: it was not given the classes. Will it sort by them?
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -451,7 +451,7 @@ for count in (1, 10, 100):
     print(f"{count:4} samples: log p(x) is at least {importance_weighted_bound(*terms).mean():.1f} nats")
 curve = records.curve("02_variational_autoencoders", "bound", "nats", dataset="glyphs")
 bounds = {count: [-nats for nats in seeds] for count, seeds in zip(curve.x, curve.values)}
-options = {"x_label": "samples an image", "y_label": "bound on log p(x), nats", "percent": False}
+options = {"x_label": "samples per image", "y_label": "bound on log p(x), nats", "percent": False}
 plots.show(plots.label_curve({"vae": bounds}, title="More samples, a tighter bound (recorded)", **options))
 
 # %% [markdown]
@@ -490,7 +490,7 @@ plots.show(plots.share_table(shares, rows, list(factors), title="How much of eac
 # %% [markdown]
 # Place and size can be read off the code as a whole, but hardly from a single latent: *known* is not *disentangled*. A
 # larger $\beta$ is said to disentangle (Higgins et al. 2017). Recorded for three seeds, the mean over place and size
-# (`x`, `y`, `scale`), beside two controls: PCA's code, and the code of an encoder that nobody trained.
+# (`x`, `y`, `scale`), beside two controls: PCA's code, and the code of an untrained encoder.
 
 # %% tags=["demo"]
 print("code         nats  in use   all latents   best single    gap (MIG)")
@@ -508,7 +508,7 @@ for name, end in codes.items():
 # {{ result("disentanglement", "single@1") | pm }} at $\beta = 1$, {{ result("disentanglement", "single@4") | pm }}
 # at $\beta = 4$: the seed matters as much as $\beta$, as Locatello et al. (2019) found on a larger scale, while the
 # bound worsens from {{ result("disentanglement", "negative_elbo@1").mean | num(0) }} to
-# {{ result("disentanglement", "negative_elbo@4").mean | num(0) }} nats. PCA, which nobody calls a disentangler, has
+# {{ result("disentanglement", "negative_elbo@4").mean | num(0) }} nats. PCA, which was not made to disentangle, has
 # {{ result("disentanglement", "single_pca") | pm }}. Without labels nothing in the loss asks for *our* axes.
 
 # %% [markdown]
@@ -554,7 +554,7 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 # against the bound, where both are summed, the KL weighs 12,288 / 32 = 384 times too much: beta is 384. A nat of code
 # then has to save 384 nats of picture; no latent can do that, so the optimum is mu = 0 and variance 1, cost zero, and
 # the decoder draws the mean image, which is the best without a code. I would log the KL of each latent and the
-# cross-entropy apart, both in nats an image. First I would repair the reduction (sum pixels, sum latents, average
+# cross-entropy apart, both in nats per image. First I would repair the reduction (sum pixels, sum latents, average
 # images); only then, if latents still die, add a warm-up or a smaller beta.
 #
 # *Sample answer (2).* The mean is over pixels, so the reconstruction is thousands of times too small and beta is much
@@ -564,7 +564,7 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 #
 # *Rubric.* One point each: (a) 384, or 12,288 / 32, with the reason that both means count; (b) trades nats of code
 # against nats of picture, and says what the decoder then draws; (c) logs the KL of each latent (or both terms apart)
-# AND repairs the reduction before turning knobs. Warm-up or beta alone is no point for (c).
+# AND repairs the reduction before turning knobs. Warm-up or beta alone earns no point for (c).
 # ### END SOLUTION
 
 # %% [markdown]

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Pretext tasks: questions that label themselves
 #
-# *Turn an image and ask which way it was turned. Nobody has to label anything, and whoever answers must know what a
-# house looks like: with ten labels a class this is worth more than any reconstruction.*
+# *Turn an image and ask which way it was turned. No person has to label the images, but a network that answers must
+# know what a house looks like. With ten labels per class this is worth more than any reconstruction.*
 #
 # **You will** turn, flip and mask batches of images, write a loss that ignores what can be seen, and build the linear
 # probe. **You will measure** what each task is worth at every number of labels, and see two that cheat.
@@ -47,10 +47,10 @@ few, pool = data.subset(split.labeled), data.images[torch.cat([split.labeled, sp
 print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images without")
 
 # %% [markdown]
-# ## 1. Ten labels a class
+# ## 1. Ten labels per class
 #
 # This is the baseline of the unit: the course's small encoder, three blocks of convolutions, trained from random
-# weights on ten labeled images a class. **Predict** how many of the test images it gets right.
+# weights on ten labeled images per class. **Predict** how many of the test images it gets right.
 #
 # The second function is for later. It trains the same encoder, from the same first weights, on a task of *your* making.
 
@@ -77,7 +77,7 @@ def pretrain(model, loss_fn, title, *, steps, baseline=None):
 
 
 accuracy = {"scratch": finetune(first_weights(), "from scratch")}
-print(f"test accuracy with ten labels a class: {accuracy['scratch']:.0%} (guessing: {1 / num_classes:.0%})")
+print(f"test accuracy with ten labels per class: {accuracy['scratch']:.0%} (guessing: {1 / num_classes:.0%})")
 
 # %% [markdown]
 # Far from useless, far from good: recorded over {{ result("label_curve", "scratch@10").n }} seeds,
@@ -249,7 +249,7 @@ plots.show(plots.image_grid(flipped, captions=told, columns=8, title="Flips and 
 
 # %% [markdown]
 # Recorded, with as many steps: turns are told in {{ result("pretexts", "rotation_pretext").mean | pct }} of cases,
-# flips in {{ result("pretexts", "flip_pretext").mean | pct }}. Fine-tuned with ten labels a class, turns give
+# flips in {{ result("pretexts", "flip_pretext").mean | pct }}. Fine-tuned with ten labels per class, turns give
 # {{ result("pretexts", "rotation_finetuned") | pm(percent=true) }}, flips
 # {{ result("pretexts", "flip_finetuned") | pm(percent=true) }}. So the score on a task does not say what the task is
 # worth: the easier one is solved better and teaches less. Choose by a probe on a few validation labels, or by thinking
@@ -262,7 +262,7 @@ plots.show(plots.image_grid(flipped, captions=told, columns=8, title="Flips and 
 #
 # ### Exercise 4.4: mask_patches (15 minutes)
 #
-# Shapes: with patches of $p$ pixels a side there are $H/p$ rows and $W/p$ columns of them; `mask` is `(N, 1, H, W)`.
+# Shapes: with patches of $p$ pixels per side there are $H/p$ rows and $W/p$ columns of them; `mask` is `(N, 1, H, W)`.
 
 # %% nbgrader={"grade_id": "mask_patches", "solution": true}
 def mask_patches(images, patch_size, ratio, *, generator):
@@ -270,7 +270,7 @@ def mask_patches(images, patch_size, ratio, *, generator):
 
     Args:
         images: (N, C, H, W) float tensor; H and W are multiples of patch_size. It is not changed.
-        patch_size: pixels a side of a patch; the patches lie side by side on a grid.
+        patch_size: pixels per side of a patch; the patches lie side by side on a grid.
         ratio: share of the patches that is hidden: in every image Python's `round(ratio * patches)`, from none to all.
         generator: CPU torch.Generator that all random numbers come from.
 
@@ -413,7 +413,7 @@ for name, source in (("rotation", rotation.encoder), ("masked", filler[0]), ("ra
         number: [linear_probe(Block(source, number), few_images, few.labels, test_images, test.labels)]
         for number in (1, 2, 3)
     }
-plots.show(plots.label_curve(curves, x_label="block", title="What a linear layer can read (ten labels a class)"))
+plots.show(plots.label_curve(curves, x_label="block", title="What a linear layer can read (ten labels per class)"))
 
 # %% [markdown]
 # Recorded, blocks one to three: after rotation {{ result("label_curve", "rotation_block1@10").mean | pct }},
@@ -428,7 +428,7 @@ plots.show(plots.label_curve(curves, x_label="block", title="What a linear layer
 # %% [markdown]
 # ## 6. The question of the course: does it help with few labels?
 #
-# Fine-tune: a new head, all weights trained on the ten labels a class, steps and learning rate as from scratch.
+# Fine-tune: a new head, all weights trained on the ten labels per class, steps and learning rate as from scratch.
 # **Predict** the order of the three.
 
 # %% tags=["train"]
@@ -439,7 +439,7 @@ accuracy["rotation_finetuned"] = finetune(rotation.encoder, "after rotation")
 accuracy["masked_finetuned"] = finetune(blocks_of_filler, "after filling in")
 accuracy["rotation_frozen"] = curves["rotation_frozen"][3][0]
 accuracy["random_frozen"] = curves["random_frozen"][3][0]
-plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Ten labels a class, one seed"))
+plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Ten labels per class, one seed"))
 
 # %% [markdown]
 # One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets,
@@ -456,17 +456,17 @@ order += ["rotation_frozen", "random_frozen"]
 plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pretext tasks (recorded on {name})"))
 
 # %% [markdown]
-# With ten labels a class, rotation then fine-tuned reaches
+# With ten labels per class, rotation then fine-tuned reaches
 # {{ result("label_curve", "rotation_finetuned@10") | pm(percent=true) }}, from scratch
 # {{ result("label_curve", "scratch@10") | pm(percent=true) }}; frozen, its best block gives
 # {{ result("label_curve", "rotation_frozen@10") | pm(percent=true) }}, the random encoder's
 # {{ result("label_curve", "random_frozen@10") | pm(percent=true) }}. The reconstructions do not help: autoencoder
 # {{ result("label_curve", "autoencoder_finetuned@10").mean | pct }}, variational
 # {{ result("label_curve", "vae_finetuned@10").mean | pct }}, masked
-# {{ result("label_curve", "masked_finetuned@10").mean | pct }}. With a single label a class the frozen probe even beats
-# fine-tuning.
+# {{ result("label_curve", "masked_finetuned@10").mean | pct }}. With a single label per class the frozen probe even
+# beats fine-tuning.
 #
-# **The crossover**: with fifty labels a class rotation has
+# **The crossover**: with fifty labels per class rotation has
 # {{ result("label_curve", "rotation_finetuned@50").mean | pct }}, scratch
 # {{ result("label_curve", "scratch@50").mean | pct }}; only with all labels do they nearly meet,
 # {{ result("label_curve", "rotation_finetuned@780").mean | pct(1) }} and
@@ -475,7 +475,7 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pret
 # {{ result("longer", "rotation_finetuned") | pm(percent=true) }}.
 
 # %% [markdown]
-# Other data, ten labels a class. MNIST: rotation
+# Other data, ten labels per class. MNIST: rotation
 # {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }}, scratch
 # {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }}: zeros, ones and eights have no up, so
 # the gain is small. Small color photographs (CIFAR-10 as JPEG files): rotation
@@ -489,7 +489,7 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pret
 from IPython.display import Markdown
 
 amount = records.curves(unit, "unlabeled", dataset="glyphs")
-plots.show(plots.label_curve(amount, x_label="unlabeled images", title="Ten labels a class (recorded on glyphs)"))
+plots.show(plots.label_curve(amount, x_label="unlabeled images", title="Ten labels per class (recorded on glyphs)"))
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -541,7 +541,7 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 # {{ result("artefacts", "corners_finetuned") | pm(percent=true) }}, no better than scratch. Four turns with as many
 # steps: {{ result("artefacts", "turns_finetuned") | pm(percent=true) }}.
 #
-# The opposite error asks for what nobody can know. Flip images upside down at random *before* turning them, as an
+# The opposite error asks for what cannot be known. Flip images upside down at random *before* turning them, as an
 # innocent augmentation: half a turn and an upside-down flip differ by a mirror only. The accuracy on the task falls
 # from {{ result("artefacts", "turns_pretext").mean | pct }} to {{ result("artefacts", "vflip_pretext").mean | pct }},
 # the probe from {{ result("artefacts", "turns_frozen").mean | pct }} to
@@ -570,8 +570,8 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 # another method.
 #
 # *Rubric.* One point each: (a) names a possible shortcut AND says that it makes knowledge of cells unnecessary; (b) a
-# test that removes or isolates the shortcut, and what one would see (asking for more labels is no point); (c) a task
-# that is not rotation, with the knowledge that its answer needs (the task alone is no point).
+# test that removes or isolates the shortcut, and what one would see (asking for more labels earns no point); (c) a task
+# that is not rotation, with the knowledge that its answer needs (the task alone earns no point).
 # ### END SOLUTION
 
 # %% [markdown]

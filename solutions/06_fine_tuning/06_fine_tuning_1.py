@@ -11,9 +11,9 @@
 # ---
 
 # %% [markdown]
-# # Freezing: which layers shall still learn?
+# # Freezing: which layers should keep learning?
 #
-# *Somebody has trained a network on other classes, with thousands of labels. You have five labels a class. How much
+# *A network has been trained on other classes, with thousands of labels. You have five labels per class. How much
 # of that network do you leave alone? The fewer labels you have, the more of it.*
 #
 # **You will** freeze a part so that not one bit of it changes, hand the optimizer exactly the rest, give each layer
@@ -104,13 +104,13 @@ def tune(classifier, title, *, data=few, measured_on=test, **options):
 
 
 accuracy = {"scratch": tune(new_classifier(first_weights()), "from scratch", lr=3e-3)}
-print(f"from scratch, five labels a class: {accuracy['scratch']:.0%}")
+print(f"from scratch, five labels per class: {accuracy['scratch']:.0%}")
 
 # %% [markdown]
 # Recorded over {{ result("label_curve", "scratch@5").n }} seeds:
 # {{ result("label_curve", "scratch@5") | pm(percent=true) }}.
 #
-# Now the encoder that somebody else left us: the same network, trained on the old classes with all their labels.
+# Now the encoder that was trained before: the same network, trained on the old classes with all their labels.
 
 # %% tags=["train"]
 steps = settings.by_profile(smoke=4, laptop=600, full=3_000)
@@ -164,7 +164,7 @@ def freeze(module, frozen=True):
         part.__dict__.pop("train", None)  # the method of its class again, in parts frozen before too
     module.train(not frozen)
     if frozen:
-        module.train = lambda mode=True: module  # whoever calls: nothing happens
+        module.train = lambda mode=True: module  # a call changes nothing
     return module
     ### END SOLUTION
 
@@ -197,7 +197,7 @@ plots.show(plots.bar_with_seeds(
 ))  # fmt: skip
 
 # %% [markdown]
-# The second way fails like the first: `fit`, as any training loop, calls `model.train()`. With five labels a class in
+# The second way fails like the first: `fit`, as any training loop, calls `model.train()`. With five labels per class in
 # the same pictures the damage is small: recorded,
 # {{ result("leaks", "no_gradient_accuracy") | pm(percent=true) }} with moving statistics and
 # {{ result("leaks", "frozen_accuracy") | pm(percent=true) }} without. Under a domain shift it is not; the second
@@ -245,7 +245,7 @@ def head_only(encoder, title):
 accuracy["transfer_frozen"] = head_only(pretrained.encoder, "frozen")
 accuracy["transfer_finetuned"] = tune(new_classifier(pretrained.encoder), "all open")
 accuracy["random_frozen"] = head_only(first_weights(), "random, frozen")
-title = "Five labels a class, one seed"
+title = "Five labels per class, one seed"
 plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 
 # %% [markdown]
@@ -258,19 +258,19 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title)
 # ## 4. How deep?
 #
 # Between all and nothing there are more choices: freeze the lowest block, or two. **Predict** the best depth with
-# five labels a class, and with fifty.
+# five labels per class, and with fifty.
 
 # %% tags=["demo"]
 unit, recorded_on = "06_fine_tuning", both.name
 if not records.record_path(unit, "freezing_depth", dataset=recorded_on, profile="laptop").is_file():
     recorded_on = "glyphs"  # nothing is recorded on this data set
 depth = records.curves(unit, "freezing_depth", dataset=recorded_on)
-lines = {f"{k} labels a class": depth[f"{k}_labels"] for k in (5, 20, 50)}
+lines = {f"{k} labels per class": depth[f"{k}_labels"] for k in (5, 20, 50)}
 title = f"How deep to freeze (recorded on {recorded_on})"
 plots.show(plots.label_curve(lines, x_label="frozen blocks", title=title))
 
 # %% [markdown]
-# **The crossover.** With five labels a class it pays to freeze deep: all three blocks
+# **The crossover.** With five labels per class it pays to freeze deep: all three blocks
 # {{ result("freezing_depth", "5_labels@3") | pm(percent=true) }}, two
 # {{ result("freezing_depth", "5_labels@2") | pm(percent=true) }}, none
 # {{ result("freezing_depth", "5_labels@0") | pm(percent=true) }}. With fifty it is the other way round: none
@@ -294,7 +294,7 @@ options = {"start": (5, 0.03, 0), "chance": 0.2, "title": "In a hurry (recorded 
 widgets.freeze_picker(choices, glyph_parts, **options)
 
 # %% [markdown]
-# **A learning rate that destroys.** With all blocks open and fifty labels a class, a rate of $0.001$ gives
+# **A learning rate that destroys.** With all blocks open and fifty labels per class, a rate of $0.001$ gives
 # {{ result("freeze_picker", "50_labels_0.001@0") | pm(percent=true) }}, $0.03$ gives
 # {{ result("freeze_picker", "50_labels_0.03@0") | pm(percent=true) }} and $0.1$
 # {{ result("freeze_picker", "50_labels_0.1@0") | pm(percent=true) }}: the first steps, taken for a head that knows
@@ -352,7 +352,7 @@ for name, decay in (("one rate", 1.0), ("a rate for each part", 0.3)):
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     print(f"{name}: " + ", ".join(f"{group['lr']:.5f}" for group in optimizer.param_groups))
     rates[name] = tune(model, name, optimizer=optimizer, **hurry)
-title = "In a hurry, five labels a class, one seed"
+title = "In a hurry, five labels per class, one seed"
 plots.show(plots.bar_with_seeds(rates, styled_as="transfer", title=title))
 
 # %% [markdown]
@@ -425,7 +425,7 @@ shares = torch.tensor(moved) / torch.tensor(moved).sum(dim=0)  # each column add
 plots.show(plots.share_table(shares, stages, list(parts)[:3], title="When each block moved"))
 
 # %% [markdown]
-# Zero above the staircase, as it must be. Is it worth the trouble? Recorded with five labels a class and as many
+# Zero above the staircase, as it must be. Is it worth the trouble? Recorded with five labels per class and as many
 # steps: gradual {{ result("by_layer", "gradual@5") | pm(percent=true) }}, a rate for each part
 # {{ result("by_layer", "layer_rates@5") | pm(percent=true) }}, one small rate for all
 # {{ result("by_layer", "one_rate@5") | pm(percent=true) }}. That is a gain, but the head alone reached as much. With
@@ -468,7 +468,7 @@ check.tune_blocks(tune_blocks)
 
 # %% [markdown]
 # The old classes again, with the old head, in inverted pictures: all edges are there, with the sign changed. Five
-# labels a class. **Predict**: which single block is worth tuning?
+# labels per class. **Predict**: which single block is worth tuning?
 
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters", "tune_blocks")
@@ -502,10 +502,10 @@ tuned["all"] = "all blocks"
 keys = [[f"{row}_{column}" for column in tuned] for row in news]
 table = [[records.figure(unit, "which_block", key).mean for key in row] for row in keys]
 names = list(news.values()), list(tuned.values())
-alt = "Accuracy with five labels a class. "
+alt = "Accuracy with five labels per class. "
 for name, row in zip(names[0], table):
     alt += f"{name}: " + ", ".join(f"{what} {x:.0%}" for what, x in zip(names[1], row)) + ". "
-plots.show(plots.share_table(table, *names, title="Five labels a class", alt=alt))
+plots.show(plots.share_table(table, *names, title="Five labels per class", alt=alt))
 
 # %% [markdown]
 # For new classes the last block is the best of the three
@@ -551,7 +551,7 @@ Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # **A source that teaches nothing.** Give the old pictures labels drawn by lot; they can only be learned by heart. An
-# encoder from that source, fine-tuned with twenty labels a class, reaches
+# encoder from that source, fine-tuned with twenty labels per class, reaches
 # {{ result("negative_transfer", "random_labels") | pm(percent=true) }}; from scratch at the same rate it is
 # {{ result("negative_transfer", "scratch") | pm(percent=true) }} (at a larger one
 # {{ result("label_curve", "scratch@20").mean | pct }}), from the true source

@@ -246,7 +246,7 @@ check.joint_loss(joint_loss)
 
 # %% [markdown]
 # The old images come in all three domains, so an encoder that must go on naming them cannot forget outlines.
-# **Predict**: does that help new classes whose outlines nobody ever named?
+# **Predict**: does that help new classes whose outlines were never labeled?
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss")
@@ -364,7 +364,7 @@ plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), t
 # a lower rate do instead? At a third of it, everything at once moves by
 # {{ result("forgetting", "ft_low_moved").mean | num(1) }} too, and has
 # {{ result("forgetting", "ft_low_in").mean | pct }} at home after as many steps, outlined
-# {{ result("forgetting", "ft_low_out").mean | pct }}. It is no substitute for the order.
+# {{ result("forgetting", "ft_low_out").mean | pct }}. It does not replace the order.
 
 # %% [markdown]
 # ## 6. Stop in time
@@ -454,7 +454,7 @@ shown = {
     for key in ("transfer_finetuned", "transfer_frozen", "scratch")
 }
 plots.show(plots.label_curve(
-    shown, x_label="epochs", y_label="validation accuracy", title="Twenty labels a class (recorded on glyphs)",
+    shown, x_label="epochs", y_label="validation accuracy", title="Twenty labels per class (recorded on glyphs)",
 ))  # fmt: skip
 
 # %% [markdown]
@@ -546,7 +546,7 @@ from IPython.display import Markdown
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# With ten labels a class, head first gives {{ result("rotation_lp_ft", "rotation_lp_ft@10") | pm(percent=true) }};
+# With ten labels per class, head first gives {{ result("rotation_lp_ft", "rotation_lp_ft@10") | pm(percent=true) }};
 # everything at once (unit 04)
 # {{ result("label_curve", "rotation_finetuned@10", unit="04_pretext_tasks") | pm(percent=true) }}; the head alone
 # {{ result("rotation_lp_ft", "rotation_lp@10") | pm(percent=true) }}. In domain the order is worth next to nothing here
@@ -580,8 +580,9 @@ if resnet is not None:
 # %% [markdown]
 # ## 10. When it fails: frozen, and yet it learns
 #
-# A linear probe once more, and again the encoder is frozen: no weight requires a gradient. But nobody has put it to
-# rest, and `fit`, like every training loop, calls `model.train()`. **Predict**: what will differ from the probe above?
+# A linear probe once more, and again the encoder is frozen: no weight requires a gradient. But it was never put
+# into eval mode, and `fit`, like every training loop, calls `model.train()`. **Predict**: what will differ from the
+# probe above?
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss", "lp_ft")
@@ -604,7 +605,7 @@ plots.show(plots.share_table(table, list(kept), list(DOMAINS), title="Frozen enc
 # {{ result("forgetting", "lp_following_out").mean | pct }}; but faint
 # {{ result("forgetting", "lp_faint") | pm(percent=true) }} becomes
 # {{ result("forgetting", "lp_following_faint") | pm(percent=true) }}. At home it costs a few points,
-# which nobody would trace to this. That is what makes it dangerous.
+# which is hard to trace to this. That is what makes it dangerous.
 #
 # Statistics also explain part of what fine-tuning forgets: with them kept at rest in the second stage of LP-FT, faint
 # rises from {{ result("forgetting", "lp_ft_faint").mean | pct }} to
@@ -636,8 +637,8 @@ plots.show(plots.share_table(table, list(kept), list(DOMAINS), title="Frozen enc
 # *Sample answer (1).* The network has overfitted to the new machine. It should be trained with images of both machines.
 #
 # *Rubric.* One point each: (a) running statistics (buffers) AND that they now fit one domain only; (b) a comparison of
-# buffers before and after, or putting the old ones back (testing the accuracy alone is no point); (c) eval mode during
-# training AND that `model.train()` undoes it (eval mode alone is no point).
+# buffers before and after, or putting the old ones back (testing the accuracy alone earns no point); (c) eval mode
+# during training AND that `model.train()` undoes it (eval mode alone earns no point).
 # ### END SOLUTION
 
 # %% [markdown]

@@ -14,7 +14,7 @@
 # # Pseudo-labels, part 1: self-training
 #
 # *A network that knows a little labels thousands of images itself, and learns from its own answers. With a threshold,
-# ten labels a class become worth more than twenty; without one it can teach itself nonsense, round after round.*
+# ten labels per class become worth more than twenty; without one it can teach itself nonsense, round after round.*
 #
 # **You will** make pseudo-labels, choose the confident ones, measure whether confidence can be trusted, write a round
 # of self-training, and repair a published loop with six faults. **You will measure** what it gains at every number of
@@ -48,9 +48,9 @@ pool, hidden = images[split.unlabeled], data.labels[split.unlabeled]  # hidden: 
 print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} without")
 
 # %% [markdown]
-# ## 1. Ten labels a class
+# ## 1. Ten labels per class
 #
-# The baseline is the course's small encoder, trained on ten labeled images a class. **Predict**: of the thousands of
+# The baseline is the course's small encoder, trained on ten labeled images per class. **Predict**: of the thousands of
 # images without a label, how many does it name rightly?
 
 # %% tags=["train"]
@@ -75,7 +75,7 @@ def test_accuracy(network):
 
 model = copy.deepcopy(start)
 train(model, few_images, few_labels, title="labels alone")
-print(f"test accuracy with ten labels a class: {test_accuracy(model):.0%}")
+print(f"test accuracy with ten labels per class: {test_accuracy(model):.0%}")
 
 # %% [markdown]
 # Recorded over {{ result("label_curve", "scratch@10").n }} seeds: {{ result("label_curve", "scratch@10") |
@@ -181,7 +181,7 @@ widgets.pseudo_label_slider(
 )
 
 # %% [markdown]
-# Recorded at $\tau = 0.9$: with ten labels a class {{ result("threshold", "coverage_10@0.9").mean | pct }} of the
+# Recorded at $\tau = 0.9$: with ten labels per class {{ result("threshold", "coverage_10@0.9").mean | pct }} of the
 # images pass, {{ result("threshold", "precision_10@0.9").mean | pct }} of them rightly labeled; with five labels
 # {{ result("threshold", "coverage_5@0.9").mean | pct }}, and {{ result("threshold", "precision_5@0.9").mean | pct }}.
 #
@@ -226,7 +226,7 @@ check.expected_calibration_error(expected_calibration_error)
 
 # %% [markdown]
 # Validation images have labels, so their error can be measured honestly; the unlabeled ones we may only look at here,
-# because they are no secret to us. **Predict**: is the network too bold or too modest?
+# because we know them. **Predict**: is the network too bold or too modest?
 
 # %% tags=["demo"]
 check.needs("expected_calibration_error")
@@ -239,7 +239,7 @@ for name, positions in (("validation", split.validation), ("unlabeled", split.un
 plots.show(plots.reliability_diagram(groups, title="Sure, and right? (bars: right answers; hatched: the gap)"))
 
 # %% [markdown]
-# Recorded error on the unlabeled images: {{ result("threshold", "error_10") | pm }} with ten labels a class,
+# Recorded error on the unlabeled images: {{ result("threshold", "error_10") | pm }} with ten labels per class,
 # {{ result("threshold", "error_5") | pm }} with five. And in opposite directions: those that it is more than 90 percent
 # sure of are right in {{ result("threshold", "precision_10@0.9").mean | pct }} and in
 # {{ result("threshold", "precision_5@0.9").mean | pct }} of cases. One threshold, two promises.
@@ -310,7 +310,7 @@ networks, choices = self_train(
 )
 accuracy = {number: [test_accuracy(network)] for number, network in enumerate(networks)}
 print("chosen in each round:", ", ".join(f"{len(chosen):,}" for chosen in choices))
-plots.show(plots.label_curve({"pseudo_label": accuracy}, x_label="round", title="Ten labels a class, one seed"))
+plots.show(plots.label_curve({"pseudo_label": accuracy}, x_label="round", title="Ten labels per class, one seed"))
 
 # %% [markdown]
 # The chosen set grows, since a better network is sure of more. Which classes profit?
@@ -337,7 +337,7 @@ runs = {
     "pseudo_label_continued": rounds["continued"],
     "pseudo_label_all": rounds["own_argmax"],
 }
-plots.show(plots.label_curve(runs, x_label="round", title="Ten labels a class (recorded on glyphs)"))
+plots.show(plots.label_curve(runs, x_label="round", title="Ten labels per class (recorded on glyphs)"))
 
 # %% [markdown]
 # From {{ result("rounds", "restarted@0").mean | pct }} on labels alone, three rounds with threshold and restart reach
@@ -446,7 +446,7 @@ plots.show(plots.label_curve(shown, title=f"Three rounds of self-training (recor
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Labels alone, then three rounds: with five labels a class {{ result("label_curve", "scratch@5").mean | pct }} and
+# Labels alone, then three rounds: with five labels per class {{ result("label_curve", "scratch@5").mean | pct }} and
 # {{ result("label_curve", "pseudo_label@5") | pm(percent=true) }}, with ten
 # {{ result("label_curve", "scratch@10").mean | pct }} and
 # {{ result("label_curve", "pseudo_label@10") | pm(percent=true) }}, with twenty
@@ -455,13 +455,12 @@ Markdown(records.results_table(up_to=unit))
 # {{ result("label_curve", "scratch@50").mean | pct }} and
 # {{ result("label_curve", "pseudo_label@50") | pm(percent=true) }}. Self-training amplifies what is there.
 #
-# Small things decide. Give the labeled images once instead of five times, and twenty labels a class end at
+# Small things decide. Give the labeled images once instead of five times, and twenty labels per class end at
 # {{ result("label_curve", "once@20") | pm(percent=true) }}: on one seed *below* labels alone.
 #
 # On MNIST with a hundred labels, the network goes from
 # {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }} to
-# {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}. Published, with a fully connected
-# one: from 21.89 % test error to 16.15 % (Lee 2013; quoted from memory).
+# {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
 #
 # Older methods spread labels along a graph of neighbors, or put the same loop around a support vector machine.
 # **Predict**: on pixels, and on the features of the network that was trained on the labels alone?
@@ -473,7 +472,7 @@ names |= {"propagation": "LabelPropagation", "spreading": "LabelSpreading"}
 bars = {f"{title}, {on}": record[f"{key}_{on}"] for on in ("pixels", "features") for key, title in names.items()}
 bars["Network, labels alone"] = record["network"]
 bars["Network, three rounds"] = records.figure(unit, "label_curve", "pseudo_label@10")
-plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels a class (glyphs)"))
+plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels per class (glyphs)"))
 
 # %% [markdown]
 # On pixels nothing comes near the network ({{ result("baselines", "spreading_pixels").mean | pct }} for
@@ -484,7 +483,7 @@ plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", baseline=0.1, ti
 # that is where the gain is.
 #
 # **Rare classes.** When the first class is ten times as frequent as the last, its images also dominate the
-# pseudo-labels. Recorded, with ten labels of each class, and a limit of a hundred pseudo-labels a class:
+# pseudo-labels. Recorded, with ten labels of each class, and a limit of a hundred pseudo-labels per class:
 
 # %% tags=["demo"]
 rows, columns = ("scratch", "threshold", "balanced"), ("", "_common", "_rare")
@@ -503,7 +502,7 @@ plots.show(plots.share_table(
 #
 # ## 7. When it fails: confirmation bias
 #
-# Five labels a class, no threshold, nothing repeated: every answer is believed as firmly as a label. **Predict** the
+# Five labels per class, no threshold, nothing repeated: every answer is believed as firmly as a label. **Predict** the
 # accuracy of five rounds, and which classes the network will speak of in the end.
 
 # %% tags=["train"]
@@ -532,7 +531,7 @@ plots.show(plots.share_table(
 # {{ result("naive", "naive_smallest@5").mean | pct(1) }}: a class that is seldom said is taught seldom, and then said
 # even less. That is *confirmation bias* (Arazo et al. 2020).
 #
-# With threshold and repeated labels, the same five a class end at
+# With threshold and repeated labels, the same five per class end at
 # {{ result("naive", "threshold@3") | pm(percent=true) }}.
 
 # %% [markdown] nbgrader={"grade_id": "why_it_fell", "grade": true, "solution": true, "points": 3}
@@ -558,9 +557,9 @@ plots.show(plots.share_table(
 # *Sample answer (1).* This is confirmation bias: the network believes itself. More labels are needed.
 #
 # *Rubric.* One point each: (a) the circle: a wrong answer becomes a label, which makes more such answers, at the cost
-# of the rare class (the word confirmation bias alone is no point); (b) labeled images that are never trained on, or the
-# drift of class shares, AND that loss and confidence measure agreement with itself; (c) two changes, each with what it
-# prevents (one of them, or both without a reason: no point).
+# of the rare class (the word confirmation bias alone earns no point); (b) labeled images that are never trained on, or
+# the drift of class shares, AND that loss and confidence measure agreement with itself; (c) two changes, each with what
+# it prevents (one of them, or both without a reason: no point).
 # ### END SOLUTION
 
 # %% [markdown]

@@ -52,8 +52,8 @@ print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} images
 # %% [markdown]
 # ## 1. The same image twice
 #
-# Five labels a class. What else do we know? That a class survives some changes of the image. A *weak view* moves it by
-# a pixel or two. A *strong view* also turns and scales it, changes its contrast and covers a square.
+# Five labels per class. What else do we know? That a class survives some changes of the image. A *weak view* moves it
+# by a pixel or two. A *strong view* also turns and scales it, changes its contrast and covers a square.
 
 # %% tags=["demo"]
 generator = torch.Generator().manual_seed(0)
@@ -70,7 +70,7 @@ plots.show(plots.image_grid(rows, captions=names, columns=8, title="An image, a 
 # the few labeled images can be shown in ever new strong views. That costs nothing and needs no unlabeled image: it is
 # the honest control of this notebook, and whatever uses unlabeled images has to beat it.
 #
-# **Predict** the test accuracy with five labels a class, from weak views alone, and with strong views too.
+# **Predict** the test accuracy with five labels per class, from weak views alone, and with strong views too.
 
 # %% tags=["train"]
 steps = settings.by_profile(smoke=6, laptop=800, full=4_000)
@@ -104,9 +104,9 @@ print(", ".join(f"{plots.method_style(name).label}: {value:.0%}" for name, value
 
 # %% [markdown]
 # Strong views of labeled images are worth a lot. Recorded over {{ result("consistency", "augmented@5").n }} seeds, the
-# control has {{ result("consistency", "augmented@5") | pm(percent=true) }} with five labels a class; unit 04, with weak
-# views alone and fewer steps, had {{ result("label_curve", "scratch@5", unit="04_pretext_tasks").mean | pct }}. A paper
-# whose baseline lacks them credits unlabeled images with what augmentation has done.
+# control has {{ result("consistency", "augmented@5") | pm(percent=true) }} with five labels per class; unit 04, with
+# weak views alone and fewer steps, had {{ result("label_curve", "scratch@5", unit="04_pretext_tasks").mean | pct }}. A
+# paper whose baseline lacks them credits unlabeled images with what augmentation has done.
 #
 # ## 2. One frame, one weight
 #
@@ -270,7 +270,7 @@ plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", title=title))
 #
 # ### Exercise 7.8: fixmatch_loss (15 minutes)
 #
-# Shapes: both logits `(N, K)`. At the beginning nobody is sure: then the loss is 0, and can still go backward.
+# Shapes: both logits `(N, K)`. At the beginning no image is confident: then the loss is 0, and can still go backward.
 
 # %% nbgrader={"grade_id": "fixmatch_loss", "solution": true}
 def fixmatch_loss(weak_logits, strong_logits, *, threshold):
@@ -312,13 +312,13 @@ def fixmatch(model, images):
     return F.cross_entropy(logits, y) + fixmatch_loss(weak_logits, strong_logits, threshold=0.8)
 
 
-curve = plots.live_curve(steps, title="FixMatch, five labels a class")
+curve = plots.live_curve(steps, title="FixMatch, five labels per class")
 student, accuracy["fixmatch"] = train(fixmatch, "FixMatch", on_step=curve)
 plots.show(plots.learning_curve(teaching, y_label="share that teaches", title="Who is sure of the weak view?"))
-plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Five labels a class, one seed"))
+plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Five labels per class, one seed"))
 
 # %% [markdown]
-# The share grows by itself: the mask is a ramp-up that nobody had to set, and the weight stays 1 from the first step.
+# The share grows by itself: the mask is a ramp-up without a setting, and the weight stays 1 from the first step.
 #
 # Now meet the teachers. Move the threshold. **Predict** first: do the images that fall silent last teach rightly?
 
@@ -464,7 +464,7 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=title)
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Five labels a class: control {{ result("consistency", "augmented@5") | pm(percent=true) }}, FixMatch
+# Five labels per class: control {{ result("consistency", "augmented@5") | pm(percent=true) }}, FixMatch
 # {{ result("consistency", "fixmatch@5") | pm(percent=true) }}, after rotation
 # {{ result("consistency", "rotation_fixmatch@5") | pm(percent=true) }}. Ten:
 # {{ result("consistency", "augmented@10") | pm(percent=true) }},
@@ -487,7 +487,7 @@ turns = {key: records.figure(unit, "alternating", key) for key in ("joint", "alt
 words = {key: "weight " + key.partition("@")[2] for key in by_weight}
 words |= {"joint": "both in every step", "alternating": "in turns"}
 plots.show(plots.bar_with_seeds(
-    bars | turns, styled_as="fixmatch", labels=words, title="Five labels a class (recorded on glyphs)",
+    bars | turns, styled_as="fixmatch", labels=words, title="Five labels per class (recorded on glyphs)",
 ))  # fmt: skip
 
 # %% [markdown]
@@ -501,7 +501,7 @@ plots.show(plots.bar_with_seeds(
 #
 # **MNIST with a hundred labels**, test error: labels alone {{ result("hundred_labels", "augmented_error",
 # dataset="mnist") | pm(1, percent=true) }}, FixMatch {{ result("hundred_labels", "fixmatch_error", dataset="mnist") |
-# pm(1, percent=true) }}. Pseudo-labels had 16.15 % once, with a fully connected network (Lee 2013; quoted from memory).
+# pm(1, percent=true) }}.
 #
 # **CIFAR-10.** `course results 07_pseudo_labels --experiment consistency --dataset cifar10 --profile full` runs a
 # ResNet-18 with 40 and 250 labels. It takes hours on a GPU and is not recorded here.
@@ -565,8 +565,8 @@ plots.show(plots.share_table(
 # *Sample answer (1).* A loss of 0 means overfitting; she needs more labels or a smaller network.
 #
 # *Rubric.* One point each: (a) the constant answer AND that it satisfies the consistency loss while being as good as
-# guessing; (b) a measurement on predictions that needs no label (accuracy is no point); (c) two changes, each with its
-# reason (lower or ramped weight, threshold, balance of classes, more weight on labels; more labels is no point).
+# guessing; (b) a measurement on predictions that needs no label (accuracy earns no point); (c) two changes, each with
+# its reason (lower or ramped weight, threshold, balance of classes, more weight on labels; more labels earns no point).
 # ### END SOLUTION
 
 # %% [markdown]
@@ -575,10 +575,10 @@ plots.show(plots.share_table(
 # Ungraded. Answer first, then open.
 #
 # <details><summary>1. Your FixMatch loss is NaN in the first step. What have you probably written?</summary>
-# A mean over the images that are sure. Nobody is sure yet, and a mean of nothing is NaN.</details>
+# A mean over the images that are sure. No image is confident yet, and a mean of nothing is NaN.</details>
 #
 # <details><summary>2. Mean Teacher's consistency loss is exactly 0 in step 2. Is that good?</summary>
-# No: teacher and student differ by then. Somebody is compared with itself.</details>
+# No: teacher and student differ by then. Here a network is compared with itself.</details>
 #
 # <details><summary>3. Why does the weak view teach the strong one and not the other way round?</summary>
 # Answers to the weak view are right more often, and the strong view is where there is something to learn.</details>
@@ -593,7 +593,7 @@ plots.show(plots.share_table(
 # - FixMatch: weak teaches strong, no gradient to the teacher, a threshold, the mean over the whole batch.
 # - An averaged teacher averages buffers too.
 # - The control sees the same views; only what remains is due to unlabeled images.
-# - Agreement is no accuracy: count the answers.
+# - Agreement does not measure accuracy: count the answers.
 #
 # **Where this is used.** Medical images with few expert labels, speech with accents, satellite images, fraud with few
 # confirmed cases, robots in new rooms.

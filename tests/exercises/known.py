@@ -1,4 +1,4 @@
-"""`check` for tests that judge many answers of one exercise: what the judge's own functions do is observed once a case.
+"""`check` for tests that judge many answers of one exercise: what the judge's functions do is observed once per case.
 
 A wrong answer is compared with every known mistake, so that checking m mistakes takes m * m observations otherwise.
 """

@@ -1,4 +1,4 @@
-"""Which known mistake an answer is told: by values on several cases, or by a predicate; one case is no evidence."""
+"""Which known mistake an answer is told: by values on several cases, or by a predicate; one case is not evidence."""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ judge = Judge(
         Criterion(
             "opens",
             1,
-            "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze it and "
-            "however often",
+            "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whichever code froze it "
+            "and however often",
             _here(_opens),
             _OPENED,
         ),

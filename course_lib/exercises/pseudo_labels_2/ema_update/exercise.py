@@ -82,7 +82,7 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "An average of the last networks, for the price of one addition a step. A teacher whose parameters are "
+        "An average of the last networks, for the price of one addition per step. A teacher whose parameters are "
         "averaged and whose running statistics are forgotten looks healthy and guesses."
     ),
     cases=cases,

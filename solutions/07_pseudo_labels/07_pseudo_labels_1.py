@@ -42,9 +42,12 @@ data = load(n=settings.by_profile(smoke=800, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, num_classes = settings.device(), len(data.class_names)
 images = as_float(data.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(data.labels, per_class=10, generator=torch.Generator().manual_seed(0))
+split = few_label_split(
+    data.labels, per_class=10, generator=torch.Generator().manual_seed(0)
+)
 few_images, few_labels = images[split.labeled], data.labels[split.labeled].to(device)
-pool, hidden = images[split.unlabeled], data.labels[split.unlabeled]  # hidden: for measuring alone
+# hidden: for measuring alone
+pool, hidden = images[split.unlabeled], data.labels[split.unlabeled]
 print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} without")
 
 # %% [markdown]
@@ -63,7 +66,9 @@ start = Classifier(
 
 def train(network, images, labels, *, steps=300, title="training"):
     generator = torch.Generator().manual_seed(0)
-    options = {"batch_size": min(64, len(images)), "shuffle": True, "generator": generator}
+    options = {
+        "batch_size": min(64, len(images)), "shuffle": True, "generator": generator
+    }
     batches = Batches(images, labels, augment=augment.random_shift, **options)
     steps = settings.by_profile(smoke=2, laptop=steps, full=4 * steps)
     fit(network, batches, steps=steps, lr=3e-3, label=title)
@@ -99,8 +104,9 @@ def pseudo_label(model, images):
     """The class that the network predicts for each image in eval mode, and with which probability.
 
     Args:
-        model: maps (n, C, H, W) to logits (n, K). It sees a few hundred images at a time, with gradients switched off.
-            Afterwards it is as it was: **each module** in the mode that it had.
+        model: maps (n, C, H, W) to logits (n, K). It sees a few hundred images at a
+            time, with gradients switched off. Afterwards it is as it was: **each
+            module** in the mode that it had.
         images: (N, C, H, W) float tensor on the model's device.
 
     Returns:
@@ -132,7 +138,9 @@ captions = [
     f"{data.class_names[guessed[i]]}\n{confidences[i]:.0%}{'' if guessed[i] == hidden[i] else ' (wrong)'}"
     for i in ranked.tolist()
 ]
-plots.show(plots.image_grid(pool[ranked], captions=captions, columns=8, title="From sure to unsure"))
+plots.show(plots.image_grid(
+    pool[ranked], captions=captions, columns=8, title="From sure to unsure"
+))
 
 # %% [markdown]
 # Among the surest images hardly a label is wrong. That is the whole idea: believe the network where it is sure, and
@@ -151,7 +159,8 @@ def select_confident(labels, confidences, tau, *, per_class=None):
         labels: (N,) int64, pseudo-labels.
         confidences: (N,) float, from 0 to 1.
         tau: the threshold; a confidence of exactly tau passes.
-        per_class: at most so many of each class, its most confident ones, any of equal ones (0: none); None: no limit.
+        per_class: at most so many of each class, its most confident ones, any of equal
+            ones (0: none); None: no limit.
 
     Returns:
         Positions of the chosen images, int64 `(M,)`, ascending. M may be 0.
@@ -231,12 +240,17 @@ check.expected_calibration_error(expected_calibration_error)
 # %% tags=["demo"]
 check.needs("expected_calibration_error")
 groups = {}
-for name, positions in (("validation", split.validation), ("unlabeled", split.unlabeled)):
-    logits, truth = evaluation.predict(model, data.images[positions]), data.labels[positions]
+for name, positions in (
+    ("validation", split.validation), ("unlabeled", split.unlabeled)
+):
+    logits = evaluation.predict(model, data.images[positions])
+    truth = data.labels[positions]
     print(f"{name:10} {len(truth):5} images, error {expected_calibration_error(logits, truth):.3f}")
     sure, predicted = logits.softmax(dim=1).max(dim=1)
     groups[name] = sure, predicted == truth
-plots.show(plots.reliability_diagram(groups, title="Sure, and right? (bars: right answers; hatched: the gap)"))
+plots.show(plots.reliability_diagram(
+    groups, title="Sure, and right? (bars: right answers; hatched: the gap)"
+))
 
 # %% [markdown]
 # Recorded error on the unlabeled images: {{ result("threshold", "error_10") | pm }} with ten labels per class,
@@ -260,20 +274,26 @@ def self_training_round(
     """Pseudo-labels from `model`, then one training on the labeled and the chosen images.
 
     Args:
-        model: the network so far, which labels; start: the network with the first weights. Both stay as they are.
+        model: the network so far, which labels; start: the network with the first
+            weights. Both stay as they are.
         images, labels: (N, C, H, W) and (N,) int64; unlabeled: (U, C, H, W).
         tau: the threshold; a confidence of exactly tau is sure enough.
-        train: a function train(network, images, labels), to be called once, also when no image was chosen.
+        train: a function train(network, images, labels), to be called once, also when
+            no image was chosen.
         restart: True: train a copy of start; False: go on with a copy of model.
 
     Returns:
-        The trained network, and the positions of the unlabeled images that were chosen, int64 (M,), ascending.
+        The trained network, and the positions of the unlabeled images that were chosen,
+        int64 (M,), ascending.
     """
     ### BEGIN SOLUTION
     guessed, confidences = pseudo_label(model, unlabeled)
     chosen = select_confident(guessed, confidences, tau)
     network = copy.deepcopy(start if restart else model)
-    train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
+    train(
+        network, torch.cat([images, unlabeled[chosen]]),
+        torch.cat([labels, guessed[chosen]]),
+    )  # fmt: skip
     return network, chosen
     ### END SOLUTION
 
@@ -310,7 +330,9 @@ networks, choices = self_train(
 )
 accuracy = {number: [test_accuracy(network)] for number, network in enumerate(networks)}
 print("chosen in each round:", ", ".join(f"{len(chosen):,}" for chosen in choices))
-plots.show(plots.label_curve({"pseudo_label": accuracy}, x_label="round", title="Ten labels per class, one seed"))
+plots.show(plots.label_curve(
+    {"pseudo_label": accuracy}, x_label="round", title="Ten labels per class, one seed"
+))
 
 # %% [markdown]
 # The chosen set grows, since a better network is sure of more. Which classes profit?
@@ -318,8 +340,12 @@ plots.show(plots.label_curve({"pseudo_label": accuracy}, x_label="round", title=
 # %% tags=["demo"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
 recalls = {}
-for name, network in (("labels alone", networks[0]), ("after the last round", networks[-1])):
-    table = evaluation.confusion(evaluation.predict(network, test.images), test.labels, num_classes=num_classes)
+for name, network in (
+    ("labels alone", networks[0]), ("after the last round", networks[-1])
+):
+    table = evaluation.confusion(
+        evaluation.predict(network, test.images), test.labels, num_classes=num_classes
+    )
     recalls[name] = (table.diagonal() / table.sum(dim=1).clamp(min=1)).tolist()
 plots.show(plots.share_table(
     list(recalls.values()), list(recalls), data.class_names, title="Recall of each class"
@@ -337,7 +363,9 @@ runs = {
     "pseudo_label_continued": rounds["continued"],
     "pseudo_label_all": rounds["own_argmax"],
 }
-plots.show(plots.label_curve(runs, x_label="round", title="Ten labels per class (recorded on glyphs)"))
+plots.show(plots.label_curve(
+    runs, x_label="round", title="Ten labels per class (recorded on glyphs)"
+))
 
 # %% [markdown]
 # From {{ result("rounds", "restarted@0").mean | pct }} on labels alone, three rounds with threshold and restart reach
@@ -416,10 +444,17 @@ check.train_with_pseudo_labels(train_with_pseudo_labels)
 # still belong together. Then let the repaired loop go on from your last network, its first block frozen.
 
 # %% tags=["demo"]
-check.needs("pseudo_label", "select_confident", "self_training_round", "train_with_pseudo_labels")
+check.needs(
+    "pseudo_label", "select_confident", "self_training_round",
+    "train_with_pseudo_labels",
+)  # fmt: skip
 generator = torch.Generator().manual_seed(0)
-one, other = (hidden[torch.randperm(len(hidden), generator=generator)] for _ in range(2))
-print(f"image and label agree after two permutations: {(one == other).float().mean():.0%}")
+one, other = (
+    hidden[torch.randperm(len(hidden), generator=generator)] for _ in range(2)
+)
+print(
+    f"image and label agree after two permutations: {(one == other).float().mean():.0%}"
+)
 last = copy.deepcopy(networks[-1])
 last.encoder.blocks[0].requires_grad_(False)
 some = pool[: settings.by_profile(smoke=50, laptop=2_000, full=8_000)]
@@ -438,11 +473,15 @@ print(f"test accuracy: {test_accuracy(networks[-1]):.0%} before, {test_accuracy(
 from IPython.display import Markdown
 
 name = data.name
-if not records.record_path(unit, "label_curve", dataset=name, profile="laptop").is_file():
+if not records.record_path(
+    unit, "label_curve", dataset=name, profile="laptop"
+).is_file():
     name = "glyphs"  # nothing is recorded on this data set
 curves = records.curves(unit, dataset=name)
 shown = {method: curves[method] for method in ("pseudo_label", "scratch")}
-plots.show(plots.label_curve(shown, title=f"Three rounds of self-training (recorded on {name})"))
+plots.show(plots.label_curve(
+    shown, title=f"Three rounds of self-training (recorded on {name})"
+))
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -466,13 +505,21 @@ Markdown(records.results_table(up_to=unit))
 # **Predict**: on pixels, and on the features of the network that was trained on the labels alone?
 
 # %% tags=["demo"]
-record = {key: records.figure(unit, "baselines", key) for key in records.read(unit, "baselines").keys}
+record = {
+    key: records.figure(unit, "baselines", key)
+    for key in records.read(unit, "baselines").keys
+}
 names = {"svc": "SVC, labels alone", "self_training": "SelfTrainingClassifier (SVC)"}
 names |= {"propagation": "LabelPropagation", "spreading": "LabelSpreading"}
-bars = {f"{title}, {on}": record[f"{key}_{on}"] for on in ("pixels", "features") for key, title in names.items()}
+bars = {
+    f"{title}, {on}": record[f"{key}_{on}"]
+    for on in ("pixels", "features") for key, title in names.items()
+}
 bars["Network, labels alone"] = record["network"]
 bars["Network, three rounds"] = records.figure(unit, "label_curve", "pseudo_label@10")
-plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels per class (glyphs)"))
+plots.show(plots.bar_with_seeds(
+    bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels per class (glyphs)"
+))
 
 # %% [markdown]
 # On pixels nothing comes near the network ({{ result("baselines", "spreading_pixels").mean | pct }} for
@@ -487,10 +534,14 @@ plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", baseline=0.1, ti
 
 # %% tags=["demo"]
 rows, columns = ("scratch", "threshold", "balanced"), ("", "_common", "_rare")
-table = [[records.figure(unit, "imbalance", row + column).mean for column in columns] for row in rows]
+table = [
+    [records.figure(unit, "imbalance", row + column).mean
+    for column in columns] for row in rows
+]
 plots.show(plots.share_table(
     table, ["labels alone", "threshold", "threshold and limit"],
-    ["all classes", "three commonest", "three rarest"], title="Recall when classes are rare",
+    ["all classes", "three commonest", "three rarest"],
+    title="Recall when classes are rare",
 ))  # fmt: skip
 
 # %% [markdown]
@@ -507,15 +558,21 @@ plots.show(plots.share_table(
 
 # %% tags=["train"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
-five = few_label_split(data.labels, per_class=5, generator=torch.Generator().manual_seed(0))
+five = few_label_split(
+    data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
+)
 five_images, five_labels = images[five.labeled], data.labels[five.labeled].to(device)
 believer = copy.deepcopy(start)
 train(believer, five_images, five_labels, title="labels alone")
 options = {"tau": 0.0, "steps": [300] * 5, "repeats": 1}
-naive, _ = self_train(believer, five_images, five_labels, images[five.unlabeled], **options)
+naive, _ = self_train(
+    believer, five_images, five_labels, images[five.unlabeled], **options
+)
 print("test accuracy:", ", ".join(f"{test_accuracy(network):.0%}" for network in naive))
 said = [pseudo_label(network, images[five.unlabeled])[0].cpu() for network in naive]
-shares = torch.stack([labels.bincount(minlength=num_classes) / len(labels) for labels in said])
+shares = torch.stack(
+    [labels.bincount(minlength=num_classes) / len(labels) for labels in said]
+)
 plots.show(plots.share_table(
     shares, ["labels alone", *(f"round {r}" for r in range(1, 6))], data.class_names,
     title="What the network calls the unlabeled images (each class should have its share)",

@@ -42,12 +42,18 @@ from course_lib.training import fit
 check = checks_for("07_pseudo_labels")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
-device, channels, num_classes = settings.device(), data.images.shape[1], len(data.class_names)
+device, channels, num_classes = settings.device(), data.images.shape[1], len(
+    data.class_names
+)
 test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(data.labels, per_class=5, generator=torch.Generator().manual_seed(0))
+split = few_label_split(
+    data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
+)
 few_images = as_float(data.images[split.labeled]).to(device)
 few_labels, pool = data.labels[split.labeled].to(device), data.images[split.unlabeled]
-print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} images without")
+print(
+    f"{data.name}: {len(few_images)} images with a label, {len(pool):,} images without"
+)
 
 # %% [markdown]
 # ## 1. The same image twice
@@ -60,10 +66,16 @@ generator = torch.Generator().manual_seed(0)
 bent = partial(augment.random_affine, max_degrees=25, max_shift=0.12, scale=(0.8, 1.2))
 contrast = partial(augment.random_brightness_contrast, brightness=0.2, contrast=0.5)
 weak_view = partial(augment.random_shift, generator=generator)
-strong_view = partial(augment.compose(bent, contrast, augment.cutout), generator=generator)
-rows = torch.cat([test_images[:8], weak_view(test_images[:8]), strong_view(test_images[:8])])
+strong_view = partial(
+    augment.compose(bent, contrast, augment.cutout), generator=generator
+)
+rows = torch.cat(
+    [test_images[:8], weak_view(test_images[:8]), strong_view(test_images[:8])]
+)
 names = ["the image"] * 8 + ["weak view"] * 8 + ["strong view"] * 8
-plots.show(plots.image_grid(rows, captions=names, columns=8, title="An image, a weak and a strong view of it"))
+plots.show(plots.image_grid(
+    rows, captions=names, columns=8, title="An image, a weak and a strong view of it"
+))
 
 # %% [markdown]
 # You still recognize nearly all of them. So a label that is right for the image is right for both views, and already
@@ -129,7 +141,8 @@ def ramp_up(step, ramp_steps, *, maximum=1.0):
 
     Args:
         step: whole number from 0; exactly 0 in step 0.
-        ramp_steps: the step in which the maximum is reached; 0 means no ramp, the maximum from step 0 on.
+        ramp_steps: the step in which the maximum is reached; 0 means no ramp, the
+            maximum from step 0 on.
         maximum: the weight at the end of the ramp and after it; it may be 0.
 
     Returns:
@@ -157,8 +170,13 @@ ax = figure.subplots()
 ax.plot([ramp_up(step, 300) for step in range(500)])
 ax.axvline(300, color=plots.ACCENT, linestyle="--")
 ax.set(xlabel="step", ylabel="weight", title="A ramp of 300 steps")
-words = ", ".join(f"{ramp_up(step, 300):.2f} at step {step}" for step in (0, 100, 200, 300, 499))
-plots.show(figure, f"Line chart of the weight: {words}; a dashed line marks the end of the ramp.")
+words = ", ".join(
+    f"{ramp_up(step, 300):.2f} at step {step}" for step in (0, 100, 200, 300, 499)
+)
+plots.show(
+    figure,
+    f"Line chart of the weight: {words}; a dashed line marks the end of the ramp.",
+)  # fmt: skip
 
 # %% [markdown]
 # For a third of the ramp almost nothing happens, then the weight rises steeply and stays.
@@ -177,18 +195,23 @@ plots.show(figure, f"Line chart of the weight: {words}; a dashed line marks the 
 # Shapes: `logits` `(N, K)`, `unlabeled_logits` `(M, K)`, `x_hat` and `images` `(M, C, H, W)`.
 
 # %% nbgrader={"grade_id": "semi_supervised_loss", "solution": true}
-def semi_supervised_loss(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
+def semi_supervised_loss(
+    logits, labels, unlabeled_logits, x_hat, images, *, term, weight
+):
     """Cross-entropy of labeled images plus weight times one of three losses of unlabeled images.
 
     Args:
         logits, labels: (N, K) float and (N,) int64, of the labeled images.
-        unlabeled_logits: (M, K) float, of the unlabeled images; a logit may be hundreds above another.
-        x_hat, images: (M, C, H, W) float, their reconstructions and themselves; images carry no gradient.
+        unlabeled_logits: (M, K) float, of the unlabeled images; a logit may be hundreds
+            above another.
+        x_hat, images: (M, C, H, W) float, their reconstructions and themselves; images
+        carry no gradient.
         term: "pseudo_label", "reconstruction" or "clustering", and nothing else.
         weight: a number from 0.
 
     Returns:
-        A tensor with a single number. Pseudo-labels are targets: they carry no gradient.
+        A tensor with a single number. Pseudo-labels are targets: they carry no
+        gradient.
     """
     ### BEGIN SOLUTION
     if term == "pseudo_label":
@@ -278,9 +301,10 @@ def fixmatch_loss(weak_logits, strong_logits, *, threshold):
 
     Args:
         weak_logits: (N, K) float, of the weak views; no gradient reaches them.
-        strong_logits: (N, K) float, of the strong views of the same images, in the same order; a logit may be hundreds
-            above another.
-        threshold: an image counts when its weak view's best probability is at least this.
+        strong_logits: (N, K) float, of the strong views of the same images, in the same
+            order; a logit may be hundreds above another.
+        threshold: an image counts when its weak view's best probability is at least
+            this.
 
     Returns:
         A tensor with a single number, the mean over all N images; 0 when none counts.
@@ -307,15 +331,25 @@ def fixmatch(model, images):
     x, y = labeled_batch(weak_view, strong_view)
     with torch.no_grad():
         weak_logits = model(weak_view(images))
-    logits, strong_logits = model(torch.cat([x, strong_view(images)])).split([len(x), len(images)])
-    teaching.append((weak_logits.softmax(dim=1).amax(dim=1) >= 0.8).float().mean().item())
-    return F.cross_entropy(logits, y) + fixmatch_loss(weak_logits, strong_logits, threshold=0.8)
+    logits, strong_logits = model(torch.cat([x, strong_view(images)])).split(
+        [len(x), len(images)]
+    )
+    teaching.append(
+        (weak_logits.softmax(dim=1).amax(dim=1) >= 0.8).float().mean().item()
+    )
+    return F.cross_entropy(logits, y) + fixmatch_loss(
+        weak_logits, strong_logits, threshold=0.8
+    )
 
 
 curve = plots.live_curve(steps, title="FixMatch, five labels per class")
 student, accuracy["fixmatch"] = train(fixmatch, "FixMatch", on_step=curve)
-plots.show(plots.learning_curve(teaching, y_label="share that teaches", title="Who is sure of the weak view?"))
-plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Five labels per class, one seed"))
+plots.show(plots.learning_curve(
+    teaching, y_label="share that teaches", title="Who is sure of the weak view?"
+))
+plots.show(plots.bar_with_seeds(
+    accuracy, baseline=1 / num_classes, title="Five labels per class, one seed"
+))
 
 # %% [markdown]
 # The share grows by itself: the mask is a ramp-up without a setting, and the weight stays 1 from the first step.
@@ -325,10 +359,13 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Five 
 # %% tags=["demo"]
 check.needs("fixmatch_loss")
 shown = slice(16, 25)
-probabilities = evaluation.predict(student, weak_view(test_images[shown])).softmax(dim=1)
+probabilities = evaluation.predict(student, weak_view(test_images[shown])).softmax(
+    dim=1
+)
 widgets.teaching_views(
     weak_view(test_images[shown]), strong_view(test_images[shown]), probabilities,
-    class_names=data.class_names, labels=test.labels[shown], start=0.8, title="Who teaches whom",
+    class_names=data.class_names, labels=test.labels[shown], start=0.8,
+    title="Who teaches whom",
 )  # fmt: skip
 
 # %% [markdown]
@@ -352,15 +389,21 @@ def ema_update(teacher, student, decay):
     """Moves a teacher towards its student, in place: an exponential moving average of all that the student holds.
 
     Args:
-        teacher, student: two networks of the same build. Only values of the teacher's own tensors change: the student,
-            all modes and every `requires_grad` stay as they are, and autograd records nothing.
-        decay: the share of itself that the teacher keeps, from 0 to 1. It holds for every parameter and for buffers
-            with decimals, each once, also where two modules share it; buffers of whole numbers are taken over from the
-            student. Buffers that are not in the `state_dict` count too.
+        teacher, student: two networks of the same build. Only values of the teacher's
+        own tensors change: the student,
+            all modes and every `requires_grad` stay as they are, and autograd records
+            nothing.
+        decay: the share of itself that the teacher keeps, from 0 to 1. It holds for
+            every parameter and for buffers with decimals, each once, also where two
+            modules share it; buffers of whole numbers are taken over from the student.
+            Buffers that are not in the `state_dict` count too.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
-        mine, theirs = ([*network.parameters(), *network.buffers()] for network in (teacher, student))
+        mine, theirs = (
+            [*network.parameters(), *network.buffers()]
+            for network in (teacher, student)
+        )
         for slow, fast in zip(mine, theirs):
             if slow.is_floating_point():
                 slow.mul_(decay).add_(fast, alpha=1 - decay)
@@ -387,12 +430,14 @@ def mean_teacher_loss(student, teacher, weak, strong):
     """How far the student's answers to the strong views are from the teacher's answers to the weak views.
 
     Args:
-        student, teacher: networks, (N, C, H, W) -> logits (N, K). Each is called once, in the mode that it is in; no
+        student, teacher: networks, (N, C, H, W) -> logits (N, K). Each is called once,
+        in the mode that it is in; no
             gradient reaches the teacher.
         weak, strong: (N, C, H, W) float, two views of the same images.
 
     Returns:
-        A tensor with a single number: squared differences of probabilities, summed over classes, mean over images.
+        A tensor with a single number: squared differences of probabilities, summed over
+        classes, mean over images.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -483,11 +528,14 @@ Markdown(records.results_table(up_to=unit))
 # %% tags=["demo"]
 by_weight = records.read(unit, "weights").keys
 bars = {key: records.figure(unit, "weights", key) for key in by_weight}
-turns = {key: records.figure(unit, "alternating", key) for key in ("joint", "alternating")}
+turns = {
+    key: records.figure(unit, "alternating", key) for key in ("joint", "alternating")
+}
 words = {key: "weight " + key.partition("@")[2] for key in by_weight}
 words |= {"joint": "both in every step", "alternating": "in turns"}
 plots.show(plots.bar_with_seeds(
-    bars | turns, styled_as="fixmatch", labels=words, title="Five labels per class (recorded on glyphs)",
+    bars | turns, styled_as="fixmatch", labels=words,
+    title="Five labels per class (recorded on glyphs)",
 ))  # fmt: skip
 
 # %% [markdown]
@@ -527,13 +575,18 @@ def agree(model, images, weight):
 answers = {}
 for weight in (1, 100):
     disagreement.clear()
-    model, score = train(partial(agree, weight=weight), f"weight {weight}", steps=agree_steps)
+    model, score = train(
+        partial(agree, weight=weight), f"weight {weight}", steps=agree_steps
+    )
     last = torch.tensor(disagreement[-20:]).mean()
     print(f"weight {weight}: accuracy {score:.0%}, disagreement in the last steps {last:.3f}")
-    counts = evaluation.predict(model, test_images).argmax(dim=1).bincount(minlength=num_classes)
+    counts = evaluation.predict(model, test_images).argmax(dim=1).bincount(
+        minlength=num_classes
+    )
     answers[f"weight {weight}"] = (counts / len(test_images)).tolist()
 plots.show(plots.share_table(
-    list(answers.values()), list(answers), data.class_names, title="Share of test images given each answer",
+    list(answers.values()), list(answers), data.class_names,
+    title="Share of test images given each answer",
 ))  # fmt: skip
 
 # %% [markdown]

@@ -97,7 +97,7 @@ print(f"test accuracy with ten labels per class: {test_accuracy(model):.0%}")
 # At rest, without gradients, and every image keeps its place. Ask in batches of a few hundred, or memory runs short:
 # the check asks about thousands. Some parts may be at rest already (a frozen one is); they stay so.
 #
-# Shapes: `images` `(N, C, H, W)`; logits `(N, K)`; labels and confidences `(N,)`.
+# Shapes: `images` `(N, C, H, W)`, logits `(N, K)`, labels and confidences `(N,)`.
 
 # %% nbgrader={"grade_id": "pseudo_label", "solution": true}
 def pseudo_label(model, images):
@@ -190,9 +190,12 @@ widgets.pseudo_label_slider(
 )
 
 # %% [markdown]
-# Recorded at $\tau = 0.9$: with ten labels per class {{ result("threshold", "coverage_10@0.9").mean | pct }} of the
-# images pass, {{ result("threshold", "precision_10@0.9").mean | pct }} of them rightly labeled; with five labels
-# {{ result("threshold", "coverage_5@0.9").mean | pct }}, and {{ result("threshold", "precision_5@0.9").mean | pct }}.
+# | recorded at $\tau = 0.9$ | images that pass | of these labeled right |
+# |---|---:|---:|
+# | ten labels per class | {{ result("threshold", "coverage_10@0.9").mean | pct }} | {{
+# result("threshold", "precision_10@0.9").mean | pct }} |
+# | five labels per class | {{ result("threshold", "coverage_5@0.9").mean | pct }} | {{
+# result("threshold", "precision_5@0.9").mean | pct }} |
 #
 # ## 3. Can a confidence be trusted?
 #
@@ -253,10 +256,14 @@ plots.show(plots.reliability_diagram(
 ))
 
 # %% [markdown]
-# Recorded error on the unlabeled images: {{ result("threshold", "error_10") | pm }} with ten labels per class,
-# {{ result("threshold", "error_5") | pm }} with five. And in opposite directions: those that it is more than 90 percent
-# sure of are right in {{ result("threshold", "precision_10@0.9").mean | pct }} and in
-# {{ result("threshold", "precision_5@0.9").mean | pct }} of cases. One threshold, two promises.
+# | recorded, unlabeled images | calibration error | right where the confidence is above 90 percent |
+# |---|---:|---:|
+# | ten labels per class | {{ result("threshold", "error_10") | pm }} | {{
+# result("threshold", "precision_10@0.9").mean | pct }} |
+# | five labels per class | {{ result("threshold", "error_5") | pm }} | {{
+# result("threshold", "precision_5@0.9").mean | pct }} |
+#
+# The errors go in opposite directions, so one threshold makes two promises.
 #
 # ## 4. A round of self-training
 #
@@ -354,7 +361,7 @@ plots.show(plots.share_table(
 # %% [markdown]
 # Most classes gain. One that the network hardly ever names confidently gets few pseudo-labels, and may even lose.
 #
-# Is the restart needed, and the threshold? Recorded, with equal steps:
+# Is the restart needed, and the threshold? The recorded runs have equal steps:
 
 # %% tags=["demo"]
 rounds = records.curves(unit, "rounds")
@@ -368,10 +375,14 @@ plots.show(plots.label_curve(
 ))
 
 # %% [markdown]
-# From {{ result("rounds", "restarted@0").mean | pct }} on labels alone, three rounds with threshold and restart reach
-# {{ result("rounds", "restarted@3") | pm(percent=true) }}. Going on with the weights gives
-# {{ result("rounds", "continued@3") | pm(percent=true) }}; going on and believing everything,
-# {{ result("rounds", "own_argmax@3") | pm(percent=true) }}. The threshold is worth more than the restart.
+# | recorded | test accuracy |
+# |---|---:|
+# | labels alone | {{ result("rounds", "restarted@0").mean | pct }} |
+# | three rounds with threshold and restart | {{ result("rounds", "restarted@3") | pm(percent=true) }} |
+# | with threshold, without restart | {{ result("rounds", "continued@3") | pm(percent=true) }} |
+# | without both | {{ result("rounds", "own_argmax@3") | pm(percent=true) }} |
+#
+# The threshold is worth more than the restart.
 #
 # ## 5. Find the bugs
 #
@@ -485,14 +496,18 @@ plots.show(plots.label_curve(
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Labels alone, then three rounds: with five labels per class {{ result("label_curve", "scratch@5").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@5") | pm(percent=true) }}, with ten
-# {{ result("label_curve", "scratch@10").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@10") | pm(percent=true) }}, with twenty
-# {{ result("label_curve", "scratch@20").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@20") | pm(percent=true) }}, with fifty
-# {{ result("label_curve", "scratch@50").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@50") | pm(percent=true) }}. Self-training amplifies what is there.
+# | labels per class | labels alone | three rounds |
+# |---|---:|---:|
+# | 5 | {{ result("label_curve", "scratch@5").mean | pct }} | {{
+# result("label_curve", "pseudo_label@5") | pm(percent=true) }} |
+# | 10 | {{ result("label_curve", "scratch@10").mean | pct }} | {{
+# result("label_curve", "pseudo_label@10") | pm(percent=true) }} |
+# | 20 | {{ result("label_curve", "scratch@20").mean | pct }} | {{
+# result("label_curve", "pseudo_label@20") | pm(percent=true) }} |
+# | 50 | {{ result("label_curve", "scratch@50").mean | pct }} | {{
+# result("label_curve", "pseudo_label@50") | pm(percent=true) }} |
+#
+# Self-training amplifies what is there.
 #
 # Small things decide. Give the labeled images once instead of five times, and twenty labels per class end at
 # {{ result("label_curve", "once@20") | pm(percent=true) }}: on one seed *below* labels alone.
@@ -522,15 +537,19 @@ plots.show(plots.bar_with_seeds(
 ))
 
 # %% [markdown]
-# On pixels nothing comes near the network ({{ result("baselines", "spreading_pixels").mean | pct }} for
-# LabelSpreading). On its features they reach what it reaches itself, {{ result("baselines", "network").mean | pct }}:
-# LabelSpreading {{ result("baselines", "spreading_features").mean | pct }}, SelfTrainingClassifier
-# {{ result("baselines", "self_training_features").mean | pct }}, its support vector machine on the labels alone
-# {{ result("baselines", "svc_features").mean | pct }}. Frozen features cannot get better; the network's own do, and
-# that is where the gain is.
+# | recorded | on pixels | on the network's features |
+# |---|---:|---:|
+# | the network itself | | {{ result("baselines", "network").mean | pct }} |
+# | LabelSpreading | {{ result("baselines", "spreading_pixels").mean | pct }} | {{
+# result("baselines", "spreading_features").mean | pct }} |
+# | SelfTrainingClassifier | | {{ result("baselines", "self_training_features").mean | pct }} |
+# | its support vector machine, labels alone | | {{ result("baselines", "svc_features").mean | pct }} |
+#
+# On pixels nothing comes near the network. On its features they reach what it reaches itself. Frozen features cannot
+# get better, but the network's own do, and that is where the gain is.
 #
 # **Rare classes.** When the first class is ten times as frequent as the last, its images also dominate the
-# pseudo-labels. Recorded, with ten labels of each class, and a limit of a hundred pseudo-labels per class:
+# pseudo-labels. The recorded runs have ten labels of each class, and a limit of a hundred pseudo-labels per class:
 
 # %% tags=["demo"]
 rows, columns = ("scratch", "threshold", "balanced"), ("", "_common", "_rare")
@@ -545,11 +564,16 @@ plots.show(plots.share_table(
 ))  # fmt: skip
 
 # %% [markdown]
-# On labels alone the three rarest classes have a recall of {{ result("imbalance", "scratch_rare").mean | pct }}.
-# Self-training makes it {{ result("imbalance", "threshold_rare") | pm(percent=true) }}, better on no seed, and with
-# the limit {{ result("imbalance", "balanced_rare") | pm(percent=true) }}. Overall the two look alike:
-# {{ result("imbalance", "threshold").mean | pct }} and {{ result("imbalance", "balanced").mean | pct }}. One accuracy
-# does not tell who paid for it.
+# | recorded | accuracy | recall of the three rarest classes |
+# |---|---:|---:|
+# | labels alone | | {{ result("imbalance", "scratch_rare").mean | pct }} |
+# | self-training | {{ result("imbalance", "threshold").mean | pct }} | {{
+# result("imbalance", "threshold_rare") | pm(percent=true) }} |
+# | self-training with the limit | {{ result("imbalance", "balanced").mean | pct }} | {{
+# result("imbalance", "balanced_rare") | pm(percent=true) }} |
+#
+# Self-training alone makes the recall of rare classes better on no seed. Overall the two look alike, so the accuracy
+# alone does not show which classes lose.
 #
 # ## 7. When it fails: confirmation bias
 #
@@ -579,14 +603,19 @@ plots.show(plots.share_table(
 ))  # fmt: skip
 
 # %% [markdown]
-# Recorded, it falls from {{ result("naive", "naive@0") | pm(percent=true) }} to
-# {{ result("naive", "naive@5") | pm(percent=true) }}. Each training is sound; what it is told is not. Of the first
-# round's pseudo-labels {{ result("naive", "naive_right@1").mean | pct }} are right, of the last one's
-# {{ result("naive", "naive_right@5").mean | pct }}. The commonest class among them grows from
-# {{ result("naive", "naive_largest@1").mean | pct }} to {{ result("naive", "naive_largest@5").mean | pct }}, the rarest
-# shrinks from {{ result("naive", "naive_smallest@1").mean | pct(1) }} to
-# {{ result("naive", "naive_smallest@5").mean | pct(1) }}: a class that is seldom said is taught seldom, and then said
-# even less. That is *confirmation bias* (Arazo et al. 2020).
+# It falls from {{ result("naive", "naive@0") | pm(percent=true) }} to
+# {{ result("naive", "naive@5") | pm(percent=true) }} (recorded). Each training is sound, but its labels are not.
+#
+# | pseudo-labels | first round | last round |
+# |---|---:|---:|
+# | right | {{ result("naive", "naive_right@1").mean | pct }} | {{ result("naive", "naive_right@5").mean | pct }} |
+# | of the commonest class | {{ result("naive", "naive_largest@1").mean | pct }} | {{
+# result("naive", "naive_largest@5").mean | pct }} |
+# | of the rarest class | {{ result("naive", "naive_smallest@1").mean | pct(1) }} | {{
+# result("naive", "naive_smallest@5").mean | pct(1) }} |
+#
+# A class that is seldom predicted is seldom taught, and is then predicted even less. That is *confirmation bias* (Arazo
+# et al. 2020).
 #
 # With threshold and repeated labels, the same five per class end at
 # {{ result("naive", "threshold@3") | pm(percent=true) }}.
@@ -595,8 +624,8 @@ plots.show(plots.share_table(
 # **Written answer (3 points).** A clinic's network sorts skin photographs into eight diagnoses. Every month it is
 # trained again on what it said itself about the month's new photographs, all of them. After half a year its training
 # loss is almost zero, its mean confidence has risen, and a rare diagnosis is never made any more. In four to six
-# sentences: (a) explain how that came about, step by step; (b) say how the clinic could have noticed early, and why
-# loss and confidence did not show it; (c) propose two changes to the procedure and what each of them prevents.
+# sentences, (a) explain how that came about, step by step, (b) say how the clinic could have noticed early, and why
+# loss and confidence did not show it, and (c) propose two changes to the procedure and what each of them prevents.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* At first the network took some photographs of the rare diagnosis for a common one. Those mistakes
@@ -613,10 +642,10 @@ plots.show(plots.share_table(
 #
 # *Sample answer (1).* This is confirmation bias: the network believes itself. More labels are needed.
 #
-# *Rubric.* One point each: (a) the circle: a wrong answer becomes a label, which makes more such answers, at the cost
-# of the rare class (the word confirmation bias alone earns no point); (b) labeled images that are never trained on, or
-# the drift of class shares, AND that loss and confidence measure agreement with itself; (c) two changes, each with what
-# it prevents (one of them, or both without a reason: no point).
+# *Rubric.* One point each. (a) The circle: a wrong answer becomes a label, which makes more such answers, at the cost
+# of the rare class (the word confirmation bias alone earns no point). (b) Labeled images that are never trained on, or
+# the drift of class shares, AND that loss and confidence measure agreement with itself. (c) Two changes, each with what
+# it prevents (one of them, or both without a reason, earns no point).
 # ### END SOLUTION
 
 # %% [markdown]

@@ -183,9 +183,11 @@ plots.show(
 #
 # What may $L_\text{unlabeled}$ be? Three beliefs, for unlabeled images $u_1 \dots u_M$ with probabilities $p_m$:
 #
-# - *pseudo_label*: the network's best class $\hat y_m$ is right (Lee 2013): $\;\frac1M \sum_m -\log p_m(\hat y_m)$
-# - *reconstruction*: what helps to redraw an image helps to name it: the mean of $(\hat x - x)^2$ over all pixels
-# - *clustering*: each image belongs to one class, and all classes are used (Krause et al. 2010):
+# - *pseudo_label* assumes that the network's best class $\hat y_m$ is right (Lee 2013):
+#   $\;\frac1M \sum_m -\log p_m(\hat y_m)$
+# - *reconstruction* assumes that what helps to redraw an image helps to classify it: the mean of $(\hat x - x)^2$ over
+#   all pixels
+# - *clustering* assumes that each image belongs to one class, and all are used (Krause et al. 2010):
 #   $\;\frac1M \sum_m H(p_m) - H(\bar p)$, with $H(p) = -\sum_k p_k \log p_k$ and $\bar p$ the mean of all $p_m$
 #
 # Without its second term the last one is content when all images are in one class. In an entropy $0 \log 0$ is 0.
@@ -263,11 +265,13 @@ for name, (term, weight) in beliefs.items():
 plots.show(plots.bar_with_seeds(found, styled_as="pseudo_label", title="Three beliefs, one seed"))
 
 # %% [markdown]
-# Recorded over {{ result("terms", "labels_alone").n }} seeds, weak views and 200 steps only: labels alone
-# {{ result("terms", "labels_alone") | pm(percent=true) }}, pseudo-labels
-# {{ result("terms", "pseudo_label") | pm(percent=true) }}, reconstruction
-# {{ result("terms", "reconstruction") | pm(percent=true) }}, clustering
-# {{ result("terms", "clustering") | pm(percent=true) }}.
+# | recorded, {{ result("terms", "labels_alone").n }} seeds, weak views, 200 steps | test accuracy |
+# |---|---:|
+# | labels alone | {{ result("terms", "labels_alone") | pm(percent=true) }} |
+# | pseudo-labels | {{ result("terms", "pseudo_label") | pm(percent=true) }} |
+# | reconstruction | {{ result("terms", "reconstruction") | pm(percent=true) }} |
+# | clustering | {{ result("terms", "clustering") | pm(percent=true) }} |
+#
 # None of the three helps, and two do harm.
 
 # %% tags=["demo"]
@@ -483,10 +487,10 @@ train(mean_teacher, "Mean Teacher", model=student, on_step=follow)
 plots.show(plots.label_curve(followed, x_label="step", title="Student and teachers, one seed"))
 
 # %% [markdown]
-# Recorded at the end: student {{ result("teachers", "student@800") | pm(percent=true) }}, teacher
-# {{ result("teachers", "teacher@800") | pm(percent=true) }}, teacher without buffers
-# {{ result("teachers", "without_buffers@800") | pm(percent=true) }}: chance. Its weights are as good as the other's; it
-# normalizes by the running statistics it was born with.
+# At the end the student has {{ result("teachers", "student@800") | pm(percent=true) }}, the teacher
+# {{ result("teachers", "teacher@800") | pm(percent=true) }} and the teacher without buffers
+# {{ result("teachers", "without_buffers@800") | pm(percent=true) }} (recorded), which is chance. Its weights are as
+# good as the other's, but it normalizes by its first running statistics.
 #
 # The average itself shows no gain over three seeds: the learning rate fades to 0, so at the end there is little left to
 # average. And Mean Teacher is no better than the control, which has
@@ -509,15 +513,18 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=title)
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Five labels per class: control {{ result("consistency", "augmented@5") | pm(percent=true) }}, FixMatch
-# {{ result("consistency", "fixmatch@5") | pm(percent=true) }}, after rotation
-# {{ result("consistency", "rotation_fixmatch@5") | pm(percent=true) }}. Ten:
-# {{ result("consistency", "augmented@10") | pm(percent=true) }},
-# {{ result("consistency", "fixmatch@10") | pm(percent=true) }},
-# {{ result("consistency", "rotation_fixmatch@10") | pm(percent=true) }}. Twenty:
-# {{ result("consistency", "augmented@20") | pm(percent=true) }},
-# {{ result("consistency", "fixmatch@20") | pm(percent=true) }},
-# {{ result("consistency", "rotation_fixmatch@20") | pm(percent=true) }}.
+# | labels per class | control | FixMatch | FixMatch after rotation |
+# |---|---:|---:|---:|
+# | 5 | {{ result("consistency", "augmented@5") | pm(percent=true) }} | {{
+# result("consistency", "fixmatch@5") | pm(percent=true) }} | {{
+# result("consistency", "rotation_fixmatch@5") | pm(percent=true) }} |
+# | 10 | {{ result("consistency", "augmented@10") | pm(percent=true) }} | {{
+# result("consistency", "fixmatch@10") | pm(percent=true) }} | {{
+# result("consistency", "rotation_fixmatch@10") | pm(percent=true) }} |
+# | 20 | {{ result("consistency", "augmented@20") | pm(percent=true) }} | {{
+# result("consistency", "fixmatch@20") | pm(percent=true) }} | {{
+# result("consistency", "rotation_fixmatch@20") | pm(percent=true) }} |
+#
 # On every seed both steps help, and both help most where labels are fewest. Pretraining and consistency do not replace
 # each other: this is the best row of the course. It is also the honest size of the effect: most of the way from weak
 # views to FixMatch is made by strong views of labeled images.
@@ -539,12 +546,16 @@ plots.show(plots.bar_with_seeds(
 ))  # fmt: skip
 
 # %% [markdown]
-# Weight 0 is the control, {{ result("weights", "fixmatch@0").mean | pct }}; then
-# {{ result("weights", "fixmatch@1") | pm(percent=true) }} at 1,
-# {{ result("weights", "fixmatch@3") | pm(percent=true) }} at 3. In turns, with as many images of each kind, it is
-# {{ result("alternating", "alternating") | pm(percent=true) }} instead of
-# {{ result("alternating", "joint") | pm(percent=true) }}: better on every seed. But then the optimizer takes twice as
-# many steps; what this shows is that nothing depends on the sum.
+# | recorded | test accuracy |
+# |---|---:|
+# | weight 0, the control | {{ result("weights", "fixmatch@0").mean | pct }} |
+# | weight 1 | {{ result("weights", "fixmatch@1") | pm(percent=true) }} |
+# | weight 3 | {{ result("weights", "fixmatch@3") | pm(percent=true) }} |
+# | both losses in every step | {{ result("alternating", "joint") | pm(percent=true) }} |
+# | both in turns, as many images of each kind | {{ result("alternating", "alternating") | pm(percent=true) }} |
+#
+# In turns it is better on every seed. But then the optimizer takes twice as many steps, so this shows only that nothing
+# depends on the sum.
 # Between 1 and 3 the seeds do not agree which is better: the mask has made the choice of the weight easy.
 #
 # **MNIST with a hundred labels**, test error: labels alone {{ result("hundred_labels", "augmented_error",
@@ -590,19 +601,23 @@ plots.show(plots.share_table(
 ))  # fmt: skip
 
 # %% [markdown]
-# Recorded at weight 1: accuracy {{ result("collapse", "accuracy@1") | pm(percent=true) }}, disagreement
-# {{ result("collapse", "disagreement@1").mean | num(3) }}. At weight 100: accuracy
-# {{ result("collapse", "accuracy@100") | pm(percent=true) }}, disagreement
-# {{ result("collapse", "disagreement@100").mean | num(3) }}, and
-# {{ result("collapse", "largest@100").mean | pct }} of all images get the same answer. What was minimized is better,
-# the network is worse. No gradient ran through the targets: detaching them does not help when labels do not count.
+# | recorded | accuracy | disagreement |
+# |---|---:|---:|
+# | weight 1 | {{ result("collapse", "accuracy@1") | pm(percent=true) }} | {{
+# result("collapse", "disagreement@1").mean | num(3) }} |
+# | weight 100 | {{ result("collapse", "accuracy@100") | pm(percent=true) }} | {{
+# result("collapse", "disagreement@100").mean | num(3) }} |
+#
+# At weight 100, {{ result("collapse", "largest@100").mean | pct }} of all images get the same answer. What was
+# minimized is better, but the network is worse. No gradient ran through the targets: detaching them does not help when
+# labels do not count.
 
 # %% [markdown] nbgrader={"grade_id": "unanimous_and_wrong", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains with a consistency loss on thousands of unlabeled X-rays and thirty
 # labeled ones. After an hour the consistency loss is close to 0, and she reports that the network has learned to be
-# robust; on the labeled validation images it is no better than guessing. In four to six sentences: (a) explain what the
-# network probably does, and why both numbers fit it; (b) name one measurement that needs no label and would have shown
-# it; (c) propose two changes to her training, and say for each why it works against this.
+# robust. On the labeled validation images it is no better than guessing. In four to six sentences, (a) explain what the
+# network probably does, and why both numbers fit it, (b) name one measurement that needs no label and would have shown
+# it, and (c) propose two changes to her training, and say for each why it works against this.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* It probably gives the same answer, or nearly, to every X-ray: two views of an image then agree
@@ -617,8 +632,8 @@ plots.show(plots.share_table(
 #
 # *Sample answer (1).* A loss of 0 means overfitting; she needs more labels or a smaller network.
 #
-# *Rubric.* One point each: (a) the constant answer AND that it satisfies the consistency loss while being as good as
-# guessing; (b) a measurement on predictions that needs no label (accuracy earns no point); (c) two changes, each with
+# *Rubric.* One point each. (a) The constant answer AND that it satisfies the consistency loss while being as good as
+# guessing. (b) A measurement on predictions that needs no label (accuracy earns no point). (c) Two changes, each with
 # its reason (lower or ramped weight, threshold, balance of classes, more weight on labels; more labels earns no point).
 # ### END SOLUTION
 
@@ -651,8 +666,8 @@ plots.show(plots.share_table(
 # **Where this is used.** Medical images with few expert labels, speech with accents, satellite images, fraud with few
 # confirmed cases, robots in new rooms.
 #
-# **Further reading.** Sohn et al. (2020), *FixMatch*; Tarvainen and Valpola (2017), *Mean teachers are better role
-# models*; Oliver et al. (2018), *Realistic evaluation of deep semi-supervised learning algorithms*.
+# **Further reading.** Sohn et al. (2020), *FixMatch*. Tarvainen and Valpola (2017), *Mean teachers are better role
+# models*. Oliver et al. (2018), *Realistic evaluation of deep semi-supervised learning algorithms*.
 #
 # **Bonus.** (1) Run FixMatch with a threshold of 0: what does the share of right teachers do? (2) Raise the threshold
 # as the training goes on.

@@ -143,7 +143,8 @@ def _data() -> Iterator[Finding]:
         return
     if not folder.is_dir():
         mark = Mark.BROKEN if wanted == "folder" else Mark.NOTE
-        yield Finding(mark, "data", f"COURSE_DATA is {folder}, which is not a folder", "set it to one, or unset it")
+        what = f"COURSE_DATA is {folder}, which is not a folder"
+        yield Finding(mark, "data", what, "set it to a folder, or unset it")
         return
     there = []
     for name in TITLES:

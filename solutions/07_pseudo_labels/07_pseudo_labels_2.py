@@ -513,19 +513,12 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=title)
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# | labels per class | control | FixMatch | FixMatch after rotation |
-# |---|---:|---:|---:|
-# | 5 | {{ result("consistency", "augmented@5") | pm(percent=true) }} | {{
-# result("consistency", "fixmatch@5") | pm(percent=true) }} | {{
-# result("consistency", "rotation_fixmatch@5") | pm(percent=true) }} |
-# | 10 | {{ result("consistency", "augmented@10") | pm(percent=true) }} | {{
-# result("consistency", "fixmatch@10") | pm(percent=true) }} | {{
-# result("consistency", "rotation_fixmatch@10") | pm(percent=true) }} |
-# | 20 | {{ result("consistency", "augmented@20") | pm(percent=true) }} | {{
-# result("consistency", "fixmatch@20") | pm(percent=true) }} | {{
-# result("consistency", "rotation_fixmatch@20") | pm(percent=true) }} |
+# {{ figures_table({"control: labels alone, strong views": "augmented", "FixMatch": "fixmatch",
+# "FixMatch after rotation": "rotation_fixmatch"}, (5, 10, 20), "consistency") }}
 #
-# On every seed both steps help, and both help most where labels are fewest. Pretraining and consistency do not replace
+# {{ every_seed("augmented@5 < fixmatch@5, augmented@10 < fixmatch@10, augmented@20 < fixmatch@20, fixmatch@5 <
+# rotation_fixmatch@5, fixmatch@10 < rotation_fixmatch@10, fixmatch@20 < rotation_fixmatch@20", "consistency") | capitalize }}
+# both steps help, and both help most where labels are fewest. Pretraining and consistency do not replace
 # each other: this is the best row of the course. It is also the honest size of the effect: most of the way from weak
 # views to FixMatch is made by strong views of labeled images.
 #
@@ -554,7 +547,7 @@ plots.show(plots.bar_with_seeds(
 # | both losses in every step | {{ result("alternating", "joint") | pm(percent=true) }} |
 # | both in turns, as many images of each kind | {{ result("alternating", "alternating") | pm(percent=true) }} |
 #
-# In turns it is better on every seed. But then the optimizer takes twice as many steps, so this shows only that nothing
+# In turns it is better {{ every_seed("alternating > joint", "alternating") }}. But then the optimizer takes twice as many steps, so this shows only that nothing
 # depends on the sum.
 # Between 1 and 3 the seeds do not agree which is better: the mask has made the choice of the weight easy.
 #

@@ -14,9 +14,9 @@ from typing import Any
 from course_lib import exercises as registry
 from course_lib.exercises.conduct import MODES, names_in
 from course_lib.exercises.contract import Case, Exercise, Judge, State, with_a_repeat
-from course_lib.exercises.judging import Result, blank_result, judge_observations
+from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
-from course_lib.exercises.observing import Failure, Observation, Place, observe_all
+from course_lib.exercises.observing import Failure, Observation, Place
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
@@ -54,7 +54,7 @@ class ExerciseUnderTest:
     cases: tuple[Case, ...]
     twice: tuple[int, ...]
     view: View = View.ANSWER
-    _known: dict[tuple[Any, int], Observation] = field(default_factory=dict)
+    observe_known: Known = field(default_factory=Known)
 
     @property
     def name(self) -> str:
@@ -90,13 +90,6 @@ class ExerciseUnderTest:
         """Runs the reference and the known mistakes now, which a class needs sooner or later."""
         for fn in (self.judge.reference, *(mistake.fn for mistake in self.judge.mistakes)):
             self.observe_known(self.exercise, fn, self.cases)
-
-    def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
-        """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
-        for case in cases:
-            if (fn, id(case)) not in self._known:  # two cases may have one name; ours live as long as this object
-                self._known[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
-        return [self._known[fn, id(case)] for case in cases]
 
     # --- records ---
 

@@ -33,6 +33,8 @@ _borrowed: weakref.WeakSet[Any] = weakref.WeakSet()
 def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: float = 0.0) -> Result:
     """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever it is given.
 
+    An interrupt is told as the result, but during the search for the smallest inputs, which it ends, it is passed on.
+
     Args:
         seconds_for_smallest: how long to look for the smallest inputs that show what is wrong, where no known mistake
             is named; 0 for not at all.
@@ -59,7 +61,7 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
         return result
     if statistics.median(observation.seconds for observation in observations) > shrinking.CHEAP:
         return result
-    with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):  # the verdict stands already
+    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):  # the verdict stands already
         return _looked_at_closely(exercise, fn, result, seconds_for_smallest)
     return result
 

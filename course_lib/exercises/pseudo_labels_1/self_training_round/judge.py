@@ -72,6 +72,7 @@ judge = Judge(
         ),
     ),
     predicates={
+        "trained_one_after_the_other": somewhere(lambda t: t.seen["first_calls"] > 1),
         "start_trained_itself": somewhere(
             lambda t: not close(t.seen["first_start_after"], t.case.inputs["first_weight"])
         ),

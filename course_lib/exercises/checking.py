@@ -15,13 +15,14 @@ import sys
 import warnings
 import weakref
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import torch
 
 from course_lib import files
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
-from course_lib.exercises.contract import TRIED, Exercise, State, with_a_repeat
+from course_lib.exercises.contract import TRIED, Exercise, Mistake, State, with_a_repeat
 from course_lib.exercises.judging import Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
@@ -52,6 +53,9 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
         if any(o.error and o.error.type == "KeyboardInterrupt" for o in observations):
             return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
         result = judge_observations(exercise, judge, observations)
+        earlier = _earlier_mistakes(exercise, fn, seed) if result.state in TRIED else {}
+        if earlier:
+            result = judge_observations(exercise, judge, observations, earlier=earlier)
     except KeyboardInterrupt:
         return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
     except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running
@@ -64,6 +68,23 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
     with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):  # the verdict stands already
         return _looked_at_closely(exercise, fn, result, seconds_for_smallest)
     return result
+
+
+def _earlier_mistakes(exercise: Exercise, fn: Any, seed: int) -> dict[str, Mistake]:
+    """The known mistakes that functions of earlier exercises are, which an answer calls, by the exercises' names."""
+    scope, found = getattr(fn, "__globals__", {}), {}
+    for name in set(exercise.uses) & _names_in(getattr(fn, "__code__", None)):
+        earlier = exercise_named(name)
+        if name in scope and (told := check(earlier, scope[name], seed=seed).mistake):
+            found[name] = next(mistake for mistake in judge_of(earlier).mistakes if mistake.name == told)
+    return found
+
+
+def _names_in(code: Any) -> set[str]:
+    """The global names that a piece of code mentions, with the functions and comprehensions inside it."""
+    if not isinstance(code, CodeType):
+        return set()
+    return set(code.co_names).union(*map(_names_in, code.co_consts))
 
 
 def _looked_at_closely(exercise: Exercise, fn: Any, result: Result, seconds: float) -> Result:

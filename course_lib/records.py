@@ -91,7 +91,7 @@ def read(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = 
     """The record of an experiment.
 
     Raises:
-        RecordError: there is none (the message names the command that makes it), or the file is no record.
+        RecordError: there is none (the message names the command that makes it), or the file is not a record.
     """
     path = record_path(unit, experiment, dataset=dataset, profile=profile)
     if not path.is_file():
@@ -172,7 +172,7 @@ def all_records() -> list[Record]:
 
 
 def record_files() -> list[Path]:
-    """The files of all records. A unit's folder begins with its number; what lies in others is no record."""
+    """The files of all records. A unit's folder begins with its number; what lies in others is not a record."""
     return sorted(path for path in results_folder().glob("[0-9]*/*.json") if not path.name.startswith("."))
 
 
@@ -260,7 +260,7 @@ def results_table(
     short = dataset is not None and len(seeds) == 1
     over = f"{seeds[0]} seeds, on *{dataset}*" if short else "seeds"
     lines = [
-        f"Test accuracy by number of labels a class: mean ± standard deviation over {over}.",
+        f"Test accuracy by number of labels per class: mean ± standard deviation over {over}.",
         "",
         ("| Unit | Method | " if short else "| Data set | Profile | Unit | Method | ")
         + " | ".join(f"{x:g}" for x in shown)
@@ -330,7 +330,7 @@ def read_file(path: Path) -> Record:
     """The record in a file.
 
     Raises:
-        RecordError: it is no record.
+        RecordError: it is not a record.
     """
     place = f"{path.parent.name}/{path.name}"
     try:

@@ -8,7 +8,7 @@ from course_lib.desk.demo_answers import Line
 
 
 def totals_table(lines: Sequence[Line], grader: str) -> list[str]:
-    """A line per unit, a column per student; autograded points only."""
+    """One line per unit, one column per student; autograded points only."""
     students = list(dict.fromkeys(line.student for line in lines))
     units = list(dict.fromkeys(line.unit for line in lines))
     width = max(map(len, [*units, "autograded points"]))
@@ -20,7 +20,7 @@ def totals_table(lines: Sequence[Line], grader: str) -> list[str]:
 
 
 def gradebook_table(lines: Sequence[Line], grader: str) -> list[str]:
-    """A line per exercise, a total per unit, a total per student; autograded points only."""
+    """One line per exercise, one total per unit and one per student; autograded points only."""
     width = max(len(line.exercise) for line in lines)
     text = []
     for student in dict.fromkeys(line.student for line in lines):

@@ -46,7 +46,7 @@ def lab(unit: str, port: int | None, browser: bool | None, copy_only: bool) -> N
         click.echo(f"Port {jupyterlab.FIRST_PORT} is taken, perhaps by another JupyterLab; this one uses {chosen}.")
     browser = jupyterlab.can_open_browser() if browser is None else browser
     status = jupyterlab.run_lab(work, port=chosen, browser=browser, unit=unit, say=click.echo)
-    # Ended by a signal, or by Ctrl-C on Windows (0xC000013A): that is no failure.
+    # Ended by a signal, or by Ctrl-C on Windows (0xC000013A): that is not a failure.
     if status not in (0, -15, -2, 130, 143, 0xC000013A):
         raise click.ClickException(f"JupyterLab ended with status {status}; its last lines say why. Try: course doctor")
 

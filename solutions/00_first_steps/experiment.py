@@ -55,7 +55,7 @@ def _trained(data: ImageData, *, steps: int, seed: int, label: str, loss_fn: Any
 
 
 def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
-    """Test accuracy by labels a class: trained from scratch, and two controls that train no encoder."""
+    """Test accuracy by labels per class: trained from scratch, and two controls that train no encoder."""
     sizes = _sizes(profile)
     data, test = _data(dataset, seed, sizes)
     random_encoder = _classifier(data, torch.Generator().manual_seed(2_000 + seed)).encoder.to(settings.device())

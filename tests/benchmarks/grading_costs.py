@@ -90,7 +90,7 @@ class MemorySamples:
             for process in me.children(recursive=True):
                 with contextlib.suppress(psutil.Error, OSError):
                     rss += process.memory_info().rss
-                    # One file a process; the kernel lets us read it where the process is ours.
+                    # One file per process; the kernel lets us read it where the process is ours.
                     for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
                         if line.startswith("Pss:"):
                             pss += int(line.split()[1]) << 10

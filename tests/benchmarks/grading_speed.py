@@ -1,4 +1,4 @@
-"""What does `course grade` cost a submission, beside `nbgrader autograde`, and does its cost grow with the class alone?
+"""What does `course grade` cost per submission, beside `nbgrader autograde`? Does it grow with the class alone?
 
     python -m tests.benchmarks.grading_speed                        # both parts; a thousand take a while
     python -m tests.benchmarks.grading_speed --part nbgrader
@@ -11,13 +11,13 @@ two workers each. The overhead a submission is
 
 where everything counts that the command starts, from Python itself to the gradebook and the last page, and what the
 code needs is measured in one plain, warm process, for the cells that this side executes: setup, answers and one look
-at each answer for nbgrader; answers and one look for us, who run setup once a class. That we look again, to see whether
-an answer is the same each time, is overhead of ours, and so is all judging on both sides. Wall seconds of two workers
-have half of the students' seconds taken off.
+at each answer for nbgrader; answers and one look for us, who run setup once per class. That we look again, to see
+whether an answer is the same each time, is overhead of ours, and so is all judging on both sides. Wall seconds of two
+workers have half of the students' seconds taken off.
 
 nbgrader grades one submission at a time, so its two workers are two processes with a course folder each, and its cost
 is linear but for its start, which a second run that finds everything graded measures: a few submissions are enough, and
-its start is counted as if it had graded as many as we do. What we start is paid once a class; it is the part of two
+its start is counted as if it had graded as many as we do. What we start is paid once per class; it is the part of two
 runs, a small one and a large one, that does not grow. Figures are given with and without either side's start.
 
 Part "class": classes of a hundred and of a thousand, the same shares of right, partial, wrong and hostile notebooks in
@@ -202,7 +202,7 @@ def compute_of(notebooks: Sequence[bytes], folder: Path) -> dict[str, float]:
 
 
 def beside_nbgrader(material: Material, folder: Path, *, each: int, copies: int) -> dict[str, Any]:
-    """Costs a submission on both sides: `each` submissions a worker through nbgrader, `copies` times those by us."""
+    """Costs per submission on both sides: `each` per worker through nbgrader, `copies` times as many by us."""
     kinds = ["right", "partial", "right", "wrong"]
     notebooks = [
         material.notebook(material.answers(kinds[i % len(kinds)], i), only_graded=True) for i in range(WORKERS * each)

@@ -1,4 +1,5 @@
-"""Unit 01's checks against answers that nobody wrote down beforehand: variants of the mistakes, and right ones."""
+"""Unit 01's checks against answers that are not written down in mistakes.md: variants of the mistakes, and right
+ones."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert max(figure("teachers", "without_buffers@800").values) < 0.15
     assert abs(mean("teachers", "teacher@800") - mean("teachers", "student@800")) < 0.02
     assert mean("teachers", "student@800") < mean("consistency", "augmented@5") + 0.01
-    # agreement is no accuracy, on every seed
+    # agreement does not measure accuracy, on every seed
     assert min(gaps("collapse", "accuracy@1", "accuracy@100")) > 0.25
     assert min(gaps("collapse", "disagreement@1", "disagreement@100")) > 0.02
     assert min(figure("collapse", "largest@100").values) > 0.5

@@ -112,7 +112,7 @@ def _folded(sentence: str, language: str, code: str) -> str:
 _RESULTS = """# Results
 
 Every number is recorded by the command `course results` and printed from the record: test accuracy by number of
-labels a class, mean ± standard deviation over seeds. *Frozen* means that only a linear layer on top was trained,
+labels per class, mean ± standard deviation over seeds. *Frozen* means that only a linear layer on top was trained,
 *fine-tuned* that everything was; the same network, random or from scratch, is the control. Compare within a unit:
 networks and steps differ between units."""
 

@@ -230,7 +230,7 @@ def _published(report: Report, found: list[Submission], folder_or_zip: Path, rel
         return []
     report.not_recorded = tuple(student for student, _ in written.refused)
     table = class_folder / "grades.csv"
-    return [*book.as_lines(written), *([f"A column an exercise: {table}"] if table.is_file() else [])]
+    return [*book.as_lines(written), *([f"A column per exercise: {table}"] if table.is_file() else [])]
 
 
 def summary(report: Report) -> str:

@@ -173,7 +173,7 @@ def _timestamp(folder: Path | None, student: str, unit: str) -> str | None:
             return None
         text = path.read_text(encoding="utf-8").strip()
         parse_utc(text)
-    except (OSError, ValueError, OverflowError):  # a date that says nothing is no reason to keep a grade back
+    except (OSError, ValueError, OverflowError):  # a date that cannot be read does not keep a grade back
         return None
     return text or None
 

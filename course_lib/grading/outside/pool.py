@@ -41,7 +41,7 @@ class Report:
         failed: why a submission could not be graded, by "student/unit/notebook".
         isolation: the level obtained.
         lines: what the gradebook's writer has to say.
-        not_read: a sentence for each file or folder in which somebody's work may be and that was not read.
+        not_read: a sentence for each file or folder in which a student's work may be and that was not read.
         not_recorded: students whose grades the gradebook cannot take.
     """
 

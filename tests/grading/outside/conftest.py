@@ -26,7 +26,7 @@ def released(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def empty_book(tmp_path_factory, released):
-    """A gradebook that knows the unit and nobody; to copy, since nbgrader takes seconds to make one."""
+    """A gradebook that knows the unit and no student; to copy, since nbgrader takes seconds to make one."""
     path = tmp_path_factory.mktemp("book") / "class" / "gradebook.db"
     with tools_on_path():
         gradebook_rows.prepare(gradebook_access.address(path), UNIT, {UNIT: pages.read_released(released, UNIT, UNIT)})

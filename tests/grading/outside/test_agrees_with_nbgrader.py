@@ -87,7 +87,7 @@ def test_the_same_points_exercise_by_exercise_in_both_gradebooks(by_course_grade
     theirs, ours = _points(by_nbgrader / "gradebook.db"), _points(by_course_grade / "gradebook.db")
     assert theirs == ours
     wanted = {(student, f"check_{name}"): points for (student, name), (_, points) in WANTED.items()}
-    wanted |= {(student, "why"): 0 for student in CLASS}  # the written answer, which nobody here gave
+    wanted |= {(student, "why"): 0 for student in CLASS}  # the written answer, which no student here gave
     assert ours == wanted
 
 

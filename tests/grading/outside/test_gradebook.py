@@ -184,7 +184,7 @@ def test_a_second_writer_is_refused_by_name_and_waits_if_asked(desk, released):
 
 
 def test_a_file_that_is_no_gradebook_is_left_alone(desk, released):
-    desk.book.write_bytes(b"this is not a data base, but somebody's notes" * 50)
+    desk.book.write_bytes(b"this is not a data base, but some notes" * 50)
     with pytest.raises(GradebookError, match=r"not a database.*no gradebook at all"):
         desk(right(released))
     assert desk.book.read_bytes().startswith(b"this is not")

@@ -27,6 +27,8 @@ import json, sys
 settings = json.loads(sys.argv[1])
 sys.path.insert(0, settings["stage"] + "/library")
 sys.path.extend(settings["more"])
+from course_lib.grading.inside import arenas
+kept = arenas.take(160)
 from course_lib.grading.inside.zygote import main
 main(settings, int(sys.argv[2]))
 """

@@ -3,11 +3,11 @@
     python -m tests.benchmarks.grading_stages                    # 40 submissions, one worker, in this process
     python -m tests.benchmarks.grading_stages --size 100 --profile judge     # and the functions of one stage
 
-The submissions are those of grading_speed beside nbgrader: right, partial, right, wrong. Everything runs in this process
-and in what it starts, one after another, so the CPU seconds between two moments belong to one stage. `own` is this
-process (judging, messages, pages), `inside` are the sandboxed processes (forks, cells, observing). Each stage's seconds
-are its own: what it calls that is a stage too is taken off. The two runs of a class, a small one and a larger one, take
-the start off, as grading_speed does.
+The submissions are those of grading_speed beside nbgrader: right, partial, right, wrong. Everything runs in this
+process and in what it starts, one after another, so the CPU seconds between two moments belong to one stage. `own` is
+this process (messages, records, pages), `others` are what it started: the judge in the stage "judge", else the
+sandboxed ones. A process that is still ending counts for the stage after it. Each stage's seconds are its own: what it
+calls that is a stage too is taken off. Of a class, a run over a few is taken off, so that no start is counted.
 
 Figures go to results/benchmarks/grading_stages.json. A control group has to be had, since most of these seconds are
 spent in processes that are killed and never waited for.
@@ -21,7 +21,6 @@ import functools
 import os
 import pstats
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ class Stages:
 @contextlib.contextmanager
 def staged(stages: Stages) -> Iterator[None]:
     """While open, the grader's functions tell when they begin and end."""
-    from course_lib.grading.outside import finding, grade, gradebook, hidden_cases, pages, pool, results, sessions
+    from course_lib.grading.outside import finding, grade, gradebook, hidden_cases, judges, pages, pool, results, sessions
 
     report, load = sessions.Session._report, sessions.Session.load
 
@@ -130,7 +129,7 @@ def staged(stages: Stages) -> Iterator[None]:
         (look, "same_again", "look: the same again"),
         (grading, "_together_again", "look: the others again"),
         (grading, "_alone", "look: one alone"),
-        (look, "judged", "judge"),
+        (judges.Judges, "judged", "judge"),
         (results, "write", "result files"),
         (pages, "page_of", "pages"),
         (pages, "page_text", "pages"),
@@ -185,7 +184,7 @@ def main(size: int, profiled: tuple[str, ...], out: Path | None) -> None:
             "calls": stages.calls[name] / (FEW + size),
         }
     rows = dict(sorted(rows.items(), key=lambda item: -item[1]["own_ms"] - item[1]["inside_ms"]))
-    click.echo(f"{'CPU ms per submission':32} {'own':>8} {'inside':>8} {'calls':>7}")
+    click.echo(f"{'CPU ms per submission':32} {'own':>8} {'others':>8} {'calls':>7}")
     for name, row in rows.items():
         click.echo(f"{name:32} {row['own_ms']:8.2f} {row['inside_ms']:8.2f} {row['calls']:7.1f}")
     own, inside = (sum(row[part] for row in rows.values()) for part in ("own_ms", "inside_ms"))

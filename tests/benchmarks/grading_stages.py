@@ -101,7 +101,17 @@ class Stages:
 @contextlib.contextmanager
 def staged(stages: Stages) -> Iterator[None]:
     """While open, the grader's functions tell when they begin and end."""
-    from course_lib.grading.outside import finding, grade, gradebook, hidden_cases, judges, pages, pool, results, sessions
+    from course_lib.grading.outside import (
+        finding,
+        grade,
+        gradebook,
+        hidden_cases,
+        judges,
+        pages,
+        pool,
+        results,
+        sessions,
+    )
 
     report, load = sessions.Session._report, sessions.Session.load
 
@@ -157,7 +167,7 @@ def grade_class(material: Material, place: Path, size: int) -> None:
 
 @click.command()
 @click.option("--size", default=40, show_default=True, help="Submissions, beside the few that are taken off.")
-@click.option("--profile", "profiled", multiple=True, help="Also the costliest functions of a stage, by its name.")
+@click.option("--profile", "profiled", multiple=True, help="Print the costliest functions of a stage, by its name.")
 @click.option("--out", type=click.Path(path_type=Path), help="The record; default: results/benchmarks/.")
 def main(size: int, profiled: tuple[str, ...], out: Path | None) -> None:
     """Grades a class in this process and prints where its CPU seconds went."""

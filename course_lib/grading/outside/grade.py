@@ -80,6 +80,7 @@ def grade_submission(
     record["tampered"] += parsed.tampered
     with contextlib.ExitStack() as stack:
         judges = judges or stack.enter_context(contextlib.closing(Judges(zygote.options)))
+        judges.prepare(list(released.answers))
         grading = _Grading(zygote, released, parsed, judges)
         records = grading.run(exercises)
     record["cells"] = _limited(grading.cells)

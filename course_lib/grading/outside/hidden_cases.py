@@ -32,6 +32,8 @@ PRINTED = 20_000  # characters of what an answer printed that are taken
 _MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 _MEMORY_TEXT = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory|Unable to allocate")
 
+_A_TENSOR = f'{json.dumps(transport.TAG)}: "tensor"'  # as JSON; within a string its quotes would be escaped
+
 Record = dict[str, Any]  # an exercise's part of a result file
 
 
@@ -110,10 +112,13 @@ class ExerciseUnderTest:
         if second is None:
             return False
         try:
-            before, now = _raw_observations(first), _raw_observations(second)
-            return [before[number] for number in numbers] == now
+            return _raw_observations(first, numbers) == _raw_observations(second)
         except (LookupError, TypeError, ValueError):
             return False
+
+    def prepare(self) -> None:
+        """Runs the reference now, which every judgement needs."""
+        self.observe_known(self.exercise, self.judge.reference, self.cases)
 
     def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
         """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
@@ -205,28 +210,19 @@ class ExerciseUnderTest:
         return self.blank(ending.verdict, ending.message)
 
 
-def _raw_observations(frame: transport.Frame) -> list[tuple[str, list[bytes]]]:
-    """Each observation of a frame, not read: its JSON, and the bytes of its tensors.
+def _raw_observations(frame: transport.Frame, numbers: Sequence[int] | None = None) -> list[tuple[str, list[bytes]]]:
+    """Observations of a frame, all or some, not read: their JSON, and the bytes of their tensors.
 
     Raises:
-        LookupError, TypeError, ValueError: it holds none.
+        LookupError, TypeError, ValueError: it does not hold them.
     """
-    fields = {key: value for key, value in frame.read["message"]["items"]}
-    texts = [json.dumps(one, sort_keys=True) for one in fields["observations"]]
-    counts = [_tensors_in(one) for one in fields["observations"]]
-    if sum(counts) != len(frame.blobs):
+    listed = dict(frame.read["message"]["items"])["observations"]
+    texts = [json.dumps(one) for one in listed]
+    ends = list(itertools.accumulate(text.count(_A_TENSOR) for text in texts))
+    if ends[-1] != len(frame.blobs):
         raise ValueError("not the tensors that it announces")
-    blobs = iter(frame.blobs)
-    return [(text, list(itertools.islice(blobs, count))) for text, count in zip(texts, counts)]
-
-
-def _tensors_in(value: Any) -> int:
-    """How many tensors a value of a frame's JSON stands for."""
-    if isinstance(value, list):
-        return sum(map(_tensors_in, value))
-    if not isinstance(value, dict):
-        return 0
-    return 1 if value.get(transport.TAG) == "tensor" else sum(map(_tensors_in, value.get("items", ())))
+    chosen = range(len(texts)) if numbers is None else numbers
+    return [(texts[n], list(frame.blobs[ends[n - 1] if n else 0 : ends[n]])) for n in chosen]
 
 
 def is_lack_of_memory(type_name: str, text: str) -> bool:

@@ -61,6 +61,15 @@ class Judges:
         self._pid = 0
         self._channel: socket.socket | None = None
         self._kept: dict[bytes, Judgement] = {}
+        self._prepared: set[str] = set()
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Has the references of exercises run, before any student's process waits for a judgement."""
+        new = [name for name in names if name not in self._prepared]
+        self._prepared.update(new)
+        for name in new:
+            with contextlib.suppress(_Lost):  # then it is lost again, and said, where an answer is to be judged
+                self._ask({"prepare": name, "sizes": []}, [])
 
     def judged(self, exercise: ExerciseUnderTest, frames: Sequence[transport.Frame]) -> Judgement:
         """The judgement of an answer from what its process replied, each time it was observed."""
@@ -76,23 +85,27 @@ class Judges:
         return self._kept[key]
 
     def _asked(self, exercise: ExerciseUnderTest, frames: Sequence[transport.Frame]) -> Judgement:
-        if self._channel is None:
-            self._start()
-        assert self._channel is not None
         parts = [part for frame in frames for part in (frame.body, *frame.blobs)]
         head = {
             "exercise": exercise.name,
             "frames": [len(frame.blobs) for frame in frames],
             "sizes": [len(part) for part in parts],
         }
+        answer = self._ask(head, parts)
+        deciding = answer["deciding"]
+        return Judgement(answer["record"], None if deciding is None else tuple(deciding))
+
+    def _ask(self, head: dict[str, Any], parts: Sequence[bytes]) -> dict[str, Any]:
+        if self._channel is None:
+            self._start()
+        assert self._channel is not None
         try:
             self._channel.settimeout(WALL_SECONDS)
             _write(self._channel, json.dumps(head).encode(), *parts)
-            answer = json.loads(_read(self._channel))
+            answer: dict[str, Any] = json.loads(_read(self._channel))
         except OSError:  # it has ended, or, as a TimeoutError, it has not answered in time
             raise _Lost(self._end()) from None
-        deciding = answer["deciding"]
-        return Judgement(answer["record"], None if deciding is None else tuple(deciding))
+        return answer
 
     def _start(self) -> None:
         # A worker may have a thread that watches memory, and a Dask worker has more of them. The judge's process uses
@@ -148,8 +161,7 @@ def _digest(name: str, frames: Sequence[transport.Frame]) -> bytes:
 
 
 def _serve(channel: socket.socket, options: Options) -> None:
-    """Judges what the worker asks about until that hangs up; ends the process."""
-    system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Judges what the worker asks about until that hangs up or is gone; ends the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Not one of the worker's channels: a sandboxed process ends when the last one that holds its channel hangs up.
     os.closerange(3, channel.fileno())
@@ -163,6 +175,11 @@ def _serve(channel: socket.socket, options: Options) -> None:
         except OSError:
             os._exit(0)
         _limit_cpu(SECONDS)
+        if "prepare" in head:
+            with contextlib.suppress(Exception):
+                under_test(head["prepare"], options.secret).prepare()
+            _write(channel, b"{}")
+            continue
         exercise = under_test(head["exercise"], options.secret)
         judgement = _judgement(exercise, _frames(head["frames"], parts), options.limits)
         _write(channel, json.dumps(dataclasses.asdict(judgement)).encode())

@@ -57,7 +57,7 @@ class Worker:
             self._make = functools.partial(Zygote, self.options)  # what it was forked from may be broken as well
             raise
         if self._graded % SUBMISSIONS_PER_ZYGOTE == 0:
-            self.close()
+            self._close_zygote()
         return result
 
     def outcome(self, task: Task) -> Outcome:
@@ -70,6 +70,9 @@ class Worker:
     def close(self) -> None:
         """Ends the zygote and the judge."""
         self._judges.close()
+        self._close_zygote()
+
+    def _close_zygote(self) -> None:
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None

@@ -62,7 +62,7 @@ def test_only_its_exercise_is_lost_and_that_is_said(graded, faulty: str) -> None
 
 
 @pytest.mark.parametrize("faulty", ["computes"], indirect=True)
-def test_the_class_goes_on(shared, options, release, tmp_path, faulty: str) -> None:
+def test_the_class_goes_on(options, release, tmp_path, faulty: str) -> None:
     ones = [Submission(name, UNIT, UNIT, notebooks.as_bytes(answered())) for name in ("ada", "bob")]
     report = pool.grade_all(ones, {(UNIT, UNIT): release}, options, pool.Plan(tmp_path, workers=2))
     assert not report.failed
@@ -86,7 +86,7 @@ def test_the_same_bytes_are_judged_once(zygote, release, monkeypatch) -> None:
         assert grade.grade_submission(zygote, release, one, key="k", judges=process) == first
     finally:
         process.close()
-    assert asked == ["double", "scale"] and first["score"] == first["points"]
+    assert asked == ["double", "scale"] and first["score"] == first["points"], (asked, first)
 
 
 def test_a_judge_keeps_none_of_its_workers_channels(zygote, release) -> None:

@@ -354,7 +354,7 @@ CONTENTS = st.sampled_from(
 SEVERAL_BELOW_A_UNIT = [f"{UNIT}/{UNIT}/{NAME}", f"{UNIT}/ada/{UNIT}/{NAME}", f"{UNIT}/bob/{UNIT}/{UNIT} (1).ipynb"]
 
 
-@settings(max_examples=int(__import__("os").environ.get("N", 150)), deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(files=st.dictionaries(PATHS, CONTENTS, min_size=1, max_size=7), zipped=st.booleans())
 @example(files=dict.fromkeys([f"ada/{NAME}", *SEVERAL_BELOW_A_UNIT], measures), zipped=False)
 @example(files=dict.fromkeys(SEVERAL_BELOW_A_UNIT, measures), zipped=False)

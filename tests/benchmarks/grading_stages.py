@@ -159,8 +159,9 @@ def grade_class(material: Material, place: Path, size: int) -> None:
 
     material.release_into(place)
     for index in range(size):
-        kind = KINDS[index % len(KINDS)]
-        material.put(place, f"s{index:05d}", material.notebook(material.answers(kind, index), only_graded=True))
+        number = index % len(KINDS)  # the same four notebooks again and again, as in grading_speed
+        answers = material.answers(KINDS[number], number)
+        material.put(place, f"s{index:05d}", material.notebook(answers, only_graded=True))
     choices = Choices(units=(UNIT,), workers=1, release=place / "release", out=place / "results", gradebook=True)
     run(place / "submitted", choices)
 
@@ -178,7 +179,7 @@ def main(size: int, profiled: tuple[str, ...], out: Path | None) -> None:
         enter()
         stages = Stages(group)
         with staged(stages):
-            grade_class(material, folder / "first", 2 * FEW)  # loads what this process keeps, the judges' values too
+            grade_class(material, folder / "first", FEW)  # loads what this process keeps, the judges' values too
             stages.clear()
             grade_class(material, folder / "few", FEW)
             few = {name: (stages.own[name], stages.inside[name]) for name in {*stages.own, *stages.inside}}

@@ -144,12 +144,15 @@ class _Student:
         self._spare: dict[str, list[tuple[str, ...]]] = {}  # notebooks in a unit's folder that say nothing, by unit
         self._units = {unit for unit in map(catalogue.unit_called, tree.folders.get(name, ())) if unit}
         self.not_read: list[str] = []
-        self._is_one = not self._why_not_one()
+        why_not_one = self._why_not_one()
+        self._is_one = not why_not_one
         for path, content in sorted(self._files.items()):
             if content is not None and self._is_one:
                 self._claim(path, content)
-        if not (self._units or self._claims or self.not_read):
-            self.not_read.append(self._why_not_one() or f"{name}: the folder holds no notebook.")
+        if why_not_one:  # also where one of its folders is called like a unit
+            self.not_read.append(why_not_one)
+        elif not (self._units or self._claims or self.not_read):
+            self.not_read.append(f"{name}: the folder holds no notebook.")
 
     def _why_not_one(self) -> str:
         """Why a folder is not that of one student, if it is not: it is that of a unit, or of a whole class."""

@@ -17,6 +17,8 @@ os.environ["COURSE_THREADS"] = "1"
 os.environ["COURSE_LANGUAGE"] = "en"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["suite_costs"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,10 +1,11 @@
-"""`check` for tests that judge many answers of one exercise: what the judge's own functions do is observed once a case.
+"""`check` for tests that judge many answers: what the judge's own functions do is observed once per case and process.
 
 A wrong answer is compared with every known mistake, so that checking m mistakes takes m * m observations otherwise.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,18 +32,24 @@ class Known:
                 self._seen[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
         return [self._seen[fn, id(case)] for case in cases]
 
+    def keep(self, fn: Any, observations: Sequence[Observation]) -> None:
+        """Remembers what a test has observed of a function, unless the library refused: `observe` lets it run."""
+        if not any(seen.error and seen.error.library_name for seen in observations):
+            self._seen |= {(fn, id(seen.case)): seen for seen in observations}
 
-_known: dict[int, Known] = {}  # of one exercise at a time, by seed: what is observed can be large
+
+@functools.cache
+def known(exercise: Exercise, seed: int) -> Known:
+    """What is known about an exercise on the cases of a seed: all of one seed together hold about 60 MB."""
+    return Known(exercise, seed)
 
 
 def check(exercise: Exercise, fn: Any, *, seed: int = 0, guard: bool = True) -> Result:
     """What `checking.check` says; `guard=False` lets the library's own version be the answer."""
     if not callable(fn) or (exercise.on_gpu and torch.cuda.is_available()):
         return checking.check(exercise, fn, seed=seed)
-    if any(known.exercise != exercise for known in _known.values()):
-        _known.clear()
-    if seed not in _known:
-        _known[seed] = Known(exercise, seed)
-    known = _known[seed]
-    observations = observe_all(exercise, fn, known.cases, guard=guard)
-    return judge_observations(exercise, judge_of(exercise), observations, observe=known.observe)
+    remembered, judge = known(exercise, seed), judge_of(exercise)
+    observations = observe_all(exercise, fn, remembered.cases, guard=guard)
+    if any(fn is mistake.fn for mistake in judge.mistakes):
+        remembered.keep(fn, observations)
+    return judge_observations(exercise, judge, observations, observe=remembered.observe)

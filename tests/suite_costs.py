@@ -1,7 +1,7 @@
-"""CPU seconds of the suite: a line at the end of every run, and with `--costs` a table of files and the dearest tests.
+"""CPU minutes of a run of the suite, and the files and tests that cost most: `make test` shows them.
 
     python -m pytest -q --costs tests/data
-    python -m pytest -q --costs --costs-to costs.tsv -n 2
+    python -m pytest -q --costs-to costs.tsv -n 2     a row for every test
 
 A test's seconds are user and system time of its process and of the children that ended in it, with the fixtures that
 it set up or took down. A process that serves many tests, such as the grader's zygote, counts where it ends.
@@ -62,24 +62,24 @@ class Costs:
         self.workers.append(getattr(node, "workeroutput", {}).get(NAME, 0.0))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        tests = sum(self.by_test.values())
+        if not self.config.getoption("costs"):
+            return
         user, system, *of_children = os.times()[:4]
         total = user + system + max(sum(of_children), sum(self.workers))
-        terminalreporter.write_line(f"{total / 60:.1f} CPU minutes, {tests / 60:.1f} of them in tests")
-        if self.config.getoption("costs"):
-            by_file: dict[str, float] = defaultdict(float)
-            for test, seconds in self.by_test.items():
-                by_file[test.partition("::")[0]] += seconds
-            for table in (by_file, self.by_test):
-                terminalreporter.write_line("CPU seconds")
-                for name in sorted(table, key=table.__getitem__, reverse=True)[:LONGEST]:
-                    terminalreporter.write_line(f"{table[name]:8.1f}  {name}")
+        terminalreporter.write_line(f"{total / 60:.1f} CPU minutes, {sum(self.by_test.values()) / 60:.1f} in tests")
+        by_file: dict[str, float] = defaultdict(float)
+        for test, seconds in self.by_test.items():
+            by_file[test.partition("::")[0]] += seconds
+        for title, table in (("files", by_file), ("tests", self.by_test)):
+            terminalreporter.write_line(f"CPU seconds of the {title} that cost most")
+            for name in sorted(table, key=table.__getitem__, reverse=True)[:LONGEST]:
+                terminalreporter.write_line(f"{table[name]:8.1f}  {name}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("course")
-    group.addoption("--costs", action="store_true", help="CPU seconds of the files and tests that cost most")
-    group.addoption("--costs-to", metavar="FILE", help="adds a row for every test to this table")
+    group.addoption("--costs", action="store_true", help="CPU minutes, and the files and tests that cost most")
+    group.addoption("--costs-to", metavar="FILE", help="adds CPU seconds and name of every test to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:

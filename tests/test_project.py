@@ -103,7 +103,7 @@ def test_the_bundle_has_no_sources_and_no_grader(students):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, monkeypatch):
+def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, monkeypatch, warm):
     import nbformat
     from nbclient import NotebookClient
 

@@ -216,6 +216,11 @@ def dtype_name(value: Any) -> str:
     return str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
 
 
+def mode_of(module: torch.nn.Module) -> str:
+    """The mode that a module is in: "train" or "eval"."""
+    return "train" if module.training else "eval"
+
+
 def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A copy of all that a network holds, parameters and buffers, as it is now."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -89,14 +89,15 @@ plots.show(plots.reconstructions(test_images[:8], pca_reconstruct(test_images[:8
 # ### Exercise 1.1: Autoencoder (15 minutes)
 #
 # Any layers you like; two hidden layers each way, of 256 and 128 units, do well. It must work for every `image_shape`
-# (height and width are multiples of 4, should you want convolutions).
+# (height and width may differ, and are multiples of 4, should you want convolutions).
 
 # %% nbgrader={"grade_id": "Autoencoder", "solution": true}
 class Autoencoder(nn.Module):
     """Images through a narrow code and back. A few training steps lower its error, and every weight gets a gradient.
 
     Args:
-        image_shape: (C, H, W) of the images; H and W are multiples of 4. Images may have any memory layout.
+        image_shape: (C, H, W) of the images; H and W may differ and are multiples of 4. Images may have any
+            memory layout.
         code_dim: how many numbers the code has.
 
     encode(images): (N, C, H, W) -> codes (N, code_dim)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
+from tests.exercises.shared import step_that_clears
 
 # --- accuracy
 
@@ -127,15 +128,6 @@ def evaluate_in_capitals(model, batches):
 
 
 # --- train_step
-
-
-def step_with_model_zero_grad_after_backward(model, images, labels, optimizer):
-    model.train()
-    loss = F.cross_entropy(model(images), labels)
-    loss.backward()
-    model.zero_grad()
-    optimizer.step()
-    return loss.item()
 
 
 def step_on_softmax_module(model, images, labels, optimizer):
@@ -309,7 +301,7 @@ WRONG = {
         "other_keys": [evaluate_in_capitals],
     },
     "train_step": {
-        "cleared_before_step": [step_with_model_zero_grad_after_backward],
+        "cleared_before_step": [step_that_clears(last=False)],
         "softmax_before_loss": [step_on_softmax_module],
         "no_backward": [step_with_detached_loss],
         "tensor": [step_returns_detached_tensor],

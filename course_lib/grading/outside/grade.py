@@ -5,13 +5,15 @@ A cell or an exercise that ends its process costs itself alone. No verdict depen
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from course_lib.exercises.contract import Mistake
 from course_lib.exercises.messages import Message, register
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import View
@@ -135,6 +137,7 @@ class _Grading:
         self.unwatched = ""
         self._session: Session | None = None
         self._loaded = Loaded({})
+        self._frames: dict[tuple[str, str], Sequence[transport.Frame]] = {}  # of exercises that use others, by view
         self._answers = {cell: name for name, cells in parsed.answer_cells.items() for cell in cells}
 
     def run(self, exercises: Sequence[ExerciseUnderTest]) -> list[Record]:
@@ -149,11 +152,34 @@ class _Grading:
             for name, record in self._records_of(again).items():
                 if _is_better(record, records[name]):
                     records[name] = {**record, "view": View.END.value}
+            for exercise in exercises:
+                records[exercise.name] = self._without_a_second_loss(exercise, records, exercises)
         finally:
             if self._session is not None:
                 self._session.close()
                 self.unwatched = self._session.unwatched
         return [{**records[exercise.name], **self._not_run(records[exercise.name])} for exercise in exercises]
+
+    def _without_a_second_loss(
+        self, exercise: ExerciseUnderTest, records: Mapping[str, Record], exercises: Sequence[ExerciseUnderTest]
+    ) -> Record:
+        """An exercise's record; known mistakes in answers that its own calls are held against those alone."""
+        record = records[exercise.name]
+        frames = self._frames.get((exercise.name, record.get("view", exercise.view.value)))
+        own = self.parsed.answer_cells.get(exercise.name, ())
+        source = "\n".join(text for cell, text in self.parsed.cells if cell in own)
+        earlier = {
+            other.name: next(each for each in other.judge.mistakes if each.name == records[other.name]["mistake"])
+            for other in exercises
+            if other.name in exercise.exercise.uses
+            and records[other.name]["mistake"]
+            and re.search(rf"\b{other.name}\b", source)
+        }
+        if not earlier or not frames or record["verdict"] not in (Verdict.WRONG, Verdict.ERROR):
+            return record
+        found = self._judged(exercise, frames, earlier)
+        found |= {"view": record["view"]} if "view" in record else {}
+        return found if _is_better(found, record) else record
 
     def _records_of(self, exercises: Sequence[ExerciseUnderTest]) -> dict[str, Record]:
         """Records by name: of exercises in one process together, then each that needs it in a process of its own."""
@@ -289,8 +315,15 @@ class _Grading:
             return _crashed(exercise)
         return before.record if before is not None and len(read) == 1 else self._judged(exercise, read)
 
-    def _judged(self, exercise: ExerciseUnderTest, frames: Sequence[transport.Frame]) -> Record:
+    def _judged(
+        self,
+        exercise: ExerciseUnderTest,
+        frames: Sequence[transport.Frame],
+        earlier: Mapping[str, Mistake] | None = None,
+    ) -> Record:
         """The record of an exercise from what its process replied, each time it was observed."""
+        if exercise.exercise.uses:
+            self._frames[exercise.name, exercise.view.value] = frames
         try:
             replies = [fields_of(frame) for n, frame in enumerate(frames) if n == 0 or frame != frames[0]]
             if replies[0].get("defined") is False:
@@ -298,7 +331,7 @@ class _Grading:
             if replies[0].get("callable") is False:
                 fields = {"name": exercise.name, "given": f"a {str(replies[0].get('given'))[:60]}"}
                 return exercise.blank(Verdict.WRONG, Message("contract.not_callable", fields))
-            return exercise.judged(replies, self.zygote.options.limits)
+            return exercise.judged(replies, self.zygote.options.limits, earlier)
         except transport.TransportError:
             return _crashed(exercise)
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from course_lib import exercises as registry
 from course_lib.exercises.conduct import MODES, names_in
-from course_lib.exercises.contract import Case, Exercise, Judge, State, with_a_repeat
-from course_lib.exercises.judging import Result, blank_result, judge_observations
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, State, with_a_repeat
+from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
-from course_lib.exercises.observing import Failure, Observation, Place, observe_all
+from course_lib.exercises.observing import Failure, Observation, Place
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
@@ -54,7 +54,7 @@ class ExerciseUnderTest:
     cases: tuple[Case, ...]
     twice: tuple[int, ...]
     view: View = View.ANSWER
-    _known: dict[tuple[Any, int], Observation] = field(default_factory=dict)
+    observe_known: Known = field(default_factory=Known)
 
     @property
     def name(self) -> str:
@@ -91,31 +91,35 @@ class ExerciseUnderTest:
         for fn in (self.judge.reference, *(mistake.fn for mistake in self.judge.mistakes)):
             self.observe_known(self.exercise, fn, self.cases)
 
-    def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
-        """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
-        for case in cases:
-            if (fn, id(case)) not in self._known:  # two cases may have one name; ours live as long as this object
-                self._known[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
-        return [self._known[fn, id(case)] for case in cases]
-
     # --- records ---
 
-    def judged(self, replies: Sequence[dict[str, Any]], limits: Limits) -> Record:
+    def judged(
+        self, replies: Sequence[dict[str, Any]], limits: Limits, earlier: Mapping[str, Mistake] | None = None
+    ) -> Record:
         """The record of an answer from different replies about it: the worst counts.
+
+        Args:
+            earlier: mistakes in the answers to earlier exercises that this answer calls, by the exercises' names.
 
         Raises:
             TransportError: a reply is not of the agreed form.
         """
-        judged = [self._judged_once(_observations_of(reply, self.cases, self.exercise), limits) for reply in replies]
+        judged = [
+            self._judged_once(_observations_of(reply, self.cases, self.exercise), limits, earlier) for reply in replies
+        ]
         worst = min(judged, key=lambda record: float(record["score"]))
         if worst["score"] != max(record["score"] for record in judged):
             worst["message"] = {"id": "grading.unstable", "fields": {}}
             worst["mistake"] = None
         return worst
 
-    def _judged_once(self, observations: list[Observation], limits: Limits) -> Record:
+    def _judged_once(
+        self, observations: list[Observation], limits: Limits, earlier: Mapping[str, Mistake] | None
+    ) -> Record:
         try:
-            result = judge_observations(self.exercise, self.judge, observations, observe=self.observe_known)
+            result = judge_observations(
+                self.exercise, self.judge, observations, observe=self.observe_known, earlier=earlier
+            )
         except Exception as fault:  # the judge's own fault: no other grade may depend on it
             message = Message("contract.judge_failed", {"text": f"{type(fault).__name__}: {fault}"[:300]})
             return {**self.blank(Verdict.ERROR, message), "judge_failed": True}

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.autoencoders.exercise import gradient_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import gradient_of
 
 
 def cases(seed: int) -> list[Case]:

@@ -87,6 +87,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    uses=("trainable_parameters",),
     words={
         "groups": "the list of groups that you return",
         "type": "the type of what you return",

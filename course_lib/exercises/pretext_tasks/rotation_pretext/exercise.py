@@ -52,6 +52,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    uses=("rotate_batch",),
     words={
         "x": "`x`, the first of the two tensors that you return,",
         "labels": "`labels`, the second of the two tensors that you return,",

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.observing import dtype_name, two_values
-from course_lib.exercises.pseudo_labels_1.exercise import classifier, mode_of
+from course_lib.exercises.observing import dtype_name, mode_of, two_values
+from course_lib.exercises.pseudo_labels_1.exercise import classifier
 
 
 def cases(seed: int) -> list[Case]:

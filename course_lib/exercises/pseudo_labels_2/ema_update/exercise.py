@@ -76,9 +76,8 @@ exercise = Exercise(
         ),
         skeleton=(
             "with torch.no_grad():\n    mine = [*teacher.parameters(), *teacher.buffers()]\n"
-            "    for slow, fast in zip(mine, ...):\n"
-            "        if slow.is_floating_point():\n            slow.mul_(...).add_(..., alpha=...)\n"
-            "        else:\n            slow...."
+            "    for slow, fast in zip(mine, ...):\n        if slow.is_floating_point():\n"
+            "            slow.mul_(...).add_(..., alpha=...)\n        else:\n            slow...."
         ),
     ),
     takeaway=(

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from course_lib import evaluation
@@ -223,6 +222,8 @@ def features(encoder, images):
 
 
 def logistic(x, y):
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(max_iter=500).fit(x, y)
 
 
@@ -363,6 +364,8 @@ def test_a_linear_probe_is_right_however_strongly_it_is_regularized(strength, se
 
     def linear_probe(encoder, images, labels, test_images, test_labels):
         x, z = features(encoder, images), features(encoder, test_images)
+        from sklearn.linear_model import LogisticRegression
+
         probe = LogisticRegression(C=strength, max_iter=5000).fit(scaled(x, x), labels)
         return float(probe.score(scaled(z, x), test_labels))
 

@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib.authoring import answers, sources
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
 
@@ -361,6 +360,8 @@ def restart_forgotten(model, start, images, labels, unlabeled, *, tau, train, re
 
 def faulty_source():
     """The cell as learners get it, its stub deleted."""
+    from course_lib.authoring import answers, sources
+
     text = (sources.folder_of(UNIT) / "07_pseudo_labels_1.py").read_text()
     head = text[text.index("def train_with_pseudo_labels(") :].partition("    ### BEGIN SOLUTION")[0]
     return head + textwrap.indent(answers.starting_code(text), "    ")

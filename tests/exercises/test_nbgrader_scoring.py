@@ -71,7 +71,7 @@ def _notebook():
 
 
 @pytest.fixture(scope="module")
-def autograded(tmp_path_factory):
+def autograded(tmp_path_factory, schema_asked_once):
     import nbformat
     from nbgrader.api import Gradebook
     from nbgrader.apps import NbGraderAPI

@@ -44,7 +44,7 @@ extra = @$(BIN)/python -c "import sys, importlib.util as u; sys.exit(not all(map
 # Where the extras are not to be had, the tests of what needs them are skipped.
 test: set-up
 	$(call extra,dask$(comma)dev$(comma)site,distributed hypothesis ruff furo math_core myst_nb sphinx) || true
-	@$(BIN)/python -m pytest -q $(TESTS)
+	@$(BIN)/python -m pytest -q --costs $(TESTS)
 
 # Needs Chromium or Chrome on this machine; Playwright drives it.
 test-browser: set-up

@@ -109,13 +109,20 @@ def figure(unit: str, experiment: str, key: str, *, dataset: str = "glyphs", pro
         RecordError: no such record (names the command that makes it), or no such key (names the nearest ones).
     """
     record = read(unit, experiment, dataset=dataset, profile=profile)
-    values = tuple(figures[key] for _, figures in sorted(record.seeds.items()) if key in figures)
-    if not values:
+    found = _figure_in(record, key)
+    if found is None:
         near = difflib.get_close_matches(key, record.keys, n=5, cutoff=0.3) or record.keys[:10]
         raise RecordError(
             f"The record of {experiment!r} of unit {unit} on {dataset}, profile {profile}, has no {key!r}; "
             f"it has for example {', '.join(near) or 'nothing'}. To record it again: {record.command}"
         )
+    return found
+
+
+def _figure_in(record: Record, key: str) -> Figure | None:
+    values = tuple(figures[key] for _, figures in sorted(record.seeds.items()) if key in figures)
+    if not values:
+        return None
     if isinstance(values[0], list):
         lists = [list(value) if isinstance(value, list) else [value] for value in values]
         columns = list(zip(*lists, strict=False))
@@ -155,7 +162,7 @@ def curves(
                 points.setdefault(name, {})[float(x)] = key
     result = {}
     for name, keys in points.items():
-        figures = [figure(unit, experiment, keys[x], dataset=dataset, profile=profile) for x in sorted(keys)]
+        figures = [found for x in sorted(keys) if (found := _figure_in(record, keys[x]))]
         result[name] = Curve(
             x=tuple(sorted(keys)),
             mean=tuple(f.mean for f in figures),

@@ -23,7 +23,7 @@ import torch
 from course_lib import files
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
 from course_lib.exercises.contract import TRIED, Exercise, Mistake, State, with_a_repeat
-from course_lib.exercises.judging import Result, blank_result, judge_observations
+from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
 from course_lib.exercises.showing import describe_case, kind
@@ -52,10 +52,11 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
             observations += observe_all(exercise, fn, cases[:1], device="cuda")
         if any(o.error and o.error.type == "KeyboardInterrupt" for o in observations):
             return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
-        result = judge_observations(exercise, judge, observations)
+        observe = Known()
+        result = judge_observations(exercise, judge, observations, observe=observe)
         earlier = _earlier_mistakes(exercise, fn, seed) if result.state in TRIED else {}
         if earlier:
-            result = judge_observations(exercise, judge, observations, earlier=earlier)
+            result = judge_observations(exercise, judge, observations, observe=observe, earlier=earlier)
     except KeyboardInterrupt:
         return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
     except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running

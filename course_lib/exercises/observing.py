@@ -413,7 +413,7 @@ def default_modes(device: torch.device | str | None = None) -> Iterator[None]:
     with contextlib.ExitStack() as switched:
         switched.callback(torch.set_grad_enabled, recording)
         switched.callback(torch.set_default_dtype, dtype)
-        switched.callback(torch.use_deterministic_algorithms, deterministic[0], warn_only=deterministic[1])
+        switched.callback(_use_deterministic_algorithms, *deterministic)
         if torch.is_inference_mode_enabled():
             switched.enter_context(torch.inference_mode(False))
         if torch.is_anomaly_enabled():
@@ -429,5 +429,12 @@ def default_modes(device: torch.device | str | None = None) -> Iterator[None]:
             warnings.filters[:] = [each for each in warnings.filters if each[0] != "error"]  # type: ignore[index]
         torch.set_grad_enabled(True)
         torch.set_default_dtype(torch.float32)
-        torch.use_deterministic_algorithms(False)
+        _use_deterministic_algorithms(False, False)
         yield
+
+
+def _use_deterministic_algorithms(mode: bool, warn_only: bool) -> None:
+    """Switches only what is not so: torch imports its compiler for it, which takes a first check 1.5 s of CPU."""
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now != (mode, warn_only):
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)

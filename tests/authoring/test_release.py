@@ -14,6 +14,9 @@ from course_lib.authoring import assignment, conversion, release, sources
 UNIT = tiny_course.UNIT
 
 
+pytestmark = pytest.mark.usefixtures("schema_asked_once")
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> nbformat.NotebookNode:
     root = tmp_path_factory.mktemp("course")

@@ -332,7 +332,7 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("name", "mistake", "fn"), CASES, ids=[f"{n}-{fn.__name__}" for n, _, fn in CASES])
 def test_a_variant_of_a_mistake_is_named_too(name, mistake, fn, seed):
     exercise = exercise_named(name)
@@ -341,7 +341,7 @@ def test_a_variant_of_a_mistake_is_named_too(name, mistake, fn, seed):
     assert result.mistake == mistake, result.message.render()
 
 
-@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("name", "fn"), RIGHT, ids=[fn.__name__ for _, fn in RIGHT])
 def test_an_unusual_right_answer_gets_full_points(name, fn, seed):
     exercise = exercise_named(name)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from course_lib import evaluation
@@ -223,6 +222,8 @@ def features(encoder, images):
 
 
 def logistic(x, y):
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(max_iter=500).fit(x, y)
 
 
@@ -278,7 +279,8 @@ def by_newtons_cousin(encoder, images, labels, test_images, test_labels):
     x, z = (evaluation.extract_features(encoder, part) for part in (images, test_images))
     x, z = scaled(x, x), scaled(z, x)
     head = nn.Linear(x.shape[1], int(labels.max()) + 1)
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=30)
+    # Without a line search it diverges on every second seed, and is wrong there.
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=30, line_search_fn="strong_wolfe")
 
     def closure():
         optimizer.zero_grad()
@@ -350,7 +352,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
 def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=7)
+    result = check(exercise_named(name), answer, seed=1)
     assert result.mistake == mistake, result.message.render()
     assert (result.state == "right") == (mistake is None), result.as_json()
 
@@ -362,6 +364,8 @@ def test_a_linear_probe_is_right_however_strongly_it_is_regularized(strength, se
 
     def linear_probe(encoder, images, labels, test_images, test_labels):
         x, z = features(encoder, images), features(encoder, test_images)
+        from sklearn.linear_model import LogisticRegression
+
         probe = LogisticRegression(C=strength, max_iter=5000).fit(scaled(x, x), labels)
         return float(probe.score(scaled(z, x), test_labels))
 

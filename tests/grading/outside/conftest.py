@@ -17,6 +17,11 @@ from course_lib.grading.outside.standings import standings
 from course_lib.notebooks import tools_on_path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_schema(schema_asked_once):
+    """For every test here."""
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

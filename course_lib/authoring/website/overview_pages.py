@@ -10,6 +10,7 @@ from pathlib import Path
 from course_lib import records
 from course_lib.authoring.website.notebook_pages import image
 from course_lib.authoring.website.page import Page, unit_name
+from course_lib.exercises.contract import DIFFICULTY
 
 PEOPLE = ("learner", "instructor", "author")
 # The modules in the reference: what notebooks, exercises and experiments are written with.
@@ -18,7 +19,6 @@ MODULES = (
     "exercises", "exercises.contract",
 )  # fmt: skip
 UNIT_SHOWN = "04_pretext_tasks"  # the unit whose curves are on the first page
-DIFFICULTY = {1: "warm-up", 2: "core", 3: "hard"}
 Units = Mapping[str, Sequence[Page]]
 
 

@@ -68,6 +68,10 @@ def test_a_table_of_some_figures():
     assert text.splitlines() == [
         "| labels per class | 1 | 5 |", "|---|---:|---:|", f"| from scratch | {ones} | {fives} |"
     ]  # fmt: skip
+    named = '{{ figures_table({"from scratch": "scratch"}, {"five labels": "@5"}, head="method") }}'
+    assert quoting.render(named, unit=UNIT).splitlines() == [
+        "| method | five labels |", "|---|---:|", f"| from scratch | {fives} |"
+    ]  # fmt: skip
 
 
 # --- Markdown files ---

@@ -544,8 +544,8 @@ plots.show(
 )
 
 # %% [markdown]
-# {{ figures_table({"rotation, fine-tuned": "rotation_finetuned", "rotation, frozen": "rotation_frozen", "masked,
-# fine-tuned": "masked_finetuned", "autoencoder, fine-tuned": "autoencoder_finetuned", "VAE, fine-tuned":
+# {{ figures_table({"rotation, fine-tuned": "rotation_finetuned", "rotation, frozen": "rotation_frozen",
+# "masked, fine-tuned": "masked_finetuned", "autoencoder, fine-tuned": "autoencoder_finetuned", "VAE, fine-tuned":
 # "vae_finetuned", "from scratch": "scratch", "random, frozen": "random_frozen"}, (1, 5, 10, 50), "label_curve") }}
 #
 # Rotation beats scratch at every budget, {{ every_seed("rotation_finetuned@1 > scratch@1, rotation_finetuned@2 >

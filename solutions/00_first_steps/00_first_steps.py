@@ -16,37 +16,18 @@
 # *How much accuracy does a network lose when it has ten labels per class instead of thousands? And how can you tell
 # that the number you measured is right?*
 #
-# **You will** write the four functions that every later unit uses: measure accuracy, evaluate a network, train it by
-# one step, and choose a few labels fairly. **You will measure** what labels are worth at six budgets, and three ways in
-# which a measurement goes wrong without any error message.
+# **You will** write four functions: measure accuracy, evaluate a network, train it by one step, and choose a few labels
+# fairly. **You will measure** what labels are worth, and three mistakes that give no error message.
 #
-# **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()`. To refresh them: [PyTorch, the
-# basics](https://pytorch.org/tutorials/beginner/basics/intro.html) and, for convolutions, [the notes of
-# CS231n](https://cs231n.github.io/convolutional-networks/).
+# **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
+# it](https://pytorch.org/tutorials/beginner/basics/intro.html)), and convolutions
+# ([here](https://cs231n.github.io/convolutional-networks/)).
 #
-# **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4. The computer needs 3 minutes of
-# it.
-
-# %% [markdown]
-# **Warm up** before you begin.
-#
-# <details><summary>Warm-up 1. <code>x</code> has shape (8, 5). What is the shape of
-# <code>x.argmax(dim=1)</code>?</summary> (8,): dimension 1 is the one that disappears.</details>
-#
-# <details><summary>Warm-up 2. Why does one call <code>optimizer.zero_grad()</code> before
-# <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details>
+# **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
 
 # %% [markdown]
 # **How a unit works.** Shift-Enter runs a cell. Replace `raise NotImplementedError(...)` by your own code. The cell
-# below it checks your code at once, says what is wrong if something is, and offers hints. Try as often as you like.
-# Every check also tries one single image, float64, images that are not square and memory that is not contiguous, and
-# your inputs must stay unchanged.
-#
-# **How to read the numbers.** A *recorded* number comes from runs that were made before, with three seeds, and is given
-# as mean ± standard deviation over them. Your own run has one seed, so it will differ a little.
-#
-# Where the text says *predict*, write your guess down before you run the cell. You learn more if you commit to a guess
-# before you see the result.
+# below it checks your code at once, says what is wrong, and offers hints. Try as often as you like.
 
 # %% tags=["setup"]
 import copy
@@ -73,10 +54,9 @@ num_classes = len(data.class_names)
 # %% [markdown]
 # ## 1. From logits to accuracy
 #
-# A classifier outputs $K$ numbers per image, one for each class. They are called *logits*. The *softmax* turns them
-# into probabilities, $p_k = e^{z_k} / \sum_j e^{z_j}$. Because softmax keeps the order, the logits are enough to
-# predict a class: it is the one with the highest logit. *Accuracy* is the share of images for which the prediction is
-# the label.
+# A classifier outputs $K$ numbers per image, one for each class, called *logits*. The *softmax* turns them into
+# probabilities, $p_k = e^{z_k} / \sum_j e^{z_j}$. Because it keeps the order, the predicted class is the one with the
+# highest logit. *Accuracy* is the share of images for which the prediction is the label.
 #
 # $$\hat y_n = \arg\max_k z_{nk}, \qquad \text{accuracy} = \frac{1}{N} \sum_{n=1}^{N} [\hat y_n = y_n]$$
 #
@@ -84,8 +64,8 @@ num_classes = len(data.class_names)
 #
 # ### Exercise 0.1: accuracy (warm-up, 2 minutes)
 #
-# One line is enough. `logits.argmax(dim=1)` gives the predictions. Compare them with `labels`: this gives a Boolean
-# tensor, and its `.float().mean().item()` is the share of `True` entries, as a plain Python number.
+# One line is enough. Compare `logits.argmax(dim=1)`, the predictions, with `labels`. This gives a Boolean tensor, and
+# its `.float().mean().item()` is the share of `True` entries, as a plain Python number.
 
 # %% nbgrader={"grade_id": "accuracy", "solution": true}
 def accuracy(logits, labels):
@@ -107,11 +87,28 @@ def accuracy(logits, labels):
 check.accuracy(accuracy)
 
 # %% [markdown]
+# **Warm up.** Now that you have seen a check, two questions about what you need in this unit. (Later units begin with
+# questions about earlier ones.)
+#
+# <details><summary>1. <code>x</code> has shape (8, 5). What is the shape of <code>x.argmax(dim=1)</code>?</summary>
+# (8,): dimension 1 is the one that disappears.</details>
+#
+# <details><summary>2. Why does one call <code>optimizer.zero_grad()</code> before
+# <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details> Every
+# check also tries one single image, float64, images that are not square and memory that is not contiguous. Your inputs
+# must stay unchanged.
+
+# %% [markdown]
 # ## 2. The data
 #
 # The course draws its own pictures, called *glyphs*: small gray images of ten kinds of things, shifted, rotated, faint,
 # noisy and cluttered. Nothing is downloaded. If you prefer real images, set `COURSE_DATASET=digits` before you start:
 # these are handwritten digits, also without a download.
+#
+# **How to read the numbers.** A *recorded* number comes from runs that were made before, with three seeds, and is given
+# as mean ± standard deviation over them. Your own run has one seed, so it will differ a little. Where the text says
+# *predict*, write your guess down before you run the cell. You learn more if you commit to a guess before you see the
+# result.
 
 # %% tags=["demo"]
 shape = tuple(data.images.shape[1:])

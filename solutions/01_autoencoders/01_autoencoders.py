@@ -225,8 +225,8 @@ plots.show(plots.reconstructions(test_images[:8], x_hat[:8], title=title))
 # The loss falls steeply at first, and then slowly. On glyphs PCA has the lower error, {{ every_seed("pca_error_normal <
 # error_normal", "anomaly") }}. It is {{ result("anomaly", "pca_error_normal") | pm(digits=1) }}, and that of the
 # autoencoder is {{ result("anomaly", "error_normal") | pm(digits=1) }} (*recorded*, which means mean ± standard
-# deviation over three seeds). This is a result of 1,500 training steps, not of the principle, because we have recorded
-# no longer run. Hinton and Salakhutdinov (2006) report deep autoencoders that are better than PCA.
+# deviation over three seeds). This holds for 1,500 training steps. It does not show that PCA is better in principle,
+# because no longer run is recorded here, and Hinton and Salakhutdinov (2006) report deep autoencoders that beat PCA.
 #
 # The copies look smooth and clean. This suggests that the network keeps place, size, brightness and a rough outline,
 # and leaves out clutter and detail. Remember this, because it returns in sections 6 and 8.

@@ -94,9 +94,10 @@ check.accuracy(accuracy)
 # (8,): dimension 1 is the one that disappears.</details>
 #
 # <details><summary>2. Why does one call <code>optimizer.zero_grad()</code> before
-# <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details> Every
-# check also tries one single image, float64, images that are not square and memory that is not contiguous. Your inputs
-# must stay unchanged.
+# <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details>
+#
+# Every check also tries one single image, float64, images that are not square and memory that is not contiguous. Your
+# inputs must stay unchanged.
 
 # %% [markdown]
 # ## 2. The data

@@ -310,8 +310,6 @@ print(evaluate(model, test_batches))
 # (recorded). So the network is large enough for the task, which matters in section 6, where the same network fails with
 # few labels.
 #
-# *A natural break: the rest needs about as long as what you have done.*
-#
 # Next, check that your `evaluate` does not depend on how the images are cut into batches. The cell takes the 128 test
 # images with the lowest loss, and puts the one with the highest loss behind them.
 
@@ -361,6 +359,8 @@ for name, order in orders.items():
 # every_seed("train_mode_accuracy > logits_accuracy", "failures") }}, so the trap is easily overlooked. A possible
 # reason is that statistics of large mixed batches fit the test images well. (On MNIST one seed of three goes the other
 # way.) But the number still depends on which images share a batch.
+#
+# *A natural break.*
 #
 # ## 5. Look inside
 #

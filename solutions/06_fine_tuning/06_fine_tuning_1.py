@@ -133,9 +133,9 @@ print(f"from scratch, five labels per class: {accuracy['scratch']:.0%}")
 # standard deviation over seeds, from the files in `results/`. Runs of one seed share their images, so we compare them
 # seed by seed.
 #
-# Two things are held equal. All runs see small shifts as their only augmentation, so compare them with each other, not
-# with units that use strong augmentation. Learning rates were fixed in advance. The split also sets 20 validation
-# images per class aside, which this notebook does not use.
+# All runs here see small shifts as their only augmentation, so compare them with each other and not with units that use
+# strong augmentation. Each learning rate was fixed in advance for its purpose. The split also sets 20 validation images
+# per class aside, which this notebook does not use.
 #
 # Now train the same network on the old classes, with all their labels.
 
@@ -247,7 +247,7 @@ plots.show(plots.bar_with_seeds(
 # An optimizer can change every parameter that it was given, even when the gradient is zero, because momentum and
 # weight decay act without a gradient. Therefore give it the trainable parameters only.
 #
-# #### Exercise 6.2: trainable_parameters (warm-up, 8 minutes)
+# ### Exercise 6.2: trainable_parameters (warm-up, 8 minutes)
 
 # %% nbgrader={"grade_id": "trainable_parameters", "solution": true}
 def trainable_parameters(model):
@@ -507,7 +507,7 @@ plots.show(
 )
 
 # %% [markdown]
-# In stage 0 no block moves, and block 1 moves in the last stage only, so the code is right. Does it help?
+# In stage 0 no block should move, and block 1 should move in the last stage only. Does the method help?
 #
 # {{ figures_table({"gradual unfreezing": "gradual", "a rate for each part": "layer_rates",
 # "one small rate": "one_rate"}, (5, 20), "by_layer") }}
@@ -583,7 +583,7 @@ title = "Inverted images, one block tuned, one seed"
 plots.show(plots.bar_with_seeds(single, styled_as="transfer", title=title))
 
 # %% [markdown]
-# Recorded with five labels per class, for three kinds of shift (each column tunes the head too):
+# Recorded with five labels per class (each column tunes the head too):
 #
 # {{ figures_table({"new classes": "new_classes_", "faint images, as in fog": "faint_", "inverted images": "inverted_"},
 # {"head": "head", "block 1": "block1", "block 2": "block2", "block 3": "block3", "all": "all"}, "which_block",
@@ -591,8 +591,8 @@ plots.show(plots.bar_with_seeds(single, styled_as="transfer", title=title))
 #
 # Among single blocks, new classes need the last one, inverted images the middle one, and faint images the first one,
 # which alone beats tuning everything {{ every_seed("faint_block1 > faint_all", "which_block") }}. Without tuning, faint
-# images are at {{ result("which_block", "faint_before") | pm(percent=true) }}. This suggests that changed pixels are
-# repaired low in the network, and new classes high in it.
+# images are at {{ result("which_block", "faint_before") | pm(percent=true) }}. (For shifted images the head alone has
+# the small rate too.) This suggests that changed pixels are repaired low in the network, and new classes high in it.
 #
 # ## 8. What freezing saves, and what the source is worth
 #
@@ -725,7 +725,7 @@ print("with momentum:", values)
 #
 # ## Key takeaways
 #
-# - With five labels per class, train only the head. From ten on, train everything, at a small rate.
+# - On glyphs, only the head with five labels per class, and everything from ten on. On MNIST, everything at five.
 # - Frozen means no gradients, eval mode that survives `train()`, and not in the optimizer.
 # - A rate that suits the head can ruin a pretrained encoder, so use smaller rates below.
 # - Changed pixels need a low block, new classes a high one.

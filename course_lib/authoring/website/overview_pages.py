@@ -49,7 +49,8 @@ def _tree(caption: str, documents: Iterable[str]) -> str:
 
 _MAP = """# Course map
 
-The units in order. A notebook takes two sittings. Unit 00 comes first; after it you may jump, since each says what it needs.
+The units in order. A notebook takes two sittings. Unit 00 comes first. After it you may jump, since each says what it
+needs.
 
 | Unit | Exercises | Points | Minutes of writing |
 |---|---:|---:|---:|"""

@@ -18,8 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 UNIT = "90_tiny"
 
 EXERCISES = {
-    "double": SimpleNamespace(name="double", unit=UNIT, number="90.1", points=3, minutes=1),
-    "total": SimpleNamespace(name="total", unit=UNIT, number="90.2", points=2, minutes=1),
+    "double": SimpleNamespace(name="double", unit=UNIT, number="90.1", points=3, minutes=1, difficulty=1),
+    "total": SimpleNamespace(name="total", unit=UNIT, number="90.2", points=2, minutes=1, difficulty=1),
 }
 
 SOURCE = '''# %% [markdown]

@@ -145,7 +145,7 @@ def units_table(root: Path | None = None) -> str:
     """A Markdown table of the course's notebooks: title, number of exercises, time."""
     from course_lib.authoring import quoting
 
-    lines = ["| Unit | Title | Exercises | Minutes |", "|---|---|---:|---:|"]
+    lines = ["| Unit | Title | Exercises | Time |", "|---|---|---:|---|"]
     for unit, folder in unit_folders(root or settings.root()).items():
         for source in source_files(folder):
             text = source.read_text(encoding="utf-8")
@@ -154,9 +154,9 @@ def units_table(root: Path | None = None) -> str:
             opening = " ".join(quoting.render(opening, unit=unit).replace("\n\n", " | ").split())
             title = re.search(r"# ([^|]+?) \|", opening)
             claim = re.search(r"\| \*([^*].*?[^*])\* \|", opening)
-            time = re.search(r"\*\*Time\*\*: (\d+) minutes", opening)
+            time = re.search(r"\*\*Time\*\*: (?:about )?([\d.]+(?: to [\d.]+)? (?:minutes|hours))", opening)
             if not title or not claim or not time:
-                raise ValueError(f"{source}: its first cell must hold a title, *a claim* and **Time**: 90 minutes.")
+                raise ValueError(f"{source}: its first cell must hold a title, *a claim* and **Time**: 2 to 2.5 hours.")
             number = source.stem[:2] + "".join(re.findall(r"_\d$", source.stem)).replace("_", ".")
             link = f"notebooks/{unit}/{source.stem}.ipynb"
             lines.append(f"| [{number}]({link}) | {title[1]} | {exercises} | {time[1]} |")

@@ -10,8 +10,11 @@ _CODE_OR_FORMULA = re.compile(
 )
 _CITATION = re.compile(r"\([^()]*[A-Z][^()]*\b(?:19|20)\d\d[a-z]?\b[^()]*\)")
 _FIGURE = re.compile(r"(?<![\w.])\d+(?:\.\d+)?\s?%|(?<![\w.])\d*\.\d+(?![\w]|\.\d)")
+# Not figures: the numbers of exercises and sections, and a notebook's time.
 _NUMBERING = re.compile(
-    r"\b(?:Exercise|Exercises|Section|Unit|Python|Part|Question)\s+\d+\.\d+|^#+\s*\d+(\.\d+)*\b", re.MULTILINE
+    r"\b(?:Exercise|Exercises|Section|Unit|Python|Part|Question)\s+\d+\.\d+|^#+\s*\d+(\.\d+)*\b"
+    r"|\*\*Time\*\*: (?:about )?[\d.]+(?: to [\d.]+)? hours",
+    re.MULTILINE,
 )
 
 
@@ -24,8 +27,9 @@ def word_count(text: str) -> int:
 def typed_numbers(text: str) -> list[tuple[int, str]]:
     """Decimal numbers and percentages typed in prose, as (line offset, number).
 
-    Those in code, formulas, placeholders and addresses are not prose; neither is the number of an exercise. A paragraph
-    (in a table: a row) that cites a source in brackets may quote that source's figures.
+    Those in code, formulas, placeholders and addresses are not prose; neither is the number of an exercise, nor a
+    notebook's **Time**. A paragraph (in a table: a row) that cites a source in brackets may quote that source's
+    figures.
 
     >>> typed_numbers("It reaches 71.5 % here.")
     [(0, '71.5 %')]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from course_lib.records import Figure, RecordError
 
 # A placeholder calls one of these functions, or begins with a space. LaTeX such as x^{{2}} does neither.
 _PLACEHOLDER = re.compile(r"\{\{((?:\s|(?=(?:result|results_table|figures_table|every_seed)\s*\()).*?)\}\}", re.DOTALL)
+# The columns of a table of figures: the `x` of keys such as scratch@5, or names and how their keys end.
+Columns = Sequence[float | str] | Mapping[str, str]
 _COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
 
 
@@ -46,9 +48,7 @@ def render(text: str, *, unit: str) -> str:
     def proved(comparisons: str, experiment: str = records.MAIN_EXPERIMENT, **of: str) -> str:
         return every_seed(comparisons, experiment, **{"unit": unit, **of})
 
-    def some(
-        rows: dict[str, str], at: Sequence[float | str], experiment: str = records.MAIN_EXPERIMENT, **of: str
-    ) -> str:
+    def some(rows: dict[str, str], at: Columns, experiment: str = records.MAIN_EXPERIMENT, **of: str) -> str:
         return figures_table(rows, at, experiment, **{"unit": unit, **of})
 
     functions = {"result": result, "results_table": table, "every_seed": proved, "figures_table": some}
@@ -89,7 +89,7 @@ def every_seed(
 
 def figures_table(
     rows: dict[str, str],
-    at: Sequence[float | str],
+    at: Columns,
     experiment: str,
     *,
     unit: str,
@@ -99,13 +99,18 @@ def figures_table(
 ) -> str:
     """A Markdown table of recorded accuracies: a row per method, its name -> key prefix, and a column per `x` in `at`.
 
+    A cell is the figure `prefix@x`. Where `at` names its columns, such as {"filled": "_in"}, it is `prefix_in`.
+
     Raises:
         RecordError: a figure is not recorded.
     """
-    lines = [f"| {head} | " + " | ".join(str(x) for x in at) + " |", "|---|" + "---:|" * len(at)]
+    columns = at if isinstance(at, Mapping) else {str(x): f"@{x}" for x in at}
+    lines = [f"| {head} | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for name, prefix in rows.items():
-        figures = [records.figure(unit, experiment, f"{prefix}@{x}", dataset=dataset, profile=profile) for x in at]
-        lines.append(f"| {name} | " + " | ".join(records.pm(figure, percent=True) for figure in figures) + " |")
+        keys = [prefix + ending for ending in columns.values()]
+        figures = [records.figure(unit, experiment, key, dataset=dataset, profile=profile) for key in keys]
+        cells = [" ".join(name.split()), *(records.pm(figure, percent=True) for figure in figures)]
+        lines.append(f"| {' | '.join(cells)} |")  # a name that is broken over two lines of a source is one line here
     return "\n".join(lines)
 
 

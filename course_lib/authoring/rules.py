@@ -25,6 +25,7 @@ from course_lib.authoring.sources import (
     read_source,
     source_files,
 )
+from course_lib.exercises.contract import DIFFICULTY
 from course_lib.notebooks import CHECK, TAGS, CellKind, grade_id_of, kind_of
 
 MAX_CODE_LINES = 25
@@ -76,7 +77,7 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
 
     Args:
         source: as `read_source` gives it, before metadata is filled in.
-        exercises: the unit's exercises by name (each with .points, .number and .minutes).
+        exercises: the unit's exercises by name (each with .points, .number, .minutes and .difficulty).
         in_other_notebooks: exercises answered in the unit's other notebooks.
     """
     cells = _cells(source)
@@ -162,19 +163,23 @@ def _length_of_text(cell: _Cell, exercises: Mapping[str, Any]) -> Iterator[Fault
         yield 0, f"text cell of {count} words; {MAX_TEXT_WORDS} at most: cut it, or split it by a cell of code"
 
 
-_HEADING = re.compile(r"#+ Exercise ([\d.]+): (\w+)(?: \((\d+) minutes\))?")
+_HEADING = re.compile(r"#+ Exercise ([\d.]+): (\w+)(?: \((?:([\w-]+), )?(\d+) minutes\))?")
 
 
 def _headings(cell: _Cell, exercises: Mapping[str, Any]) -> Iterator[Fault]:
-    """Headings like `### Exercise 0.1: accuracy (2 minutes)` that are not what the exercise says."""
+    """Headings like `### Exercise 0.1: accuracy (warm-up, 2 minutes)` that are not what the exercise says.
+
+    The difficulty may be left out, and what stands in brackets as a whole.
+    """
     for offset, line in enumerate(cell.node.source.split("\n")):
         match = _HEADING.match(line)
         if match is None or match[2] not in exercises:
             continue
         exercise = exercises[match[2]]
-        minutes = match[3] or exercise.minutes
-        if (match[1], str(minutes)) != (exercise.number, str(exercise.minutes)):
-            wanted = f"Exercise {exercise.number}: {exercise.name} ({exercise.minutes} minutes)"
+        level = DIFFICULTY[exercise.difficulty]
+        said = (match[1], match[3] or level, match[4] or str(exercise.minutes))
+        if said != (exercise.number, level, str(exercise.minutes)):
+            wanted = f"Exercise {exercise.number}: {exercise.name} ({level}, {exercise.minutes} minutes)"
             yield offset + 1, f"the heading says {match[0].lstrip('# ')!r}; it must say {wanted!r}"
 
 

@@ -125,6 +125,10 @@ class Hints:
         return iter((("Concept", self.concept), ("Functions to look up", self.api), ("Skeleton", self.skeleton)))
 
 
+# What headings and lists call an exercise's difficulty.
+DIFFICULTY = {1: "warm-up", 2: "core", 3: "hard"}
+
+
 @dataclass(frozen=True)
 class Exercise:
     """What a learner is asked for, and how an answer is observed.
@@ -135,7 +139,7 @@ class Exercise:
         title: a few words for lists and cards.
         signature: as the learner sees it, `corrupt(images, noise, *, generator)`.
         minutes: what it takes a learner.
-        difficulty: 1 (warm-up), 2 (core) or 3 (hard).
+        difficulty: 1, 2 or 3; `DIFFICULTY` has their names.
         points: full marks; equals the sum of the judge's criteria.
         hints: opened one at a time.
         takeaway: the sentence that teaches once the answer is right.

@@ -96,10 +96,10 @@ def latent_costs(
         ax.bar(ranks[~used], np.maximum(values[~used], 0.012 * top), color="white", edgecolor=color, linewidth=1.2)
         ax.set_ylim(0, 1.08 * top)
         ax.set_xticks([1, len(values)] if len(values) > 1 else [1])
-        ax.set_xlabel("latent, dearest first")
+        ax.set_xlabel("latent, highest KL first")
         summary = f"{used.sum()} of {len(values)} in use, {values.sum():.1f} nats"
         ax.set_title(f"{textwrap.fill(name, 24)}\n{summary}", fontsize=10)
-        parts.append(f"{name}: {summary}, the dearest {values[0]:.2g}.")
+        parts.append(f"{name}: {summary}, the highest {values[0]:.2g}.")
     axes[0].set_ylabel("KL (nats per image)")
     automatic = f"{title or 'Cost of each latent'}: bars in nats. {' '.join(parts)}"
     return finished(figure, automatic, alt, title=title)

@@ -13,14 +13,28 @@
 # %% [markdown]
 # # Variational autoencoders: learning to draw
 #
-# *An autoencoder copies. Let its code be a little uncertain, make every nat of it cost, and it can also invent: new
-# pictures, drawn from nothing but noise, and a bound on how probable each picture is.*
+# *An autoencoder copies images. What has to change so that it can also draw new ones from noise, and tell how probable
+# an image is?*
 #
-# **You will** draw codes through which gradients flow, write the loss and its tighter sibling, and turn single knobs
-# of a code. **You will measure** nats per image, which factors the code knows, and how a code dies.
+# **You will** draw codes through which gradients flow, write the loss of a variational autoencoder and a tighter bound,
+# and change single latents of a code. **You will measure** nats per image, what the code knows about known factors, and
+# how a code becomes useless.
 #
-# **You need** the autoencoder of unit 01, and probabilities: mean, variance, Bayes.
-# **Time**: 90 minutes of reading and writing, of which 3 minutes of computing.
+# **You need** encoder and decoder of an autoencoder (one network maps an image to a short code and one maps it back, as
+# in unit 01), and mean, variance and Bayes' rule ([chapter 3 of the Deep Learning
+# book](https://www.deeplearningbook.org/contents/prob.html)).
+#
+# **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 4. The computer needs 3 minutes of
+# it. *Recorded* numbers are mean ± standard deviation over three seeds.
+
+# %% [markdown]
+# **Warm up** with two questions from earlier units.
+#
+# <details><summary>1. <code>F.mse_loss</code> of two batches of 28 by 28 gray images: how much smaller is it than the
+# squared error per image?</summary> 784 times, because it also averages over the pixels.</details>
+#
+# <details><summary>2. What is the input of a denoising autoencoder, and what is its target?</summary> The corrupted
+# image is the input, and the clean one is the target.</details>
 
 # %% tags=["setup"]
 import itertools
@@ -50,8 +64,8 @@ image_shape, num_pixels, code_dim = tuple(data.images.shape[1:]), math.prod(
 ), 10
 
 
-def chances(data):
-    """How likely each pixel is white: 0 or 1 in a silhouette, else the gray value."""
+def pixel_probs(data):
+    """How probable a pixel is white: 0 or 1 in a silhouette, else its gray value."""
     images = as_float(data.images)  # (N, C, H, W) in [0, 1]
     if data.name != "glyphs":
         return images
@@ -59,35 +73,35 @@ def chances(data):
     return (images > level[:, None, None, None]).float()
 
 
-def black_or_white(chances, *, generator):
-    return (
-        torch.rand(chances.shape, generator=generator).to(chances) < chances
-    ).float()
+def black_or_white(probs, *, generator):
+    """Black or white pixels, drawn with these probabilities."""
+    return (torch.rand(probs.shape, generator=generator).to(probs) < probs).float()
 
 # %% [markdown]
-# ## 1. What does a picture cost?
+# ## 1. What does an image cost?
 #
-# In this unit every pixel is black or white. A model that gives an image probability $p(x)$ needs $-\log p(x)$ *nats*
-# to write it down (a nat is a bit over one bit): few for what it expects, many for what surprises it. So nats per image
-# measure how much a model knows about pictures.
+# In this unit every pixel is black or white. A model gives an image a probability $p(x)$, and $-\log p(x)$ is the
+# number of *nats* that it takes to write the image down. A nat is a unit of information, $1/\log 2 \approx 1.44$ bits.
+# Expected images cost few nats, and surprising ones cost many. So nats per image measure how much a model knows about
+# images; fewer is better.
 #
-# The least that a model can know is how often each pixel is white, each by itself. **Predict**: what will pictures look
-# like that are drawn from that? And pictures from PCA, with random numbers for a code?
+# The simplest model knows only how often each pixel is white, independently of the others. The cell draws images from
+# it, and from PCA with a random code.
 
 # %% tags=["demo"]
 from sklearn.decomposition import PCA
 
 generator = torch.Generator().manual_seed(0)
-train_chances = chances(data)
-test_images = black_or_white(chances(test), generator=generator).to(device)
-often = train_chances.mean(dim=0, keepdim=True).clamp(1e-3, 1 - 1e-3)
+train_probs = pixel_probs(data)
+test_images = black_or_white(pixel_probs(test), generator=generator).to(device)
+often = train_probs.mean(dim=0, keepdim=True).clamp(1e-3, 1 - 1e-3)
 by_pixel = F.binary_cross_entropy(
     often.expand(test_images.shape), test_images.cpu(), reduction="sum"
 ) / len(test)
 print(f"each pixel by itself: {by_pixel:.1f} nats per image")
 print(f"a fair coin for each: {num_pixels * math.log(2):.1f}")
 
-pca = PCA(code_dim, random_state=0).fit(train_chances.flatten(1).numpy())
+pca = PCA(code_dim, random_state=0).fit(train_probs.flatten(1).numpy())
 codes = torch.randn(
     8, code_dim, generator=generator
 ).numpy() * pca.explained_variance_**0.5
@@ -101,21 +115,23 @@ plots.show(plots.image_grid(
 ))  # fmt: skip
 
 # %% [markdown]
-# The samples are dust and fog. The nats above are the baseline that a better model must beat. PCA gives no probability
-# at all, and a random code gives no picture, because nothing was asked of the codes between those of real images.
+# The pixel model draws noise, and PCA draws blurred shapes. The first number above is our baseline. PCA does not define
+# a probability of an image. Its random codes rarely give an image, because nothing in its training constrains the codes
+# between those of real images.
 #
-# ## 2. A code with a little doubt
+# ## 2. A code with noise
 #
-# A *variational autoencoder* (Kingma and Welling 2014) fills those gaps. Its encoder gives not a point but a small
-# cloud of codes, $q(z|x) = \mathcal N(\mu, \sigma^2)$; the decoder must be able to draw the image from anywhere in it.
-# And all clouds together must fill the *prior* $p(z) = \mathcal N(0, 1)$, from which we will later draw.
+# A *variational autoencoder* (VAE; Kingma and Welling 2014) fills these gaps. Its encoder gives a distribution of codes
+# for each image, $q(z|x) = \mathcal N(\mu, \sigma^2)$, and the decoder must rebuild the image from any code drawn from
+# it.
 #
-# The encoder gives `mu` and `logvar` $= \log \sigma^2$, both `(N, code_dim)`, because a logarithm may be any number. A
-# draw by itself has no gradient, but this has:
+# The encoder returns `mu` and the *log-variance* `logvar` $= \log \sigma^2$, both `(N, code_dim)`, because a logarithm
+# may be any number. A random draw has no gradient. The *reparameterization trick* moves the randomness into
+# $\varepsilon$, so that gradients reach $\mu$ and $\sigma$:
 #
 # $$z = \mu + \sigma \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
 #
-# ### Exercise 2.1: reparameterize (12 minutes)
+# ### Exercise 2.1: reparameterize (core, 12 minutes)
 
 # %% nbgrader={"grade_id": "reparameterize", "solution": true}
 def reparameterize(mu, logvar, *, generator):
@@ -142,15 +158,17 @@ check.reparameterize(reparameterize)
 # %% [markdown]
 # ## 3. What a code costs
 #
-# Nothing stops the encoder yet from making its clouds tiny and far apart, an autoencoder again. So a code has to pay
-# for what it tells: the *Kullback-Leibler divergence* from the prior. For normal distributions, for each latent
+# So far nothing prevents the encoder from making $\sigma$ tiny and the means far apart, which is an autoencoder again.
+# Therefore each code has a price. It is the *Kullback-Leibler divergence* (KL) from the *prior*
+# $p(z) = \mathcal N(0, 1)$, the distribution from which codes will later be drawn. For each latent it is
 #
 # $$\mathrm{KL} = \tfrac12 \left( \mu^2 + \sigma^2 - 1 - \log \sigma^2 \right)$$
 #
-# It is zero for a latent that ignores the image ($\mu = 0$, $\sigma = 1$), and grows the farther and the sharper the
-# cloud is.
+# It is zero for a latent that ignores the image ($\mu = 0$, $\sigma = 1$), and grows when $\mu$ moves away from zero or
+# $\sigma$ shrinks. The KL pulls the $q(z|x)$ of *each* image towards the prior. As a result, codes drawn from the prior
+# lie near codes of images.
 #
-# ### Exercise 2.2: kl_divergence (10 minutes)
+# ### Exercise 2.2: kl_divergence (warm-up, 10 minutes)
 
 # %% nbgrader={"grade_id": "kl_divergence", "solution": true}
 def kl_divergence(mu, logvar):
@@ -171,20 +189,25 @@ def kl_divergence(mu, logvar):
 check.kl_divergence(kl_divergence)
 
 # %% [markdown]
-# With it we can write down the loss. For every $q$,
+# Why is this the right price? By *Jensen's inequality* the logarithm of a mean is at least the mean of the logarithms,
+# so for every $q$
 #
-# $$\log p(x) \;\ge\; \underbrace{\mathbb E_{q(z|x)} \log p(x|z)}_{\text{how well it is drawn}} \;-\;
-# \underbrace{\mathrm{KL}\big(q(z|x) \,\|\, p(z)\big)}_{\text{what the code costs}}$$
+# $$\log p(x) = \log \mathbb E_{q(z|x)} \frac{p(x|z)\, p(z)}{q(z|x)} \;\ge\;
+# \mathbb E_{q(z|x)} \log \frac{p(x|z)\, p(z)}{q(z|x)}$$
 #
-# The right side is the *evidence lower bound*, ELBO. We minimize its negative. With logits $\ell$ from the decoder,
-# $-\log p(x|z)$ is the binary cross-entropy of all pixels, and one draw of $z$ stands for the expectation:
+# $$= \underbrace{\mathbb E_{q(z|x)} \log p(x|z)}_{\text{reconstruction}} -
+# \underbrace{\mathrm{KL}\big(q(z|x) \,\|\, p(z)\big)}_{\text{cost of the code}}$$
+#
+# The last line is the *evidence lower bound* (ELBO). The gap is $\mathrm{KL}(q(z|x) \,\|\, p(z|x))$: how far $q$ is
+# from the true *posterior*. We minimize the negative ELBO. With logits $\ell$ from the decoder, $-\log p(x|z)$ is the
+# binary cross-entropy of all pixels, and one draw of $z$ stands for the expectation:
 #
 # $$L = \frac1N \sum_{n=1}^{N} \Big[ \sum_{p} \mathrm{BCE}(\ell_{np}, x_{np}) + \beta \sum_{j} \mathrm{KL}_{nj} \Big]$$
 #
-# Mind the sums: pixels and latents are summed, images averaged. With $\beta = 1$ this is the bound; other weights come
-# later.
+# Pixels and latents are summed, and images are averaged. Only then are both terms in nats. With $\beta = 1$ this is the
+# bound.
 #
-# ### Exercise 2.3: negative_elbo (15 minutes)
+# ### Exercise 2.3: negative_elbo (core, 15 minutes)
 
 # %% nbgrader={"grade_id": "negative_elbo", "solution": true}
 def negative_elbo(logits, images, kl, *, beta=1.0):
@@ -211,12 +234,13 @@ def negative_elbo(logits, images, kl, *, beta=1.0):
 check.negative_elbo(negative_elbo)
 
 # %% [markdown]
-# ## 4. Put together
+# ## 4. Putting it together
 #
-# In the first steps the decoder cannot use a code yet, but the code is charged already. So the cheapest thing is to
-# switch latents off, and some never come back. A *warm-up* lets the KL in slowly.
+# In the first steps the decoder cannot use the code yet, but the code already costs nats. So the loss falls fastest
+# when latents are switched off, and some never come back. *KL warm-up* avoids this: the weight of the KL rises from 0
+# during the first steps.
 #
-# ### Exercise 2.4: kl_warmup (8 minutes)
+# ### Exercise 2.4: kl_warmup (warm-up, 8 minutes)
 
 # %% nbgrader={"grade_id": "kl_warmup", "solution": true}
 def kl_warmup(step, warmup_steps, *, beta=1.0):
@@ -241,7 +265,7 @@ def kl_warmup(step, warmup_steps, *, beta=1.0):
 check.kl_warmup(kl_warmup)
 
 # %% [markdown]
-# The network is two small ones; your functions are all the rest.
+# The network has a small encoder with two outputs, `mu` and `logvar`, and a small decoder. Your functions do the rest.
 
 # %% tags=["demo"]
 check.needs("reparameterize")
@@ -273,15 +297,15 @@ class VAE(nn.Module):
         return self.decoder(z), mu, logvar
 
 # %% [markdown]
-# Pixels are flipped anew in each batch, as chances say. The dashed line is the baseline. **Predict**: how far below it
-# will the loss get? And why may it rise in the first half of the run?
+# The pixels are sampled anew for each batch from their probabilities. The dashed line is the baseline. **Predict**: how
+# far below it will the loss get? And why may it rise in the first half of the run?
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
 
 
 def train(
-    chances, title, *, loss_fn=negative_elbo, code_dim=code_dim, steps=steps, beta=1.0
+    probs, title, *, loss_fn=negative_elbo, code_dim=code_dim, steps=steps, beta=1.0
 ):
     generator, done = torch.Generator().manual_seed(0), itertools.count()
     with seeded(generator):
@@ -293,7 +317,7 @@ def train(
         return loss_fn(logits, images, kl_divergence(mu, logvar), beta=weight)
 
     batches = Batches(
-        chances, batch_size=128, shuffle=True, generator=generator,
+        probs, batch_size=128, shuffle=True, generator=generator,
         augment=black_or_white,
     )  # fmt: skip
     line = {"baseline": float(by_pixel), "baseline_label": "each pixel by itself"}
@@ -305,11 +329,11 @@ def train(
     return model
 
 
-vae = train(train_chances, "Variational autoencoder")
+vae = train(train_probs, "Variational autoencoder")
 
 # %% [markdown]
-# While the KL is let in, the loss may rise: the same code costs more every step. Now the bound on test images, and the
-# real question: what does it draw from noise alone?
+# While the weight of the KL grows, the loss may rise, because the same code costs more at every step. Next come the
+# bound on test images, and images that are drawn from noise alone.
 
 # %% tags=["demo"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -317,7 +341,7 @@ check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
 
 @torch.no_grad()
 def measure(model, images, *, seed=0):
-    """The bound and its parts in nats per image, latents' costs, codes, pictures."""
+    """The bound and its parts in nats per image, the latents' KL, codes, images."""
     logits, mu, logvar = model(images, torch.Generator().manual_seed(seed))
     kl = kl_divergence(mu, logvar)  # (N, code_dim)
     loss, costs = float(negative_elbo(logits, images, kl)), kl.mean(dim=0).cpu()
@@ -338,32 +362,38 @@ plots.show(plots.reconstructions(
 plots.show(plots.image_grid(samples, columns=12, title="Drawn from noise"))
 
 # %% [markdown]
-# About half of the samples are glyphs, the others mixtures of two, and none is dust.
+# Look at the samples. Some are glyphs and some are mixtures of two, but none is noise. The table has the negative ELBO,
+# which bounds $-\log p(x)$ from above, so lower is better. It depends on the number of steps:
 #
-# | recorded, nats per image | this VAE | pixels by themselves |
-# |---|---:|---:|
-# | glyphs | {{ result("bound", "negative_elbo") | pm(digits=1) }} | {{ result("bound", "by_pixel").mean | num(1) }} |
-# | binarized MNIST | **{{ result("bound", "negative_elbo", dataset="mnist") | pm(digits=1) }}** | {{
-# result("bound", "by_pixel", dataset="mnist").mean | num(1) }} |
+# | recorded, 20,000 glyphs | pixels alone | 400 steps | 1,200 steps | 2,500 steps |
+# |---|---:|---:|---:|---:|
+# | nats per image | {{ result("bound", "by_pixel").mean | num(1) }} | {{
+# result("collapse", "negative_elbo_healthy").mean | num(1) }} | {{
+# result("disentanglement", "negative_elbo@1").mean | num(1) }} | {{ result("bound", "negative_elbo").mean | num(1) }} |
 #
-# On MNIST the VAE has twenty latents and more steps. A bound below 75 or above 200 there means that a reduction is
-# probably wrong.
+# Your run has 10,000 images and 1,500 steps, so expect a higher number than the last one. On binarized MNIST, twenty
+# latents and 6,000 steps reach **{{ result("bound", "negative_elbo", dataset="mnist") | pm(digits=1) }}** nats. A bound
+# below 75 or above 200 there means that a reduction is probably wrong.
+
+# %% [markdown]
+# In shorter runs on MNIST warm-up lowers the negative ELBO, and more of the code is used, {{
+# every_seed("negative_elbo_with < negative_elbo_without, kl_with > kl_without", "warmup", dataset="mnist") }}:
 #
-# Does the warm-up matter? In shorter runs on MNIST (recorded):
-#
-# | nats per image | bound | of which the code |
+# | recorded, nats per image | negative ELBO | of which KL |
 # |---|---:|---:|
 # | with warm-up | {{ result("warmup", "negative_elbo_with", dataset="mnist") | pm(digits=1) }} | {{
 # result("warmup", "kl_with", dataset="mnist").mean | num(1) }} |
 # | full KL from the start | {{ result("warmup", "negative_elbo_without", dataset="mnist") | pm(digits=1) }} | {{
 # result("warmup", "kl_without", dataset="mnist").mean | num(1) }} |
 #
+# *A natural break.*
+#
 # ## 5. Look inside
 #
-# What does a single latent mean? Take the code of an image, set one latent to several values, leave the others, and
-# decode.
+# What does one latent mean? A *latent traversal* takes the code of an image, sets one latent to several values, leaves
+# the others as they are, and decodes each code.
 #
-# ### Exercise 2.5: latent_traversal (8 minutes)
+# ### Exercise 2.5: latent_traversal (warm-up, 8 minutes)
 
 # %% nbgrader={"grade_id": "latent_traversal", "solution": true}
 def latent_traversal(code, dim, values):
@@ -387,8 +417,8 @@ def latent_traversal(code, dim, values):
 check.latent_traversal(latent_traversal)
 
 # %% [markdown]
-# A row for each latent, from $-2$ to $2$: the three that cost most, then the two that cost least. **Predict**: what
-# will the last rows look like?
+# Each row is one latent, from $-2$ to $2$. The first three have the highest KL, the last two have the lowest.
+# **Predict** what the last rows look like.
 
 # %% tags=["demo"]
 check.needs(
@@ -409,38 +439,38 @@ plots.show(plots.image_grid(
 ))
 
 # %% [markdown]
-# Dear latents change the picture, cheap ones do nothing: the decoder does not look at them. Few change one thing only;
-# place, size and kind of shape are mixed. Turn the knobs yourself:
+# High-KL latents change the image. Low-KL latents change little or nothing, because the decoder does not use them. A
+# row rarely changes one thing only: place, size and kind of shape are mixed. Move the sliders yourself.
 
 # %% tags=["demo"]
 check.needs(
     "reparameterize", "kl_divergence", "negative_elbo", "kl_warmup", "latent_traversal"
 )
-dearest, start = order[:4].tolist(), found["mu"][0]
+highest, start = order[:4].tolist(), found["mu"][0]
 
 
 def decode(knobs):
     codes = start.repeat(len(knobs), 1)  # (K, code_dim)
-    codes[:, dearest] = knobs
+    codes[:, highest] = knobs
     return vae.decoder(codes.to(device)).sigmoid().cpu()
 
 
-ranges = {f"latent {dim + 1}": (-3.0, 3.0) for dim in dearest}
+ranges = {f"latent {dim + 1}": (-3.0, 3.0) for dim in highest}
 widgets.latent_explorer(
-    decode, ranges, start=start[dearest].clamp(-3, 3).tolist(),
-    title="The four dearest latents",
+    decode, ranges, start=start[highest].clamp(-3, 3).tolist(),
+    title="The four latents with the highest KL",
 )  # fmt: skip
 
 # %% [markdown]
-# With two latents the whole space can be drawn. We take glyphs that hardly move, so that two numbers are enough.
-# **Predict**: it was not given the classes. Will it sort by them?
+# With two latents the whole space of codes can be drawn. The cell trains on glyphs that hardly move, so that two
+# numbers are enough. **Predict**: the model sees no labels. Will the classes form clusters?
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
 still = {**plain, "jitter": 0.3} if plain else {}
 quiet = load(n=len(data) // 2, **still), load(split="test", n=len(test), **still)
 flat = train(
-    chances(quiet[0]), "Two latents", code_dim=2,
+    pixel_probs(quiet[0]), "Two latents", code_dim=2,
     steps=settings.by_profile(smoke=4, laptop=1_000, full=5_000),
 )  # fmt: skip
 # evenly spread under the prior
@@ -449,7 +479,7 @@ quantiles = torch.distributions.Normal(0, 1).icdf(torch.linspace(0.04, 0.96, 9))
 grid = torch.stack([torch.stack([x, y]) for y in quantiles.flip(0) for x in quantiles])
 with torch.no_grad():
     mu, _ = flat.encode(black_or_white(
-        chances(quiet[1]), generator=torch.Generator().manual_seed(0)
+        pixel_probs(quiet[1]), generator=torch.Generator().manual_seed(0)
     ).to(device))
     pictures = flat.decoder(grid.to(device)).sigmoid()
 names = ("first latent", "second latent")
@@ -463,19 +493,21 @@ plots.show(
 )
 
 # %% [markdown]
-# Here class is the cheapest thing to say, so classes form islands without any label. Between islands the decoder
-# mixes: the prior has no gaps, the pictures have.
+# On glyphs that hardly move, most of what differs between images is the class. So classes form clusters, without any
+# label. The codes cover the prior without gaps, but codes between two clusters decode to mixtures that are not valid
+# glyphs.
 #
 # ## 6. A tighter bound
 #
-# The ELBO is below $\log p(x)$ by just as much as $q$ misses the true posterior. Several draws tighten it (Burda et
-# al. 2016). Draw $z_1, \dots, z_K$ from $q(z|x)$, weigh each, and take the logarithm of the *mean weight*:
+# The ELBO is below $\log p(x)$ by the gap of section 3. Several draws per image make the gap smaller (Burda et al.
+# 2016). Draw $z_1, \dots, z_K$ from $q(z|x)$, weight each draw, and take the logarithm of the *mean weight*. With
+# $K = 1$ it is the ELBO again.
 #
 # $$\log p(x) \ge \mathbb E \log \frac1K \sum_{k=1}^{K} w_k, \qquad w_k = \frac{p(x|z_k)\, p(z_k)}{q(z_k|x)}$$
 #
-# ### Exercise 2.6: importance_weighted_bound (12 minutes)
+# ### Exercise 2.6: importance_weighted_bound (hard, 12 minutes)
 #
-# You are given logarithms, `(K, N)` each: the weights themselves are far too small for a computer.
+# You are given logarithms, `(K, N)` each, because the weights themselves are too small for floating-point numbers.
 
 # %% nbgrader={"grade_id": "importance_weighted_bound", "solution": true}
 def importance_weighted_bound(log_px_given_z, log_pz, log_qz):
@@ -500,7 +532,8 @@ def importance_weighted_bound(log_px_given_z, log_pz, log_qz):
 check.importance_weighted_bound(importance_weighted_bound)
 
 # %% [markdown]
-# On some test images, beside it the recorded bound. **Predict**: how much is the ELBO off?
+# The cell computes the bound for some test images, and shows the recorded one beside it. Both are written as a bound on
+# $-\log p(x)$, so lower is tighter. **Predict**: by how many nats is the ELBO off?
 
 # %% tags=["demo"]
 check.needs(
@@ -526,29 +559,27 @@ for count in (1, 10, 100):
     generator = torch.Generator().manual_seed(0)
     terms = log_terms(vae, test_images[:200], count, generator=generator)
     bound = importance_weighted_bound(*terms).mean()
-    print(f"{count:4} samples: log p(x) is at least {bound:.1f} nats")
+    print(f"{count:4} samples: -log p(x) is at most {-bound:.1f} nats")
 curve = records.curve("02_variational_autoencoders", "bound", "nats", dataset="glyphs")
-bounds = {x: [-nats for nats in seeds] for x, seeds in zip(curve.x, curve.values)}
-labels = {"x_label": "samples per image", "y_label": "bound on log p(x), nats"}
+bounds = dict(zip(curve.x, curve.values))
+labels = {"x_label": "samples per image", "y_label": "bound on -log p(x), nats"}
 title = "More samples, a tighter bound (recorded)"
 plots.show(plots.label_curve({"vae": bounds}, title=title, percent=False, **labels))
 
 # %% [markdown]
-# The model has not changed, only our knowledge of it.
-#
 # | recorded, nats per image | one sample | a hundred samples |
 # |---|---:|---:|
 # | glyphs | {{ result("bound", "nats@1").mean | num(1) }} | {{ result("bound", "nats@100").mean | num(1) }} |
 # | MNIST | {{ result("bound", "nats@1", dataset="mnist").mean | num(1) }} | {{
 # result("bound", "nats@100", dataset="mnist").mean | num(1) }} |
 #
-# Say which bound you report.
+# The model has not changed. Only the bound is tighter, so always say which bound you report.
 #
 # ## 7. Has it found the factors?
 #
-# Glyphs are drawn from known factors. For each factor and latent: how much of the factor does a straight line in that
-# latent explain ($R^2$, on images that the line has not seen)? In the last row, all latents together. `contrast` is not
-# in silhouettes: a control.
+# Glyphs are drawn from known factors. How much of a factor does a straight line in one latent explain ($R^2$, on images
+# that were not used to fit the line)? The last row of the figure uses all latents together. The factor `contrast` is
+# not visible in silhouettes, so it is a control.
 
 # %% tags=["demo"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -581,54 +612,40 @@ plots.show(plots.share_table(
 ))
 
 # %% [markdown]
-# Place and size can be read off the code as a whole, but hardly from a single latent: *known* is not *disentangled*. A
-# larger $\beta$ is said to disentangle (Higgins et al. 2017). Recorded for three seeds, the mean over place and size
-# (`x`, `y`, `scale`), beside two controls: PCA's code, and the code of an untrained encoder.
-
-# %% tags=["demo"]
-print("code         nats  in use   all latents   best single    gap (MIG)")
-codes = {
-    "beta = 1": "@1", "beta = 4": "@4", "beta = 10": "@10", "PCA": "_pca",
-    "untrained": "_random",
-}  # fmt: skip
-for name, end in codes.items():
-    keys = ["negative_elbo", "in_use", "all", "single", "mig"] if "@" in end else [
-        "all", "single", "mig"
-    ]
-    row = {
-        key: records.figure("02_variational_autoencoders", "disentanglement", key + end)
-        for key in keys
-    }
-    known = "   ".join(
-        f"{row[key].mean:.2f} ± {row[key].std:.2f}" for key in ("all", "single", "mig")
-    )
-    nats, used = (
-        f"{row[key].mean:.1f}" if key in row else "-"
-        for key in ("negative_elbo", "in_use")
-    )
-    print(f"{name:10} {nats:>6}  {used:>6}   {known}")
-
-# %% [markdown]
-# | recorded | $R^2$, all latents | $R^2$, best single latent | bound, nats |
-# |---|---:|---:|---:|
-# | PCA | {{ result("disentanglement", "all_pca").mean | num(2) }} | {{
-# result("disentanglement", "single_pca") | pm }} | |
-# | $\beta = 1$ | {{ result("disentanglement", "all@1").mean | num(2) }} | {{
-# result("disentanglement", "single@1") | pm }} | {{
-# result("disentanglement", "negative_elbo@1").mean | num(0) }} |
-# | $\beta = 4$ | | {{ result("disentanglement", "single@4") | pm }} | {{
-# result("disentanglement", "negative_elbo@4").mean | num(0) }} |
+# *Disentanglement* means one latent per factor. A larger $\beta$ is said to help (Higgins et al. 2017). Recorded means
+# over `x`, `y` and `scale`, in percent:
 #
-# From all its latents, place and size can be read better than from PCA's. Are they also sorted by latent? The seed
-# matters as much as $\beta$, as Locatello et al. (2019) found on a larger scale, while the bound worsens with $\beta$.
-# PCA was not made to disentangle. Without labels nothing in the loss asks for *our* axes.
+# {{ figures_table({"$R^2$, all latents": "all", "$R^2$, best single latent": "single", "mutual information gap (MIG)":
+# "mig"}, {"PCA": "_pca", "untrained": "_random", "$\\beta = 1$": "@1", "$\\beta = 4$": "@4", "$\\beta = 10$": "@10"},
+# "disentanglement", head="of place and size") }}
+#
+# MIG is the lead of the most informative latent over the second, as a share of the factor's entropy (Chen et al. 2018).
+# With all latents the VAE beats PCA, {{ every_seed("all@1 > all_pca", "disentanglement") }}. With single latents the
+# seed matters as much as $\beta$ (Locatello et al. 2019), and by MIG PCA is ahead of $\beta = 1$, {{
+# every_seed("mig_pca > mig@1", "disentanglement") }}. VAEs tend to PCA's directions (Rolinek et al. 2019). The negative
+# ELBO worsens to {{ result("disentanglement", "negative_elbo@10").mean | num(0) }} nats at $\beta = 10$.
 
 # %% [markdown]
+# **The question of the course: does it help with few labels?** Unit 04 pretrains its encoder as a VAE, and records for
+# ten labels per class:
+#
+# | | trained | frozen |
+# |---|---:|---:|
+# | random weights | {{ result("label_curve", "scratch@10", unit="04_pretext_tasks") | pm(percent=true) }} | {{
+# result("label_curve", "random_frozen@10", unit="04_pretext_tasks") | pm(percent=true) }} |
+# | VAE | {{ result("label_curve", "vae_finetuned@10", unit="04_pretext_tasks") | pm(percent=true) }} | {{
+# result("label_curve", "vae_frozen@10", unit="04_pretext_tasks") | pm(percent=true) }} |
+#
+# Frozen VAE features are better than random ones, {{ every_seed("vae_frozen@10 > random_frozen@10", "label_curve",
+# unit="04_pretext_tasks") }}. But after fine-tuning the accuracy is lower than from scratch, also {{
+# every_seed("vae_finetuned@10 < scratch@10", "label_curve", unit="04_pretext_tasks") }}. On MNIST fine-tuning gains, {{
+# every_seed("vae_finetuned@10 > scratch@10", "label_curve", unit="04_pretext_tasks", dataset="mnist") }}.
+#
 # ## 8. When it fails: the code dies
 #
-# In *posterior collapse* the code does not depend on the image, and the decoder draws the same picture for every image.
-# We make it twice on purpose. The first way is the commonest slip of all: the cross-entropy is averaged over pixels
-# while the KL is summed. The second is a large $\beta$. **Predict**: how many latents will be left?
+# In *posterior collapse* the encoder ignores the image and returns the prior, so the decoder draws the same picture for
+# every image. We cause it twice. First, the cross-entropy is averaged over pixels while the KL is summed, which is a
+# very common mistake. Second, $\beta$ is large. **Predict**: how many latents will still be used?
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -642,10 +659,10 @@ def wrong_reduction(logits, images, kl, *, beta=1.0):
 
 short = settings.by_profile(smoke=3, laptop=400, full=2_000)
 collapsed = train(
-    train_chances, "Averaged over pixels", loss_fn=wrong_reduction, steps=short
+    train_probs, "Averaged over pixels", loss_fn=wrong_reduction, steps=short
 )
-dear = train(train_chances, "A code thirty times as dear", beta=30.0, steps=short)
-models = {"a healthy code": vae, "pixels averaged": collapsed, "beta is 30": dear}
+high_beta = train(train_probs, "KL weight 30", beta=30.0, steps=short)
+models = {"healthy": vae, "pixels averaged": collapsed, "beta is 30": high_beta}
 ends = {name: measure(model, test_images) for name, model in models.items()}
 plots.show(
     plots.latent_costs({name: end["costs"]
@@ -657,13 +674,17 @@ title = "Test images; healthy; pixels averaged; beta is 30"
 plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 
 # %% [markdown]
-# Recorded: of {{ result("collapse", "in_use_healthy").mean | num(1) }} latents in use the wrong reduction leaves
-# {{ result("collapse", "in_use_wrong_reduction").mean | num(1) }}, $\beta = 30$ leaves
-# {{ result("collapse", "in_use_large_beta").mean | num(1) }}. Nothing crashed, and both curves fell smoothly; the one
-# number that shows it is the KL of each latent. Log it.
+# | recorded, 400 steps | latents in use | of |
+# |---|---:|---:|
+# | healthy | {{ result("collapse", "in_use_healthy").mean | num(1) }} | 10 |
+# | pixels averaged | {{ result("collapse", "in_use_wrong_reduction").mean | num(1) }} | 10 |
+# | $\beta = 30$ | {{ result("collapse", "in_use_large_beta").mean | num(1) }} | 10 |
+#
+# A latent is *in use* if its KL is at least $0.05$ nats. There is no error message, and both losses fall smoothly. Only
+# the KL of each latent shows the collapse, so log it.
 
 # %% [markdown] nbgrader={"grade_id": "why_the_code_died", "grade": true, "solution": true, "points": 3}
-# **Written answer (3 points).** A colleague's VAE draws the same gray blur for every image. His loss is
+# **Written answer (3 points).** A colleague's VAE draws the same gray blur for every image. Their loss is
 # `F.binary_cross_entropy_with_logits(logits, x) + kl.mean()` on color images of 64 by 64 pixels with 32 latents. In
 # four to six sentences, say (a) how large the weight of the KL really is, compared with the bound, and how you know,
 # (b) why a code that says nothing wins, and (c) what you would log and what you would change, in which order.
@@ -677,9 +698,9 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 # images); only then, if latents still die, add a warm-up or a smaller beta.
 #
 # *Sample answer (2).* The mean is over pixels, so the reconstruction is thousands of times too small and beta is much
-# too big. The encoder therefore gives the prior. He should sum instead and look at the KL per dimension.
+# too big. The encoder therefore gives the prior. They should sum instead and look at the KL per dimension.
 #
-# *Sample answer (1).* It is posterior collapse; he should use a smaller beta or KL annealing.
+# *Sample answer (1).* It is posterior collapse; they should use a smaller beta or KL annealing.
 #
 # *Rubric.* One point each. (a) gives 384, or 12,288 / 32, with the reason that both means count. (b) trades nats of
 # code against nats of picture, and says what the decoder then draws. (c) logs the KL of each latent (or both terms
@@ -691,33 +712,53 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 #
 # Ungraded. Answer first, then open.
 #
-# <details><summary>1. Your KL is negative. What is wrong?</summary>
-# Its sign, or you estimate it from single draws. The KL of two distributions is never below zero.</details>
+# <details><summary>1. Your KL is negative. What is wrong?</summary> Its sign, or you estimate it from single draws. The
+# KL of two distributions is never below zero.</details>
 #
-# <details><summary>2. Why is <code>logvar</code> predicted, not the variance?</summary>
-# It may be any number; the variance, its exponential, is positive by itself.</details>
+# <details><summary>2. Why does the encoder predict <code>logvar</code> and not the variance?</summary> It may be any
+# number, and its exponential, the variance, is always positive.</details>
 #
-# <details><summary>3. Reconstructions are perfect, samples are dust. Where do you look?</summary>
-# At the KL: too cheap (divided by pixels, a tiny beta), so the codes do not fill the prior.</details>
+# <details><summary>3. Reconstructions are perfect, but samples are noise. Where do you look?</summary> At the KL. Its
+# weight is too small (the sum was divided by the pixels, or beta is tiny), so the codes of images are far from the
+# prior.</details>
 #
-# <details><summary>4. With more samples the importance-weighted bound rose. Is the model better?</summary>
-# No. The bound is tighter; the model is the same.</details>
+# <details><summary>4. With more samples the importance-weighted bound rose. Is the model better?</summary> No. The
+# bound is tighter, but the model is the same.</details>
 
 # %% [markdown]
-# ## Take away
+# ## Key takeaways
 #
-# - Draw noise from outside, stretch and move it: gradients pass.
-# - The loss is nats: pixels and latents summed, images averaged. The reduction decides who wins.
-# - The KL of each latent shows which are in use. Log it.
-# - Several samples tighten the bound, not the model.
-# - Known is not disentangled; compare with PCA and with an untrained encoder.
+# - To draw new images, the code needs noise and a price. The KL pulls the code of each image towards a prior, and
+#   decoding draws from that prior gives new images.
+# - The ELBO bounds how probable an image is. More samples tighten the bound, but do not improve the model.
+# - Gradients pass through a random draw if the noise comes from outside.
+# - Pixels and latents are summed and images averaged; a wrong reduction makes the code useless. The KL of each latent
+#   shows it.
+# - From all latents place and size can be predicted, but single latents are not disentangled. With few labels
+#   fine-tuning gains nothing on glyphs, and a little on MNIST.
+
+# %% [markdown]
+# ## What became of it
 #
-# **Where this is used.** Molecules proposed from a smooth space, single cells in biology, compression, anomalies by
-# bound, the first stage of image generators.
+# **Image generators** such as Stable Diffusion first compress images with an autoencoder that has a small KL term, and
+# a diffusion model draws its codes. With discrete codes (VQ-VAE), images and sounds become tokens that **language
+# models** can read and write. The KL is everywhere: when a language model is tuned by human feedback, a KL penalty
+# keeps it near the model it began with. Gradients through random draws train policies in reinforcement learning.
 #
-# **Further reading.** Kingma and Welling (2014), *Auto-Encoding Variational Bayes*; Burda et al. (2016), *Importance
-# Weighted Autoencoders*; Locatello et al. (2019), *Challenging Common Assumptions in the Unsupervised Learning of
-# Disentangled Representations*.
+# In **medicine** and biology, VAEs describe single cells by their gene counts (scVI), and propose molecules. In
+# **finance** they fill in prices that were not observed, such as missing points of a volatility surface. In
+# **robotics**, world models such as Dreamer learn a latent state with a KL term, and plan in it.
+
+# %% [markdown]
+# **Further reading.**
+#
+# - Kingma and Welling (2014), *Auto-Encoding Variational Bayes*: the paper behind exercises 1 to 3, eight pages.
+# - Burda et al. (2016), *Importance Weighted Autoencoders*: why more samples give a tighter bound.
+# - Locatello et al. (2019), *Challenging Common Assumptions in the Unsupervised Learning of Disentangled
+#   Representations*: thousands of models, and why the seed matters.
+#
+# **Challenge.** Get below {{ result("bound", "negative_elbo").mean | num(1) }} nats per test image with ten latents.
+# You may change layers, steps and the number of images.
 #
 # **Bonus.** (1) `COURSE_DATASET=mnist`: which digits are neighbors on the map? (2) Train on the importance-weighted
-# bound. (3) Score the ring and the cross by the bound.
+# bound. (3) Use the bound as the anomaly score of the ring and the cross.

@@ -22,6 +22,7 @@ from course_lib.authoring import prose
         ("## 1.2 Losses\nSee Exercise 1.2 and [here](https://example.org/0.5).", []),
         ('{{ result("curve", "scratch@0.5").mean | pct }} of them', []),
         ("Since version 2.6.1 it is so.", []),
+        ("**Time**: about 2 to 2.5 hours, of which 0.5 at the computer.", ["0.5"]),
     ],
 )
 def test_figures_typed_in_prose_are_found(text, numbers):

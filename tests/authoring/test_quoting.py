@@ -63,10 +63,14 @@ def test_on_every_seed_is_written_only_where_it_is_so():
 
 def test_a_table_of_some_figures():
     run(seeds=3)
-    text = quoting.render('{{ figures_table({"from scratch": "scratch"}, (1, 5)) }}', unit=UNIT)
+    text = quoting.render('{{ figures_table({"from\nscratch": "scratch"}, (1, 5)) }}', unit=UNIT)
     ones, fives = (records.pm(records.figure(UNIT, "label_curve", f"scratch@{x}"), percent=True) for x in (1, 5))
     assert text.splitlines() == [
         "| labels per class | 1 | 5 |", "|---|---:|---:|", f"| from scratch | {ones} | {fives} |"
+    ]  # fmt: skip
+    named = '{{ figures_table({"from scratch": "scratch"}, {"five labels": "@5"}, head="method") }}'
+    assert quoting.render(named, unit=UNIT).splitlines() == [
+        "| method | five labels |", "|---|---:|", f"| from scratch | {fives} |"
     ]  # fmt: skip
 
 

@@ -48,14 +48,15 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("anomaly", "autoencoder") > mean("anomaly", "pca") + 0.05
     # reconstruction is not class information
     gain = mean("label_curve", "autoencoder_finetuned@10") - mean("label_curve", "scratch@10")
-    assert abs(gain) < 0.03, "the text says that fine-tuning gained nothing at ten labels"
+    assert 0 < gain < 0.03, "the text says that fine-tuning gained about two points at ten labels"
     assert mean("label_curve", "autoencoder_frozen@10") > mean("label_curve", "random_frozen@10") + 0.1
     assert mean("label_curve", "autoencoder_frozen@10") < mean("label_curve", "scratch@10") - 0.1
     assert mean("label_curve", "autoencoder_frozen@1") > mean("label_curve", "scratch@1") + 0.02
     assert mean("closeness", "other_class_closer") > 0.5
 
 
-QUOTED = re.findall(r'result\("(\w+)", "([\w@]+)"', release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text())
+_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
+QUOTED = re.findall(r'result\(\s*"(\w+)",\s+"([\w@]+)"\)', re.sub(r"\n# ?", " ", _SOURCE))
 
 
 def test_the_text_quotes_every_experiment():

@@ -10,6 +10,7 @@ from pathlib import Path
 from course_lib import records
 from course_lib.authoring.website.notebook_pages import image
 from course_lib.authoring.website.page import Page, unit_name
+from course_lib.exercises.contract import DIFFICULTY
 
 PEOPLE = ("learner", "instructor", "author")
 # The modules in the reference: what notebooks, exercises and experiments are written with.
@@ -18,7 +19,6 @@ MODULES = (
     "exercises", "exercises.contract",
 )  # fmt: skip
 UNIT_SHOWN = "04_pretext_tasks"  # the unit whose curves are on the first page
-DIFFICULTY = {1: "warm-up", 2: "core", 3: "hard"}
 Units = Mapping[str, Sequence[Page]]
 
 
@@ -49,7 +49,8 @@ def _tree(caption: str, documents: Iterable[str]) -> str:
 
 _MAP = """# Course map
 
-The units in order. Each takes an evening. Unit 00 comes first; after it you may jump, since each says what it needs.
+The units in order. A notebook takes two sittings. Unit 00 comes first. After it you may jump, since each says what it
+needs.
 
 | Unit | Exercises | Points | Minutes of writing |
 |---|---:|---:|---:|"""

@@ -28,7 +28,7 @@ def typed_numbers(text: str) -> list[tuple[int, str]]:
     """Decimal numbers and percentages typed in prose, as (line offset, number).
 
     Those in code, formulas, placeholders and addresses are not prose; neither is the number of an exercise, nor a
-    notebook's **Time**. A paragraph (in a table: a row) that cites a source in brackets may quote that source's figures.
+    notebook's **Time**. A paragraph (in a table: a row) that cites a source in brackets may quote the source's figures.
 
     >>> typed_numbers("It reaches 71.5 % here.")
     [(0, '71.5 %')]

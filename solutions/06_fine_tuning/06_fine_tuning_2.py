@@ -446,6 +446,8 @@ plots.show(plots.share_table(
 # replace them here.
 
 # %% [markdown]
+# **A natural break.**
+#
 # ## 6. Early stopping
 #
 # The number of steps is a choice too. *Early stopping* watches validation images, remembers the best weights, and stops

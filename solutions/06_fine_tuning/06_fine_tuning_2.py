@@ -644,7 +644,7 @@ try:
         kind, weights=weights, num_classes=len(few.class_names)
     ).to(device)
 except ConnectionError as problem:
-    print(f"This cell stops without pretrained weights, which is fine: {problem}")
+    print(f"This cell goes no further without pretrained weights: {problem}")
 if resnet is not None:
     penalty = l2_sp_penalty(resnet)
     count = settings.by_profile(smoke=1, laptop=10, full=100)

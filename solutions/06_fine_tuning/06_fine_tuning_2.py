@@ -446,6 +446,8 @@ plots.show(plots.share_table(
 # replace them here.
 
 # %% [markdown]
+# **A natural break.**
+#
 # ## 6. Early stopping
 #
 # The number of steps is a choice too. *Early stopping* watches validation images, remembers the best weights, and stops
@@ -642,7 +644,7 @@ try:
         kind, weights=weights, num_classes=len(few.class_names)
     ).to(device)
 except ConnectionError as problem:
-    print(f"This cell stops without pretrained weights, which is fine: {problem}")
+    print(f"This cell goes no further without pretrained weights: {problem}")
 if resnet is not None:
     penalty = l2_sp_penalty(resnet)
     count = settings.by_profile(smoke=1, laptop=10, full=100)

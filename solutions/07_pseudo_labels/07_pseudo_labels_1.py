@@ -407,6 +407,8 @@ plots.show(plots.label_curve(
 # mean, and helps {{ every_seed("continued@3 > own_argmax@3", "rounds") }}. Without it, accuracy still rises
 # {{ every_seed("own_argmax@3 > own_argmax@0", "rounds") }}, because most pseudo-labels are right here.
 #
+# **A natural break.**
+#
 # ## 5. Find the bugs
 #
 # This loop combines faults that are common in published code. It runs, and its loss falls. Six things are wrong, and
@@ -694,8 +696,8 @@ plots.show(plots.share_table(
 #
 # When does a model get better from its own predictions?
 #
-# - When its first predictions are mostly right. Three rounds gained most with ten labels per class.
-# - A threshold helped in all recorded runs, but what it promises depends on calibration. The restart made no
+# - When its accepted pseudo-labels are mostly right. Three rounds gained most with ten labels per class.
+# - A threshold helped in the recorded comparison, but what it promises depends on calibration. The restart made no
 #   difference.
 # - Strong augmentation of the labels alone reaches as much, so always compare with that control.
 # - Without a threshold and with few labels, mistakes become labels, and labels cause more mistakes.

@@ -410,6 +410,8 @@ widgets.teaching_views(
 # A high threshold lets few predictions pass, and most of them are right. A low threshold lets many pass, and more of
 # them are wrong. A wrong prediction that is learned becomes more confident, so it can stay until the end.
 #
+# **A natural break.**
+#
 # ## 4. Mean Teacher: an average as a teacher
 #
 # The weights of a network fluctuate from step to step, so an average over recent steps often gives more stable

@@ -73,7 +73,7 @@ class Names:
     def _differs(self, kept: _Kept) -> bool:
         if any(self._end.get(name, _NOTHING) is not value for name, value in kept.values.items()):
             return True
-        # The shell has an `open` and an `exit` of its own: that they hide Python's is no work of any cell.
+        # The shell has an `open` and an `exit` of its own: they hide Python's, but no cell did that.
         new = (name for name in self._end.keys() - kept.names if self._end[name] is not self._first.get(name, _NOTHING))
         return any(_hides_a_builtin(name) for name in new)
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
 from course_lib.evaluation import evaluate, extract_features, knn_accuracy, linear_probe, per_class_scores, predict
 from course_lib.models import Classifier, ConvEncoder
@@ -807,6 +807,16 @@ def rotation_lp_ft(*, dataset: str, profile: str, seed: int) -> dict[str, float 
     return figures
 
 
+def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The rows of the course's table: the rotation encoder, the head first and then everything."""
+    data, encoder = protocol.setting(dataset, seed), protocol.rotation_encoder(dataset, seed)
+    return {
+        f"rotation_lp_ft_{views}@{k}": protocol.head_first(data, encoder, k, views)
+        for views in protocol.Views
+        for k in protocol.budgets(data)
+    }
+
+
 # One entry a line, so that both notebooks' parts stand here side by side.
 EXPERIMENTS = {
     "label_curve": label_curve,
@@ -823,14 +833,16 @@ EXPERIMENTS = {
     "classes": scores_by_class,
     "sources": sources,
     "rotation_lp_ft": rotation_lp_ft,
+    "protocol": protocol_rows,
 }
 
-# Method -> key prefix in "label_curve", for the course's table of results. Five classes instead of ten are easier: the
-# rows are to be compared with each other.
+# Method -> key prefix in "protocol", for the course's table of results. The rows of five new classes are by another
+# protocol (five classes are easier, and the encoder has seen labels of five others): compare them with each other.
 TABLE_ROWS = {
     "Five new classes: random encoder, frozen": "random_frozen",
     "Five new classes: encoder of five others, frozen": "transfer_frozen",
     "Five new classes: encoder of five others, fine-tuned": "transfer_finetuned",
     "Five new classes: from scratch": "scratch",
-    "Rotation, head first, then fine-tuned": "rotation_lp_ft:rotation_lp_ft",
+    "Rotation, head first, then fine-tuned, weak views": "protocol:rotation_lp_ft_weak",
+    "Rotation, head first, then fine-tuned, strong views": "protocol:rotation_lp_ft_strong",
 }

@@ -2,31 +2,33 @@
 # Another interpreter:  make lab PYTHON=/path/to/python3.12
 
 VENV   := .venv
+OLD    := .venv-oldest
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.course-ready
 COURSE := $(BIN)/course
 PYTHON ?=
 comma  := ,
 
-.PHONY: help demo lab test test-browser release grade results site set-up
+.PHONY: help demo lab test test-browser test-oldest release grade results site set-up
 .DEFAULT_GOAL := help
 
 # A student's copy of the course has neither sources nor tests.
 ifeq ($(wildcard solutions),)
 
 help:
-	@echo "make lab      copies the notebooks into work/ and opens JupyterLab"
+	@echo "make lab      copies the notebooks into work/ and opens JupyterLab; make lab UNIT=04 opens that unit's"
 
-demo test test-browser release grade results site:
+demo test test-browser test-oldest release grade results site:
 	@echo "make $@ needs the course's sources, which a student's copy does not hold. Start with: make lab" >&2; exit 1
 
 else
 
 help:
-	@echo "make lab           start here: copies the notebooks into work/ and opens JupyterLab"
-	@echo "make demo          plays a small class from release to grades, without a browser"
+	@echo "make lab           start here: copies the notebooks into work/ and opens JupyterLab; make lab UNIT=04 that unit's"
+	@echo "make demo          plays a small class from release to grades, without a browser (a minute at most)"
 	@echo "make test          runs the whole test suite"
 	@echo "make test-browser  looks at JupyterLab, widgets and formgrader in a real Chromium (minutes)"
+	@echo "make test-oldest   runs the tests on the oldest versions that pyproject.toml admits (half an hour, 7 GB)"
 	@echo "make release       builds notebooks/ from solutions/"
 	@echo "make grade         grades class/submitted/ in a sandbox and fills the gradebook"
 	@echo "make results       runs the experiments that every quoted number comes from (minutes to hours)"
@@ -42,12 +44,23 @@ extra = @$(BIN)/python -c "import sys, importlib.util as u; sys.exit(not all(map
 # Where the extras are not to be had, the tests of what needs them are skipped.
 test: set-up
 	$(call extra,dask$(comma)dev$(comma)site,distributed hypothesis ruff furo math_core myst_nb sphinx) || true
-	@$(BIN)/python -m pytest -q $(TESTS)
+	@$(BIN)/python -m pytest -q --costs $(TESTS)
 
 # Needs Chromium or Chrome on this machine; Playwright drives it.
 test-browser: set-up
 	$(call extra,browser,playwright)
 	@$(BIN)/python -m pytest -q -m browser tests/browser
+
+# The oldest version of each package that pyproject.toml names, together, in an environment of their own. Not part of
+# `make test`: it is for those who change a bound. Needs Python 3.11; OLD_TESTS names other tests.
+OLD_TESTS := tests/data tests/training tests/exercises tests/desk tests/grading
+test-oldest: set-up
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --disable-pip-version-check --quiet uv
+	@{ [ -e $(OLD)/$(notdir $(READY)) ] && [ ! pyproject.toml -nt $(OLD)/$(notdir $(READY)) ]; } || { \
+	$(BIN)/uv venv --quiet --clear --python 3.11 $(OLD) && \
+	$(BIN)/uv pip install --python $(OLD) --resolution lowest-direct "setuptools>=77" -e ".[dask,dev]" && \
+	touch $(OLD)/$(notdir $(READY)); }
+	@PYTHONPATH=. $(OLD)/bin/python -m pytest -q $(OLD_TESTS)
 
 release: set-up
 	@$(COURSE) release
@@ -66,7 +79,7 @@ site: set-up
 endif
 
 lab: set-up
-	@$(COURSE) lab
+	@$(COURSE) lab$(if $(UNIT), --unit $(UNIT))
 
 # What is set up, and how, is in course_lib/desk/set_up.py; without make:  python -m course_lib set-up
 set-up:

@@ -16,8 +16,8 @@ c.CourseDirectory.db_url = "sqlite:///class/gradebook.db"
 # nbgrader copies whatever lies beside a notebook; the sources hold the answers and must not travel with it.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py", "*.md"]
 
-# Seconds a cell may take when a submission is graded. Grade with COURSE_PROFILE=smoke: exercises take what they need as
-# arguments, so a training run that is cut short costs nobody a point.
+# How many seconds a cell may take when a submission is graded. Grade with COURSE_PROFILE=smoke: exercises take what
+# they need as arguments, so a training run that is cut short costs no student a point.
 c.Execute.timeout = 300
 c.Execute.interrupt_on_timeout = True
 

@@ -68,7 +68,7 @@ def _outputs(model: nn.Module, function: Callable[[Tensor], Any], images: Tensor
             if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != len(batch):
                 shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
                 raise ValueError(
-                    f"the model returned {shape} for {len(batch)} images; a tensor with one row an image is expected."
+                    f"the model returned {shape} for {len(batch)} images; a tensor with one row per image is expected."
                 )
             outputs.append(out.cpu())
     return torch.cat(outputs)
@@ -288,7 +288,7 @@ def auroc(scores: Tensor | Sequence[float], is_anomaly: Tensor | Sequence[bool])
     flags = np.asarray(is_anomaly.detach().cpu() if isinstance(is_anomaly, Tensor) else is_anomaly)
     if values.ndim != 1 or flags.shape != values.shape:
         raise ValueError(
-            f"scores have shape {values.shape}, is_anomaly {flags.shape}; one score and one flag an image, both "
+            f"scores have shape {values.shape}, is_anomaly {flags.shape}; one score and one flag per image, both "
             "(N,), are expected."
         )
     if not np.isfinite(values).all():
@@ -384,6 +384,6 @@ def _check_features(
         pairs.append((x.detach().cpu().double().numpy(), _check_labels(y, len(x), name=f"{name}_y").numpy()))
     if train_x.shape[1] != test_x.shape[1]:
         raise ValueError(
-            f"train_x has {train_x.shape[1]} features a row, test_x {test_x.shape[1]}; they must be of the same kind."
+            f"train_x has {train_x.shape[1]} features per row, test_x {test_x.shape[1]}; they must be of the same kind."
         )
     return pairs[0], pairs[1]

@@ -21,7 +21,7 @@ def merged(kind: type[T], options: T | None, more: Mapping[str, Any], *, functio
         besides: the keywords that it does name.
 
     Raises:
-        TypeError: a keyword that is no option (the message names the nearest one and all), or another kind of object.
+        TypeError: a keyword that is not an option (the message names the nearest one and all), or another object.
     """
     assert dataclasses.is_dataclass(kind)
     if options is not None and not isinstance(options, kind):

@@ -415,7 +415,7 @@ def torchvision_backbone(
 
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(
-            f"{name!r} is no classification model of torchvision; some that are: resnet18, mobilenet_v3_small, "
+            f"{name!r} is not a classification model of torchvision; some that are: resnet18, mobilenet_v3_small, "
             "vit_b_16."
         )
     if weights == "DEFAULT":

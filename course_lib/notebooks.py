@@ -110,6 +110,6 @@ def released_files(folder: Path) -> dict[str, Path]:
 
 
 def tools_on_path() -> AbstractContextManager[None]:
-    """Puts this environment's commands first: nbgrader starts `alembic` by name, and nobody has to activate .venv."""
+    """Puts this environment's commands first: nbgrader starts `alembic` by name, and .venv need not be activated."""
     folder = str(Path(sys.executable).parent)
     return settings.variables(PATH=os.pathsep.join([folder, os.environ.get("PATH", "")]))

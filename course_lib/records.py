@@ -91,7 +91,7 @@ def read(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = 
     """The record of an experiment.
 
     Raises:
-        RecordError: there is none (the message names the command that makes it), or the file is no record.
+        RecordError: there is none (the message names the command that makes it), or the file is not a record.
     """
     path = record_path(unit, experiment, dataset=dataset, profile=profile)
     if not path.is_file():
@@ -109,13 +109,20 @@ def figure(unit: str, experiment: str, key: str, *, dataset: str = "glyphs", pro
         RecordError: no such record (names the command that makes it), or no such key (names the nearest ones).
     """
     record = read(unit, experiment, dataset=dataset, profile=profile)
-    values = tuple(figures[key] for _, figures in sorted(record.seeds.items()) if key in figures)
-    if not values:
+    found = _figure_in(record, key)
+    if found is None:
         near = difflib.get_close_matches(key, record.keys, n=5, cutoff=0.3) or record.keys[:10]
         raise RecordError(
             f"The record of {experiment!r} of unit {unit} on {dataset}, profile {profile}, has no {key!r}; "
             f"it has for example {', '.join(near) or 'nothing'}. To record it again: {record.command}"
         )
+    return found
+
+
+def _figure_in(record: Record, key: str) -> Figure | None:
+    values = tuple(figures[key] for _, figures in sorted(record.seeds.items()) if key in figures)
+    if not values:
+        return None
     if isinstance(values[0], list):
         lists = [list(value) if isinstance(value, list) else [value] for value in values]
         columns = list(zip(*lists, strict=False))
@@ -155,7 +162,7 @@ def curves(
                 points.setdefault(name, {})[float(x)] = key
     result = {}
     for name, keys in points.items():
-        figures = [figure(unit, experiment, keys[x], dataset=dataset, profile=profile) for x in sorted(keys)]
+        figures = [found for x in sorted(keys) if (found := _figure_in(record, keys[x]))]
         result[name] = Curve(
             x=tuple(sorted(keys)),
             mean=tuple(f.mean for f in figures),
@@ -172,7 +179,7 @@ def all_records() -> list[Record]:
 
 
 def record_files() -> list[Path]:
-    """The files of all records. A unit's folder begins with its number; what lies in others is no record."""
+    """The files of all records. A unit's folder begins with its number; what lies in others is not a record."""
     return sorted(path for path in results_folder().glob("[0-9]*/*.json") if not path.name.startswith("."))
 
 
@@ -260,7 +267,7 @@ def results_table(
     short = dataset is not None and len(seeds) == 1
     over = f"{seeds[0]} seeds, on *{dataset}*" if short else "seeds"
     lines = [
-        f"Test accuracy by number of labels a class: mean ± standard deviation over {over}.",
+        f"Test accuracy by number of labels per class: mean ± standard deviation over {over}.",
         "",
         ("| Unit | Method | " if short else "| Data set | Profile | Unit | Method | ")
         + " | ".join(f"{x:g}" for x in shown)
@@ -330,7 +337,7 @@ def read_file(path: Path) -> Record:
     """The record in a file.
 
     Raises:
-        RecordError: it is no record.
+        RecordError: it is not a record.
     """
     place = f"{path.parent.name}/{path.name}"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -16,6 +17,8 @@ os.environ["COURSE_DEVICE"] = "cpu"
 os.environ["COURSE_THREADS"] = "1"
 os.environ["COURSE_LANGUAGE"] = "en"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+pytest_plugins = ["suite_costs"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,3 +55,31 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real data sets in {folder}; set COURSE_DATA to a folder that has them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def _warm_process():
+    """The process that kernels are forked from."""
+    import warm_kernels
+
+    with warm_kernels.forking() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def warm(_warm_process):
+    """Kernels are forked from a process that has imported torch and the like, where that can be relied on: Linux."""
+    import warm_kernels
+
+    with warm_kernels.forked_from(_warm_process):
+        yield
+
+
+@pytest.fixture(scope="session")
+def schema_asked_once():
+    """nbgrader starts a process for the version of each new gradebook, 1.5 CPU seconds: here for the first one only."""
+    import nbgrader.api
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
+        yield

@@ -87,7 +87,7 @@ def test_predict_works_without_parameters_and_keeps_other_shapes():
         ((nn.Flatten(), LABELS), {}, ValueError, r"\(13,\)"),
         ((nn.Flatten(), IMAGES.long()), {}, TypeError, "int64"),
         ((nn.Flatten(), IMAGES), {"batch_size": 0}, ValueError, "batch_size is 0"),
-        ((nn.Flatten(0), IMAGES), {}, ValueError, "one row an image"),
+        ((nn.Flatten(0), IMAGES), {}, ValueError, "one row per image"),
     ],
 )
 def test_predict_says_what_does_not_fit(arguments, options, error, says):
@@ -289,7 +289,7 @@ def test_knn_against_a_vote_by_hand():
     [
         (lambda a, b, c, d: (a[:0], b[:0], c, d), "train_x is"),
         (lambda a, b, c, d: (a, b[:-1], c, d), "train_y have shape"),
-        (lambda a, b, c, d: (a, b, c[:, :2], d), "3 features a row, test_x 2"),
+        (lambda a, b, c, d: (a, b, c[:, :2], d), "3 features per row, test_x 2"),
         (lambda a, b, c, d: (a * math.nan, b, c, d), "train_x holds NaN"),
         (lambda a, b, c, d: (a[..., None], b, c, d), r"flatten\(1\)"),
     ],

@@ -103,7 +103,7 @@ def test_the_bundle_has_no_sources_and_no_grader(students):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, monkeypatch):
+def test_a_released_notebook_runs_to_its_end_but_for_the_announced_errors(unit, monkeypatch, warm):
     import nbformat
     from nbclient import NotebookClient
 
@@ -241,4 +241,4 @@ def test_a_students_copy_has_no_targets_that_need_the_sources(folder):
     assert done.returncode != 0 and "needs the course's sources" in done.stderr
     (folder.path / "solutions").mkdir()
     assert folder.make("test").returncode == 0
-    assert folder.log.read_text().splitlines()[-1] == "-m pytest -q"
+    assert folder.log.read_text().splitlines()[-1] == "-m pytest -q --costs"

@@ -17,7 +17,8 @@ missing = [name for name in website.EXTRA if not importlib.util.find_spec(name)]
 needs_extra = pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}: pip install -e '.[site]'")
 
 FIGURE = """from course_lib import plots
-plots.show(plots.image_grid(torch.rand(2, 1, 8, 8), title="Noise", alt="Two images of noise."))"""
+noise = torch.rand(2, 1, 8, 8)
+plots.show(plots.image_grid(noise, title="Noise", alt="Two images of noise."))"""
 SOURCE = tiny_course.SOURCE.replace('raise RuntimeError("training cells are not part of a check")', FIGURE).replace(
     "# $$y = 0.5 \\cdot 4 x$$", "# $$y = 0.5 \\cdot 4 x$$\n#\n# With $\\hat y_n = \\arg\\max_k z_{nk}$."
 )

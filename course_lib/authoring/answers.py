@@ -71,7 +71,7 @@ def starting_code_fault(source: str) -> str:
     try:
         ast.parse(as_given(source))
     except SyntaxError as error:
-        return f"is no Python once it is uncommented: {error.msg}"
+        return f"is not Python once it is uncommented: {error.msg}"
     return ""
 
 

@@ -161,6 +161,6 @@ In the same way, with `progress` instead of `lab` and so on:
 
 To hand in, give your instructor the .ipynb files from `work/` under the names they have.
 
-The checks in this copy are sealed so that nobody reads an answer by accident. They could be unsealed; there is nothing
+The checks in this copy are sealed so that no answer is read by accident. They could be unsealed; there is nothing
 to gain by it, because grading runs your code on fresh inputs.
 """

@@ -40,7 +40,7 @@ def parsed(text: str, *, is_package: bool = False) -> Source:
     _collect(source, source.tree.body)
     for name, statements in source.definitions.items():
         if any(isinstance(statement, Import) for statement in statements):
-            # No module changes what it imports: `settings.configure_threads()` is no part of what `settings` means.
+            # No module changes what it imports: `settings.configure_threads()` is not a part of what `settings` means.
             source.definitions[name] = [s for s in statements if not isinstance(s, ast.Expr)]
     changes = [statement for statements in source.definitions.values() for statement in statements]
     source.calls = [call for call in source.calls if call not in changes]

@@ -169,7 +169,7 @@ _COUNTED = {
     "undeserved": "points that were not deserved",
     "marked_down": "right work marked down",
     "ungraded": "no grade: a person has to look",
-    "neighbor_ungraded": "somebody else's notebook not graded, because of this one",
+    "neighbor_ungraded": "another student's notebook not graded, because of this one",
     "leaked": "hidden material in what students get back",
 }
 

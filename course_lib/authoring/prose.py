@@ -32,9 +32,8 @@ def typed_numbers(text: str) -> list[tuple[int, str]]:
     >>> typed_numbers("Error 16.15 % (Lee 2013); Exercise 1.2 has `0.5` and $0.1$.")
     []
     """
-    plain = _blanked(_blanked(text, _CODE_OR_FORMULA), _NUMBERING)
     found: list[tuple[int, str]] = []
-    for first, block in _paragraphs(plain):
+    for first, block in paragraphs(_blanked(plain(text), _NUMBERING)):
         if _CITATION.search(block):
             continue
         for match in _FIGURE.finditer(block):
@@ -42,11 +41,16 @@ def typed_numbers(text: str) -> list[tuple[int, str]]:
     return found
 
 
+def plain(text: str) -> str:
+    """The text with blanks for code, formulas, placeholders, tags and addresses; every line stays where it was."""
+    return _blanked(text, _CODE_OR_FORMULA)
+
+
 def _blanked(text: str, pattern: re.Pattern[str]) -> str:
     return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
 
 
-def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
+def paragraphs(text: str) -> Iterator[tuple[int, str]]:
     """Blocks of consecutive lines with their first line's offset; a table's row or a list's item stands alone."""
     block: list[str] = []
     start = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from course_lib import files, records, settings
 from course_lib.authoring import recording
 from course_lib.records import Figure, RecordError
 
-# A placeholder calls result(...) or results_table(...), or begins with a space. LaTeX such as x^{{2}} does neither.
-_PLACEHOLDER = re.compile(r"\{\{((?:\s|(?=results?(?:_table)?\s*\()).*?)\}\}", re.DOTALL)
+# A placeholder calls one of these functions, or begins with a space. LaTeX such as x^{{2}} does neither.
+_PLACEHOLDER = re.compile(r"\{\{((?:\s|(?=(?:result|results_table|figures_table|every_seed)\s*\()).*?)\}\}", re.DOTALL)
+_COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
 
 
 def render(text: str, *, unit: str) -> str:
@@ -26,10 +27,12 @@ def render(text: str, *, unit: str) -> str:
 
     A placeholder is a Jinja2 expression: `{{ result("label_curve", "scratch@10").mean | pct }}`. `result(experiment,
     key, dataset="glyphs", profile="laptop", unit=<this unit>)` is `figure`; `results_table()` is the course's table up
-    to this unit. Filters: `pct`, `num`, `pm`.
+    to this unit, `figures_table` one of some figures, and `every_seed` the words "on every seed", where they are true.
+    Filters: `pct`, `num`, `pm`.
 
     Raises:
-        RecordError: no such record, or a placeholder that cannot be read (the message quotes it).
+        RecordError: no such record, a placeholder that cannot be read (the message quotes it), or a comparison that is
+            not so on every seed.
     """
     if "{{" not in text:
         return text
@@ -40,7 +43,70 @@ def render(text: str, *, unit: str) -> str:
     def table() -> str:
         return records.results_table(up_to=unit)
 
-    return _PLACEHOLDER.sub(lambda match: _evaluated(match.group(1), unit, result=result, results_table=table), text)
+    def proved(comparisons: str, experiment: str = records.MAIN_EXPERIMENT, **of: str) -> str:
+        return every_seed(comparisons, experiment, **{"unit": unit, **of})
+
+    def some(
+        rows: dict[str, str], at: Sequence[float | str], experiment: str = records.MAIN_EXPERIMENT, **of: str
+    ) -> str:
+        return figures_table(rows, at, experiment, **{"unit": unit, **of})
+
+    functions = {"result": result, "results_table": table, "every_seed": proved, "figures_table": some}
+    return _PLACEHOLDER.sub(lambda match: _evaluated(match.group(1), unit, **functions), text)
+
+
+def every_seed(
+    comparisons: str, experiment: str, *, unit: str, dataset: str = "glyphs", profile: str = "laptop"
+) -> str:
+    """The words "on every seed", when each seed's figures bear them out.
+
+    Runs of one seed share their images and first weights, so they are compared seed by seed. `comparisons` are such as
+    "rotation@5 > scratch@5, rotation@10 > scratch@10"; one side may be a number.
+
+    Raises:
+        RecordError: a comparison does not hold on every seed (the message has the figures), or cannot be read.
+    """
+
+    def values(side: str) -> Sequence[float]:
+        try:
+            return [float(side)] * 1000  # beside every seed there is
+        except ValueError:
+            return records.figure(unit, experiment, side, dataset=dataset, profile=profile).values
+
+    for comparison in comparisons.split(","):
+        match = _COMPARISON.fullmatch(comparison)
+        if match is None:
+            raise RecordError(f"every_seed compares two keys, such as 'a@5 > b@5'; got {comparison.strip()!r}.")
+        left, sign, right = match.groups()
+        pairs = list(zip(values(left), values(right)))
+        if not all(a > b if sign == ">" else a < b for a, b in pairs):
+            shown = ", ".join(f"{a:.3f} {sign} {b:.3f}" for a, b in pairs)
+            raise RecordError(
+                f"{unit}, {experiment}, {dataset}: {left} {sign} {right} is not so on every seed: {shown}."
+            )
+    return "on every seed"
+
+
+def figures_table(
+    rows: dict[str, str],
+    at: Sequence[float | str],
+    experiment: str,
+    *,
+    unit: str,
+    dataset: str = "glyphs",
+    profile: str = "laptop",
+    head: str = "labels per class",
+) -> str:
+    """A Markdown table of recorded accuracies: a row per method, its name -> key prefix, and a column per `x` in `at`.
+
+    Raises:
+        RecordError: a figure is not recorded.
+    """
+    lines = [f"| {head} | " + " | ".join(str(x) for x in at) + " |", "|---|" + "---:|" * len(at)]
+    for name, prefix in rows.items():
+        figures = [records.figure(unit, experiment, f"{prefix}@{x}", dataset=dataset, profile=profile) for x in at]
+        lines.append(f"| {name} | " + " | ".join(records.pm(figure, percent=True) for figure in figures) + " |")
+    return "\n".join(lines)
 
 
 def _evaluated(expression: str, where: str, **names: Any) -> str:
@@ -126,8 +192,8 @@ class WrongQuote:
 def check_quotes() -> list[WrongQuote]:
     """What is wrong with the numbers that the course quotes.
 
-    Errors: a placeholder that cannot be filled; a file that is no record; a laptop record whose code has changed since;
-    a README.md, at the top or in results/, that does not show what is recorded; rows of the results table that
+    Errors: a placeholder that cannot be filled; a file that is not a record; a laptop record whose code has changed
+    since; a README.md, at the top or in results/, that does not show what is recorded; rows of the results table that
     results/table.json does not have.
     Warnings: a record of another profile whose code has changed (a GPU is not always at hand).
     """

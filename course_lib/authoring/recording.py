@@ -216,7 +216,7 @@ def methods_of(unit: str) -> dict[str, str]:
     """`TABLE_ROWS` of a unit's experiment.py, read without running the file: method -> key prefix; {} without.
 
     Raises:
-        ValueError: it is no literal dictionary, or the unit has no experiment.
+        ValueError: it is not a literal dictionary, or the unit has no experiment.
     """
     for statement in ast.parse(_experiment_path(unit).read_text(encoding="utf-8")).body:
         targets = getattr(statement, "targets", [getattr(statement, "target", None)])

@@ -82,8 +82,8 @@ def build_unit(
     Raises:
         ReleaseError: a rule is broken, or nbgrader refuses.
     """
-    exercises = exercises_by_name(unit) if exercises is None else exercises
     sources = read_unit(unit, root=root, exercises=exercises)
+    exercises = exercises_by_name(unit) if exercises is None else exercises
     with_answers = {source.name: build_notebook(source, exercises) for source in sources}
     contents: dict[str, bytes] = {}
     for stem, notebook in assignment.cleared(with_answers, unit, exercises, gradebook=gradebook).items():

@@ -1,4 +1,4 @@
-"""The rules that a source must keep before it is released: its cells, nbgrader's metadata, and what it builds on.
+"""The rules that a source must keep before it is released: its cells, its wording, nbgrader's metadata.
 
 They are enforced here, since nowhere else sees every cell.
 """
@@ -14,11 +14,12 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course_lib.authoring import answers, prose
+from course_lib.authoring import answers, prose, wording
 from course_lib.authoring.sources import (
     Problem,
     ReleaseError,
     Source,
+    exercise_files,
     exercises_by_name,
     folder_of,
     read_source,
@@ -39,6 +40,7 @@ def read_unit(unit: str, *, root: Path | None = None, exercises: Mapping[str, An
         ReleaseError: no such unit, no source in it, or a rule is broken (every breach is listed with file and line).
     """
     folder = folder_of(unit, root)
+    problems = _wording_of_files(exercise_files(unit)) if exercises is None else []
     exercises = exercises_by_name(unit) if exercises is None else exercises
     sources = [read_source(path) for path in source_files(folder)]
     if not sources:
@@ -46,7 +48,6 @@ def read_unit(unit: str, *, root: Path | None = None, exercises: Mapping[str, An
     answered = {
         source.name: [cell.grade_id for cell in _cells(source) if cell.kind is CellKind.ANSWER] for source in sources
     }
-    problems: list[Problem] = []
     for source in sources:
         others = [name for other, names in answered.items() if other != source.name for name in names]
         # An exercise that no notebook answers is reported once, for the first.
@@ -55,6 +56,19 @@ def read_unit(unit: str, *, root: Path | None = None, exercises: Mapping[str, An
     if problems:
         raise ReleaseError("\n".join(str(problem) for problem in problems))
     return sources
+
+
+def not_kept_yet(unit: str, *, root: Path | None = None) -> list[Problem]:
+    """The places of a unit's sources that break a rule of wording which the unit does not keep yet (`NOT_YET`)."""
+    rules = wording.NOT_YET.get(unit, frozenset())
+    return [
+        Problem(source.path, cell.line + 1 + offset, text)
+        for source in (read_source(path) for path in source_files(folder_of(unit, root)))
+        for cell in _cells(source)
+        for rule in wording.for_cells(cell.node.cell_type)
+        if rule.name in rules
+        for offset, text in rule.broken_in(cell.node.source)
+    ]
 
 
 def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Sequence[str] = ()) -> list[Problem]:
@@ -70,9 +84,25 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
     for cell in cells:
         rules: Sequence[_Rule] = (_metadata, *_RULES.get(cell.node.cell_type, ()))
         found += [(cell.line + offset, text) for rule in rules for offset, text in rule(cell, exercises)]
+        found += [(cell.line + 1 + offset, text) for offset, text in _wording(cell, source.unit)]
     found += _missing_needs(cells, exercises)
     found += [(1, text) for text in _missing_cells(cells, exercises, in_other_notebooks)]
     return [Problem(source.path, line, text) for line, text in found]
+
+
+def _wording(cell: _Cell, unit: str) -> Iterator[Fault]:
+    for rule in wording.for_cells(cell.node.cell_type):
+        if rule.name not in wording.NOT_YET.get(unit, ()):
+            yield from rule.broken_in(cell.node.source)
+
+
+def _wording_of_files(paths: Sequence[Path]) -> list[Problem]:
+    return [
+        Problem(path, 1 + offset, text)
+        for path in paths
+        for rule in wording.WORDS
+        for offset, text in rule.broken_in(path.read_text(encoding="utf-8"))
+    ]
 
 
 @dataclass(frozen=True)

@@ -147,9 +147,9 @@ def _write_new(texts: dict[Path, str]) -> list[Path]:
 _SOURCE_HEAD = """# %% [markdown]
 # # @TITLE@
 #
-# *One sentence that claims something you can show with numbers.*
+# *A question that this unit answers with numbers.*
 #
-# **You will**: implement one function; see it work; see it fail.
+# **You will** implement one function, see it work, and see it fail.
 #
 # **You need**: unit 00. **Time**: 10 minutes of reading, no compute to speak of.
 

@@ -86,6 +86,13 @@ def exercises_by_name(unit: str) -> dict[str, Any]:
     return {exercise.name: exercise for exercise in exercises_of(unit)}
 
 
+def exercise_files(unit: str) -> list[Path]:
+    """The files of a unit's exercises: what learners see, the judges and the mistakes."""
+    from course_lib.exercises import folders_of
+
+    return sorted(path for folder in folders_of(unit) for path in folder.rglob("*") if path.suffix in {".py", ".md"})
+
+
 class ReleaseError(Exception):
     """A release that cannot be made; the text says where and what to do."""
 

@@ -3,8 +3,8 @@
 English is extracted from the code: the contract and every exercise with its judge here. What the grader says is handed
 in, since authoring does not know the grader. A catalogue is a gettext file,
 course_lib/locale/LANGUAGE/LC_MESSAGES/course.po, that any editor of such files can open; `msgctxt` is the message id. A
-sentence whose English has changed keeps its translation, marked fuzzy, and is shown in English until somebody has
-looked at it.
+sentence whose English has changed keeps its translation, marked fuzzy, and is shown in English until it has been
+looked at.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def read(path: Path) -> Catalog:
     """A catalogue; an empty one where there is none yet.
 
     Raises:
-        ValueError: the file is no gettext catalogue.
+        ValueError: the file is not a gettext catalogue.
     """
     if not path.is_file():
         return Catalog()
@@ -121,7 +121,7 @@ def _fields(text: str) -> Counter[str]:
     try:
         return Counter(name for _, name, _, _ in string.Formatter().parse(text) if name is not None)
     except ValueError:  # a brace of its own: such a sentence is shown as it stands
-        return Counter(["a brace that is no field"])
+        return Counter(["a brace that is not a field"])
 
 
 def _code(text: str) -> Counter[str]:
@@ -139,7 +139,7 @@ def _without_comments(code: str) -> list[str]:
 def write(language: str, sentences: Mapping[str, str], *, path: Path | None = None) -> Path:
     """Brings a catalogue up to date, or begins one: adds what is missing, marks what is stale as fuzzy.
 
-    What no sentence of today asks for stays at the end, for whoever takes it out by hand.
+    What no sentence of today asks for stays at the end, to be taken out by hand.
 
     Raises:
         ValueError: the catalogue cannot be read.

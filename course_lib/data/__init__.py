@@ -85,7 +85,7 @@ def load(
             there that were not taken. The sentence says what.
 
     Raises:
-        ValueError: an unknown name, split or option, a bad number, or a file that is no image (it is named).
+        ValueError: an unknown name, split or option, a bad number, or a file that is not an image (it is named).
         TypeError: an unknown option of glyphs (those that there are are named).
         DataNotFound: the files are not there and cannot be downloaded.
     """

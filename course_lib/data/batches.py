@@ -48,7 +48,7 @@ class Batches:
                 f"images must be uint8 or float of shape (N, C, H, W); got {images.dtype} of {tuple(images.shape)}."
             )
         if labels is not None and len(labels) != len(images):
-            raise ValueError(f"there are {len(images)} images but {len(labels)} labels; give one label an image.")
+            raise ValueError(f"there are {len(images)} images but {len(labels)} labels; give one label per image.")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         if len(images) == 0 or (drop_last and len(images) < batch_size):

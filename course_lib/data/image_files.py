@@ -99,7 +99,7 @@ def read_images(
         size: pixels per side.
         channels: 1 (gray) or 3 (color).
         value_range: of images with more than 8 bits, the values that become black and white; None finds them.
-        of_one_kind: the files whose images shall stay comparable to these; the range is that of all of them together.
+        of_one_kind: the files whose images must stay comparable to these; the range is that of all of them together.
         note: is given a sentence that says how images with more than 8 bits were scaled.
 
     Raises:

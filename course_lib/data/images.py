@@ -34,12 +34,12 @@ class ImageData:
             )
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ValueError(
-                f"labels must be int64 of shape ({len(self.images)},), one an image; "
+                f"labels must be int64 of shape ({len(self.images)},), one per image; "
                 f"got {self.labels.dtype} of {tuple(self.labels.shape)}."
             )
         for key, value in self.factors.items():
             if value.shape != self.labels.shape:
-                raise ValueError(f"factor {key!r} must hold one value an image; got shape {tuple(value.shape)}.")
+                raise ValueError(f"factor {key!r} must hold one value per image; got shape {tuple(value.shape)}.")
 
     def __len__(self) -> int:
         return len(self.images)

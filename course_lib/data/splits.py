@@ -69,7 +69,7 @@ def few_label_split(
 
 
 def _shares(size: int, per_class: int, validation_per_class: int) -> tuple[int, int]:
-    """How many labeled and validation images a class of a size gives.
+    """How many labeled and validation images come from a class of a size.
 
     >>> _shares(100, 10, 20), _shares(24, 10, 20), _shares(2, 10, 20)
     ((10, 20), (10, 8), (1, 0))

@@ -56,7 +56,7 @@ class Course(click.Group):
 
 
 def _exit_code(error: Exception) -> int | None:
-    """2 for a question that makes no sense, 1 for work that failed; None for what nobody foresaw."""
+    """2 for a question that makes no sense, 1 for work that failed; None for any other error."""
     name = type(error).__name__
     if name in NOT_USED_RIGHT:
         return 2

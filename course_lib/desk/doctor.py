@@ -143,7 +143,8 @@ def _data() -> Iterator[Finding]:
         return
     if not folder.is_dir():
         mark = Mark.BROKEN if wanted == "folder" else Mark.NOTE
-        yield Finding(mark, "data", f"COURSE_DATA is {folder}, which is no folder", "set it to a folder, or unset it")
+        what = f"COURSE_DATA is {folder}, which is not a folder"
+        yield Finding(mark, "data", what, "set it to a folder, or unset it")
         return
     there = []
     for name in TITLES:
@@ -220,7 +221,7 @@ def _isolation() -> Iterator[Finding]:
 
 def _grading() -> Iterator[Finding]:
     """The isolation that `course grade` gets here, found by starting what it starts."""
-    if sys.platform != "linux" or not (settings.root() / "solutions").is_dir():  # a student's copy grades nobody
+    if sys.platform != "linux" or not (settings.root() / "solutions").is_dir():  # a student's copy has no grader
         return
     from course_lib.grading.inside.protocol import Isolation
     from course_lib.grading.outside import isolation, memory
@@ -270,7 +271,7 @@ def _folders() -> Iterator[Finding]:
 
     root = settings.root()
     folders = {"work": work_folder(root), "class": root / "class", "results": root / "results"}
-    if not (root / "solutions").is_dir():  # a student's copy grades nobody
+    if not (root / "solutions").is_dir():  # a student's copy has no grader
         del folders["class"]
     for name, folder in folders.items():
         reason = unwritable(folder)

@@ -1,4 +1,4 @@
-"""What can be wrong with a learner's files."""
+"""What can be wrong at the desk: a learner's files, a demo."""
 
 
 class WorkspaceError(Exception):
@@ -7,3 +7,7 @@ class WorkspaceError(Exception):
 
 class NotANotebookError(WorkspaceError):
     """A file that was given as a notebook and is none."""
+
+
+class DemoError(Exception):
+    """The demo could not be played to its end."""

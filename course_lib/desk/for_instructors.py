@@ -11,12 +11,16 @@ from course_lib.desk.sources import only_with_sources, units_named
 
 @click.command()
 @click.argument("unit", nargs=-1)
-def demo(unit: tuple[str, ...]) -> None:
-    """Play a small class from release to grades through stock nbgrader, in class/demo/ (all units, or those named)."""
+@click.option("--all", "everything", is_flag=True, help="Every unit through stock nbgrader too, and every exercise.")
+def demo(unit: tuple[str, ...], everything: bool) -> None:
+    """Play a small class from release to grades, in class/demo/ (all units, or those named).
+
+    `course grade` grades every unit, stock nbgrader the first one; with --all every one, which takes some minutes.
+    """
     only_with_sources()
     from course_lib.desk import demo_class
 
-    sys.exit(demo_class.run(units=units_named(unit)))
+    sys.exit(demo_class.run(units=units_named(unit), everything=everything))
 
 
 @click.command()

@@ -12,12 +12,13 @@ import click
 
 
 @click.command()
+@click.option("--unit", default="", help="Whose notebook to open, such as 04 or 06.2; without it the first one's.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port of JupyterLab; without it the first free one from 8888."
 )
 @click.option("--browser/--no-browser", default=None, help="Open a browser; by default when there is a screen.")
 @click.option("--copy-only", is_flag=True, help="Copy the notebooks and stop there.")
-def lab(port: int | None, browser: bool | None, copy_only: bool) -> None:
+def lab(unit: str, port: int | None, browser: bool | None, copy_only: bool) -> None:
     """Copy missing notebooks into work/ and open JupyterLab there.
 
     Nothing in work/ is ever overwritten. A newer version of a notebook is put beside yours, with your answers in it.
@@ -37,14 +38,15 @@ def lab(port: int | None, browser: bool | None, copy_only: bool) -> None:
             click.echo(f"    cells that you added stay in your copy: {len(offer.added)} ({offer.added[0]} ...)")
     for problem in done.problems:
         click.echo(f"Warning: {problem}", err=True)
+    jupyterlab.notebook_of(work, unit)  # a unit that is not there is told before anything starts
     if copy_only:
         return
     chosen = jupyterlab.free_port(port, tries=1) if port else jupyterlab.free_port()
     if not port and chosen != jupyterlab.FIRST_PORT:
         click.echo(f"Port {jupyterlab.FIRST_PORT} is taken, perhaps by another JupyterLab; this one uses {chosen}.")
     browser = jupyterlab.can_open_browser() if browser is None else browser
-    status = jupyterlab.run_lab(work, port=chosen, browser=browser, say=click.echo)
-    # Ended by a signal, or by Ctrl-C on Windows (0xC000013A): that is no failure.
+    status = jupyterlab.run_lab(work, port=chosen, browser=browser, unit=unit, say=click.echo)
+    # Ended by a signal, or by Ctrl-C on Windows (0xC000013A): that is not a failure.
     if status not in (0, -15, -2, 130, 143, 0xC000013A):
         raise click.ClickException(f"JupyterLab ended with status {status}; its last lines say why. Try: course doctor")
 

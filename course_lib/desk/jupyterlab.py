@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -16,10 +17,18 @@ from course_lib.desk.errors import WorkspaceError
 FIRST_PORT = 8888
 
 
-def run_lab(work: Path, *, port: int, browser: bool, say: Callable[[str], None] = print) -> int:
-    """Starts JupyterLab on work/, says its address, and waits for it; returns its exit status."""
+def run_lab(work: Path, *, port: int, browser: bool, unit: str = "", say: Callable[[str], None] = print) -> int:
+    """Starts JupyterLab on work/, says its address, and waits for it; returns its exit status.
+
+    Args:
+        unit: whose notebook to open, such as "04" or "06.2"; "" opens the first.
+
+    Raises:
+        WorkspaceError: there is no such unit.
+    """
+    notebook = notebook_of(work, unit)
     token = secrets.token_hex(16)
-    say(f"JupyterLab:  http://localhost:{port}/lab/tree/{first_notebook(work)}?token={token}")
+    say(f"JupyterLab:  http://localhost:{port}/lab/tree/{notebook}?token={token}")
     if not browser:
         say("Open this address in a browser. On another machine, forward the port first:")
         say(f"    ssh -L {port}:localhost:{port} this-machine")
@@ -28,7 +37,8 @@ def run_lab(work: Path, *, port: int, browser: bool, say: Callable[[str], None] 
     # A learner's JupyterLab asks about no news and has none of nbgrader's menus, which are for who teaches.
     own = [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     variables["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, own))
-    process = subprocess.Popen(lab_command(work, port=port, browser=browser), cwd=work, env=variables)
+    command = lab_command(work, port=port, browser=browser, notebook=notebook)
+    process = subprocess.Popen(command, cwd=work, env=variables)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # or JupyterLab would be left running alone
     while True:
         try:
@@ -58,17 +68,40 @@ def free_port(first: int = FIRST_PORT, *, tries: int = 50) -> int:
     raise WorkspaceError(f"{what} taken, perhaps by another JupyterLab. Choose one: course lab --port 9000")
 
 
-def first_notebook(work: Path) -> str:
-    """The notebook to open: the first unit's, relative to work/ with slashes."""
-    copies = sorted(path for path in work.glob("[0-9]*/*.ipynb") if ".update-" not in path.name)
-    return copies[0].relative_to(work).as_posix() if copies else ""
+def notebook_of(work: Path, unit: str = "") -> str:
+    """The notebook to open, relative to work/ with slashes; "" where there is none at all.
+
+    Args:
+        unit: its number ("04"), the number of one of its notebooks ("06.2") or the name of its folder; "" for the
+            first of all.
+
+    Raises:
+        WorkspaceError: there is no such unit.
+    """
+    names = {}
+    for path in sorted(work.glob("[0-9]*/*.ipynb")):
+        if ".update-" not in path.name:
+            found = re.search(r"_(\d+)$", path.stem.removeprefix(path.parent.name))
+            names[path.relative_to(work).as_posix()] = (
+                path.parent.name,
+                path.parent.name[:2],
+                found[1] if found else "",
+            )
+    wanted, _, part = unit.partition(".")
+    for notebook, (folder, number, its_part) in names.items():
+        if unit in ("", folder) or (wanted.isdigit() and wanted.zfill(2) == number and part in ("", its_part)):
+            return notebook
+    if not unit:
+        return ""
+    known = sorted({f"{number}.{part}" if part else number for _, number, part in names.values()})
+    raise WorkspaceError(f"There is no unit {unit} in {work}; there is {', '.join(known)}.")
 
 
-def lab_command(work: Path, *, port: int, browser: bool) -> list[str]:
+def lab_command(work: Path, *, port: int, browser: bool, notebook: str) -> list[str]:
     """The command line of JupyterLab on work/. Its token travels in the environment, which others cannot see."""
     command = [
         sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={work}", f"--LabApp.default_url=/lab/tree/{first_notebook(work)}", "--log-level=WARN",
+        f"--ServerApp.root_dir={work}", f"--LabApp.default_url=/lab/tree/{notebook}", "--log-level=WARN",
     ]  # fmt: skip
     if not browser:
         command.append("--no-browser")

@@ -22,7 +22,7 @@ def read_notebook(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        NotANotebookError: the file is no notebook of format 4; the message says why.
+        NotANotebookError: the file is not a notebook of format 4; the message says why.
     """
     if path.is_dir():
         raise NotANotebookError(f"{path} is a folder, not a notebook.")

@@ -15,11 +15,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from course_lib.desk import installing
+
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST, NEWEST = (3, 11), (3, 13)
 # READY is written last and BUSY first, so that a set-up that was interrupted (Ctrl-C, power) is noticed and done over.
-# A pip that fails by itself (no network) leaves things as they were: nothing is thrown away for that.
+# An installer that fails by itself (no network) leaves things as they were: nothing is thrown away for that.
 READY, BUSY = ".course-ready", ".course-set-up-began"
+SIZE = "2 GB of disk, or 7 GB where PyTorch is the build for GPUs"
 # Where one of these is missing, this Python is not one that the course was installed for.
 NEEDED = ("click", "torch", "jupyterlab")
 NOT_SET_UP = (
@@ -51,7 +54,7 @@ def set_up(root: Path | None = None) -> Path:
     """Makes .venv what it must be, if it is not; returns its interpreter.
 
     Raises:
-        SetUpError: this Python does not fit, or pip failed; what was there before is kept.
+        SetUpError: this Python does not fit, or the packages are not to be had; what was there before is kept.
     """
     root = root or ROOT
     venv = root / ".venv"
@@ -69,21 +72,16 @@ def set_up(root: Path | None = None) -> Path:
     busy.touch()
     ready.unlink(missing_ok=True)
     version = sys.version.split()[0]
-    print(f"Setting up {venv} with Python {version}: some minutes and about 7 GB of disk, once.", flush=True)
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-    steps: list[list[str | Path]] = [
-        [*pip, "--quiet", "setuptools>=77"],
-        [*pip, "--no-build-isolation", "-e", str(root)],
-    ]
-    if not _runs([python, "-m", "pip", "--version"]):
-        steps.insert(0, [sys.executable, "-m", "venv", str(venv)])
-    for step in steps:
-        if subprocess.call([str(word) for word in step]):
-            busy.unlink()
-            raise SetUpError(
-                "Set-up failed; the lines above say why. "
-                "Is the network there, the disk not full? Run the same command again then."
-            )
+    print(f"Setting up {venv} with Python {version}: a few minutes and {SIZE}, once.", flush=True)
+    if not _runs([python, "-m", "pip", "--version"]) and subprocess.call([sys.executable, "-m", "venv", str(venv)]):
+        busy.unlink()
+        raise SetUpError(f"Python could not make an environment in {venv}; the lines above say why.")
+    if not installing.install(python, root):
+        busy.unlink()
+        raise SetUpError(
+            "Set-up failed; the lines above say why. "
+            "Is the network there, the disk not full? Run the same command again then."
+        )
     ready.touch()
     busy.unlink()
     print("Set-up is done.", flush=True)

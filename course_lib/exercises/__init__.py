@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,11 @@ def exercise_named(name: str) -> Exercise:
     if name not in known:
         raise ValueError(f"there is no exercise {name!r}; the exercises are {', '.join(known)}.")
     return known[name]
+
+
+def folders_of(unit: str) -> list[Path]:
+    """The folders of a unit's exercises, one for each notebook."""
+    return [Path(str(package.__file__)).parent for package in _packages() if unit == package.UNIT]
 
 
 def judge_module(exercise: Exercise) -> ModuleType:

@@ -95,7 +95,7 @@ class Answers:
         linecache.cache[filename] = (len(answer.source), None, answer.source.splitlines(keepends=True), filename)
         module = types.ModuleType(f"{self.path.parent.name}.{NAME.partition('.')[0]}.{answer.name}")
         module.__file__ = filename
-        vars(module).update(_given_names())
+        vars(module).update(given_names())
         sys.modules[module.__name__] = module  # where `inspect` looks for the source of a class
         try:
             exec(compile(answer.source, filename, "exec"), vars(module))
@@ -185,7 +185,7 @@ def parse_answers(text: str, path: Path) -> Answers:
     return Answers(path, tuple(found[RIGHT]), tuple(found[MISTAKES]))
 
 
-def _given_names() -> dict[str, Any]:
+def given_names() -> dict[str, Any]:
     """What a notebook's setup cell imports: an answer may use no other names."""
     import torch
 

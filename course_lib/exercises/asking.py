@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,12 @@ def as_expected(*keys: str, atol: float = 1e-5) -> Passes:
 def all_of(*tests: Passes) -> Passes:
     """A criterion's test that holds where all of these do."""
     return lambda case, seen, expected: all(test(case, seen, expected) for test in tests)
+
+
+def of_this_network(test: Passes, *keys: str) -> Passes:
+    """A criterion's test of what was seen of the network of this very case, by these values that it came with."""
+    came = as_expected(*keys)
+    return lambda case, seen, expected: came(case, seen, expected) and test(case, seen, expected)
 
 
 # --- for the predicates of mistakes ---------------------------------------------------------------------------------
@@ -101,6 +107,11 @@ def everywhere_with_dtype(predicate: Callable[[Trial], bool], key: str) -> Predi
 def inputs_kept(case: Case, seen: Values, *names: str) -> bool:
     """Whether these inputs, observed again as `<name>_after`, are as they were given."""
     return all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in names)
+
+
+def changed(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> set[str]:
+    """The names of a state's tensors that are gone in a later state, or not the same to the last bit."""
+    return {name for name, value in before.items() if name not in after or not torch.equal(after[name], value)}
 
 
 def global_state_kept(seen: Values) -> bool:

@@ -15,14 +15,15 @@ import sys
 import warnings
 import weakref
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import torch
 
 from course_lib import files
 from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
-from course_lib.exercises.contract import TRIED, Exercise, State, with_a_repeat
-from course_lib.exercises.judging import Result, blank_result, judge_observations
+from course_lib.exercises.contract import TRIED, Exercise, Mistake, State, with_a_repeat
+from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
 from course_lib.exercises.observing import CapturedOutput, Failure, failure_of, observe_all
 from course_lib.exercises.showing import describe_case, kind
@@ -32,6 +33,8 @@ _borrowed: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: float = 0.0) -> Result:
     """Judges an answer on the cases of `seed`; on a GPU too, when there is one. Never raises, whatever it is given.
+
+    An interrupt is told as the result, but during the search for the smallest inputs, which it ends, it is passed on.
 
     Args:
         seconds_for_smallest: how long to look for the smallest inputs that show what is wrong, where no known mistake
@@ -49,7 +52,11 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
             observations += observe_all(exercise, fn, cases[:1], device="cuda")
         if any(o.error and o.error.type == "KeyboardInterrupt" for o in observations):
             return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
-        result = judge_observations(exercise, judge, observations)
+        observe = Known()
+        result = judge_observations(exercise, judge, observations, observe=observe)
+        earlier = _earlier_mistakes(exercise, fn, seed) if result.state in TRIED else {}
+        if earlier:
+            result = judge_observations(exercise, judge, observations, observe=observe, earlier=earlier)
     except KeyboardInterrupt:
         return blank_result(exercise, judge, State.ERROR, Message("contract.interrupted"))
     except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running
@@ -59,9 +66,26 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
         return result
     if statistics.median(observation.seconds for observation in observations) > shrinking.CHEAP:
         return result
-    with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):  # the verdict stands already
+    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):  # the verdict stands already
         return _looked_at_closely(exercise, fn, result, seconds_for_smallest)
     return result
+
+
+def _earlier_mistakes(exercise: Exercise, fn: Any, seed: int) -> dict[str, Mistake]:
+    """The known mistakes that functions of earlier exercises are, which an answer calls, by the exercises' names."""
+    scope, found = getattr(fn, "__globals__", {}), {}
+    for name in set(exercise.uses) & _names_in(getattr(fn, "__code__", None)):
+        earlier = exercise_named(name)
+        if name in scope and (told := check(earlier, scope[name], seed=seed).mistake):
+            found[name] = next(mistake for mistake in judge_of(earlier).mistakes if mistake.name == told)
+    return found
+
+
+def _names_in(code: Any) -> set[str]:
+    """The global names that a piece of code mentions, with the functions and comprehensions inside it."""
+    if not isinstance(code, CodeType):
+        return set()
+    return set(code.co_names).union(*map(_names_in, code.co_consts))
 
 
 def _looked_at_closely(exercise: Exercise, fn: Any, result: Result, seconds: float) -> Result:

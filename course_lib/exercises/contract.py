@@ -1,6 +1,6 @@
 """The exercise contract: what an exercise is, and everything we know about it (one object, three uses).
 
-`Case`, `Hints` and `Exercise` are what a learner may see. `Criterion`, `Mistake` and `Judge` stay with whoever judges:
+`Case`, `Hints` and `Exercise` are what a learner may see. `Criterion`, `Mistake` and `Judge` are for the judge alone:
 in self-study that is the same process, in grading a clean one that never runs a student's code.
 """
 
@@ -25,7 +25,7 @@ class Case:
     inputs: Values
 
     def copy(self, device: torch.device | str | None = None) -> Case:
-        """The case with tensors of its own, strides kept, so that an answer that writes into its input harms nobody."""
+        """The case with tensors of its own, strides kept, so that an answer that writes into its input does no harm."""
         return Case(self.name, _copied(self.inputs, device))
 
 
@@ -149,6 +149,9 @@ class Exercise:
             the singular. Without words it is called by its name.
         inputs_shown: inputs besides the arguments of the signature that an answer receives in another form, such as
             the images in `batches`. Cards list these too, and no others.
+        uses: earlier exercises whose functions an answer may call. A known mistake in one of them costs points there
+            alone: this answer is right too where it does what a right one does with that mistake. Where that is to
+            stop with an error, nothing is seen of the answer, and it has no points.
         number: "1.2": set by the registry from the order in the unit.
     """
 
@@ -167,6 +170,7 @@ class Exercise:
     on_gpu: bool = True
     words: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
     inputs_shown: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     unit: str = ""
     number: str = ""
 
@@ -235,6 +239,8 @@ class Judge:
         reference: a right answer, written another way than learners will write it.
         criteria: their points add up to the exercise's.
         predicates: by a mistake's name, what recognises variants of it that its own values do not show.
+        building_on: for an exercise that `uses` others: `building_on(**functions)` is the reference that calls these
+            functions, given by the names of the exercises; right ones for those that are not given.
         exact: False for answers that draw random numbers: they are judged by moments and other properties in the
             criteria, and no message compares their values with the reference's.
         mistakes, alternatives: come from the exercise's mistakes.md.
@@ -243,6 +249,7 @@ class Judge:
     reference: Callable[..., Any]
     criteria: tuple[Criterion, ...]
     predicates: Mapping[str, Predicate] = field(default_factory=dict)
+    building_on: Callable[..., Callable[..., Any]] | None = None
     exact: bool = True
     mistakes: tuple[Mistake, ...] = ()
     alternatives: tuple[Alternative, ...] = ()

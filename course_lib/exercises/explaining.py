@@ -219,7 +219,7 @@ def _compare(
     seen: Any, expected: Any, path: tuple[Any, ...], exact: bool, tolerance: float | None = None
 ) -> Iterator[_Difference]:
     if seen is None and expected is not None:
-        # Words such as "train" are how a check keeps what it saw; nobody was asked for a str.
+        # Words such as "train" are how a check keeps what it saw; no answer was asked for a str.
         wanted = "phrase.a_value" if isinstance(expected, str) else kind(expected)
         yield _Difference(Way.NONE, {"expected": wanted}, path)
     elif _family(seen) != _family(expected):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
     from course_lib.exercises.smallest import SmallestCase
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
+
+
+class Known:
+    """As `observe_all`, for the judge's own functions: each runs once per case, for all answers that are judged.
+
+    Cases are told apart by identity, since two may have one name: they must live as long as this object.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Any, int], Observation] = {}
+
+    def __call__(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
+        for case in cases:
+            if (fn, id(case)) not in self._seen:
+                self._seen[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
+        return [self._seen[fn, id(case)] for case in cases]
 
 
 @dataclass(frozen=True)
@@ -98,12 +114,18 @@ def blank_result(exercise: Exercise, judge: Judge, state: State, message: Messag
 
 
 def judge_observations(
-    exercise: Exercise, judge: Judge, observations: Sequence[Observation], *, observe: Observe = observe_all
+    exercise: Exercise,
+    judge: Judge,
+    observations: Sequence[Observation],
+    *,
+    observe: Observe = observe_all,
+    earlier: Mapping[str, Mistake] | None = None,
 ) -> Result:
     """Points, criteria and the diagnosed mistake for what was observed.
 
     Args:
         observe: runs the reference and the known mistakes on a case, as `observe_all` does.
+        earlier: mistakes that the answers to earlier exercises are, which this answer calls, by the exercises' names.
     """
     printed = next((o.printed for o in observations if o.printed), "")
     errors = [o.error for o in observations if o.error]
@@ -115,9 +137,10 @@ def judge_observations(
         Trial(o.case, {} if o.error else within_reason(o.values, e), e, o.error)
         for o, e in zip(observations, expected, strict=True)
     ]
-    met = {c.name: _meets(c, trials) for c in judge.criteria}
+    excused = _due_to(earlier, exercise, judge, observations, trials) if earlier else [False] * len(trials)
+    met = {c.name: _meets(c, trials, excused) for c in judge.criteria}
     values = [c.name for c in judge.criteria if not c.form]
-    if all(met.values()) and any(o.changed or o.left for o in observations):
+    if all(met.values()) and any((o.changed or o.left) and not due for o, due in zip(observations, excused)):
         met[values[0]] = False  # what an answer does to others' data and settings is part of what it does
     if not any(met[name] for name in values):
         met = dict.fromkeys(met, False)  # code that computes nothing may well keep the form
@@ -164,11 +187,35 @@ def _expect(exercise: Exercise, fn: Any, case: Case, observe: Observe) -> Values
     return observation.values
 
 
-def _meets(criterion: Any, trials: Sequence[Trial]) -> bool:
-    applicable = [t for t in trials if criterion.cases is None or t.case.name in criterion.cases]
+def _due_to(
+    earlier: Mapping[str, Mistake],
+    exercise: Exercise,
+    judge: Judge,
+    observations: Sequence[Observation],
+    trials: Sequence[Trial],
+) -> list[bool]:
+    """For each trial whether the answer does what a right one does with these mistakes in the earlier answers.
+
+    An error excuses nothing: any answer may stop at the same one, and nothing is seen of what it does.
+    """
+    if judge.building_on is None:
+        return [False] * len(trials)
+    fn = judge.building_on(**{name: mistake.fn for name, mistake in earlier.items()})
+    theirs = observe_all(exercise, fn, [trial.case for trial in trials], guard=False)
+    return [
+        not trial.error and _same(trial, other) and (o.changed, o.left) == (other.changed, other.left)
+        for trial, o, other in zip(trials, observations, theirs, strict=True)
+    ]
+
+
+def _meets(criterion: Any, trials: Sequence[Trial], excused: Sequence[bool]) -> bool:
+    """Whether a criterion is met on every case that it applies to, those aside for which the answer is excused."""
+    applicable = [
+        (t, due) for t, due in zip(trials, excused) if criterion.cases is None or t.case.name in criterion.cases
+    ]
     if not applicable:
         raise ValueError(f"criterion {criterion.name!r} applies to no case: it names {criterion.cases}")
-    for trial in applicable:
+    for trial in (trial for trial, due in applicable if not due):
         if trial.error:
             return False
         try:
@@ -219,7 +266,7 @@ def diagnose(
         if len(wrong) > 1 and all(agrees(number, i)[0] for i in wrong) and together(number, right):
             return _said(judge.mistakes[number], trials)
     if trials and all(map(gives_nothing, trials)):
-        return None, {}  # what else follows from a missing `return` is no mistake of its own
+        return None, {}  # what else follows from a missing `return` is not a mistake of its own
     for mistake in judge.mistakes:
         found = _behaves(mistake, trials)
         if found:

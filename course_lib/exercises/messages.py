@@ -299,7 +299,7 @@ def said(value: Any, language: str | None = None) -> Any:
     """A field in a language: ids of sentences become these, phrases are translated, all else stays as it is.
 
     A phrase is a sentence whose id begins with "phrase."; what is stored is its English, so that a result is the same
-    whoever grades.
+    in every language.
     """
     if not isinstance(value, str):
         return value

@@ -205,7 +205,7 @@ def plain(value: Any) -> Any:
 
 
 def two_values(result: Any, first: str, second: str) -> Values:
-    """A pair under two names; what is no pair stands under the first."""
+    """A pair under two names; what is not a pair stands under the first."""
     if isinstance(result, (tuple, list)) and len(result) == 2:
         return {first: result[0], second: result[1]}
     return {first: result, second: None}
@@ -214,6 +214,11 @@ def two_values(result: Any, first: str, second: str) -> Values:
 def dtype_name(value: Any) -> str:
     """A tensor's dtype, such as "torch.int64"; of anything else its type."""
     return str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def mode_of(module: torch.nn.Module) -> str:
+    """The mode that a module is in: "train" or "eval"."""
+    return "train" if module.training else "eval"
 
 
 def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -367,7 +372,7 @@ def kept_text(kept: bytes, size: int) -> str:
 
 
 def manual_seed(seed: int) -> None:
-    """As `torch.manual_seed`, which stores a stack trace a call for a GPU that was not used yet: a ms or so each."""
+    """As `torch.manual_seed`, which stores a stack trace per call for a GPU that was not used yet: a ms or so each."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
@@ -408,7 +413,7 @@ def default_modes(device: torch.device | str | None = None) -> Iterator[None]:
     with contextlib.ExitStack() as switched:
         switched.callback(torch.set_grad_enabled, recording)
         switched.callback(torch.set_default_dtype, dtype)
-        switched.callback(torch.use_deterministic_algorithms, deterministic[0], warn_only=deterministic[1])
+        switched.callback(_use_deterministic_algorithms, *deterministic)
         if torch.is_inference_mode_enabled():
             switched.enter_context(torch.inference_mode(False))
         if torch.is_anomaly_enabled():
@@ -424,5 +429,12 @@ def default_modes(device: torch.device | str | None = None) -> Iterator[None]:
             warnings.filters[:] = [each for each in warnings.filters if each[0] != "error"]  # type: ignore[index]
         torch.set_grad_enabled(True)
         torch.set_default_dtype(torch.float32)
-        torch.use_deterministic_algorithms(False)
+        _use_deterministic_algorithms(False, False)
         yield
+
+
+def _use_deterministic_algorithms(mode: bool, warn_only: bool) -> None:
+    """Switches only what is not so: torch imports its compiler for it, which takes a first check 1.5 s of CPU."""
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now != (mode, warn_only):
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)

@@ -1,4 +1,4 @@
-"""What a learner has tried and reached: one small file an exercise in work/.progress/, written atomically."""
+"""What a learner has tried and reached: one small file per exercise in work/.progress/, written atomically."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def work_folder(start: Path | None = None) -> Path | None:
     except FileNotFoundError:  # the notebook's folder was removed or replaced while its kernel ran
         return None
     for folder in (here, *here.parents):
-        if folder == settings.root():  # a project that lies in somebody's ~/work is not work of the course
+        if folder == settings.root():  # a project that lies in a user's ~/work is not work of the course
             return None
         if folder.name == "work":
             return folder

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, FrameType
 from typing import Any
 
 import torch
 
+from course_lib.exercises.alarm import OutOfTime, stopped_after
 from course_lib.exercises.contract import Case, Exercise, Judge, Trial, Values, close
 from course_lib.exercises.explaining import Explanation, Way, explain_again, passes
 from course_lib.exercises.observing import CapturedOutput, Observation, observe_all
@@ -63,19 +61,15 @@ def smallest_case(
     search = _Search(exercise, judge, fn, explanation, [trial.case for trial in trials], seconds)
     starts = sorted((trial.case for trial in alike), key=_entries)
     with CapturedOutput():  # once for all steps
-        with contextlib.suppress(_OutOfTime):
+        with contextlib.suppress(OutOfTime):
             if not any(search.shows_in(case) for case in starts):
                 return None
             search.run()
-        with contextlib.suppress(_OutOfTime):
+        with contextlib.suppress(OutOfTime):
             search.more_time()
             if search.best is not None and search.shows_in(search.case):  # the same once more
                 return SmallestCase(exercise, search.best)
     return None
-
-
-class _OutOfTime(BaseException):
-    """The time of the search is over, or the answer did not end; nothing that an answer usually catches."""
 
 
 def _entries(case: Case) -> int:
@@ -86,6 +80,8 @@ def changed_when_called_again(exercise: Exercise, fn: Callable[..., Any], trials
     """The first of these cases on which an answer gives other values now than in the check, which came before."""
     for trial in trials:
         now = observe_all(exercise, fn, [trial.case])[0]
+        if now.error and now.error.type == "KeyboardInterrupt":
+            raise KeyboardInterrupt
         if bool(now.error) != bool(trial.error) or not close({} if now.error else now.values, trial.seen):
             return trial
     return None
@@ -132,21 +128,21 @@ class _Search:
         """Whether a case shows the difference too; if so it is the best one from now on.
 
         Raises:
-            _OutOfTime: there is no time left.
+            OutOfTime: there is no time left.
         """
         if time.process_time() >= self._end or not self._tries:
-            raise _OutOfTime
+            raise OutOfTime
         self._tries -= 1
         expected = self._observed(self.judge.reference, case)
-        if expected is None or not _finite(expected.values):
+        if expected.error or not _finite(expected.values):
             return False
         right = Trial(case, expected.values, expected.values)
         if not self._right(right):
             return False
-        with _stopped_after(ONE_CALL, self.exercise.observe) as rings:
-            seen = observe_all(self.exercise, self.fn, [case], capture=_Captured)[0]
-        if rings or (seen.error and seen.error.type == "KeyboardInterrupt"):
-            raise _OutOfTime
+        with stopped_after(ONE_CALL, self.exercise.observe) as rings:
+            seen = self._observed(self.fn, case, guard=True)
+        if rings:
+            raise OutOfTime
         trial = Trial(case, {} if seen.error else seen.values, expected.values, seen.error)
         found = explain_again(self.exercise, self.judge, self.wanted, trial)
         if not found or not all(self._is_right(other.fn, right) for other in self.judge.alternatives):
@@ -154,14 +150,16 @@ class _Search:
         self.best = found
         return True
 
-    def _observed(self, fn: Callable[..., Any], case: Case) -> Observation | None:
-        observation = observe_all(self.exercise, fn, [case], guard=False, capture=_Captured)[0]
-        return None if observation.error else observation
+    def _observed(self, fn: Callable[..., Any], case: Case, *, guard: bool = False) -> Observation:
+        observation = observe_all(self.exercise, fn, [case], guard=guard, capture=_Captured)[0]
+        if observation.error and observation.error.type == "KeyboardInterrupt":
+            raise KeyboardInterrupt  # the learner's own, which ends the search whatever is at work
+        return observation
 
     def _is_right(self, fn: Callable[..., Any], right: Trial) -> bool:
         """Whether one of the exercise's right answers is right on this case too."""
         observation = self._observed(fn, right.case)
-        return observation is not None and self._right(right._replace(seen=observation.values))
+        return not observation.error and self._right(right._replace(seen=observation.values))
 
     def _right(self, trial: Trial) -> bool:
         if self.wanted.criterion is None:  # an error: the first value is what the answer returns
@@ -172,24 +170,22 @@ class _Search:
     # --- the search ---
 
     def run(self) -> None:
-        """Makes the best case smaller until nothing more can be taken from it: first what takes much, then the rest.
+        """Makes the best case smaller until nothing more can be taken from it.
 
         Raises:
-            _OutOfTime: there is no time left; what was found stays.
+            OutOfTime: there is no time left; what was found stays.
         """
-        while any([self._repeat(step) for step in self._coarse()]) or any(self._repeat(step) for step in self._fine()):
+        while any([self._repeat(step) for step in self._steps()]):
             pass
 
-    def _coarse(self) -> Iterator[Step]:
+    def _steps(self) -> Iterator[Step]:
+        """What takes much comes first."""
         yield usual_layout
         yield from map(halves, self.sizes)
         yield from map(halves, self._equal_sizes())
         yield simpler_numbers
         yield rounder
-
-    def _fine(self) -> Iterator[Step]:
         yield shorter_lists
-        yield from map(single_entries, self.sizes)
         yield from map(fewer, [*self.sizes, *self._equal_sizes()])
 
     def _equal_sizes(self) -> list[Size]:
@@ -200,13 +196,9 @@ class _Search:
     def _repeat(self, step: Step) -> bool:
         """Takes a step again and again while it leads to a smaller case; whether it did."""
         took = False
-        while any(self.shows_in(Case(self._name, inputs)) for inputs in step(self._arguments, self._inputs)):
+        while any(self.shows_in(Case(self.case.name, inputs)) for inputs in step(self._arguments, self._inputs)):
             took = True
         return took
-
-    @property
-    def _name(self) -> str:
-        return self.case.name
 
     @property
     def _inputs(self) -> Inputs:
@@ -292,32 +284,23 @@ def halves(size: Size) -> Step:
     """One entry, the first half or the second."""
 
     def step(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
-        count = size.of(inputs)
-        parts = [range(1), range((count + 1) // 2), range(count // 2, count)] if count > 1 else []
-        yield from (_cut(inputs, size, part) for part in parts if len(part) < count)
-
-    return step
-
-
-def single_entries(size: Size) -> Step:
-    """Any one entry, or the first few."""
-
-    def step(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
-        count = size.of(inputs)
-        if 1 < count <= MANY:
-            yield from (_cut(inputs, size, [index]) for index in range(1, count))
-            yield from (_cut(inputs, size, range(first)) for first in range(2, count))
+        every = range(size.of(inputs))
+        middle = len(every) // 2
+        for part in (every[:1], every[: len(every) - middle], every[middle:]) if middle else ():
+            yield _cut(inputs, size, part)
 
     return step
 
 
 def fewer(size: Size) -> Step:
-    """One entry less."""
+    """Any one entry, or all but one."""
 
     def step(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
-        count = size.of(inputs)
-        for index in range(count - 1, -1, -1) if 2 < count <= MANY else ():
-            yield _cut(inputs, size, [other for other in range(count) if other != index])
+        every = range(size.of(inputs)) if 1 < size.of(inputs) <= MANY else ()
+        for index in every:
+            yield _cut(inputs, size, [index])
+        for left_out in reversed(every):
+            yield _cut(inputs, size, [index for index in every if index != left_out])
 
     return step
 
@@ -331,35 +314,30 @@ def usual_layout(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
 
 
 def simpler_numbers(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
-    """Simpler numbers among the arguments."""
+    """Simpler numbers among the arguments, the simplest first."""
     for name in arguments:
-        if type(inputs[name]) in (int, float):
-            yield from ({**inputs, name: simpler} for simpler in _simpler(inputs[name]))
+        value = inputs[name]
+        if type(value) is int:
+            whole = (1, 0, 2, 3, value // 2, value - 1)
+            yield from ({**inputs, name: number} for number in whole if abs(number) < abs(value))
+        elif type(value) is float:
+            rounded = (1.0, 0.5, 0.0, 2.0, *(round(value, digits) for digits in (0, 1, 2)))
+            yield from ({**inputs, name: number} for number in _before(value, rounded))
 
 
-def _simpler(value: Any) -> Iterator[Any]:
-    """Simpler numbers than this one, the simplest first."""
-    if type(value) is int:
-        yield from (number for number in (1, 0, 2, 3, value // 2, value - 1) if abs(number) < abs(value))
-        return
-    for number in (1.0, 0.5, 0.0, 2.0, float(round(value)), round(value, 1), round(value, 2)):
-        if number == value:
-            return
-        yield number
+def _before(value: Any, simpler: Iterable[Any]) -> Iterator[Any]:
+    """What comes before the value itself, which is simple enough then."""
+    return itertools.takewhile(lambda other: bool(other != value), simpler)
 
 
 def shorter_lists(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
     """Lists with an element less, then with rounder ones."""
-    lists = {name: inputs[name] for name in arguments if isinstance(inputs[name], list)}
-    for name, value in lists.items():
-        for at in range(len(value) - 1, -1, -1) if len(value) > 1 else ():
-            yield {**inputs, name: value[:at] + value[at + 1 :]}
-    for name, value in lists.items():
-        for digits in (0, 1, 2):
-            rounded = [round(item, digits) if type(item) is float else item for item in value]
-            if rounded == value:
-                break
-            yield {**inputs, name: rounded}
+    for name in arguments:
+        value = inputs[name]
+        if isinstance(value, list):
+            shorter = [value[:at] + value[at + 1 :] for at in reversed(range(len(value)))] if len(value) > 1 else []
+            rounded = ([round(x, digits) if type(x) is float else x for x in value] for digits in (0, 1, 2))
+            yield from ({**inputs, name: items} for items in (*shorter, *_before(value, rounded)))
 
 
 def rounder(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
@@ -379,44 +357,3 @@ def rounder(arguments: Sequence[str], inputs: Inputs) -> Iterator[Inputs]:
     for name, value in tensors.items():
         if value.dtype == torch.int64 and value.any():
             yield {**inputs, name: torch.zeros_like(value)}
-
-
-# --- an answer that does not end ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _stopped_after(seconds: float, observe: Callable[..., Any]) -> Iterator[list[int]]:
-    """Stops what runs below `observe` after a while, where the system has a timer; elsewhere the learner may do so.
-
-    The alarm is repeated and heard only while the observer is at work: not while output is being put back. What is
-    given holds an entry per alarm that was heard.
-    """
-    rings: list[int] = []
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield rings
-        return
-    code = getattr(observe, "__code__", None)
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        if code is not None and _is_below(frame, code):
-            rings.append(number)
-            raise _OutOfTime
-
-    handler = signal.signal(signal.SIGALRM, ring)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
-    begun = time.perf_counter()
-    try:
-        yield rings
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        if left:  # somebody else's alarm goes on
-            signal.setitimer(signal.ITIMER_REAL, max(left - (time.perf_counter() - begun), 1e-3), interval)
-
-
-def _is_below(frame: FrameType | None, code: CodeType) -> bool:
-    while frame is not None:
-        if frame.f_code is code:
-            return True
-        frame = frame.f_back
-    return False

@@ -21,7 +21,7 @@ from course_lib.exercises.messages import said, say
 from course_lib.exercises.showing import DIGITS, arguments_of, input_name, kind, shown, shown_apart
 
 FITS = 24  # entries of a tensor or list that are shown in full
-MOST_IMAGES, MOST_PIXELS = 4, 64  # images side by side, and pixels a side, that are shown as pictures
+MOST_IMAGES, MOST_PIXELS = 4, 64  # images side by side, and pixels per side, that are shown as pictures
 
 
 @dataclass(frozen=True)

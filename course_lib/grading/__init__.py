@@ -10,6 +10,7 @@ zygote              an isolated process with all libraries loaded; units are for
 loader              the process that loads them, not isolated; zygotes are forked from it
 stage               the folder with the copy of course_lib that these processes see: nothing in it knows an answer
 frame               a message as it arrived, not read yet: length-capped JSON and raw bytes, never pickle
+judge's process     a fork of a worker that decides what answers are worth; it has limits of time and memory
 exercise under test an exercise with its hidden cases, and what the judge's own functions give on them
 key                 the hash of everything that a result was computed from; a result is good for its key alone
 """

@@ -20,7 +20,7 @@ from course_lib.plots.style import FROZEN_HATCH, NOTE, REFERENCE, MethodStyle, m
 def label_curve(
     curves: Mapping[str, Any],
     *,
-    x_label: str = "labels a class",
+    x_label: str = "labels per class",
     y_label: str = "test accuracy",
     percent: bool = True,
     title: str | None = None,
@@ -103,7 +103,7 @@ def bar_with_seeds(
     seeds = {method: np.atleast_1d(as_array(getattr(found, "values", found))) for method, found in values.items()}
     for method, found in seeds.items():
         if found.ndim != 1 or not found.size:
-            raise ValueError(f"The values of {method!r} have shape {found.shape}; expected one number a seed.")
+            raise ValueError(f"The values of {method!r} have shape {found.shape}; expected one number per seed.")
     figure = new_figure(7.0, 0.5 * len(seeds) + 1.0 + 0.3 * bool(title) + 0.3 * (baseline is not None))
     ax = figure.subplots()
     largest = max(baseline or 0.0, *(float(found.max()) for found in seeds.values()))

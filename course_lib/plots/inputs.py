@@ -48,7 +48,7 @@ def as_vector(values: Any, what: str) -> NDArray[np.float64]:
     """
     array = as_array(values).astype(np.float64)
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{what} has shape {tuple(array.shape)}; expected one number an image, shape (N,).")
+        raise ValueError(f"{what} has shape {tuple(array.shape)}; expected one number per image, shape (N,).")
     return array
 
 

@@ -100,7 +100,7 @@ def latent_costs(
         summary = f"{used.sum()} of {len(values)} in use, {values.sum():.1f} nats"
         ax.set_title(f"{textwrap.fill(name, 24)}\n{summary}", fontsize=10)
         parts.append(f"{name}: {summary}, the dearest {values[0]:.2g}.")
-    axes[0].set_ylabel("KL (nats an image)")
+    axes[0].set_ylabel("KL (nats per image)")
     automatic = f"{title or 'Cost of each latent'}: bars in nats. {' '.join(parts)}"
     return finished(figure, automatic, alt, title=title)
 

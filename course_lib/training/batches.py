@@ -40,7 +40,7 @@ def generators_of(batches: Any, further: Sequence[torch.Generator], device: torc
     They are torch's own (dropout uses them), that of the batches, and the further ones.
 
     Raises:
-        TypeError: something among them is no generator.
+        TypeError: something among them is not a generator.
     """
     found = [torch.default_generator, getattr(batches, "generator", None), *further]
     if device.type == "cuda":

@@ -71,7 +71,7 @@ class Options:
         """The options of a call of `fit`: single ones go before those of the object.
 
         Raises:
-            TypeError: a keyword that is no option, or another kind of object.
+            TypeError: a keyword that is not an option, or another kind of object.
         """
         return keywords.merged(cls, options, more, function="fit", besides=("num_epochs", "steps", "lr", "options"))
 

@@ -65,11 +65,11 @@ def freeze_picker(
         return _draw_freezing(grid, parts, (labels, rate, depth), chance, title)
 
     controls = {
-        "labels": choice_slider("labels a class", grid.budgets, first[0]),
+        "labels": choice_slider("labels per class", grid.budgets, first[0]),
         "rate": choice_slider("learning rate", [(f"{rate:g}", rate) for rate in grid.rates], first[1]),
         "depth": choice_slider("frozen blocks", grid.depths, first[2]),
     }
-    return View(draw, controls, hint="Which choice would you make with five labels a class, which with fifty?")
+    return View(draw, controls, hint="Which choice would you make with five labels per class, which with fifty?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,11 +111,11 @@ def _draw_freezing(
     _draw_accuracies(right, grid, chosen, lowest)
     reached = f"{100 * seeds.mean():.0f} %"
     spread = f", seeds from {100 * seeds.min():.0f} to {100 * seeds.max():.0f} %" if len(seeds) > 1 else ""
-    right.set_title(f"{labels} labels a class: test accuracy {reached}{spread}", fontsize=11, loc="center")
+    right.set_title(f"{labels} labels per class: test accuracy {reached}{spread}", fontsize=11, loc="center")
     means = grid.means(labels)
     best_rate, best_depth = np.unravel_index(means.argmax(), means.shape)
     automatic = (
-        f"{title or 'Freezing'}: {labels} labels a class, learning rate {rate:g}, {depth} frozen blocks. Trained are "
+        f"{title or 'Freezing'}: {labels} labels per class, learning rate {rate:g}, {depth} frozen blocks. Trained are "
         f"{share}; recorded test accuracy {reached}{spread}. Best with as many labels: rate {grid.rates[best_rate]:g} "
         f"and {grid.depths[best_depth]} frozen blocks, {100 * means.max():.0f} %."
     )

@@ -47,7 +47,7 @@ def pseudo_label_slider(
     n = len(confidence)
     if not n == len(predicted) == len(true):
         raise ValueError(
-            f"there are {len(predicted)} labels, {n} confidences and {len(true)} true labels; give one an image."
+            f"there are {len(predicted)} labels, {n} confidences and {len(true)} true labels; give one per image."
         )
     if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
         raise ValueError("confidences must be probabilities, from 0 to 1, of at least one image.")

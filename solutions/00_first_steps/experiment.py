@@ -17,12 +17,11 @@ from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
 BUDGETS = (1, 2, 5, 10, 20, 50)
-# Name in the course's results table -> key prefix in the record "protocol".
+# Name in the course's results table -> key of the record "label_curve".
 TABLE_ROWS = {
-    "Nearest neighbor on pixels": "protocol:pixels_knn",
-    "Random encoder, frozen": "protocol:random_frozen",
-    "From scratch, weak views": "protocol:scratch_weak",
-    "From scratch, strong views": "protocol:scratch_strong",
+    "Supervised, from scratch": "scratch",
+    "Random encoder, frozen, linear probe": "random_probe",
+    "Nearest neighbor on pixels": "pixels_knn",
 }
 
 
@@ -56,7 +55,7 @@ def _trained(data: ImageData, *, steps: int, seed: int, label: str, loss_fn: Any
 
 
 def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
-    """Test accuracy by labels a class: trained from scratch, and two controls that train no encoder."""
+    """Test accuracy by labels per class: trained from scratch, and two controls that train no encoder."""
     sizes = _sizes(profile)
     data, test = _data(dataset, seed, sizes)
     random_encoder = _classifier(data, torch.Generator().manual_seed(2_000 + seed)).encoder.to(settings.device())

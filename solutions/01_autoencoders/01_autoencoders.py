@@ -17,7 +17,7 @@
 # noise. Whether it also helps to classify is another question, and the answer is less pleasant.*
 #
 # **You will** build an autoencoder, write its loss, train a denoiser, read frozen features and score anomalies. **You
-# will measure** where a nonlinear code beats PCA, and what pretraining is worth with ten labels a class.
+# will measure** where a nonlinear code beats PCA, and what pretraining is worth with ten labels per class.
 #
 # **You need** PyTorch modules and a training step (unit 00).
 # **Time**: 90 minutes of reading and writing, of which 3 minutes of computing.
@@ -33,27 +33,30 @@ from torch.nn import functional as F
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
 from course_lib.exercises import checks_for
-from course_lib.models import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded
+from course_lib.models import (
+    Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded,
+)  # fmt: skip
 from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("01_autoencoders")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
-device, steps = settings.device(), settings.by_profile(smoke=4, laptop=1_500, full=6_000)
+device = settings.device()
+steps = settings.by_profile(smoke=4, laptop=1_500, full=6_000)
 image_shape, code_dim = tuple(data.images.shape[1:]), 32
 test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
 num_pixels = math.prod(image_shape)
-print(f"{data.name}: {len(data):,} images of shape {image_shape} to learn from, {len(test):,} to test")
+print(f"{data.name}: {len(data):,} images of shape {image_shape}")
 
 # %% [markdown]
 # ## 1. How many numbers is an image?
 #
-# An image here has several hundred pixels, but most settings of those pixels are no image of anything. How few numbers
-# describe one? The classical tool is *principal component analysis* (PCA): the mean image plus a weighted sum of
-# `code_dim` fixed patterns, the best that *linear* patterns can do.
+# An image here has several hundred pixels, but most settings of those pixels are not an image of anything. How few
+# numbers describe one? The classical tool is *principal component analysis* (PCA): the mean image plus a weighted sum
+# of `code_dim` fixed patterns, the best that *linear* patterns can do.
 #
-# **Predict**: with 32 numbers an image, will you be able to tell the shapes? Will the clutter survive?
+# **Predict**: with 32 numbers per image, will you be able to tell the shapes? Will the clutter survive?
 
 # %% tags=["demo"]
 from sklearn.decomposition import PCA
@@ -68,9 +71,12 @@ def pca_reconstruct(images):
 
 
 mean_image = as_float(data.images).mean(dim=0, keepdim=True).to(device)
-for name, x_hat in (("the mean image", mean_image.expand_as(test_images)), ("PCA", pca_reconstruct(test_images))):
-    print(f"{name:15} squared error an image: {num_pixels * F.mse_loss(x_hat, test_images):.1f}")
-plots.show(plots.reconstructions(test_images[:8], pca_reconstruct(test_images[:8]), title=f"PCA, {code_dim} numbers"))
+by_pca = pca_reconstruct(test_images)
+for name, x_hat in (("the mean image", mean_image), ("PCA", by_pca)):
+    error = num_pixels * F.mse_loss(x_hat.expand_as(test_images), test_images)
+    print(f"{name:15} squared error per image: {error:.1f}")
+title = f"PCA, {code_dim} numbers"
+plots.show(plots.reconstructions(test_images[:8], by_pca[:8], title=title))
 
 # %% [markdown]
 # The large forms are there, softened; the error (last row) sits on edges and on whatever is small. This is the
@@ -89,14 +95,15 @@ plots.show(plots.reconstructions(test_images[:8], pca_reconstruct(test_images[:8
 # ### Exercise 1.1: Autoencoder (15 minutes)
 #
 # Any layers you like; two hidden layers each way, of 256 and 128 units, do well. It must work for every `image_shape`
-# (height and width are multiples of 4, should you want convolutions).
+# (height and width may differ, and are multiples of 4, should you want convolutions).
 
 # %% nbgrader={"grade_id": "Autoencoder", "solution": true}
 class Autoencoder(nn.Module):
     """Images through a narrow code and back. A few training steps lower its error, and every weight gets a gradient.
 
     Args:
-        image_shape: (C, H, W) of the images; H and W are multiples of 4. Images may have any memory layout.
+        image_shape: (C, H, W) of the images; H and W may differ and are multiples of 4. Images may have any
+            memory layout.
         code_dim: how many numbers the code has.
 
     encode(images): (N, C, H, W) -> codes (N, code_dim)
@@ -135,7 +142,8 @@ check.Autoencoder(Autoencoder)
 # %% [markdown]
 # ## 3. What counts as a good copy
 #
-# The *squared error* of an image is summed over its pixels $p$; the loss is its mean over the $N$ images of a batch:
+# The *squared error* of an image is summed over its pixels $p$, and the loss is its mean over the $N$ images of a
+# batch:
 #
 # $$L = \frac{1}{N} \sum_{n=1}^{N} \sum_{p} (\hat x_{np} - x_{np})^2$$
 #
@@ -153,7 +161,8 @@ def reconstruction_loss(x_hat, images):
         images: (N, C, H, W) float tensor, what they should be.
 
     Returns:
-        A tensor with a single number and no dimensions, shape (), through which gradients flow to x_hat.
+        A tensor with a single number and no dimensions, shape (), through which
+        gradients flow to x_hat.
     """
     ### BEGIN SOLUTION
     squared = (x_hat - images) ** 2  # (N, C, H, W)
@@ -174,14 +183,18 @@ pca_error = float(reconstruction_loss(pca_reconstruct(test_images), test_images)
 
 
 def new_autoencoder(seed=0):
-    with seeded(torch.Generator().manual_seed(seed)):  # the same first weights at every run
+    with seeded(torch.Generator().manual_seed(seed)):
         return Autoencoder(image_shape, code_dim).to(device)
 
 
 def train(model, images, loss_fn, title, *, steps=steps, batch_size=128, lr=2e-3):
-    batches = Batches(images, batch_size=batch_size, shuffle=True, generator=torch.Generator().manual_seed(0))
-    line = {"baseline": pca_error, "baseline_label": f"PCA, {code_dim} numbers"} if loss_fn is copy_loss else {}
-    curve = plots.live_curve(steps, y_label="squared error an image", title=title, **line)
+    batches = Batches(
+        images, batch_size=batch_size, shuffle=True,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    line = {"baseline": pca_error, "baseline_label": f"PCA, {code_dim} numbers"}
+    options = {"title": title, **(line if loss_fn is copy_loss else {})}
+    curve = plots.live_curve(steps, y_label="squared error per image", **options)
     fit(model, batches, loss_fn, steps=steps, lr=lr, label=title, on_step=curve)
     return model
 
@@ -192,38 +205,44 @@ def copy_loss(model, images):
 
 autoencoder = train(new_autoencoder(), data.images, copy_loss, "Autoencoder")
 x_hat = evaluation.predict(autoencoder, test_images).to(device)
-print(f"squared error an image: autoencoder {reconstruction_loss(x_hat, test_images):.1f}, PCA {pca_error:.1f}")
-plots.show(plots.reconstructions(test_images[:8], x_hat[:8], title=f"Autoencoder, {code_dim} numbers"))
+error = reconstruction_loss(x_hat, test_images)
+print(f"squared error per image: autoencoder {error:.1f}, PCA {pca_error:.1f}")
+title = f"Autoencoder, {code_dim} numbers"
+plots.show(plots.reconstructions(test_images[:8], x_hat[:8], title=title))
 
 # %% [markdown]
-# The loss falls steeply while the network learns the mean image, then slowly. On glyphs PCA wins. Recorded:
-# {{ result("anomaly", "error_normal") | pm(digits=1) }} for the autoencoder,
-# {{ result("anomaly", "pca_error_normal") | pm(digits=1) }} for PCA: nonlinear is not better by itself. The
-# reconstructions are smooth and clean: what the network keeps is place, size, brightness and a rough outline; what it
-# leaves out is clutter and detail. Hold on to that; it will matter twice.
+# The loss falls steeply while the network learns the mean image, then slowly. On glyphs PCA wins: the recorded
+# error is {{ result("anomaly", "error_normal") | pm(digits=1) }} for the autoencoder and
+# {{ result("anomaly", "pca_error_normal") | pm(digits=1) }} for PCA. So nonlinear is not better by itself. The
+# reconstructions are smooth and clean. The network keeps place, size, brightness and a rough outline, and leaves out
+# clutter and detail. Hold on to that, because it will matter twice.
 #
 # How are the two related? Take the nonlinearities away. **Predict**: a *linear* autoencoder is trained by gradient
 # descent, PCA is computed by linear algebra. Will they find the same patterns?
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss")
-centered = as_float(data.images) - mean_image.cpu()  # PCA subtracts the mean image as well
+centered = as_float(data.images) - mean_image.cpu()  # as PCA does
 linear = LinearAutoencoder(num_pixels, 6, generator=torch.Generator().manual_seed(0))
-batches = Batches(centered, batch_size=64, shuffle=True, generator=torch.Generator().manual_seed(0))
-fit(linear, batches, copy_loss, steps=settings.by_profile(smoke=4, laptop=2_500, full=2_500), lr=1e-2, label="linear")
-basis = torch.linalg.qr(linear.decoder.weight.detach().cpu()).Q  # (pixels, 6), orthonormal
-patterns = torch.from_numpy(pca.components_[:6]).float()  # (6, pixels): the six strongest
+generator = torch.Generator().manual_seed(0)
+batches = Batches(centered, batch_size=64, shuffle=True, generator=generator)
+linear_steps = settings.by_profile(smoke=4, laptop=2_500, full=2_500)
+fit(linear, batches, copy_loss, steps=linear_steps, lr=1e-2, label="linear")
+weight = linear.decoder.weight.detach().cpu()  # (pixels, 6)
+basis = torch.linalg.qr(weight).Q  # (pixels, 6), orthonormal
+patterns = torch.from_numpy(pca.components_[:6]).float()  # (6, pixels), the strongest
 cosines = torch.linalg.svdvals(patterns @ basis)
 print("cosines of the principal angles:", [round(float(c), 3) for c in cosines])
 pictures = torch.cat([patterns, basis.T]).reshape(12, *image_shape)
-pictures = 0.5 + 0.5 * pictures / pictures.abs().amax(dim=(1, 2, 3), keepdim=True)  # gray is zero
+strongest = pictures.abs().amax(dim=(1, 2, 3), keepdim=True)
+pictures = 0.5 + 0.5 * pictures / strongest  # gray is zero
 title = "Upper row: PCA. Lower row: the linear autoencoder's basis"
-alt = "Six smooth light and dark patterns by PCA, six others by the linear autoencoder: different mixtures of the same."
+alt = "Six smooth light and dark patterns by PCA; below, other mixtures of the same."
 plots.show(plots.image_grid(pictures, columns=6, title=title, alt=alt))
 
 # %% [markdown]
-# *Principal angles* compare two subspaces: a cosine of one means that a direction is shared. Recorded, the smallest of
-# six is {{ result("linear_pca", "smallest_cosine").mean | num(4) }}, and the errors on test images are
+# *Principal angles* compare two subspaces: a cosine of one means that a direction is shared. The smallest of the
+# six recorded ones is {{ result("linear_pca", "smallest_cosine").mean | num(4) }}, and the errors on test images are
 # {{ result("linear_pca", "error_linear").mean | num(2) }} and {{ result("linear_pca", "error_pca").mean | num(2) }}.
 # **The linear autoencoder spans PCA's subspace** (Baldi and Hornik 1989). Its own patterns look different, because any
 # basis of that subspace will do.
@@ -248,13 +267,16 @@ def corrupt(images, noise, *, generator):
     Args:
         images: (N, C, H, W) float tensor in [0, 1], on any device; it is not changed.
         noise: standard deviation of the noise.
-        generator: CPU torch.Generator that all random numbers come from, in any order of draws.
+        generator: CPU torch.Generator that all random numbers come from, in any order
+            of draws.
 
     Returns:
-        A new tensor, also when noise is 0: shape, dtype and device of `images`, values in [0, 1].
+        A new tensor, also when noise is 0: shape, dtype and device of `images`, values
+        in [0, 1].
     """
     ### BEGIN SOLUTION
-    epsilon = torch.randn(images.shape, generator=generator).to(images)  # its device and dtype
+    epsilon = torch.randn(images.shape, generator=generator)
+    epsilon = epsilon.to(images)  # its device and dtype
     return (images + noise * epsilon).clamp(0, 1)
     ### END SOLUTION
 
@@ -273,10 +295,13 @@ def denoising_loss(model, images, corrupt, loss_fn):
     """The loss of a denoising autoencoder on one batch.
 
     Args:
-        model: maps images (N, C, H, W) to reconstructions of that shape; to be called once, in the mode that it is in.
+        model: maps images (N, C, H, W) to reconstructions of that shape; to be called
+            once, in the mode that it is in.
         images: (N, C, H, W) float tensor, clean.
-        corrupt: corrupt(images) -> corrupted images of the same shape; to be called once, anew in each call.
-        loss_fn: loss_fn(x_hat, target) -> a tensor with a single number; to be called once.
+        corrupt: corrupt(images) -> corrupted images of the same shape; to be called
+            once, anew in each call.
+        loss_fn: loss_fn(x_hat, target) -> a tensor with a single number; to be called
+            once.
 
     Returns:
         The tensor that loss_fn gives, so that gradients flow to the model.
@@ -291,8 +316,8 @@ def denoising_loss(model, images, corrupt, loss_fn):
 check.denoising_loss(denoising_loss)
 
 # %% [markdown]
-# The noise is strong: a standard deviation of half the range from black to white. Three rivals: do nothing; a Gaussian
-# blur of the width that happens to be best; and your first autoencoder, which never saw noise. **Predict** the order.
+# The noise is strong: a standard deviation of half the range from black to white. It has three rivals: to do nothing, a
+# Gaussian blur of the best width, and your first autoencoder, which never saw noise. **Predict** the order.
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "corrupt", "denoising_loss")
@@ -300,26 +325,40 @@ noise, generator = 0.5, torch.Generator().manual_seed(1)
 
 
 def clean_from_noisy(model, images):
-    return denoising_loss(model, images, lambda x: corrupt(x, noise, generator=generator), reconstruction_loss)
+    def damage(x):
+        return corrupt(x, noise, generator=generator)
+
+    return denoising_loss(model, images, damage, reconstruction_loss)
 
 
-denoiser = train(new_autoencoder(), data.images, clean_from_noisy, "Denoising autoencoder")
+title = "Denoising autoencoder"
+denoiser = train(new_autoencoder(), data.images, clean_from_noisy, title)
 noisy = corrupt(test_images, noise, generator=torch.Generator().manual_seed(2))
 denoised = evaluation.predict(denoiser, noisy).to(device)
 copied = evaluation.predict(autoencoder, noisy).to(device)
-for name, x_hat in (("do nothing", noisy), ("first autoencoder", copied), ("denoising autoencoder", denoised)):
-    print(f"{name:22} squared error an image: {reconstruction_loss(x_hat, test_images):.1f}")
-plots.show(plots.reconstructions(noisy[:8], denoised[:8], clean=test_images[:8], title="Denoising"))
+rivals = {"do nothing": noisy, "first autoencoder": copied, "denoiser": denoised}
+for name, x_hat in rivals.items():
+    error = reconstruction_loss(x_hat, test_images)
+    print(f"{name:18} squared error per image: {error:.1f}")
+figure = plots.reconstructions(
+    noisy[:8], denoised[:8], clean=test_images[:8], title="Denoising"
+)
+plots.show(figure)
 
 # %% [markdown]
-# Rows: clean, corrupted, what the denoiser draws, where it errs. Recorded errors: nothing
-# {{ result("denoising", "nothing").mean | num(1) }}, first autoencoder
-# {{ result("denoising", "autoencoder").mean | num(1) }}, three-by-three mean
-# {{ result("denoising", "mean_filter").mean | num(1) }}, best Gaussian blur
-# {{ result("denoising", "gaussian_filter").mean | num(1) }}, **denoiser
-# {{ result("denoising", "denoising").mean | num(1) }}**. A filter knows that neighbors resemble each other; the
-# denoiser also knows what the pictures of this data set look like. Where the noise hides everything it draws the
-# average of what might have been there, which squared error rewards. In a hospital that is worth remembering.
+# Rows: clean, corrupted, what the denoiser draws, where it errs.
+#
+# | recorded | squared error per image |
+# |---|---:|
+# | nothing | {{ result("denoising", "nothing").mean | num(1) }} |
+# | first autoencoder | {{ result("denoising", "autoencoder").mean | num(1) }} |
+# | three-by-three mean | {{ result("denoising", "mean_filter").mean | num(1) }} |
+# | best Gaussian blur | {{ result("denoising", "gaussian_filter").mean | num(1) }} |
+# | **denoiser** | **{{ result("denoising", "denoising").mean | num(1) }}** |
+#
+# A filter uses that neighbors resemble each other, but the denoiser also uses what the pictures of this data set look
+# like. Where the noise hides everything, it draws the average of what might have been there, because squared error
+# rewards that. In a hospital that is worth remembering.
 
 # %% [markdown]
 # ## 5. Look inside: what the code knows
@@ -334,8 +373,9 @@ def extract_features(encoder, images, batch_size):
     """Frozen features of all images, in order.
 
     Args:
-        encoder: a module that maps (n, C, H, W) to features (n, d). It works in eval mode with gradients switched off;
-            afterwards `encoder.training` is what it was, and its weights stay trainable.
+        encoder: a module that maps (n, C, H, W) to features (n, d). It works in eval
+            mode with gradients switched off; afterwards `encoder.training` is what it
+            was, and its weights stay trainable.
         images: (N, C, H, W) float tensor, on the encoder's device.
         batch_size: at most so many images go through at a time.
 
@@ -346,7 +386,8 @@ def extract_features(encoder, images, batch_size):
     was_training = encoder.training
     encoder.eval()
     with torch.no_grad():
-        features = torch.cat([encoder(batch) for batch in images.split(batch_size)])  # (N, d)
+        parts = [encoder(batch) for batch in images.split(batch_size)]
+        features = torch.cat(parts)  # (N, d)
     encoder.train(was_training)
     return features
     ### END SOLUTION
@@ -373,20 +414,22 @@ class Coder(nn.Module):
         return self.model.encode(images)
 
 
-codes = extract_features(Coder(autoencoder), as_float(data.images).to(device), 256).cpu()  # (N, code_dim)
-queries = extract_features(Coder(autoencoder), test_images[:5], 256).cpu()
+coder, train_images = Coder(autoencoder), as_float(data.images).to(device)
+codes = extract_features(coder, train_images, 256).cpu()  # (N, code_dim)
+queries = extract_features(coder, test_images[:5], 256).cpu()
 nearest = torch.cdist(queries, codes).topk(6, largest=False).indices  # (5, 6)
 plots.show(plots.nearest_neighbours(
-    test.images[:5], data.images[nearest], query_labels=test.labels[:5], neighbour_labels=data.labels[nearest],
-    class_names=data.class_names, title="Nearest in the code",
+    test.images[:5], data.images[nearest], title="Nearest in the code",
+    query_labels=test.labels[:5], neighbour_labels=data.labels[nearest],
+    class_names=data.class_names,
 ))  # fmt: skip
 
 # %% [markdown]
 # A thick frame marks another class. Neighbors resemble their image in place, size and brightness, and mostly in class
-# too: among thousands, some image agrees in everything. Let the five nearest vote: recorded,
-# {{ result("neighbors", "all").mean | pct }} are right with all labels,
-# {{ result("neighbors", "10").mean | pct }} with ten a class, when the nearest *labeled* image is far away and place or
-# brightness decide.
+# too: among thousands, some image agrees in everything. When the five nearest vote,
+# {{ result("neighbors", "all").mean | pct }} are right with all labels, but
+# {{ result("neighbors", "10").mean | pct }} with ten per class (recorded). With few labels the nearest *labeled* image
+# is far away, so place or brightness decide.
 #
 # ## 6. How strange is this image?
 #
@@ -404,8 +447,8 @@ def anomaly_score(model, images):
     """The squared error of each image's reconstruction, summed over its pixels.
 
     Args:
-        model: maps images (N, C, H, W) to reconstructions. It works in eval mode with gradients switched off;
-            afterwards `model.training` is what it was.
+        model: maps images (N, C, H, W) to reconstructions. It works in eval mode with
+            gradients switched off; afterwards `model.training` is what it was.
         images: (N, C, H, W) float tensor, on the model's device.
 
     Returns:
@@ -432,12 +475,14 @@ check.anomaly_score(anomaly_score)
 check.needs("Autoencoder", "reconstruction_loss", "anomaly_score")
 if data.name == "glyphs":
     seen, normal, detector = data.images, test_images, autoencoder
-    strange = as_float(load(split="test", n=len(test) // 5, classes=["ring", "cross"]).images).to(device)
+    unseen = load(split="test", n=len(test) // 5, classes=["ring", "cross"])
+    strange = as_float(unseen.images).to(device)
 else:
     held_out = min(4, len(data.class_names) - 1)
     print("held out:", data.class_names[held_out])
     seen = data.images[data.labels != held_out]
-    normal, strange = test_images[test.labels != held_out], test_images[test.labels == held_out]
+    normal = test_images[test.labels != held_out]
+    strange = test_images[test.labels == held_out]
     detector = train(new_autoencoder(), seen, copy_loss, "Without the held-out class")
 candidates = torch.cat([normal, strange])
 is_strange = torch.arange(len(candidates)) >= len(normal)
@@ -459,7 +504,8 @@ plots.show(plots.roc_curve(scores, is_strange, title="Shapes that were never see
 
 # %% tags=["demo"]
 check.needs("Autoencoder", "reconstruction_loss", "anomaly_score")
-widgets.threshold_slider(scores["autoencoder"], is_strange, x_label="squared error an image")
+x_label = "squared error per image"
+widgets.threshold_slider(scores["autoencoder"], is_strange, x_label=x_label)
 
 # %% [markdown]
 # The two hills overlap widely: some ordinary images, faint or cluttered, are simply hard to rebuild. A score ranks; it
@@ -467,67 +513,81 @@ widgets.threshold_slider(scores["autoencoder"], is_strange, x_label="squared err
 #
 # ## 7. The question of the course: does it help with few labels?
 #
-# The plan sounds convincing: pretrain on thousands of images without labels, then fine-tune with ten labels a class. We
-# take the convolutional encoder of this course, pretrain it with *your* loss, and keep a copy with its random first
+# The plan sounds convincing: pretrain on thousands of images without labels, then fine-tune with ten labels per class.
+# We take the convolutional encoder of this course, pretrain it with *your* loss, and keep a copy with its random first
 # weights as the honest control. **Predict** the order: from scratch, fine-tuned, random frozen, pretrained frozen.
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss")
 generator = torch.Generator().manual_seed(0)
-encoder = ConvEncoder(image_shape[0], grid=2, generator=generator)  # (N, C, H, W) -> (N, 256)
+encoder = ConvEncoder(image_shape[0], grid=2, generator=generator)  # -> (N, 256)
 random_encoder = copy.deepcopy(encoder).to(device)
-decoder = ConvDecoder(encoder.feature_dim, image_shape, output="sigmoid", generator=generator)  # -> (N, C, H, W)
+decoder = ConvDecoder(
+    encoder.feature_dim, image_shape, output="sigmoid", generator=generator
+)  # -> (N, C, H, W)
 pretrain_steps = settings.by_profile(smoke=3, laptop=600, full=6_000)
 pretrained = nn.Sequential(encoder, decoder)
-train(pretrained, data.images, copy_loss, "Convolutional autoencoder", steps=pretrain_steps, batch_size=64)
+train(
+    pretrained, data.images, copy_loss, "Convolutional autoencoder",
+    steps=pretrain_steps, batch_size=64,
+)  # fmt: skip
 x_hat = evaluation.predict(pretrained, test_images).to(device)
-print(f"squared error an image: {reconstruction_loss(x_hat, test_images):.1f}")
+print(f"squared error per image: {reconstruction_loss(x_hat, test_images):.1f}")
 
 # %% [markdown]
-# Now ten labels a class, four ways. Scratch and fine-tuning get the same steps and the same learning rate; a frozen
+# Now ten labels per class, four ways. Scratch and fine-tuning get the same steps and the same learning rate; a frozen
 # encoder gets a linear classifier on its features.
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "extract_features")
-per_class, num_classes = 10, len(data.class_names)
-few = data.subset(few_label_split(data.labels, per_class=per_class, generator=torch.Generator().manual_seed(0)).labeled)
+num_classes, generator = len(data.class_names), torch.Generator().manual_seed(0)
+split = few_label_split(data.labels, per_class=10, generator=generator)
+few = data.subset(split.labeled)
 few_images, accuracy = as_float(few.images).to(device), {}
+few_steps = settings.by_profile(smoke=2, laptop=300, full=2_000)
 for name, start in (("scratch", random_encoder), ("autoencoder_finetuned", encoder)):
     generator = torch.Generator().manual_seed(0)
     classifier = Classifier(copy.deepcopy(start), num_classes, generator=generator)
     batches = Batches(
-        few.images, few.labels, batch_size=min(64, len(few)), shuffle=True, generator=generator,
-        augment=augment.random_shift,
+        few.images, few.labels, batch_size=min(64, len(few)), shuffle=True,
+        generator=generator, augment=augment.random_shift,
     )  # fmt: skip
-    fit(classifier, batches, steps=settings.by_profile(smoke=2, laptop=300, full=2_000), lr=3e-3, label=name)
-    accuracy[name] = evaluation.evaluate(classifier, test.images, test.labels)["accuracy"]
-for name, frozen in (("random_frozen", random_encoder), ("autoencoder_frozen", encoder)):
+    fit(classifier, batches, steps=few_steps, lr=3e-3, label=name)
+    measured = evaluation.evaluate(classifier, test.images, test.labels)
+    accuracy[name] = measured["accuracy"]
+kinds = {"random_frozen": random_encoder, "autoencoder_frozen": encoder}
+for name, frozen in kinds.items():
     train_x = extract_features(frozen, few_images, 256).cpu()  # (100, 256)
     test_x = extract_features(frozen, test_images, 256).cpu()
     accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
-figure = plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=f"{per_class} labels a class, one seed")
-plots.show(figure)
+title = "10 labels per class, one seed"
+plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 
 # %% [markdown]
 # One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets.
 
 # %% tags=["demo"]
 unit, name = "01_autoencoders", data.name
-if not records.record_path(unit, "label_curve", dataset=name, profile="laptop").is_file():
+path = records.record_path(unit, "label_curve", dataset=name, profile="laptop")
+if not path.is_file():
     name = "glyphs"  # nothing is recorded on this data set
 curves = records.curves(unit, dataset=name)
-plots.show(plots.label_curve(curves, title=f"Pretraining by reconstruction (recorded on {name})"))
+title = f"Pretraining by reconstruction (recorded on {name})"
+plots.show(plots.label_curve(curves, title=title))
 
 # %% [markdown]
-# With ten labels a class: from scratch {{ result("label_curve", "scratch@10") | pm(percent=true) }}, pretrained and
-# fine-tuned {{ result("label_curve", "autoencoder_finetuned@10") | pm(percent=true) }}. **Pretraining by reconstruction
-# bought next to nothing**: less than the spread between seeds. The frozen features are not empty, though:
-# {{ result("label_curve", "autoencoder_frozen@10") | pm(percent=true) }} against
-# {{ result("label_curve", "random_frozen@10") | pm(percent=true) }} for the same encoder, random and frozen. With a
-# single label a class it even beats training from scratch
+# | ten labels per class | trained | frozen |
+# |---|---:|---:|
+# | random weights | {{ result("label_curve", "scratch@10") | pm(percent=true) }} (scratch) | {{
+# result("label_curve", "random_frozen@10") | pm(percent=true) }} |
+# | pretrained | {{ result("label_curve", "autoencoder_finetuned@10") | pm(percent=true) }} (fine-tuned) | {{
+# result("label_curve", "autoencoder_frozen@10") | pm(percent=true) }} |
+#
+# **Pretraining by reconstruction bought next to nothing** for fine-tuning: less than the spread between seeds. The
+# frozen features are not empty, though. With a single label per class they even beat training from scratch
 # ({{ result("label_curve", "autoencoder_frozen@1").mean | pct }} against
 # {{ result("label_curve", "scratch@1").mean | pct }}). Beside frozen random features alone, all this would pass for a
-# success: scratch is the control that most often spoils the story.
+# success, so scratch is the control that most often spoils the story.
 #
 # {{ results_table() }}
 
@@ -541,30 +601,35 @@ plots.show(plots.label_curve(curves, title=f"Pretraining by reconstruction (reco
 # %% tags=["demo"]
 count = min(200, len(test))
 some = test_images[:count]
-moved = F.pad(some, (3, 0, 0, 0), mode="replicate")[..., :-3]  # three pixels to the right
+moved = F.pad(some, (3, 0, 0, 0), mode="replicate")[..., :-3]  # to the right
 own_error = (moved - some).pow(2).flatten(1).sum(dim=1)  # (count,)
 train_images = as_float(data.images).to(device)
 distances = torch.cdist(some.flatten(1), train_images.flatten(1)).pow(2)  # (count, N)
-distances[test.labels[:count, None].to(device) == data.labels[None].to(device)] = math.inf
+same_class = test.labels[:count, None] == data.labels[None]  # (count, N)
+distances[same_class.to(device)] = math.inf
 other_error, other = distances.min(dim=1)
-print(f"another class is closer than the moved image itself: {(other_error < own_error).float().mean():.0%} of images")
+share = (other_error < own_error).float().mean()
+print(f"another class is closer than the moved image itself: {share:.0%} of images")
 rows = torch.cat([some[:6], moved[:6], train_images[other[:6]]])
-errors = [""] * 6 + [f"{e:.0f}" for e in own_error[:6]] + [f"{e:.0f}" for e in other_error[:6]]
-alt = "Six test images; moved by three pixels, errors {}, {}, {}, {}, {}, {}; another class: {}, {}, {}, {}, {}, {}."
+shown = torch.cat([own_error[:6], other_error[:6]])
+errors = [f"{e:.0f}" for e in shown]
+by_move, by_class = ", ".join(errors[:6]), ", ".join(errors[6:])
+alt = f"Test images; moved, errors {by_move}; another class, errors {by_class}."
 plots.show(plots.image_grid(
-    rows, captions=errors, columns=6, title="Below: squared error to the first row", alt=alt.format(*errors[6:])
+    rows, captions=[""] * 6 + errors, columns=6, alt=alt,
+    title="Below: squared error to the first row",
 ))  # fmt: skip
 
 # %% [markdown]
-# Rows: test images, the same images moved, the nearest of another class. Recorded, another class is *closer* for
-# {{ result("closeness", "other_class_closer").mean | pct }} of the images. A code that serves this loss must spend its
-# numbers on place, size and brightness first; class is worth as many as it saves in squared error.
+# Rows: test images, the same images moved, the nearest of another class. Another class is *closer* for
+# {{ result("closeness", "other_class_closer").mean | pct }} of the images (recorded). A code that serves this loss must
+# spend its numbers on place, size and brightness first, because class is worth as many as it saves in squared error.
 
 # %% [markdown] nbgrader={"grade_id": "why_reconstruction_is_not_class", "grade": true, "solution": true, "points": 3}
-# **Written answer (3 points).** A colleague has ten labels a class and plans to train a larger autoencoder for longer,
-# "because its reconstructions are still blurred". In four to six sentences: (a) why may sharper reconstructions leave
-# the classifier as it is; (b) which two controls must stand beside the result, and what does each rule out;
-# (c) name one change of the *task*, not of the size, that you would try, and say why it should help.
+# **Written answer (3 points).** A colleague has ten labels per class and plans to train a larger autoencoder for
+# longer, "because its reconstructions are still blurred". In four to six sentences, say (a) why sharper reconstructions
+# may leave the classifier as it is, (b) which two controls must stand beside the result, and what each rules out, and
+# (c) name one change of the *task*, not of the size, that you would try, and why it should help.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* Squared error rewards every pixel alike, so extra capacity goes into clutter, brightness and
@@ -581,10 +646,10 @@ plots.show(plots.image_grid(
 #
 # *Sample answer (1).* Reconstruction does not use labels, so he needs more labels or a better method.
 #
-# *Rubric.* One point each: (a) says what the loss spends capacity on, and that it is not class; (b) names scratch AND
-# random frozen, with what each rules out (one of the two is no point); (c) a change of task (denoising, masking,
-# rotation, two views, labels in the loss) with a reason tied to (a). No point for "more data" or "more layers".
-# ### END SOLUTION
+# *Rubric.* One point each. (a) says what the loss spends capacity on, and that it is not class. (b) names scratch AND
+# random frozen, with what each rules out (one of the two earns no point). (c) names a change of task (denoising,
+# masking, rotation, two views, labels in the loss) with a reason tied to (a). No point for "more data" or "more
+# layers". ### END SOLUTION
 
 # %% [markdown]
 # ## 9. Quiz
@@ -615,9 +680,8 @@ plots.show(plots.image_grid(
 #
 # **Where this is used.** Defects in production, unusual scans, fraud among payments, denoising in microscopy.
 #
-# **Further reading.** Vincent et al. (2008), *Extracting and Composing Robust Features with Denoising Autoencoders*.
-# On MNIST with 100 labels, denoising pretraining is reported to cut the error from 21.89 to 10.49 % (Lee 2013, quoted
-# from memory).
+# **Further reading.** Vincent et al. (2008), *Extracting and Composing Robust Features with Denoising Autoencoders*:
+# the paper behind `denoising_loss`, with pictures of the features that it learns.
 #
 # **Bonus.** (1) `COURSE_DATASET=mnist`: hold out each digit in turn. Which is never noticed? (2) Pretrain the
 # convolutional encoder with `clean_from_noisy`: does it help?

@@ -1,8 +1,8 @@
 """The recorded experiments of unit 02: what its notebook quotes, for several seeds.
 
 `course results 02_variational_autoencoders --seeds 3` runs them all; `--dataset mnist --experiment bound` (and
-`warmup`) those on MNIST. All bounds are nats an image: summed over pixels and latents, averaged over images. Images are
-black or white: glyphs as silhouettes, MNIST flipped anew for each batch with the gray value as the chance (Burda et
+`warmup`) those on MNIST. All bounds are nats per image: summed over pixels and latents, averaged over images. Images
+are black or white: glyphs as silhouettes, MNIST flipped anew for each batch with the gray value as the chance (Burda et
 al., 2016); the test set is flipped once.
 """
 
@@ -26,18 +26,11 @@ from course_lib.training import fit
 
 CODE_DIM = {"glyphs": 10}  # on other data sets LARGE_CODE
 LARGE_CODE = 20
-IN_USE = 0.05  # nats an image that a latent must cost to count as in use
+IN_USE = 0.05  # nats per image that a latent must cost to count as in use
 SAMPLES = (1, 10, 100)
 BETAS = (1, 4, 10)
 FOUND = ("x", "y", "scale")  # the factors of place and size
 BINS = 20
-
-# Method -> key prefix in "protocol", for the course's table of results.
-TABLE_ROWS = {
-    "Variational autoencoder, frozen": "protocol:vae_frozen",
-    "Variational autoencoder, fine-tuned, weak views": "protocol:vae_weak",
-    "Variational autoencoder, fine-tuned, strong views": "protocol:vae_strong",
-}
 
 
 class VAE(nn.Module):
@@ -151,7 +144,7 @@ def _measured(model: VAE, images: Tensor) -> tuple[dict[str, float], Tensor, Ten
 
 @torch.no_grad()
 def _importance_weighted(model: VAE, images: Tensor, samples: int, *, seed: int) -> float:
-    """Nats an image by the importance-weighted bound; a few images at a time."""
+    """Nats per image by the importance-weighted bound; a few images at a time."""
     generator, total = torch.Generator().manual_seed(seed), 0.0
     for x in images.split(50):
         mu, logvar = (part.repeat(samples, 1) for part in model.encode(x))  # (K * n, code_dim)

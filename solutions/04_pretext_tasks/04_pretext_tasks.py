@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Pretext tasks: questions that label themselves
 #
-# *Turn an image and ask which way it was turned. Nobody has to label anything, and whoever answers must know what a
-# house looks like: with ten labels a class this is worth more than any reconstruction.*
+# *Turn an image and ask which way it was turned. No person has to label the images, but a network that answers must
+# know what a house looks like. With ten labels per class this is worth more than any reconstruction.*
 #
 # **You will** turn, flip and mask batches of images, write a loss that ignores what can be seen, and build the linear
 # probe. **You will measure** what each task is worth at every number of labels, and see two that cheat.
@@ -40,17 +40,22 @@ from course_lib.training import fit
 check = checks_for("04_pretext_tasks")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
-device, channels, num_classes = settings.device(), data.images.shape[1], len(data.class_names)
+device, channels, num_classes = settings.device(), data.images.shape[1], len(
+    data.class_names
+)
 test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(data.labels, per_class=10, generator=torch.Generator().manual_seed(0))
-few, pool = data.subset(split.labeled), data.images[torch.cat([split.labeled, split.unlabeled])]
+split = few_label_split(
+    data.labels, per_class=10, generator=torch.Generator().manual_seed(0)
+)
+few = data.subset(split.labeled)
+pool = data.images[torch.cat([split.labeled, split.unlabeled])]
 print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images without")
 
 # %% [markdown]
-# ## 1. Ten labels a class
+# ## 1. Ten labels per class
 #
 # This is the baseline of the unit: the course's small encoder, three blocks of convolutions, trained from random
-# weights on ten labeled images a class. **Predict** how many of the test images it gets right.
+# weights on ten labeled images per class. **Predict** how many of the test images it gets right.
 #
 # The second function is for later. It trains the same encoder, from the same first weights, on a task of *your* making.
 
@@ -64,20 +69,26 @@ def finetune(encoder, title):
     classifier = Classifier(copy.deepcopy(encoder), num_classes, generator=generator)
     options = {"batch_size": min(32, len(few)), "shuffle": True, "generator": generator}
     batches = Batches(few.images, few.labels, augment=augment.random_shift, **options)
-    fit(classifier, batches, steps=settings.by_profile(smoke=2, laptop=300, full=2_000), lr=3e-3, label=title)
+    fit(
+        classifier, batches, steps=settings.by_profile(smoke=2, laptop=300, full=2_000),
+        lr=3e-3, label=title,
+    )  # fmt: skip
     return evaluation.evaluate(classifier, test.images, test.labels)["accuracy"]
 
 
 def pretrain(model, loss_fn, title, *, steps, baseline=None):
     batches = Batches(pool, batch_size=64, shuffle=True, augment=augment.random_shift)
-    line = {} if baseline is None else {"baseline": baseline, "baseline_label": "guessing"}
+    line = {} if baseline is None else {
+        "baseline": baseline, "baseline_label": "guessing"
+    }
     curve = plots.live_curve(steps, title=title, **line)
     fit(model, batches, loss_fn, steps=steps, lr=3e-3, label=title, on_step=curve)
     return model
 
 
 accuracy = {"scratch": finetune(first_weights(), "from scratch")}
-print(f"test accuracy with ten labels a class: {accuracy['scratch']:.0%} (guessing: {1 / num_classes:.0%})")
+print(f"test accuracy with ten labels per class: {accuracy['scratch']:.0%}")
+print(f"guessing: {1 / num_classes:.0%}")
 
 # %% [markdown]
 # Far from useless, far from good: recorded over {{ result("label_curve", "scratch@10").n }} seeds,
@@ -121,9 +132,13 @@ check.rotate_batch(rotate_batch)
 # %% tags=["demo"]
 check.needs("rotate_batch")
 secret = torch.randint(0, 4, (16,), generator=torch.Generator().manual_seed(3)).tolist()
-puzzle = torch.cat([rotate_batch(test_images[i : i + 1], k) for i, k in enumerate(secret)])
+puzzle = torch.cat(
+    [rotate_batch(test_images[i : i + 1], k) for i, k in enumerate(secret)]
+)
 answers = [("upright", "1 quarter", "2 quarters", "3 quarters")[k] for k in secret]
-plots.show(plots.image_grid(puzzle, captions=answers, columns=8, title="By how many quarter turns?"))
+plots.show(plots.image_grid(
+    puzzle, captions=answers, columns=8, title="By how many quarter turns?"
+))
 
 # %% [markdown]
 # You can tell most of them, because you know houses, trees and cups. That knowledge is what we want the network to
@@ -134,11 +149,12 @@ plots.show(plots.image_grid(puzzle, captions=answers, columns=8, title="By how m
 # All four turns of every image in one batch, with their answers. Every class then occurs equally often, and the network
 # compares the four on the spot. Images are square here.
 #
-# Shapes: `images` `(N, C, H, H)`; `x` `(4N, C, H, H)`; `labels` `(4N,)`. Row $kN + i$ is image $i$, turned $k$ times.
+# Shapes: `images` `(N, C, H, H)`, `x` `(4N, C, H, H)` and `labels` `(4N,)`. Row $kN + i$ is image $i$, turned $k$
+# times.
 
 # %% nbgrader={"grade_id": "rotation_pretext", "solution": true}
 def rotation_pretext(images):
-    """Four copies of a batch: upright, and turned by one, two and three quarter turns counterclockwise.
+    """Four copies of a batch: upright, turned counterclockwise by 1, 2 and 3 quarters.
 
     Args:
         images: (N, C, H, H) float tensor; it is not changed.
@@ -148,8 +164,10 @@ def rotation_pretext(images):
         labels: (4N,) int64 tensor on the device of the images: k for each row.
     """
     ### BEGIN SOLUTION
-    x = torch.cat([rotate_batch(images, k) for k in range(4)])  # (N, C, H, H) -> (4N, C, H, H)
-    labels = torch.arange(4, device=images.device).repeat_interleave(len(images))  # (4N,)
+    # (N, C, H, H) -> (4N, C, H, H)
+    x = torch.cat([rotate_batch(images, k) for k in range(4)])
+    # (4N,)
+    labels = torch.arange(4, device=images.device).repeat_interleave(len(images))
     return x, labels
     ### END SOLUTION
 
@@ -171,22 +189,33 @@ def which_turn(model, images):
 
 turn_steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
 rotation = Classifier(first_weights(), 4, generator=torch.Generator().manual_seed(0))
-pretrain(rotation, which_turn, "Which way is up?", steps=turn_steps, baseline=math.log(4))
-seen = load(split="test", n=len(test), anomalies=0.2) if data.name == "glyphs" else test  # ring and cross among them
+pretrain(
+    rotation, which_turn, "Which way is up?", steps=turn_steps, baseline=math.log(4)
+)
+# ring and cross among them
+seen = load(split="test", n=len(test), anomalies=0.2) if data.name == "glyphs" else test
 x, labels = rotation_pretext(as_float(seen.images).to(device))
 right = (evaluation.predict(rotation, x).argmax(dim=1) == labels.cpu()).float()  # (4N,)
-by_class = {name: float(right[seen.labels.repeat(4) == c].mean()) for c, name in enumerate(seen.class_names)}
+by_class = {
+    name: float(right[seen.labels.repeat(4) == c].mean())
+    for c, name in enumerate(seen.class_names)
+}
 plots.show(plots.bar_with_seeds(
-    by_class, styled_as="rotation", baseline=0.25, baseline_label="guessing", x_label="turns told",
+    by_class, styled_as="rotation", baseline=0.25, baseline_label="guessing",
+    x_label="turns told",
     title="Whose turns can be told?",
 ))  # fmt: skip
 
 # %% [markdown]
-# Recorded, {{ result("rotation_classes", "all").mean | pct }} of all turns are told. The star, at
-# {{ result("rotation_classes", "star").mean | pct }}, looks much the same in all four. The ring
-# ({{ result("rotation_classes", "ring").mean | pct }}) and the cross
-# ({{ result("rotation_classes", "cross").mean | pct }}), which training never showed, are exactly symmetric: no network
-# can do better than guess, and every step spent on such images teaches nothing.
+# | class, recorded | turns predicted right |
+# |---|---:|
+# | all | {{ result("rotation_classes", "all").mean | pct }} |
+# | star | {{ result("rotation_classes", "star").mean | pct }} |
+# | ring (not in training) | {{ result("rotation_classes", "ring").mean | pct }} |
+# | cross (not in training) | {{ result("rotation_classes", "cross").mean | pct }} |
+#
+# The star looks much the same in all four positions. The ring and the cross are exactly symmetric, so no network can do
+# better than guess, and every step spent on such images teaches nothing.
 #
 # Between two quarter turns the network was never asked. Turn an image slowly: where does it change its mind, and how
 # abruptly?
@@ -199,7 +228,9 @@ def turn_probabilities(images):
     return evaluation.predict(rotation, images).softmax(dim=1)
 
 
-widgets.turn_explorer(test.images[:40], turn_probabilities, start=30, title="How far was it turned?")
+widgets.turn_explorer(
+    test.images[:40], turn_probabilities, start=30, title="How far was it turned?"
+)
 
 # %% [markdown]
 # Near the quarter turns it is sure, and in between it changes from one answer to the next: it has learned what is on
@@ -225,11 +256,14 @@ def flip_pretext(images, *, generator):
         generator: CPU torch.Generator that the coins come from.
 
     Returns:
-        flipped: (N, C, H, W), each image mirrored left to right (label 0) or upside down (label 1).
-        labels: (N,) int64 tensor on the device of the images, a fair coin of its own for each image.
+        flipped: (N, C, H, W), each image mirrored left to right (label 0) or upside
+            down (label 1).
+        labels: (N,) int64 tensor on the device of the images, a fair coin of its own
+            for each image.
     """
     ### BEGIN SOLUTION
-    labels = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)  # (N,)
+    # (N,)
+    labels = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)
     upside_down = labels[:, None, None, None] == 1  # (N,) -> (N, 1, 1, 1)
     return torch.where(upside_down, images.flip(2), images.flip(3)), labels
     ### END SOLUTION
@@ -243,17 +277,24 @@ check.flip_pretext(flip_pretext)
 
 # %% tags=["demo"]
 check.needs("flip_pretext")
-flipped, coins = flip_pretext(test_images[8:16], generator=torch.Generator().manual_seed(2))
+flipped, coins = flip_pretext(
+    test_images[8:16], generator=torch.Generator().manual_seed(2)
+)
 told = ["upside down" if coin else "mirrored" for coin in coins.tolist()]
-plots.show(plots.image_grid(flipped, captions=told, columns=8, title="Flips and their labels"))
+plots.show(
+    plots.image_grid(flipped, captions=told, columns=8, title="Flips and their labels")
+)
 
 # %% [markdown]
-# Recorded, with as many steps: turns are told in {{ result("pretexts", "rotation_pretext").mean | pct }} of cases,
-# flips in {{ result("pretexts", "flip_pretext").mean | pct }}. Fine-tuned with ten labels a class, turns give
-# {{ result("pretexts", "rotation_finetuned") | pm(percent=true) }}, flips
-# {{ result("pretexts", "flip_finetuned") | pm(percent=true) }}. So the score on a task does not say what the task is
-# worth: the easier one is solved better and teaches less. Choose by a probe on a few validation labels, or by thinking
-# about which knowledge the answer needs.
+# | recorded, as many steps | accuracy on the task | fine-tuned, ten labels per class |
+# |---|---:|---:|
+# | turns | {{ result("pretexts", "rotation_pretext").mean | pct }} | {{
+# result("pretexts", "rotation_finetuned") | pm(percent=true) }} |
+# | flips | {{ result("pretexts", "flip_pretext").mean | pct }} | {{
+# result("pretexts", "flip_finetuned") | pm(percent=true) }} |
+#
+# So the score on a task does not show what the task is worth: the easier one is solved better and teaches less. Choose
+# by a probe on a few validation labels, or by thinking about which knowledge the answer needs.
 #
 # ## 4. Fill in the holes
 #
@@ -262,16 +303,18 @@ plots.show(plots.image_grid(flipped, captions=told, columns=8, title="Flips and 
 #
 # ### Exercise 4.4: mask_patches (15 minutes)
 #
-# Shapes: with patches of $p$ pixels a side there are $H/p$ rows and $W/p$ columns of them; `mask` is `(N, 1, H, W)`.
+# Shapes: with patches of $p$ pixels per side there are $H/p$ rows and $W/p$ columns, and `mask` is `(N, 1, H, W)`.
 
 # %% nbgrader={"grade_id": "mask_patches", "solution": true}
 def mask_patches(images, patch_size, ratio, *, generator):
     """Hides the same number of random patches in each image.
 
     Args:
-        images: (N, C, H, W) float tensor; H and W are multiples of patch_size. It is not changed.
-        patch_size: pixels a side of a patch; the patches lie side by side on a grid.
-        ratio: share of the patches that is hidden: in every image Python's `round(ratio * patches)`, from none to all.
+        images: (N, C, H, W) float tensor; H and W are multiples of patch_size. It is
+            not changed.
+        patch_size: pixels per side of a patch; the patches lie side by side on a grid.
+        ratio: share of the patches that is hidden: in every image Python's
+            `round(ratio * patches)`, from none to all.
         generator: CPU torch.Generator that all random numbers come from.
 
     Returns:
@@ -280,9 +323,16 @@ def mask_patches(images, patch_size, ratio, *, generator):
     """
     ### BEGIN SOLUTION
     rows, columns = images.shape[2] // patch_size, images.shape[3] // patch_size
-    rank = torch.rand(len(images), rows * columns, generator=generator).argsort(dim=1).argsort(dim=1)
-    hidden = (rank < round(ratio * rows * columns)).reshape(-1, 1, rows, columns).to(images.device)
-    mask = hidden.repeat_interleave(patch_size, dim=2).repeat_interleave(patch_size, dim=3)  # (N, 1, H, W)
+    rank = torch.rand(len(images), rows * columns, generator=generator).argsort(
+        dim=1
+    ).argsort(dim=1)
+    hidden = (rank < round(ratio * rows * columns)).reshape(-1, 1, rows, columns).to(
+        images.device
+    )
+    # (N, 1, H, W)
+    mask = hidden.repeat_interleave(patch_size, dim=2).repeat_interleave(
+        patch_size, dim=3
+    )
     return images.masked_fill(mask, 0.0), mask
     ### END SOLUTION
 
@@ -301,7 +351,7 @@ check.mask_patches(mask_patches)
 
 # %% nbgrader={"grade_id": "masked_loss", "solution": true}
 def masked_loss(x_hat, images, mask):
-    """Mean squared error over the hidden pixels of the whole batch, every channel counted.
+    """Mean squared error over the hidden pixels of the batch, every channel counted.
 
     Args:
         x_hat: (N, C, H, W) float tensor, the reconstructions.
@@ -309,7 +359,8 @@ def masked_loss(x_hat, images, mask):
         mask: (N, 1, H, W) bool tensor, True where a pixel was hidden.
 
     Returns:
-        A tensor with a single number, 0 when nothing is hidden; no gradient reaches visible pixels of x_hat.
+        A tensor with a single number, 0 when nothing is hidden; no gradient reaches
+        visible pixels of x_hat.
     """
     ### BEGIN SOLUTION
     hidden = mask.expand_as(images)  # (N, 1, H, W) -> (N, C, H, W)
@@ -326,8 +377,12 @@ check.masked_loss(masked_loss)
 # %% tags=["train"]
 check.needs("mask_patches", "masked_loss")
 generator = torch.Generator().manual_seed(0)
-encoder = first_weights(grid=2)  # a picture must know where things are: features of 2 x 2 cells
-decoder = ConvDecoder(encoder.feature_dim, tuple(data.images.shape[1:]), output="sigmoid", generator=generator)
+# a picture must know where things are: features of 2 x 2 cells
+encoder = first_weights(grid=2)
+decoder = ConvDecoder(
+    encoder.feature_dim, tuple(data.images.shape[1:]), output="sigmoid",
+    generator=generator,
+)  # fmt: skip
 filler = nn.Sequential(encoder, decoder)
 
 
@@ -338,10 +393,15 @@ def fill_in(model, images):
 
 fill_steps = settings.by_profile(smoke=4, laptop=500, full=6_000)
 pretrain(filler, fill_in, "Fill in the holes", steps=fill_steps)
-masked, mask = mask_patches(test_images[:8], 4, 0.5, generator=torch.Generator().manual_seed(1))
+masked, mask = mask_patches(
+    test_images[:8], 4, 0.5, generator=torch.Generator().manual_seed(1)
+)
 x_hat = evaluation.predict(filler, masked).to(device)
-shown = torch.where(mask, x_hat, test_images[:8])  # what was visible, and the network's guesses in the holes
-plots.show(plots.reconstructions(masked, shown, clean=test_images[:8], title="Half of the image is enough to guess"))
+# what was visible, and the network's guesses in the holes
+shown = torch.where(mask, x_hat, test_images[:8])
+plots.show(plots.reconstructions(
+    masked, shown, clean=test_images[:8], title="Half of the image is enough to guess"
+))
 
 # %% [markdown]
 # Background and large forms are continued plausibly; corners and doors are smoothed over. Guessing a gray level is
@@ -362,27 +422,30 @@ def linear_probe(encoder, images, labels, test_images, test_labels):
     """Test accuracy of a linear classifier on an encoder's frozen features.
 
     Args:
-        encoder: maps (n, C, H, W) to features (n, d). It works in eval mode, without gradients; afterwards it is as it
-            was, `encoder.training` included. Features may have any scale, and one may be the same for all images.
-        images, labels: (N, C, H, W) float and (N,) int64, to train the linear layer on, until its loss no longer falls
-            (for example 200 steps of Adam at a rate of 0.05, on standardized features).
-        test_images, test_labels: (M, C, H, W) and (M,), to measure on, and for nothing else; its classes are in labels.
+        encoder: maps (n, C, H, W) to features (n, d). It works in eval mode, without
+            gradients; afterwards it is as it was, `encoder.training` included. Features
+            may have any scale, and one may be the same for all images.
+        images, labels: (N, C, H, W) float and (N,) int64, to train the linear layer on,
+            until its loss no longer falls (for example 200 steps of Adam at a rate of
+            0.05, on standardized features).
+        test_images, test_labels: (M, C, H, W), (M,), only to measure; no other classes.
 
     Returns:
         The share of test images that are right, a float from 0 to 1.
     """
     ### BEGIN SOLUTION
-    train_x, test_x = (evaluation.extract_features(encoder, x) for x in (images, test_images))  # (N, d), (M, d)
-    labels, test_labels = labels.cpu(), test_labels.cpu()
-    mean, std = train_x.mean(dim=0), train_x.std(dim=0) + 1e-6  # of the training features, for both
+    train_x = evaluation.extract_features(encoder, images)  # (N, d)
+    test_x = evaluation.extract_features(encoder, test_images)  # (M, d)
+    mean, std = train_x.mean(dim=0), train_x.std(dim=0) + 1e-6  # for both
     head = nn.Linear(train_x.shape[1], int(labels.max()) + 1)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05, weight_decay=1e-3)
     for _ in range(200):
-        loss = F.cross_entropy(head((train_x - mean) / std), labels)
+        loss = F.cross_entropy(head((train_x - mean) / std), labels.cpu())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return (head((test_x - mean) / std).argmax(dim=1) == test_labels).float().mean().item()
+    right = head((test_x - mean) / std).argmax(dim=1) == test_labels.cpu()
+    return right.float().mean().item()
     ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_linear_probe", "grade": true}
@@ -393,11 +456,13 @@ check.linear_probe(linear_probe)
 # weights. **Predict**: in which block are the classes plainest? In the random encoder too?
 
 # %% tags=["demo"]
-check.needs("rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe")
+check.needs(
+    "rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe"
+)
 
 
 class Block(nn.Module):
-    """The first blocks of an encoder, averaged over the image: (N, C, H, W) -> (N, width of the block)."""
+    """The first blocks of an encoder, averaged over space: (N, C, H, W) -> (N, d)."""
 
     def __init__(self, encoder, number):
         super().__init__()
@@ -408,38 +473,51 @@ class Block(nn.Module):
 
 
 few_images, curves = as_float(few.images).to(device), {}
-for name, source in (("rotation", rotation.encoder), ("masked", filler[0]), ("random", first_weights().to(device))):
+measured_on = few_images, few.labels, test_images, test.labels
+encoders = {"rotation": rotation.encoder, "masked": filler[0]}
+encoders["random"] = first_weights().to(device)
+for name, source in encoders.items():
     curves[f"{name}_frozen"] = {
-        number: [linear_probe(Block(source, number), few_images, few.labels, test_images, test.labels)]
+        number: [linear_probe(Block(source, number), *measured_on)]
         for number in (1, 2, 3)
     }
-plots.show(plots.label_curve(curves, x_label="block", title="What a linear layer can read (ten labels a class)"))
+title = "What a linear layer can read (ten labels per class)"
+plots.show(plots.label_curve(curves, x_label="block", title=title))
 
 # %% [markdown]
-# Recorded, blocks one to three: after rotation {{ result("label_curve", "rotation_block1@10").mean | pct }},
-# {{ result("label_curve", "rotation_block2@10").mean | pct }},
-# {{ result("label_curve", "rotation_block3@10").mean | pct }}; random
-# {{ result("label_curve", "random_block1@10").mean | pct }},
-# {{ result("label_curve", "random_block2@10").mean | pct }},
-# {{ result("label_curve", "random_block3@10").mean | pct }}; masked, last block
-# {{ result("label_curve", "masked_block3@10").mean | pct }}. In deep networks the best block is often an inner one,
-# since the last ones specialize in the pretext. Here there are too few for that.
+# | block, recorded | 1 | 2 | 3 |
+# |---|---:|---:|---:|
+# | after rotation | {{ result("label_curve", "rotation_block1@10").mean | pct }} | {{
+# result("label_curve", "rotation_block2@10").mean | pct }} | {{
+# result("label_curve", "rotation_block3@10").mean | pct }} |
+# | random | {{ result("label_curve", "random_block1@10").mean | pct }} | {{
+# result("label_curve", "random_block2@10").mean | pct }} | {{
+# result("label_curve", "random_block3@10").mean | pct }} |
+# | masked | | | {{ result("label_curve", "masked_block3@10").mean | pct }} |
+#
+# In deep networks the best block is often an inner one, because the last ones specialize in the pretext. Here there are
+# too few blocks for that.
 
 # %% [markdown]
 # ## 6. The question of the course: does it help with few labels?
 #
-# Fine-tune: a new head, all weights trained on the ten labels a class, steps and learning rate as from scratch.
+# Fine-tune: a new head, all weights trained on the ten labels per class, steps and learning rate as from scratch.
 # **Predict** the order of the three.
 
 # %% tags=["train"]
-check.needs("rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe")
+check.needs(
+    "rotate_batch", "rotation_pretext", "mask_patches", "masked_loss", "linear_probe"
+)
 blocks_of_filler = first_weights()
-blocks_of_filler.blocks.load_state_dict(filler[0].blocks.state_dict())  # the same blocks, averaged over the image
+# the same blocks, averaged over the image
+blocks_of_filler.blocks.load_state_dict(filler[0].blocks.state_dict())
 accuracy["rotation_finetuned"] = finetune(rotation.encoder, "after rotation")
 accuracy["masked_finetuned"] = finetune(blocks_of_filler, "after filling in")
 accuracy["rotation_frozen"] = curves["rotation_frozen"][3][0]
 accuracy["random_frozen"] = curves["random_frozen"][3][0]
-plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Ten labels a class, one seed"))
+plots.show(plots.bar_with_seeds(
+    accuracy, baseline=1 / num_classes, title="Ten labels per class, one seed"
+))
 
 # %% [markdown]
 # One seed is an anecdote. Here are {{ result("label_curve", "scratch@10").n }} recorded seeds at all label budgets,
@@ -448,40 +526,58 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Ten l
 
 # %% tags=["demo"]
 unit, name = "04_pretext_tasks", data.name
-if not records.record_path(unit, "label_curve", dataset=name, profile="laptop").is_file():
+if not records.record_path(
+    unit, "label_curve", dataset=name, profile="laptop"
+).is_file():
     name = "glyphs"  # nothing is recorded on this data set
 recorded = records.curves(unit, dataset=name)
-order = ["rotation_finetuned", "masked_finetuned", "vae_finetuned", "autoencoder_finetuned", "scratch"]
+order = [
+    "rotation_finetuned", "masked_finetuned", "vae_finetuned", "autoencoder_finetuned",
+    "scratch",
+]  # fmt: skip
 order += ["rotation_frozen", "random_frozen"]
-plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pretext tasks (recorded on {name})"))
+plots.show(
+    plots.label_curve({key: recorded[key]
+    for key in order}, title=f"Pretext tasks (recorded on {name})")
+)
 
 # %% [markdown]
-# With ten labels a class, rotation then fine-tuned reaches
-# {{ result("label_curve", "rotation_finetuned@10") | pm(percent=true) }}, from scratch
-# {{ result("label_curve", "scratch@10") | pm(percent=true) }}; frozen, its best block gives
-# {{ result("label_curve", "rotation_frozen@10") | pm(percent=true) }}, the random encoder's
-# {{ result("label_curve", "random_frozen@10") | pm(percent=true) }}. The reconstructions do not help: autoencoder
-# {{ result("label_curve", "autoencoder_finetuned@10").mean | pct }}, variational
-# {{ result("label_curve", "vae_finetuned@10").mean | pct }}, masked
-# {{ result("label_curve", "masked_finetuned@10").mean | pct }}. With a single label a class the frozen probe even beats
-# fine-tuning.
+# | ten labels per class | trained | frozen, best block |
+# |---|---:|---:|
+# | random weights | {{ result("label_curve", "scratch@10") | pm(percent=true) }} | {{
+# result("label_curve", "random_frozen@10") | pm(percent=true) }} |
+# | rotation | {{ result("label_curve", "rotation_finetuned@10") | pm(percent=true) }} | {{
+# result("label_curve", "rotation_frozen@10") | pm(percent=true) }} |
+# | autoencoder | {{ result("label_curve", "autoencoder_finetuned@10").mean | pct }} | |
+# | variational autoencoder | {{ result("label_curve", "vae_finetuned@10").mean | pct }} | |
+# | masked | {{ result("label_curve", "masked_finetuned@10").mean | pct }} | |
 #
-# **The crossover**: with fifty labels a class rotation has
-# {{ result("label_curve", "rotation_finetuned@50").mean | pct }}, scratch
-# {{ result("label_curve", "scratch@50").mean | pct }}; only with all labels do they nearly meet,
-# {{ result("label_curve", "rotation_finetuned@780").mean | pct(1) }} and
-# {{ result("label_curve", "scratch@780").mean | pct(1) }}. Would longer training do instead? Fine-tuned on four times
-# as many images, scratch reaches {{ result("longer", "scratch") | pm(percent=true) }}, rotation
-# {{ result("longer", "rotation_finetuned") | pm(percent=true) }}.
+# Rotation helps, and the reconstructions do not. With a single label per class the frozen probe even beats fine-tuning.
+#
+# | | rotation | scratch |
+# |---|---:|---:|
+# | fifty labels per class | {{ result("label_curve", "rotation_finetuned@50").mean | pct }} | {{
+# result("label_curve", "scratch@50").mean | pct }} |
+# | all labels | {{ result("label_curve", "rotation_finetuned@780").mean | pct(1) }} | {{
+# result("label_curve", "scratch@780").mean | pct(1) }} |
+# | ten, but four times as many images in training | {{
+# result("longer", "rotation_finetuned") | pm(percent=true) }} | {{
+# result("longer", "scratch") | pm(percent=true) }} |
+#
+# **The crossover**: only with all labels do both nearly meet. Would longer training do instead? In the last row both
+# were fine-tuned on four times as many images.
 
 # %% [markdown]
-# Other data, ten labels a class. MNIST: rotation
-# {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }}, scratch
-# {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }}: zeros, ones and eights have no up, so
-# the gain is small. Small color photographs (CIFAR-10 as JPEG files): rotation
-# {{ result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg") | pm(percent=true) }}, scratch
-# {{ result("label_curve", "scratch@10", dataset="cifar10-jpeg") | pm(percent=true) }}. A network this small, trained
-# for a minute, stays far from the large gain that is published (Gidaris et al. 2018).
+# | other data, ten labels per class | rotation | scratch |
+# |---|---:|---:|
+# | MNIST | {{ result("label_curve", "rotation_finetuned@10", dataset="mnist") | pm(percent=true) }} | {{
+# result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }} |
+# | CIFAR-10 as JPEG files | {{
+# result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg") | pm(percent=true)
+# }} | {{ result("label_curve", "scratch@10", dataset="cifar10-jpeg") | pm(percent=true) }} |
+#
+# On MNIST the gain is small, because zeros, ones and eights have no up. On small color photographs a network this
+# small, trained for a minute, stays far from the large gain that is published (Gidaris et al. 2018).
 #
 # The other axis is *unlabeled* images. **Predict**: how many does the pretext need?
 
@@ -489,22 +585,33 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=f"Pret
 from IPython.display import Markdown
 
 amount = records.curves(unit, "unlabeled", dataset="glyphs")
-plots.show(plots.label_curve(amount, x_label="unlabeled images", title="Ten labels a class (recorded on glyphs)"))
+plots.show(plots.label_curve(
+    amount, x_label="unlabeled images",
+    title="Ten labels per class (recorded on glyphs)",
+))  # fmt: skip
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Equal numbers of steps. Three hundred unlabeled images already carry most of what fine-tuning gains
-# ({{ result("unlabeled", "rotation_finetuned@300").mean | pct }}, with all
-# {{ result("unlabeled", "rotation_finetuned@7800").mean | pct }}); the frozen features need more
-# ({{ result("unlabeled", "rotation_frozen@300").mean | pct }}, with all
-# {{ result("unlabeled", "rotation_frozen@7800").mean | pct }}). The table is the course's, and has grown.
+# | unlabeled images, equal steps | fine-tuned | frozen |
+# |---|---:|---:|
+# | 300 | {{ result("unlabeled", "rotation_finetuned@300").mean | pct }} | {{
+# result("unlabeled", "rotation_frozen@300").mean | pct }} |
+# | all | {{ result("unlabeled", "rotation_finetuned@7800").mean | pct }} | {{
+# result("unlabeled", "rotation_frozen@7800").mean | pct }} |
 #
-# And the encoder? With a shorter pretraining, fine-tuned against from scratch: two blocks
-# {{ result("ablation", "16-32_finetuned").mean | pct }} against {{ result("ablation", "16-32_scratch").mean | pct }},
-# three of half the width {{ result("ablation", "8-16-32_finetuned").mean | pct }} against
-# {{ result("ablation", "8-16-32_scratch").mean | pct }}, ours
-# {{ result("ablation", "16-32-64_finetuned").mean | pct }} against
-# {{ result("ablation", "16-32-64_scratch").mean | pct }}. Pretraining helps each of them; it does not replace depth.
+# Three hundred unlabeled images already give most of what fine-tuning gains, but the frozen features need more. The
+# course's table, in the output above, has grown.
+#
+# | encoder, shorter pretraining | fine-tuned | from scratch |
+# |---|---:|---:|
+# | two blocks | {{ result("ablation", "16-32_finetuned").mean | pct }} | {{
+# result("ablation", "16-32_scratch").mean | pct }} |
+# | three of half the width | {{ result("ablation", "8-16-32_finetuned").mean | pct }} | {{
+# result("ablation", "8-16-32_scratch").mean | pct }} |
+# | ours | {{ result("ablation", "16-32-64_finetuned").mean | pct }} | {{
+# result("ablation", "16-32-64_scratch").mean | pct }} |
+#
+# Pretraining helps each of them, but it does not replace depth.
 #
 # ## 7. When it fails: a network that cheats
 #
@@ -513,10 +620,12 @@ Markdown(records.results_table(up_to=unit))
 
 # %% tags=["train"]
 def straight_or_tilted(images):
-    turn = torch.tensor([[0.7071, -0.7071, 0.0], [0.7071, 0.7071, 0.0]], device=images.device)
-    grid = F.affine_grid(turn.expand(len(images), 2, 3), images.shape, align_corners=False)
-    tilted = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)  # black from outside
-    return torch.cat([images, tilted]), torch.arange(2, device=images.device).repeat_interleave(len(images))
+    turn = torch.tensor([[0.7071, -0.7071, 0.0], [0.7071, 0.7071, 0.0]])
+    turns = turn.to(images.device).expand(len(images), 2, 3)
+    grid = F.affine_grid(turns, images.shape, align_corners=False)
+    tilted = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    labels = torch.arange(2, device=images.device).repeat_interleave(len(images))
+    return torch.cat([images, tilted]), labels
 
 
 def is_tilted(model, images):
@@ -526,33 +635,46 @@ def is_tilted(model, images):
 
 cheat = Classifier(first_weights(), 2, generator=torch.Generator().manual_seed(0))
 tilt_steps = settings.by_profile(smoke=4, laptop=250, full=1_000)
-pretrain(cheat, is_tilted, "Tilted by 45 degrees?", steps=tilt_steps, baseline=math.log(2))
-corners = straight_or_tilted(torch.ones_like(test_images))[0][len(test_images) :] < 0.5  # where nothing is
-painted = test_images.masked_fill(corners, 0.0)  # upright images with their corners painted black
-for name, pictures in (("upright", test_images), ("upright, corners painted black", painted)):
+floor = math.log(2)
+pretrain(cheat, is_tilted, "Tilted by 45 degrees?", steps=tilt_steps, baseline=floor)
+white, _ = straight_or_tilted(torch.ones_like(test_images))
+corners = white[len(test_images) :] < 0.5  # where nothing is
+painted = test_images.masked_fill(corners, 0.0)  # upright, with black corners
+kinds = {"upright": test_images, "upright, corners painted black": painted}
+for name, pictures in kinds.items():
     called = (evaluation.predict(cheat, pictures).argmax(dim=1) == 1).float().mean()
     print(f"{name:31} called tilted: {called:.0%}")
-plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black corners: the network says tilted"))
+title = "Upright, with black corners: the network predicts tilted"
+plots.show(plots.image_grid(painted[:8], columns=8, title=title))
 
 # %% [markdown]
-# The pretext is solved almost perfectly (recorded {{ result("artefacts", "corners_pretext").mean | pct }}), and the
-# network looked at four triangles: painting them black turns its answer round. Frozen, these features give
-# {{ result("artefacts", "corners_frozen").mean | pct }}, less than the random encoder's; fine-tuned
-# {{ result("artefacts", "corners_finetuned") | pm(percent=true) }}, no better than scratch. Four turns with as many
-# steps: {{ result("artefacts", "turns_finetuned") | pm(percent=true) }}.
+# The pretext is solved almost perfectly, and the network looked at four triangles, because painting them black changes
+# its prediction.
 #
-# The opposite error asks for what nobody can know. Flip images upside down at random *before* turning them, as an
-# innocent augmentation: half a turn and an upside-down flip differ by a mirror only. The accuracy on the task falls
-# from {{ result("artefacts", "turns_pretext").mean | pct }} to {{ result("artefacts", "vflip_pretext").mean | pct }},
-# the probe from {{ result("artefacts", "turns_frozen").mean | pct }} to
-# {{ result("artefacts", "vflip_frozen").mean | pct }}.
+# | recorded, as many steps | task | frozen | fine-tuned |
+# |---|---:|---:|---:|
+# | tilted by 45 degrees | {{ result("artefacts", "corners_pretext").mean | pct }} | {{
+# result("artefacts", "corners_frozen").mean | pct }} | {{
+# result("artefacts", "corners_finetuned") | pm(percent=true) }} |
+# | four turns | {{ result("artefacts", "turns_pretext").mean | pct }} | {{
+# result("artefacts", "turns_frozen").mean | pct }} | {{
+# result("artefacts", "turns_finetuned") | pm(percent=true) }} |
+# | four turns, flipped before | {{ result("artefacts", "vflip_pretext").mean | pct }} | {{
+# result("artefacts", "vflip_frozen").mean | pct }} | |
+#
+# Frozen, the features of the cheat are worth less than the random encoder's. Fine-tuned, they are no better than
+# scratch.
+#
+# The last row is the opposite error, because it asks for what cannot be known. Images were flipped upside down at
+# random *before* the turns, as an innocent augmentation. But half a turn and an upside-down flip differ by a mirror
+# only, so the accuracy on the task falls, and the probe with it.
 
 # %% [markdown] nbgrader={"grade_id": "pretext_for_microscopy", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague has thousands of microscope images of cells and a handful of labels. He
 # pretrains with the rotation task; it reaches almost full accuracy within minutes, and fine-tuning gains nothing. In
-# four to six sentences: (a) explain how the pretext can be solved although cells have no up, and why that teaches
-# nothing; (b) say how he could have found out without more labels; (c) propose another pretext task for these images
-# and say which knowledge its answer needs.
+# four to six sentences, (a) explain how the pretext can be solved although cells have no up, and why that teaches
+# nothing, (b) say how he could have found out without more labels, and (c) propose another pretext task for these
+# images and say which knowledge its answer needs.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* Cells have no way up, so their shape cannot give the turn away; something else must, for example
@@ -569,9 +691,9 @@ plots.show(plots.image_grid(painted[:8], columns=8, title="Upright, with black c
 # *Sample answer (1).* Rotation does not work for cells because they look the same from all sides, so he should use
 # another method.
 #
-# *Rubric.* One point each: (a) names a possible shortcut AND says that it makes knowledge of cells unnecessary; (b) a
-# test that removes or isolates the shortcut, and what one would see (asking for more labels is no point); (c) a task
-# that is not rotation, with the knowledge that its answer needs (the task alone is no point).
+# *Rubric.* One point each. (a) names a possible shortcut AND says that it makes knowledge of cells unnecessary. (b) is
+# a test that removes or isolates the shortcut, and what one would see (asking for more labels earns no point). (c) is a
+# task that is not rotation, with the knowledge that its answer needs (the task alone earns no point).
 # ### END SOLUTION
 
 # %% [markdown]

@@ -1,8 +1,8 @@
 """The recorded experiments of unit 04: what its notebook quotes, for several seeds.
 
-`course results 04_pretext_tasks --seeds 3` runs them all; a pretrained encoder is trained once a seed and shared among
-them. Everything that is trained has the same blocks (16, 32, 64 channels) and the same first weights. Only what it is
-asked differs. Accuracies are shares of test images.
+`course results 04_pretext_tasks --seeds 3` runs them all; a pretrained encoder is trained once per seed and shared
+among them. Everything that is trained has the same blocks (16, 32, 64 channels) and the same first weights. Only what
+it is asked differs. Accuracies are shares of test images.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
 from course_lib.training import fit
 
 BUDGETS = (1, 2, 5, 10, 50)  # and all that are left when validation is set aside
-VALIDATION = 20  # labeled images a class, outside the pool: they choose the block that is probed
+VALIDATION = 20  # labeled images per class, outside the pool: they choose the block that is probed
 WIDTHS = (16, 32, 64)
 PATCH, RATIO = 4, 0.5
 
-# Method -> key prefix in "protocol", for the course's table of results.
+# Method -> key prefix in "label_curve", for the course's table of results.
 TABLE_ROWS = {
-    "Masked reconstruction, frozen": "protocol:masked_frozen",
-    "Masked reconstruction, fine-tuned, weak views": "protocol:masked_weak",
-    "Masked reconstruction, fine-tuned, strong views": "protocol:masked_strong",
-    "Rotation, frozen": "protocol:rotation_frozen",
-    "Rotation, fine-tuned, weak views": "protocol:rotation_weak",
-    "Rotation, fine-tuned, strong views": "protocol:rotation_strong",
+    "Random encoder, frozen, best block": "random_frozen",
+    "Rotation, frozen, best block": "rotation_frozen",
+    "Autoencoder, fine-tuned": "autoencoder_finetuned",
+    "Variational autoencoder, fine-tuned": "vae_finetuned",
+    "Masked reconstruction, fine-tuned": "masked_finetuned",
+    "Rotation, fine-tuned": "rotation_finetuned",
+    "The same encoder, from scratch": "scratch",
 }
 
 
@@ -66,7 +67,7 @@ def _split(dataset: str, seed: int, per_class: int):
 
 
 def _all_labels(dataset: str, seed: int) -> int:
-    """Labels a class when every image outside the validation set has one."""
+    """Labels per class when every image outside the validation set has one."""
     return int(_sets(dataset, seed)[0].labels.bincount().min()) - VALIDATION
 
 
@@ -107,7 +108,7 @@ def _four_turns(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
 def _pretext_classifier(
     pool: Tensor, pretext: Pretext, num_classes: int, *, seed: int, widths: tuple[int, ...] = WIDTHS, steps: int
 ) -> Classifier:
-    """An encoder and a head, trained to answer a pretext task on 64 small-shifted images a step."""
+    """An encoder and a head, trained to answer a pretext task on 64 small-shifted images per step."""
     generator = torch.Generator().manual_seed(seed)
     model = Classifier(_first_weights(pool.shape[1], seed, widths), num_classes, generator=generator)
     batches = Batches(
@@ -279,7 +280,7 @@ def rotation_classes(*, dataset: str, profile: str, seed: int) -> dict[str, floa
 
 
 def unlabeled(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Accuracy with ten labels a class against the number of unlabeled images that the rotation pretext has seen.
+    """Accuracy with ten labels per class against the number of unlabeled images that the rotation pretext has seen.
 
     The number of steps is the same for all; so fewer images are seen more often.
     """
@@ -341,7 +342,7 @@ def pretexts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
 
 
 def longer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Is the gain only that of a short training? Ten labels a class with four times as many images: twice the steps,
+    """Is the gain only that of a short training? Ten labels per class with four times as many images: twice the steps,
     twice the batch, for the same two starts."""
     train, test = _sets(dataset, seed)
     chosen = _split(dataset, seed, settings.by_profile(smoke=2, laptop=10, full=10)).labeled

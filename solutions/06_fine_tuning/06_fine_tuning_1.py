@@ -11,9 +11,9 @@
 # ---
 
 # %% [markdown]
-# # Freezing: which layers shall still learn?
+# # Freezing: which layers should keep learning?
 #
-# *Somebody has trained a network on other classes, with thousands of labels. You have five labels a class. How much
+# *A network has been trained on other classes, with thousands of labels. You have five labels per class. How much
 # of that network do you leave alone? The fewer labels you have, the more of it.*
 #
 # **You will** freeze a part so that not one bit of it changes, hand the optimizer exactly the rest, give each layer
@@ -104,24 +104,29 @@ def tune(classifier, title, *, data=few, measured_on=test, **options):
 
 
 accuracy = {"scratch": tune(new_classifier(first_weights()), "from scratch", lr=3e-3)}
-print(f"from scratch, five labels a class: {accuracy['scratch']:.0%}")
+print(f"from scratch, five labels per class: {accuracy['scratch']:.0%}")
 
 # %% [markdown]
 # Recorded over {{ result("label_curve", "scratch@5").n }} seeds:
 # {{ result("label_curve", "scratch@5") | pm(percent=true) }}.
 #
-# Now the encoder that somebody else left us: the same network, trained on the old classes with all their labels.
+# Now the encoder that was trained before: the same network, trained on the old classes with all their labels.
 
 # %% tags=["train"]
 steps = settings.by_profile(smoke=4, laptop=600, full=3_000)
 generator = torch.Generator().manual_seed(0)
 pretrained = Classifier(first_weights(), len(source.class_names), generator=generator)
 loader = {"batch_size": 64, "shuffle": True, "generator": generator}
-old_batches = Batches(source.images, source.labels, augment=augment.random_shift, **loader)
+old_batches = Batches(
+    source.images, source.labels, augment=augment.random_shift, **loader
+)
 curve = plots.live_curve(steps, title="The old classes")
 fit(pretrained, old_batches, steps=steps, lr=3e-3, label="old classes", on_step=curve)
 blocks = pretrained.encoder.blocks
-parts = {f"block {number + 1}": count_parameters(block) for number, block in enumerate(blocks)}
+parts = {
+    f"block {number + 1}": count_parameters(block)
+    for number, block in enumerate(blocks)
+}
 parts["head"] = count_parameters(new_classifier(pretrained.encoder).head)
 print("parameters:", parts)
 
@@ -144,15 +149,15 @@ print("parameters:", parts)
 def freeze(module, frozen=True):
     """Freezes a part of a network, in place, or opens it again.
 
-    Frozen, its parameters want no gradient, and it computes as in eval mode even after `train()`
-    was called on the network around it. Its weights and statistics stay what they are; gradients
-    still pass through to layers below.
+    Frozen, its parameters want no gradient, and it computes as in eval mode even after
+    `train()` was called on the network around it. Its weights and statistics stay what
+    they are; gradients still pass through to layers below.
 
     Args:
-        module: the part: any nn.Module, with parts of its own, perhaps frozen already, in whole or in
-            part, by this function or by other code.
-        frozen: True freezes it; False makes all of it learn again and follow `train()` and `eval()`,
-            unless it lies in a part that stays frozen.
+        module: the part: any nn.Module, with parts of its own, perhaps frozen already,
+            in whole or in part, by this function or by other code.
+        frozen: True freezes it; False makes all of it learn again and follow `train()`
+            and `eval()`, unless it lies in a part that stays frozen.
             Its mode right after that does not matter.
 
     Returns:
@@ -161,10 +166,11 @@ def freeze(module, frozen=True):
     ### BEGIN SOLUTION
     module.requires_grad_(not frozen)
     for part in module.modules():
-        part.__dict__.pop("train", None)  # the method of its class again, in parts frozen before too
+        # the method of its class again, in parts frozen before too
+        part.__dict__.pop("train", None)
     module.train(not frozen)
     if frozen:
-        module.train = lambda mode=True: module  # whoever calls: nothing happens
+        module.train = lambda mode=True: module  # a call changes nothing
     return module
     ### END SOLUTION
 
@@ -190,14 +196,17 @@ for way, apply in ways.items():
     tune(model, way, steps=20, lr=3e-2)
     after = model.encoder.state_dict()
     running = [key for key in after if "running" in key]
-    changes[way] = [max(float((after[key] - given[key]).abs().max()) for key in running)]
+    changes[way] = [
+        max(float((after[key] - given[key]).abs().max()) for key in running)
+    ]
 plots.show(plots.bar_with_seeds(
-    changes, styled_as="transfer", percent=False, title="What twenty steps do to a frozen encoder",
+    changes, styled_as="transfer", percent=False,
+    title="What twenty steps do to a frozen encoder",
     x_label="largest change of a running mean or variance",
 ))  # fmt: skip
 
 # %% [markdown]
-# The second way fails like the first: `fit`, as any training loop, calls `model.train()`. With five labels a class in
+# The second way fails like the first: `fit`, as any training loop, calls `model.train()`. With five labels per class in
 # the same pictures the damage is small: recorded,
 # {{ result("leaks", "no_gradient_accuracy") | pm(percent=true) }} with moving statistics and
 # {{ result("leaks", "frozen_accuracy") | pm(percent=true) }} without. Under a domain shift it is not; the second
@@ -214,11 +223,12 @@ def trainable_parameters(model):
     """The parameters that an optimizer should hold.
 
     Args:
-        model: any nn.Module; parts, layers or single parameters may be frozen. It is not changed, nor are its
-            gradients.
+        model: any nn.Module; parts, layers or single parameters may be frozen. It is
+            not changed, nor are its gradients.
 
     Returns:
-        A list of all its parameters with `requires_grad`, the parameters themselves, each once.
+        A list of all its parameters with `requires_grad`, the parameters themselves,
+        each once.
     """
     ### BEGIN SOLUTION
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -238,14 +248,16 @@ check.needs("freeze", "trainable_parameters")
 def head_only(encoder, title):
     model = new_classifier(encoder)
     freeze(model.encoder)
-    optimizer = torch.optim.AdamW(trainable_parameters(model), lr=3e-2, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        trainable_parameters(model), lr=3e-2, weight_decay=0.0
+    )
     return tune(model, title, optimizer=optimizer)
 
 
 accuracy["transfer_frozen"] = head_only(pretrained.encoder, "frozen")
 accuracy["transfer_finetuned"] = tune(new_classifier(pretrained.encoder), "all open")
 accuracy["random_frozen"] = head_only(first_weights(), "random, frozen")
-title = "Five labels a class, one seed"
+title = "Five labels per class, one seed"
 plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 
 # %% [markdown]
@@ -258,19 +270,21 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title)
 # ## 4. How deep?
 #
 # Between all and nothing there are more choices: freeze the lowest block, or two. **Predict** the best depth with
-# five labels a class, and with fifty.
+# five labels per class, and with fifty.
 
 # %% tags=["demo"]
 unit, recorded_on = "06_fine_tuning", both.name
-if not records.record_path(unit, "freezing_depth", dataset=recorded_on, profile="laptop").is_file():
+if not records.record_path(
+    unit, "freezing_depth", dataset=recorded_on, profile="laptop"
+).is_file():
     recorded_on = "glyphs"  # nothing is recorded on this data set
 depth = records.curves(unit, "freezing_depth", dataset=recorded_on)
-lines = {f"{k} labels a class": depth[f"{k}_labels"] for k in (5, 20, 50)}
+lines = {f"{k} labels per class": depth[f"{k}_labels"] for k in (5, 20, 50)}
 title = f"How deep to freeze (recorded on {recorded_on})"
 plots.show(plots.label_curve(lines, x_label="frozen blocks", title=title))
 
 # %% [markdown]
-# **The crossover.** With five labels a class it pays to freeze deep: all three blocks
+# **The crossover.** With five labels per class it pays to freeze deep: all three blocks
 # {{ result("freezing_depth", "5_labels@3") | pm(percent=true) }}, two
 # {{ result("freezing_depth", "5_labels@2") | pm(percent=true) }}, none
 # {{ result("freezing_depth", "5_labels@0") | pm(percent=true) }}. With fifty it is the other way round: none
@@ -290,11 +304,13 @@ for name, curve in hurried.items():  # such as "5_labels_0.01"
     choices[int(labels), float(rate)] = curve
 sizes = [count_parameters(layer) for layer in (*ConvEncoder().blocks, nn.Linear(64, 5))]
 glyph_parts = dict(zip(("block 1", "block 2", "block 3", "head"), sizes))
-options = {"start": (5, 0.03, 0), "chance": 0.2, "title": "In a hurry (recorded on glyphs)"}
+options = {
+    "start": (5, 0.03, 0), "chance": 0.2, "title": "In a hurry (recorded on glyphs)"
+}
 widgets.freeze_picker(choices, glyph_parts, **options)
 
 # %% [markdown]
-# **A learning rate that destroys.** With all blocks open and fifty labels a class, a rate of $0.001$ gives
+# **A learning rate that destroys.** With all blocks open and fifty labels per class, a rate of $0.001$ gives
 # {{ result("freeze_picker", "50_labels_0.001@0") | pm(percent=true) }}, $0.03$ gives
 # {{ result("freeze_picker", "50_labels_0.03@0") | pm(percent=true) }} and $0.1$
 # {{ result("freeze_picker", "50_labels_0.1@0") | pm(percent=true) }}: the first steps, taken for a head that knows
@@ -321,9 +337,10 @@ def parameter_groups(blocks, head, *, lr, decay):
         decay: factor from each part to the one below it.
 
     Returns:
-        A list of dictionaries with "params" and "lr", the head's first, then from the last block
-        down to the first. It holds every parameter with `requires_grad`, and no frozen one; a part may
-        have several groups, a frozen part an empty one or none. `blocks` is not changed.
+        A list of dictionaries with "params" and "lr", the head's first, then from the
+        last block down to the first. It holds every parameter with `requires_grad`, and
+        no frozen one; a part may have several groups, a frozen part an empty one or
+        none. `blocks` is not changed.
     """
     ### BEGIN SOLUTION
     groups = []
@@ -348,11 +365,16 @@ hurry["steps"] = settings.by_profile(smoke=2, laptop=40, full=40)
 rates = {}
 for name, decay in (("one rate", 1.0), ("a rate for each part", 0.3)):
     model = new_classifier(pretrained.encoder)
-    groups = parameter_groups(list(model.encoder.blocks), model.head, lr=0.01, decay=decay)
+    groups = parameter_groups(
+        list(model.encoder.blocks), model.head, lr=0.01, decay=decay
+    )
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
-    print(f"{name}: " + ", ".join(f"{group['lr']:.5f}" for group in optimizer.param_groups))
+    print(
+        f"{name}: " + ", ".join(f"{group['lr']:.5f}"
+        for group in optimizer.param_groups)
+    )
     rates[name] = tune(model, name, optimizer=optimizer, **hurry)
-title = "In a hurry, five labels a class, one seed"
+title = "In a hurry, five labels per class, one seed"
 plots.show(plots.bar_with_seeds(rates, styled_as="transfer", title=title))
 
 # %% [markdown]
@@ -375,12 +397,15 @@ def gradual_unfreezing(blocks, optimizer, stage, *, lr):
     Called with stage 0, 1, 2, ... up to the number of blocks, with the same optimizer.
 
     Args:
-        blocks: list of modules from the input upwards, open or frozen from earlier calls; not changed.
-        optimizer: holds the head from the start, and what earlier stages have handed over; a stage
-            may add its parameters in one group or in several.
-        stage: so many blocks are open, counted from the top, and follow `train()` again; all below are frozen.
-            Of a frozen one only `requires_grad` is looked at.
-        lr: learning rate of the blocks that open; what the optimizer holds already keeps its rate.
+        blocks: list of modules from the input upwards, open or frozen from earlier
+            calls; not changed.
+        optimizer: holds the head from the start, and what earlier stages have handed
+            over; a stage may add its parameters in one group or in several.
+        stage: so many blocks are open, counted from the top, and follow `train()`
+            again; all below are frozen. Of a frozen one only `requires_grad` is looked
+            at.
+        lr: learning rate of the blocks that open; what the optimizer holds already
+            keeps its rate.
     """
     ### BEGIN SOLUTION
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -418,14 +443,19 @@ def next_stage(model, history):
 
 
 gradual_unfreezing(blocks, optimizer, 0, lr=1e-3)
-reached = tune(model, "gradual", optimizer=optimizer, steps=4 * stage_steps, on_step=next_stage)
+reached = tune(
+    model, "gradual", optimizer=optimizer, steps=4 * stage_steps, on_step=next_stage
+)
 print(f"test accuracy {reached:.0%}")
 stages = [f"stage {k}" for k in range(4)]
-shares = torch.tensor(moved) / torch.tensor(moved).sum(dim=0)  # each column adds up to 1
-plots.show(plots.share_table(shares, stages, list(parts)[:3], title="When each block moved"))
+# each column adds up to 1
+shares = torch.tensor(moved) / torch.tensor(moved).sum(dim=0)
+plots.show(
+    plots.share_table(shares, stages, list(parts)[:3], title="When each block moved")
+)
 
 # %% [markdown]
-# Zero above the staircase, as it must be. Is it worth the trouble? Recorded with five labels a class and as many
+# Zero above the staircase, as it must be. Is it worth the trouble? Recorded with five labels per class and as many
 # steps: gradual {{ result("by_layer", "gradual@5") | pm(percent=true) }}, a rate for each part
 # {{ result("by_layer", "layer_rates@5") | pm(percent=true) }}, one small rate for all
 # {{ result("by_layer", "one_rate@5") | pm(percent=true) }}. That is a gain, but the head alone reached as much. With
@@ -445,15 +475,18 @@ plots.show(plots.share_table(shares, stages, list(parts)[:3], title="When each b
 def tune_blocks(blocks, head, chosen):
     """Opens the chosen blocks and the head, and freezes all other blocks, whatever was open before.
 
-    An open block follows `train()` again. Of a frozen one only `requires_grad` is looked at.
+    An open block follows `train()` again. Of a frozen one only `requires_grad` is
+    looked at.
 
     Args:
         blocks: list of modules from the input upwards.
         head: module that always learns.
-        chosen: list of different positions in blocks, counted from 0; it may be empty. It is not changed.
+        chosen: list of different positions in blocks, counted from 0; it may be empty.
+            It is not changed.
 
     Returns:
-        The list of parameters for the optimizer: of the head and of the chosen blocks, each once.
+        The list of parameters for the optimizer: of the head and of the chosen blocks,
+        each once.
     """
     ### BEGIN SOLUTION
     parameters = trainable_parameters(freeze(head, frozen=False))
@@ -468,7 +501,7 @@ check.tune_blocks(tune_blocks)
 
 # %% [markdown]
 # The old classes again, with the old head, in inverted pictures: all edges are there, with the sign changed. Five
-# labels a class. **Predict**: which single block is worth tuning?
+# labels per class. **Predict**: which single block is worth tuning?
 
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters", "tune_blocks")
@@ -477,7 +510,9 @@ def invert(data):
 
 
 inverted = invert(source)
-drawn = few_label_split(source.labels, per_class=5, generator=torch.Generator().manual_seed(0))
+drawn = few_label_split(
+    source.labels, per_class=5, generator=torch.Generator().manual_seed(0)
+)
 options = {"data": inverted.subset(drawn.labeled)}
 options["measured_on"] = invert(of_classes(both_test, old=True))
 options["steps"] = settings.by_profile(smoke=2, laptop=200, full=1_000)
@@ -487,7 +522,9 @@ for number, name in enumerate(list(parts)[:3]):
     chosen = tune_blocks(list(model.encoder.blocks), model.head, [number])
     optimizer = torch.optim.AdamW(chosen, lr=1e-3, weight_decay=0.0)
     single[name] = tune(model, f"only {name}", optimizer=optimizer, **options)
-plots.show(plots.image_grid(inverted.images[:8], columns=8, title="The old classes, inverted"))
+plots.show(
+    plots.image_grid(inverted.images[:8], columns=8, title="The old classes, inverted")
+)
 title = "Inverted pictures, one block tuned, one seed"
 plots.show(plots.bar_with_seeds(single, styled_as="transfer", title=title))
 
@@ -496,16 +533,23 @@ plots.show(plots.bar_with_seeds(single, styled_as="transfer", title=title))
 # Rows are what is new, columns what is tuned (always with the head).
 
 # %% tags=["demo"]
-news = {"new_classes": "new classes", "faint": "faint pictures", "inverted": "inverted pictures"}
-tuned = {"head": "head only", "block1": "block 1", "block2": "block 2", "block3": "block 3"}
+news = {
+    "new_classes": "new classes", "faint": "faint pictures",
+    "inverted": "inverted pictures",
+}  # fmt: skip
+tuned = {
+    "head": "head only", "block1": "block 1", "block2": "block 2", "block3": "block 3"
+}
 tuned["all"] = "all blocks"
 keys = [[f"{row}_{column}" for column in tuned] for row in news]
 table = [[records.figure(unit, "which_block", key).mean for key in row] for row in keys]
 names = list(news.values()), list(tuned.values())
-alt = "Accuracy with five labels a class. "
+alt = "Accuracy with five labels per class. "
 for name, row in zip(names[0], table):
-    alt += f"{name}: " + ", ".join(f"{what} {x:.0%}" for what, x in zip(names[1], row)) + ". "
-plots.show(plots.share_table(table, *names, title="Five labels a class", alt=alt))
+    alt += f"{name}: " + ", ".join(
+        f"{what} {x:.0%}" for what, x in zip(names[1], row)
+    ) + ". "
+plots.show(plots.share_table(table, *names, title="Five labels per class", alt=alt))
 
 # %% [markdown]
 # For new classes the last block is the best of the three
@@ -551,7 +595,7 @@ Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # **A source that teaches nothing.** Give the old pictures labels drawn by lot; they can only be learned by heart. An
-# encoder from that source, fine-tuned with twenty labels a class, reaches
+# encoder from that source, fine-tuned with twenty labels per class, reaches
 # {{ result("negative_transfer", "random_labels") | pm(percent=true) }}; from scratch at the same rate it is
 # {{ result("negative_transfer", "scratch") | pm(percent=true) }} (at a larger one
 # {{ result("label_curve", "scratch@20").mean | pct }}), from the true source
@@ -583,14 +627,19 @@ def measure(model, history):
 
 wrong = tune(model, "gradients of zero", lr=3e-2, weight_decay=0.1, on_step=measure)
 title = "Frozen by gradients of zero"
-plots.show(plots.learning_curve(kept, y_label="length of all frozen weights", title=title))
+plots.show(
+    plots.learning_curve(kept, y_label="length of all frozen weights", title=title)
+)
 print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}")
 weight = nn.Parameter(torch.ones(()))
 momentum = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
 (0.5 * weight).backward()
 momentum.step()  # one step of training; from here on the gradient is zero
 momentum.zero_grad(set_to_none=False)
-print("with momentum:", [round(weight.item(), 3) for _ in range(5) if momentum.step() is None])
+print(
+    "with momentum:", [round(weight.item(), 3)
+    for _ in range(5) if momentum.step() is None]
+)
 
 # %% [markdown]
 # The loss falls, nothing warns. Recorded, the weights lose {{ result("leaks", "zeroed_weights").mean | pct }} of

@@ -69,12 +69,18 @@ tests = {domain: pictures("new", domain, split="test", n=test_size) for domain i
 # faint as well. **Predict**: will a network fine-tuned on filled images recognize an outlined tree?
 
 # %% tags=["demo"]
-rows = {f"{part}, {domain}": pictures(part, domain, n=5).images for part in CLASSES for domain in DOMAINS}
+rows = {
+    f"{part}, {domain}": pictures(part, domain, n=5).images
+    for part in CLASSES for domain in DOMAINS
+}
 columns = min(map(len, rows.values()))
 shown = torch.cat([images[:columns] for images in rows.values()])
 titles = [title for title in rows for _ in range(columns)]
 alt = "Six rows of images: old classes filled, outlined and faint; new classes filled, outlined and faint."
-grid = plots.image_grid(shown, titles=titles, columns=columns, title="Labels of new classes: fourth row only", alt=alt)
+grid = plots.image_grid(
+    shown, titles=titles, columns=columns,
+    title="Labels of new classes: fourth row only", alt=alt,
+)  # fmt: skip
 plots.show(grid)
 
 # %% [markdown]
@@ -83,18 +89,28 @@ plots.show(grid)
 
 # %% tags=["train"]
 def batches_of(data, size=50):
-    options = {"shuffle": True, "generator": torch.Generator().manual_seed(0), "augment": augment.random_shift}
+    options = {
+        "shuffle": True, "generator": torch.Generator().manual_seed(0),
+        "augment": augment.random_shift,
+    }  # fmt: skip
     return Batches(data.images, data.labels, batch_size=min(size, len(data)), **options)
 
 
 parts = [pictures("old", domain) for domain in DOMAINS]
-images, labels = torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts])
+images = torch.cat([p.images for p in parts])
+labels = torch.cat([p.labels for p in parts])
 old = dataclasses.replace(parts[0], images=images, labels=labels, factors={})
 generator = torch.Generator().manual_seed(0)
-source = Classifier(ConvEncoder(images.shape[1], generator=generator), len(old.class_names), generator=generator)
+source = Classifier(
+    ConvEncoder(images.shape[1], generator=generator), len(old.class_names),
+    generator=generator,
+)  # fmt: skip
 source_steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
 curve = plots.live_curve(source_steps, title="The source learns the old classes")
-fit(source, batches_of(old, 64), steps=source_steps, lr=3e-3, label="source", on_step=curve)
+fit(
+    source, batches_of(old, 64), steps=source_steps, lr=3e-3, label="source",
+    on_step=curve,
+)  # fmt: skip
 for domain in DOMAINS:
     test = pictures("old", domain, split="test", n=test_size)
     print(f"old classes, {domain}: {evaluation.evaluate(source, test.images, test.labels)['accuracy']:.0%}")
@@ -114,17 +130,24 @@ tune_steps = settings.by_profile(smoke=3, laptop=150, full=1_000)
 def start():
     """The pretrained encoder with a new head, on the course's device."""
     generator = torch.Generator().manual_seed(1)
-    return Classifier(copy.deepcopy(source.encoder), len(few.class_names), generator=generator).to(device)
+    return Classifier(
+        copy.deepcopy(source.encoder), len(few.class_names), generator=generator
+    ).to(device)
 
 
 def measure(model):
-    return [evaluation.evaluate(model, test.images, test.labels)["accuracy"] for test in tests.values()]
+    return [
+        evaluation.evaluate(model, test.images, test.labels)["accuracy"]
+        for test in tests.values()
+    ]
 
 
 finetuned = start()
 fit(finetuned, batches_of(few), steps=tune_steps, lr=1e-3, label="full fine-tuning")
 found = {"everything at once": measure(finetuned)}
-plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"))
+plots.show(plots.share_table(
+    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
+))
 
 # %% [markdown]
 # Good where there were labels, poor elsewhere. Over {{ result("forgetting", "ft_in").n }} recorded seeds: filled
@@ -150,13 +173,13 @@ def l2_sp_penalty(model):
     """Remembers where the encoder's weights are now, and returns a function that measures how far they have moved.
 
     Args:
-        model: has `model.encoder` and `model.head`. The parameters of the encoder count, all of them; its buffers
-            and the head do not.
+        model: has `model.encoder` and `model.head`. The parameters of the encoder
+            count, all of them; its buffers and the head do not.
 
     Returns:
-        penalty: a function without arguments. `penalty()` is a tensor with a single number, the sum of the squared
-            differences between the encoder's weights at that moment and those at the start; its gradient reaches
-            the encoder.
+        penalty: a function without arguments. `penalty()` is a tensor with a single
+            number, the sum of the squared differences between the encoder's weights at
+            that moment and those at the start; its gradient reaches the encoder.
     """
     ### BEGIN SOLUTION
     start = [weight.detach().clone() for weight in model.encoder.parameters()]
@@ -193,8 +216,12 @@ def distance(model):
 
 fit(held, batches_of(few), task_and_penalty, steps=tune_steps, lr=1e-3, label="L2-SP")
 found["L2-SP"] = measure(held)
-print(f"moved by {distance(held):.2f}; without the penalty by {distance(finetuned):.2f}")
-plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"))
+print(
+    f"moved by {distance(held):.2f}; without the penalty by {distance(finetuned):.2f}"
+)
+plots.show(plots.share_table(
+    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
+))
 
 # %% [markdown]
 # Recorded, the weights move by {{ result("anchors", "l2sp_moved@0.1").mean | num }} instead of
@@ -229,8 +256,8 @@ def joint_loss(model, batch, old_batch, lam):
         lam: how much the old task counts, 0 or more.
 
     Returns:
-        A tensor with a single number. Both terms are mean cross-entropies, and both teach the encoder. The model is
-        called in the mode that it is in, and keeps it.
+        A tensor with a single number. Both terms are mean cross-entropies, and both
+        teach the encoder. The model is called in the mode that it is in, and keeps it.
     """
     ### BEGIN SOLUTION
     images, labels = batch
@@ -246,7 +273,7 @@ check.joint_loss(joint_loss)
 
 # %% [markdown]
 # The old images come in all three domains, so an encoder that must go on naming them cannot forget outlines.
-# **Predict**: does that help new classes whose outlines nobody ever named?
+# **Predict**: does that help new classes whose outlines were never labeled?
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss")
@@ -267,7 +294,9 @@ def both_tasks(model, batch):
 
 fit(joint, batches_of(few), both_tasks, steps=tune_steps, lr=1e-3, label="joint loss")
 found["joint loss"] = measure(joint)
-plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"))
+plots.show(plots.share_table(
+    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
+))
 
 # %% [markdown]
 # It does, with every recorded seed: outlined {{ result("anchors", "joint_out@0.3").mean | pct }} instead of
@@ -281,13 +310,17 @@ plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), t
 
 # %% tags=["demo"]
 unit = "06_fine_tuning"
-measures = {"filled": "in", "outlined": "out", "faint": "faint", "distance moved": "moved"}
+measures = {
+    "filled": "in", "outlined": "out", "faint": "faint", "distance moved": "moved"
+}
 recorded = records.curves(unit, "anchors")
 held_by = {
     method: {shown: recorded[f"{key}_{name}"] for shown, name in measures.items()}
     for method, key in (("L2-SP", "l2sp"), ("joint loss", "joint"))
 }
-widgets.strength_explorer(held_by, beside="distance moved", start=0.1, title="How strongly held? (glyphs)")
+widgets.strength_explorer(
+    held_by, beside="distance moved", start=0.1, title="How strongly held? (glyphs)"
+)
 
 # %% [markdown]
 # With the joint loss at $\lambda = 0.1$ the encoder goes nearly as far as without
@@ -347,7 +380,9 @@ lp_ft(probe, batches_of(few), **head, epochs=0, lr=1e-3)
 lp_ft(head_first, batches_of(few), **head, epochs=tune_epochs, lr=1e-3)
 found |= {"head alone": measure(probe), "head first": measure(head_first)}
 print(f"moved by {distance(head_first):.2f}; everything at once moved by {distance(finetuned):.2f}")
-plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"))
+plots.show(plots.share_table(
+    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
+))
 
 # %% [markdown]
 # Recorded, the probe, everything at once, head first. Filled:
@@ -364,7 +399,7 @@ plots.show(plots.share_table(list(found.values()), list(found), list(DOMAINS), t
 # a lower rate do instead? At a third of it, everything at once moves by
 # {{ result("forgetting", "ft_low_moved").mean | num(1) }} too, and has
 # {{ result("forgetting", "ft_low_in").mean | pct }} at home after as many steps, outlined
-# {{ result("forgetting", "ft_low_out").mean | pct }}. It is no substitute for the order.
+# {{ result("forgetting", "ft_low_out").mean | pct }}. It does not replace the order.
 
 # %% [markdown]
 # ## 6. Stop in time
@@ -433,13 +468,17 @@ for epoch in range(1, 1 + settings.by_profile(smoke=5, laptop=150, full=1_000)):
         optimizer.step()
         losses.append(loss.item())
     if epoch % 5 == 0:
-        value = evaluation.evaluate(stopped, validation.images, validation.labels)["accuracy"]
+        value = evaluation.evaluate(
+            stopped, validation.images, validation.labels
+        )["accuracy"]
         accuracies.append((len(losses), value))
         if stopping.update(value, stopped):
             break
 stopping.restore(stopped)
 title = f"Stopped after {epoch} epochs, best weights put back"
-line = plots.learning_curve(losses, validation=accuracies, validation_label="validation accuracy", title=title)
+line = plots.learning_curve(
+    losses, validation=accuracies, validation_label="validation accuracy", title=title
+)
 plots.show(line)
 
 # %% [markdown]
@@ -454,7 +493,8 @@ shown = {
     for key in ("transfer_finetuned", "transfer_frozen", "scratch")
 }
 plots.show(plots.label_curve(
-    shown, x_label="epochs", y_label="validation accuracy", title="Twenty labels a class (recorded on glyphs)",
+    shown, x_label="epochs", y_label="validation accuracy",
+    title="Twenty labels per class (recorded on glyphs)",
 ))  # fmt: skip
 
 # %% [markdown]
@@ -482,7 +522,9 @@ for name, model in (("at once", finetuned), ("head first", head_first)):
         for score in ("precision", "recall"):
             rows.append(f"{name}, {domain}: {score}")
             table.append([found_scores[score] for found_scores in scores.values()])
-plots.show(plots.share_table(table, rows, list(test.class_names), title="Precision and recall of each class"))
+plots.show(plots.share_table(
+    table, rows, list(test.class_names), title="Precision and recall of each class"
+))
 
 # %% [markdown]
 # Very unevenly. Recorded, fine-tuned at once, {{ result("classes", "ft_out_recall_mushroom").mean | pct }} of outlined
@@ -546,7 +588,7 @@ from IPython.display import Markdown
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# With ten labels a class, head first gives {{ result("rotation_lp_ft", "rotation_lp_ft@10") | pm(percent=true) }};
+# With ten labels per class, head first gives {{ result("rotation_lp_ft", "rotation_lp_ft@10") | pm(percent=true) }};
 # everything at once (unit 04)
 # {{ result("label_curve", "rotation_finetuned@10", unit="04_pretext_tasks") | pm(percent=true) }}; the head alone
 # {{ result("rotation_lp_ft", "rotation_lp@10") | pm(percent=true) }}. In domain the order is worth next to nothing here
@@ -563,16 +605,21 @@ check.needs("l2_sp_penalty", "lp_ft")
 kind = settings.by_profile(smoke="resnet18", laptop="resnet18", full="resnet50")
 folder, resnet = settings.data_folder(), None
 file = None if folder is None else folder / f"{kind}.pth"
-weights = settings.by_profile(smoke=None, laptop="DEFAULT", full="DEFAULT")  # None is random: only to see it run
+# None is random: only to see it run
+weights = settings.by_profile(smoke=None, laptop="DEFAULT", full="DEFAULT")
 weights = file if file is not None and file.is_file() else weights
 try:
-    resnet = torchvision_backbone(kind, weights=weights, num_classes=len(few.class_names)).to(device)
+    resnet = torchvision_backbone(
+        kind, weights=weights, num_classes=len(few.class_names)
+    ).to(device)
 except ConnectionError as problem:
     print(f"This cell goes no further without pretrained weights, and nothing below needs it: {problem}")
 if resnet is not None:
     penalty = l2_sp_penalty(resnet)
     count = settings.by_profile(smoke=1, laptop=10, full=100)
-    lp_ft(resnet, batches_of(few), head_epochs=count, head_lr=3e-3, epochs=count, lr=1e-4)
+    lp_ft(
+        resnet, batches_of(few), head_epochs=count, head_lr=3e-3, epochs=count, lr=1e-4
+    )
     print(f"{kind} ({weights or 'random weights'}): moved by {penalty().item() ** 0.5:.2f}")
     for domain, value in zip(DOMAINS, measure(resnet)):
         print(f"  {domain}: {value:.0%}")
@@ -580,8 +627,9 @@ if resnet is not None:
 # %% [markdown]
 # ## 10. When it fails: frozen, and yet it learns
 #
-# A linear probe once more, and again the encoder is frozen: no weight requires a gradient. But nobody has put it to
-# rest, and `fit`, like every training loop, calls `model.train()`. **Predict**: what will differ from the probe above?
+# A linear probe once more, and again the encoder is frozen: no weight requires a gradient. But it was never put
+# into eval mode, and `fit`, like every training loop, calls `model.train()`. **Predict**: what will differ from the
+# probe above?
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss", "lp_ft")
@@ -590,11 +638,17 @@ following.encoder.requires_grad_(False)
 fit(following, batches_of(few), steps=tune_steps, lr=3e-2, label="frozen, not at rest")
 found["head alone, not at rest"] = measure(following)
 kept = ("head alone", "head alone, not at rest")
-pairs = list(zip(following.encoder.state_dict().items(), source.encoder.state_dict().values()))
-moved = [name for (name, now), before in pairs if not torch.equal(now.cpu(), before.cpu())]
+pairs = list(
+    zip(following.encoder.state_dict().items(), source.encoder.state_dict().values())
+)
+moved = [
+    name for (name, now), before in pairs if not torch.equal(now.cpu(), before.cpu())
+]
 print(f"weights moved by {distance(following):.2f}; entries that changed: {', '.join(moved[:3])}, ...")
 table = [found[name] for name in kept]
-plots.show(plots.share_table(table, list(kept), list(DOMAINS), title="Frozen encoder, new classes"))
+plots.show(plots.share_table(
+    table, list(kept), list(DOMAINS), title="Frozen encoder, new classes"
+))
 
 # %% [markdown]
 # No weight has moved, and yet the encoder is another: its running statistics have become those of filled images.
@@ -604,7 +658,7 @@ plots.show(plots.share_table(table, list(kept), list(DOMAINS), title="Frozen enc
 # {{ result("forgetting", "lp_following_out").mean | pct }}; but faint
 # {{ result("forgetting", "lp_faint") | pm(percent=true) }} becomes
 # {{ result("forgetting", "lp_following_faint") | pm(percent=true) }}. At home it costs a few points,
-# which nobody would trace to this. That is what makes it dangerous.
+# which is hard to trace to this. That is what makes it dangerous.
 #
 # Statistics also explain part of what fine-tuning forgets: with them kept at rest in the second stage of LP-FT, faint
 # rises from {{ result("forgetting", "lp_ft_faint").mean | pct }} to
@@ -636,8 +690,8 @@ plots.show(plots.share_table(table, list(kept), list(DOMAINS), title="Frozen enc
 # *Sample answer (1).* The network has overfitted to the new machine. It should be trained with images of both machines.
 #
 # *Rubric.* One point each: (a) running statistics (buffers) AND that they now fit one domain only; (b) a comparison of
-# buffers before and after, or putting the old ones back (testing the accuracy alone is no point); (c) eval mode during
-# training AND that `model.train()` undoes it (eval mode alone is no point).
+# buffers before and after, or putting the old ones back (testing the accuracy alone earns no point); (c) eval mode
+# during training AND that `model.train()` undoes it (eval mode alone earns no point).
 # ### END SOLUTION
 
 # %% [markdown]

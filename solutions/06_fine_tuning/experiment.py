@@ -6,9 +6,9 @@ Part 1, freezing: an encoder learns five classes (the source) from thousands of 
 others (the target) with few. Accuracies are shares of the target's test images, means over two draws of the labeled
 images.
 
-Part 2, fine-tuning without forgetting: a source and what is fine-tuned from it are trained once a seed and shared among
-the experiments. The source has learned five classes of glyphs in three domains: filled, outlined, and faint. The target
-is five other classes, of which filled images alone have labels. "in" is accuracy on filled test images, "out" on
+Part 2, fine-tuning without forgetting: a source and what is fine-tuned from it are trained once per seed and shared
+among the experiments. The source has learned five classes of glyphs in three domains: filled, outlined, and faint. The
+target is five other classes, of which filled images alone have labels. "in" is accuracy on filled test images, "out" on
 outlined and "faint" on faint ones. On other data sets every second class is a source class, and outlined means the
 negative image.
 """
@@ -35,7 +35,7 @@ from course_lib.training import History, fit
 # --- part 1, freezing: data and encoders ----------------------------------------------------------------------------
 
 BUDGETS_1 = (5, 10, 20, 50)
-DRAWS_1 = 2  # of the labeled images; at five a class they differ more than the methods do
+DRAWS_1 = 2  # of the labeled images; at five per class they differ more than the methods do
 # Of ten classes, five teach the encoder and five are asked for. On glyphs each target class has a relative among them.
 SOURCE_1 = (0, 2, 3, 5, 9)
 RATE_1, HEAD_RATE_1, SCRATCH_RATE_1 = 1e-3, 3e-2, 3e-3  # each one good for its purpose, fixed in advance
@@ -145,7 +145,7 @@ def _mean_accuracy_1(
     tune: Callable[[ImageData, int], nn.Module], train: ImageData, test: ImageData, seed: int, k: int,
     draws: int = DRAWS_1,
 ) -> float:  # fmt: skip
-    """The test accuracy of what `tune(labeled images, seed)` gives back, a mean over draws of k labels a class."""
+    """The test accuracy of what `tune(labeled images, seed)` gives back, a mean over draws of k labels per class."""
     reached = []
     for draw in range(draws):
         model = tune(_few_1(train, seed, k, draw), 100 * seed + draw)
@@ -188,13 +188,13 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
 
 
 def freezing_depth(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Accuracy against the number of frozen blocks, counted from the input, at each number of labels a class."""
+    """Accuracy against the number of frozen blocks, counted from the input, at each number of labels per class."""
     budgets = _budgets_1(profile, BUDGETS_1)
     return {f"{k}_labels@{depth}": _by_depth_1(dataset, seed, k, depth) for k in budgets for depth in DEPTHS_1}
 
 
 def freeze_picker(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """A fine-tuning in a hurry, forty steps of sixteen images at a constant rate: depth, rate, labels a class.
+    """A fine-tuning in a hurry, forty steps of sixteen images at a constant rate: depth, rate, labels per class.
 
     Nothing mends what the first steps break. Means over three draws of the labels.
     """
@@ -220,7 +220,7 @@ def _inverted_1(data: ImageData) -> ImageData:
 
 
 def which_block(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """A single block (and the head) tuned with five labels a class, when something else is new each time.
+    """A single block (and the head) tuned with five labels per class, when something else is new each time.
 
     New classes: as in the other experiments, with a new head. Faint and inverted: the OLD classes with their head, in
     pictures that look different.
@@ -249,7 +249,7 @@ def which_block(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
 def negative_transfer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """A source that teaches nothing (labels drawn by lot, learned by heart) beside the true one and no source at all.
 
-    The same learning rate for all, twenty labels a class; `_frozen`: with two blocks frozen.
+    The same learning rate for all, twenty labels per class; `_frozen`: with two blocks frozen.
     """
     k = settings.by_profile(smoke=2, laptop=20, full=20)
     starts = {
@@ -330,7 +330,7 @@ def cost(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[flo
 
 
 def leaks(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """The whole encoder "frozen" in three ways, the head trained on five labels a class with a weight decay of 0.1.
+    """The whole encoder "frozen" in three ways, the head trained on five labels per class with a weight decay of 0.1.
 
     `frozen`: as it should be. `zeroed`: gradients set to zero, all parameters in the optimizer. `no_gradient`: no
     gradients, but batch normalization in train mode. `x_weights` and `x_statistics` are relative changes of the
@@ -443,7 +443,7 @@ NEW_2 = ("tree", "key", "mushroom", "fish", "lamp")
 DOMAINS_2 = {"in": "filled", "out": "outlined", "faint": "faint"}
 STYLES_2 = tuple(DOMAINS_2.values())
 PER_CLASS_2 = 20
-BATCH_2, EVERY_2 = 50, 10  # images a step; steps between two validations
+BATCH_2, EVERY_2 = 50, 10  # images per step; steps between two validations
 
 
 def _generator_2(seed: int) -> torch.Generator:
@@ -656,7 +656,7 @@ def _figures_2(dataset: str, seed: int, model: Classifier) -> dict[str, float]:
 
 
 def forgetting(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """In and out of domain with twenty labels a class.
+    """In and out of domain with twenty labels per class.
 
     lp: the head alone, encoder at rest. lp_following: the same, but the frozen encoder's batch normalization follows
     the labeled images. ft: everything at once. lp_ft: everything, from the head of lp, at the rate of ft.
@@ -817,7 +817,7 @@ def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float |
     }
 
 
-# One entry a line, so that both notebooks' parts stand here side by side.
+# One entry per line, so that both notebooks' parts stand here side by side.
 EXPERIMENTS = {
     "label_curve": label_curve,
     "freezing_depth": freezing_depth,
@@ -836,13 +836,12 @@ EXPERIMENTS = {
     "protocol": protocol_rows,
 }
 
-# Method -> key prefix in "protocol", for the course's table of results. The rows of five new classes are by another
-# protocol (five classes are easier, and the encoder has seen labels of five others): compare them with each other.
+# Method -> key prefix in "label_curve", for the course's table of results. Five classes instead of ten are easier: the
+# rows are to be compared with each other.
 TABLE_ROWS = {
     "Five new classes: random encoder, frozen": "random_frozen",
     "Five new classes: encoder of five others, frozen": "transfer_frozen",
     "Five new classes: encoder of five others, fine-tuned": "transfer_finetuned",
     "Five new classes: from scratch": "scratch",
-    "Rotation, head first, then fine-tuned, weak views": "protocol:rotation_lp_ft_weak",
-    "Rotation, head first, then fine-tuned, strong views": "protocol:rotation_lp_ft_strong",
+    "Rotation, head first, then fine-tuned": "rotation_lp_ft:rotation_lp_ft",
 }

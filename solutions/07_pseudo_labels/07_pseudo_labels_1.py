@@ -14,7 +14,7 @@
 # # Pseudo-labels, part 1: self-training
 #
 # *A network that knows a little labels thousands of images itself, and learns from its own answers. With a threshold,
-# ten labels a class become worth more than twenty; without one it can teach itself nonsense, round after round.*
+# ten labels per class become worth more than twenty; without one it can teach itself nonsense, round after round.*
 #
 # **You will** make pseudo-labels, choose the confident ones, measure whether confidence can be trusted, write a round
 # of self-training, and repair a published loop with six faults. **You will measure** what it gains at every number of
@@ -42,15 +42,18 @@ data = load(n=settings.by_profile(smoke=800, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, num_classes = settings.device(), len(data.class_names)
 images = as_float(data.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(data.labels, per_class=10, generator=torch.Generator().manual_seed(0))
+split = few_label_split(
+    data.labels, per_class=10, generator=torch.Generator().manual_seed(0)
+)
 few_images, few_labels = images[split.labeled], data.labels[split.labeled].to(device)
-pool, hidden = images[split.unlabeled], data.labels[split.unlabeled]  # hidden: for measuring alone
+# hidden: for measuring alone
+pool, hidden = images[split.unlabeled], data.labels[split.unlabeled]
 print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} without")
 
 # %% [markdown]
-# ## 1. Ten labels a class
+# ## 1. Ten labels per class
 #
-# The baseline is the course's small encoder, trained on ten labeled images a class. **Predict**: of the thousands of
+# The baseline is the course's small encoder, trained on ten labeled images per class. **Predict**: of the thousands of
 # images without a label, how many does it name rightly?
 
 # %% tags=["train"]
@@ -63,7 +66,9 @@ start = Classifier(
 
 def train(network, images, labels, *, steps=300, title="training"):
     generator = torch.Generator().manual_seed(0)
-    options = {"batch_size": min(64, len(images)), "shuffle": True, "generator": generator}
+    options = {
+        "batch_size": min(64, len(images)), "shuffle": True, "generator": generator
+    }
     batches = Batches(images, labels, augment=augment.random_shift, **options)
     steps = settings.by_profile(smoke=2, laptop=steps, full=4 * steps)
     fit(network, batches, steps=steps, lr=3e-3, label=title)
@@ -75,7 +80,7 @@ def test_accuracy(network):
 
 model = copy.deepcopy(start)
 train(model, few_images, few_labels, title="labels alone")
-print(f"test accuracy with ten labels a class: {test_accuracy(model):.0%}")
+print(f"test accuracy with ten labels per class: {test_accuracy(model):.0%}")
 
 # %% [markdown]
 # Recorded over {{ result("label_curve", "scratch@10").n }} seeds: {{ result("label_curve", "scratch@10") |
@@ -92,15 +97,16 @@ print(f"test accuracy with ten labels a class: {test_accuracy(model):.0%}")
 # At rest, without gradients, and every image keeps its place. Ask in batches of a few hundred, or memory runs short:
 # the check asks about thousands. Some parts may be at rest already (a frozen one is); they stay so.
 #
-# Shapes: `images` `(N, C, H, W)`; logits `(N, K)`; labels and confidences `(N,)`.
+# Shapes: `images` `(N, C, H, W)`, logits `(N, K)`, labels and confidences `(N,)`.
 
 # %% nbgrader={"grade_id": "pseudo_label", "solution": true}
 def pseudo_label(model, images):
     """The class that the network predicts for each image in eval mode, and with which probability.
 
     Args:
-        model: maps (n, C, H, W) to logits (n, K). It sees a few hundred images at a time, with gradients switched off.
-            Afterwards it is as it was: **each module** in the mode that it had.
+        model: maps (n, C, H, W) to logits (n, K). It sees a few hundred images at a
+            time, with gradients switched off. Afterwards it is as it was: **each
+            module** in the mode that it had.
         images: (N, C, H, W) float tensor on the model's device.
 
     Returns:
@@ -132,7 +138,9 @@ captions = [
     f"{data.class_names[guessed[i]]}\n{confidences[i]:.0%}{'' if guessed[i] == hidden[i] else ' (wrong)'}"
     for i in ranked.tolist()
 ]
-plots.show(plots.image_grid(pool[ranked], captions=captions, columns=8, title="From sure to unsure"))
+plots.show(plots.image_grid(
+    pool[ranked], captions=captions, columns=8, title="From sure to unsure"
+))
 
 # %% [markdown]
 # Among the surest images hardly a label is wrong. That is the whole idea: believe the network where it is sure, and
@@ -151,7 +159,8 @@ def select_confident(labels, confidences, tau, *, per_class=None):
         labels: (N,) int64, pseudo-labels.
         confidences: (N,) float, from 0 to 1.
         tau: the threshold; a confidence of exactly tau passes.
-        per_class: at most so many of each class, its most confident ones, any of equal ones (0: none); None: no limit.
+        per_class: at most so many of each class, its most confident ones, any of equal
+            ones (0: none); None: no limit.
 
     Returns:
         Positions of the chosen images, int64 `(M,)`, ascending. M may be 0.
@@ -181,9 +190,12 @@ widgets.pseudo_label_slider(
 )
 
 # %% [markdown]
-# Recorded at $\tau = 0.9$: with ten labels a class {{ result("threshold", "coverage_10@0.9").mean | pct }} of the
-# images pass, {{ result("threshold", "precision_10@0.9").mean | pct }} of them rightly labeled; with five labels
-# {{ result("threshold", "coverage_5@0.9").mean | pct }}, and {{ result("threshold", "precision_5@0.9").mean | pct }}.
+# | recorded at $\tau = 0.9$ | images that pass | of these labeled right |
+# |---|---:|---:|
+# | ten labels per class | {{ result("threshold", "coverage_10@0.9").mean | pct }} | {{
+# result("threshold", "precision_10@0.9").mean | pct }} |
+# | five labels per class | {{ result("threshold", "coverage_5@0.9").mean | pct }} | {{
+# result("threshold", "precision_5@0.9").mean | pct }} |
 #
 # ## 3. Can a confidence be trusted?
 #
@@ -226,23 +238,32 @@ check.expected_calibration_error(expected_calibration_error)
 
 # %% [markdown]
 # Validation images have labels, so their error can be measured honestly; the unlabeled ones we may only look at here,
-# because they are no secret to us. **Predict**: is the network too bold or too modest?
+# because we know them. **Predict**: is the network too bold or too modest?
 
 # %% tags=["demo"]
 check.needs("expected_calibration_error")
 groups = {}
-for name, positions in (("validation", split.validation), ("unlabeled", split.unlabeled)):
-    logits, truth = evaluation.predict(model, data.images[positions]), data.labels[positions]
+for name, positions in (
+    ("validation", split.validation), ("unlabeled", split.unlabeled)
+):
+    logits = evaluation.predict(model, data.images[positions])
+    truth = data.labels[positions]
     print(f"{name:10} {len(truth):5} images, error {expected_calibration_error(logits, truth):.3f}")
     sure, predicted = logits.softmax(dim=1).max(dim=1)
     groups[name] = sure, predicted == truth
-plots.show(plots.reliability_diagram(groups, title="Sure, and right? (bars: right answers; hatched: the gap)"))
+plots.show(plots.reliability_diagram(
+    groups, title="Sure, and right? (bars: right answers; hatched: the gap)"
+))
 
 # %% [markdown]
-# Recorded error on the unlabeled images: {{ result("threshold", "error_10") | pm }} with ten labels a class,
-# {{ result("threshold", "error_5") | pm }} with five. And in opposite directions: those that it is more than 90 percent
-# sure of are right in {{ result("threshold", "precision_10@0.9").mean | pct }} and in
-# {{ result("threshold", "precision_5@0.9").mean | pct }} of cases. One threshold, two promises.
+# | recorded, unlabeled images | calibration error | right where the confidence is above 90 percent |
+# |---|---:|---:|
+# | ten labels per class | {{ result("threshold", "error_10") | pm }} | {{
+# result("threshold", "precision_10@0.9").mean | pct }} |
+# | five labels per class | {{ result("threshold", "error_5") | pm }} | {{
+# result("threshold", "precision_5@0.9").mean | pct }} |
+#
+# The errors go in opposite directions, so one threshold makes two promises.
 #
 # ## 4. A round of self-training
 #
@@ -260,20 +281,26 @@ def self_training_round(
     """Pseudo-labels from `model`, then one training on the labeled and the chosen images.
 
     Args:
-        model: the network so far, which labels; start: the network with the first weights. Both stay as they are.
+        model: the network so far, which labels; start: the network with the first
+            weights. Both stay as they are.
         images, labels: (N, C, H, W) and (N,) int64; unlabeled: (U, C, H, W).
         tau: the threshold; a confidence of exactly tau is sure enough.
-        train: a function train(network, images, labels), to be called once, also when no image was chosen.
+        train: a function train(network, images, labels), to be called once, also when
+            no image was chosen.
         restart: True: train a copy of start; False: go on with a copy of model.
 
     Returns:
-        The trained network, and the positions of the unlabeled images that were chosen, int64 (M,), ascending.
+        The trained network, and the positions of the unlabeled images that were chosen,
+        int64 (M,), ascending.
     """
     ### BEGIN SOLUTION
     guessed, confidences = pseudo_label(model, unlabeled)
     chosen = select_confident(guessed, confidences, tau)
     network = copy.deepcopy(start if restart else model)
-    train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
+    train(
+        network, torch.cat([images, unlabeled[chosen]]),
+        torch.cat([labels, guessed[chosen]]),
+    )  # fmt: skip
     return network, chosen
     ### END SOLUTION
 
@@ -310,7 +337,9 @@ networks, choices = self_train(
 )
 accuracy = {number: [test_accuracy(network)] for number, network in enumerate(networks)}
 print("chosen in each round:", ", ".join(f"{len(chosen):,}" for chosen in choices))
-plots.show(plots.label_curve({"pseudo_label": accuracy}, x_label="round", title="Ten labels a class, one seed"))
+plots.show(plots.label_curve(
+    {"pseudo_label": accuracy}, x_label="round", title="Ten labels per class, one seed"
+))
 
 # %% [markdown]
 # The chosen set grows, since a better network is sure of more. Which classes profit?
@@ -318,8 +347,12 @@ plots.show(plots.label_curve({"pseudo_label": accuracy}, x_label="round", title=
 # %% tags=["demo"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
 recalls = {}
-for name, network in (("labels alone", networks[0]), ("after the last round", networks[-1])):
-    table = evaluation.confusion(evaluation.predict(network, test.images), test.labels, num_classes=num_classes)
+for name, network in (
+    ("labels alone", networks[0]), ("after the last round", networks[-1])
+):
+    table = evaluation.confusion(
+        evaluation.predict(network, test.images), test.labels, num_classes=num_classes
+    )
     recalls[name] = (table.diagonal() / table.sum(dim=1).clamp(min=1)).tolist()
 plots.show(plots.share_table(
     list(recalls.values()), list(recalls), data.class_names, title="Recall of each class"
@@ -328,7 +361,7 @@ plots.show(plots.share_table(
 # %% [markdown]
 # Most classes gain. One that the network hardly ever names confidently gets few pseudo-labels, and may even lose.
 #
-# Is the restart needed, and the threshold? Recorded, with equal steps:
+# Is the restart needed, and the threshold? The recorded runs have equal steps:
 
 # %% tags=["demo"]
 rounds = records.curves(unit, "rounds")
@@ -337,13 +370,19 @@ runs = {
     "pseudo_label_continued": rounds["continued"],
     "pseudo_label_all": rounds["own_argmax"],
 }
-plots.show(plots.label_curve(runs, x_label="round", title="Ten labels a class (recorded on glyphs)"))
+plots.show(plots.label_curve(
+    runs, x_label="round", title="Ten labels per class (recorded on glyphs)"
+))
 
 # %% [markdown]
-# From {{ result("rounds", "restarted@0").mean | pct }} on labels alone, three rounds with threshold and restart reach
-# {{ result("rounds", "restarted@3") | pm(percent=true) }}. Going on with the weights gives
-# {{ result("rounds", "continued@3") | pm(percent=true) }}; going on and believing everything,
-# {{ result("rounds", "own_argmax@3") | pm(percent=true) }}. The threshold is worth more than the restart.
+# | recorded | test accuracy |
+# |---|---:|
+# | labels alone | {{ result("rounds", "restarted@0").mean | pct }} |
+# | three rounds with threshold and restart | {{ result("rounds", "restarted@3") | pm(percent=true) }} |
+# | with threshold, without restart | {{ result("rounds", "continued@3") | pm(percent=true) }} |
+# | without both | {{ result("rounds", "own_argmax@3") | pm(percent=true) }} |
+#
+# The threshold is worth more than the restart.
 #
 # ## 5. Find the bugs
 #
@@ -416,10 +455,17 @@ check.train_with_pseudo_labels(train_with_pseudo_labels)
 # still belong together. Then let the repaired loop go on from your last network, its first block frozen.
 
 # %% tags=["demo"]
-check.needs("pseudo_label", "select_confident", "self_training_round", "train_with_pseudo_labels")
+check.needs(
+    "pseudo_label", "select_confident", "self_training_round",
+    "train_with_pseudo_labels",
+)  # fmt: skip
 generator = torch.Generator().manual_seed(0)
-one, other = (hidden[torch.randperm(len(hidden), generator=generator)] for _ in range(2))
-print(f"image and label agree after two permutations: {(one == other).float().mean():.0%}")
+one, other = (
+    hidden[torch.randperm(len(hidden), generator=generator)] for _ in range(2)
+)
+print(
+    f"image and label agree after two permutations: {(one == other).float().mean():.0%}"
+)
 last = copy.deepcopy(networks[-1])
 last.encoder.blocks[0].requires_grad_(False)
 some = pool[: settings.by_profile(smoke=50, laptop=2_000, full=8_000)]
@@ -438,109 +484,148 @@ print(f"test accuracy: {test_accuracy(networks[-1]):.0%} before, {test_accuracy(
 from IPython.display import Markdown
 
 name = data.name
-if not records.record_path(unit, "label_curve", dataset=name, profile="laptop").is_file():
+if not records.record_path(
+    unit, "label_curve", dataset=name, profile="laptop"
+).is_file():
     name = "glyphs"  # nothing is recorded on this data set
 curves = records.curves(unit, dataset=name)
 shown = {method: curves[method] for method in ("pseudo_label", "scratch")}
-plots.show(plots.label_curve(shown, title=f"Three rounds of self-training (recorded on {name})"))
+plots.show(plots.label_curve(
+    shown, title=f"Three rounds of self-training (recorded on {name})"
+))
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Labels alone, then three rounds: with five labels a class {{ result("label_curve", "scratch@5").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@5") | pm(percent=true) }}, with ten
-# {{ result("label_curve", "scratch@10").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@10") | pm(percent=true) }}, with twenty
-# {{ result("label_curve", "scratch@20").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@20") | pm(percent=true) }}, with fifty
-# {{ result("label_curve", "scratch@50").mean | pct }} and
-# {{ result("label_curve", "pseudo_label@50") | pm(percent=true) }}. Self-training amplifies what is there.
+# | labels per class | labels alone | three rounds |
+# |---|---:|---:|
+# | 5 | {{ result("label_curve", "scratch@5").mean | pct }} | {{
+# result("label_curve", "pseudo_label@5") | pm(percent=true) }} |
+# | 10 | {{ result("label_curve", "scratch@10").mean | pct }} | {{
+# result("label_curve", "pseudo_label@10") | pm(percent=true) }} |
+# | 20 | {{ result("label_curve", "scratch@20").mean | pct }} | {{
+# result("label_curve", "pseudo_label@20") | pm(percent=true) }} |
+# | 50 | {{ result("label_curve", "scratch@50").mean | pct }} | {{
+# result("label_curve", "pseudo_label@50") | pm(percent=true) }} |
 #
-# Small things decide. Give the labeled images once instead of five times, and twenty labels a class end at
+# Self-training amplifies what is there.
+#
+# Small things decide. Give the labeled images once instead of five times, and twenty labels per class end at
 # {{ result("label_curve", "once@20") | pm(percent=true) }}: on one seed *below* labels alone.
 #
 # On MNIST with a hundred labels, the network goes from
 # {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }} to
-# {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}. Published, with a fully connected
-# one: from 21.89 % test error to 16.15 % (Lee 2013; quoted from memory).
+# {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
 #
 # Older methods spread labels along a graph of neighbors, or put the same loop around a support vector machine.
 # **Predict**: on pixels, and on the features of the network that was trained on the labels alone?
 
 # %% tags=["demo"]
-record = {key: records.figure(unit, "baselines", key) for key in records.read(unit, "baselines").keys}
+record = {
+    key: records.figure(unit, "baselines", key)
+    for key in records.read(unit, "baselines").keys
+}
 names = {"svc": "SVC, labels alone", "self_training": "SelfTrainingClassifier (SVC)"}
 names |= {"propagation": "LabelPropagation", "spreading": "LabelSpreading"}
-bars = {f"{title}, {on}": record[f"{key}_{on}"] for on in ("pixels", "features") for key, title in names.items()}
+bars = {
+    f"{title}, {on}": record[f"{key}_{on}"]
+    for on in ("pixels", "features") for key, title in names.items()
+}
 bars["Network, labels alone"] = record["network"]
 bars["Network, three rounds"] = records.figure(unit, "label_curve", "pseudo_label@10")
-plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels a class (glyphs)"))
+plots.show(plots.bar_with_seeds(
+    bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels per class (glyphs)"
+))
 
 # %% [markdown]
-# On pixels nothing comes near the network ({{ result("baselines", "spreading_pixels").mean | pct }} for
-# LabelSpreading). On its features they reach what it reaches itself, {{ result("baselines", "network").mean | pct }}:
-# LabelSpreading {{ result("baselines", "spreading_features").mean | pct }}, SelfTrainingClassifier
-# {{ result("baselines", "self_training_features").mean | pct }}, its support vector machine on the labels alone
-# {{ result("baselines", "svc_features").mean | pct }}. Frozen features cannot get better; the network's own do, and
-# that is where the gain is.
+# | recorded | on pixels | on the network's features |
+# |---|---:|---:|
+# | the network itself | | {{ result("baselines", "network").mean | pct }} |
+# | LabelSpreading | {{ result("baselines", "spreading_pixels").mean | pct }} | {{
+# result("baselines", "spreading_features").mean | pct }} |
+# | SelfTrainingClassifier | | {{ result("baselines", "self_training_features").mean | pct }} |
+# | its support vector machine, labels alone | | {{ result("baselines", "svc_features").mean | pct }} |
+#
+# On pixels nothing comes near the network. On its features they reach what it reaches itself. Frozen features cannot
+# get better, but the network's own do, and that is where the gain is.
 #
 # **Rare classes.** When the first class is ten times as frequent as the last, its images also dominate the
-# pseudo-labels. Recorded, with ten labels of each class, and a limit of a hundred pseudo-labels a class:
+# pseudo-labels. The recorded runs have ten labels of each class, and a limit of a hundred pseudo-labels per class:
 
 # %% tags=["demo"]
 rows, columns = ("scratch", "threshold", "balanced"), ("", "_common", "_rare")
-table = [[records.figure(unit, "imbalance", row + column).mean for column in columns] for row in rows]
+table = [
+    [records.figure(unit, "imbalance", row + column).mean
+    for column in columns] for row in rows
+]
 plots.show(plots.share_table(
     table, ["labels alone", "threshold", "threshold and limit"],
-    ["all classes", "three commonest", "three rarest"], title="Recall when classes are rare",
+    ["all classes", "three commonest", "three rarest"],
+    title="Recall when classes are rare",
 ))  # fmt: skip
 
 # %% [markdown]
-# On labels alone the three rarest classes have a recall of {{ result("imbalance", "scratch_rare").mean | pct }}.
-# Self-training makes it {{ result("imbalance", "threshold_rare") | pm(percent=true) }}, better on no seed, and with
-# the limit {{ result("imbalance", "balanced_rare") | pm(percent=true) }}. Overall the two look alike:
-# {{ result("imbalance", "threshold").mean | pct }} and {{ result("imbalance", "balanced").mean | pct }}. One accuracy
-# does not tell who paid for it.
+# | recorded | accuracy | recall of the three rarest classes |
+# |---|---:|---:|
+# | labels alone | | {{ result("imbalance", "scratch_rare").mean | pct }} |
+# | self-training | {{ result("imbalance", "threshold").mean | pct }} | {{
+# result("imbalance", "threshold_rare") | pm(percent=true) }} |
+# | self-training with the limit | {{ result("imbalance", "balanced").mean | pct }} | {{
+# result("imbalance", "balanced_rare") | pm(percent=true) }} |
+#
+# Self-training alone makes the recall of rare classes better on no seed. Overall the two look alike, so the accuracy
+# alone does not show which classes lose.
 #
 # ## 7. When it fails: confirmation bias
 #
-# Five labels a class, no threshold, nothing repeated: every answer is believed as firmly as a label. **Predict** the
+# Five labels per class, no threshold, nothing repeated: every answer is believed as firmly as a label. **Predict** the
 # accuracy of five rounds, and which classes the network will speak of in the end.
 
 # %% tags=["train"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
-five = few_label_split(data.labels, per_class=5, generator=torch.Generator().manual_seed(0))
+five = few_label_split(
+    data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
+)
 five_images, five_labels = images[five.labeled], data.labels[five.labeled].to(device)
 believer = copy.deepcopy(start)
 train(believer, five_images, five_labels, title="labels alone")
 options = {"tau": 0.0, "steps": [300] * 5, "repeats": 1}
-naive, _ = self_train(believer, five_images, five_labels, images[five.unlabeled], **options)
+naive, _ = self_train(
+    believer, five_images, five_labels, images[five.unlabeled], **options
+)
 print("test accuracy:", ", ".join(f"{test_accuracy(network):.0%}" for network in naive))
 said = [pseudo_label(network, images[five.unlabeled])[0].cpu() for network in naive]
-shares = torch.stack([labels.bincount(minlength=num_classes) / len(labels) for labels in said])
+shares = torch.stack(
+    [labels.bincount(minlength=num_classes) / len(labels) for labels in said]
+)
 plots.show(plots.share_table(
     shares, ["labels alone", *(f"round {r}" for r in range(1, 6))], data.class_names,
     title="What the network calls the unlabeled images (each class should have its share)",
 ))  # fmt: skip
 
 # %% [markdown]
-# Recorded, it falls from {{ result("naive", "naive@0") | pm(percent=true) }} to
-# {{ result("naive", "naive@5") | pm(percent=true) }}. Each training is sound; what it is told is not. Of the first
-# round's pseudo-labels {{ result("naive", "naive_right@1").mean | pct }} are right, of the last one's
-# {{ result("naive", "naive_right@5").mean | pct }}. The commonest class among them grows from
-# {{ result("naive", "naive_largest@1").mean | pct }} to {{ result("naive", "naive_largest@5").mean | pct }}, the rarest
-# shrinks from {{ result("naive", "naive_smallest@1").mean | pct(1) }} to
-# {{ result("naive", "naive_smallest@5").mean | pct(1) }}: a class that is seldom said is taught seldom, and then said
-# even less. That is *confirmation bias* (Arazo et al. 2020).
+# It falls from {{ result("naive", "naive@0") | pm(percent=true) }} to
+# {{ result("naive", "naive@5") | pm(percent=true) }} (recorded). Each training is sound, but its labels are not.
 #
-# With threshold and repeated labels, the same five a class end at
+# | pseudo-labels | first round | last round |
+# |---|---:|---:|
+# | right | {{ result("naive", "naive_right@1").mean | pct }} | {{ result("naive", "naive_right@5").mean | pct }} |
+# | of the commonest class | {{ result("naive", "naive_largest@1").mean | pct }} | {{
+# result("naive", "naive_largest@5").mean | pct }} |
+# | of the rarest class | {{ result("naive", "naive_smallest@1").mean | pct(1) }} | {{
+# result("naive", "naive_smallest@5").mean | pct(1) }} |
+#
+# A class that is seldom predicted is seldom taught, and is then predicted even less. That is *confirmation bias* (Arazo
+# et al. 2020).
+#
+# With threshold and repeated labels, the same five per class end at
 # {{ result("naive", "threshold@3") | pm(percent=true) }}.
 
 # %% [markdown] nbgrader={"grade_id": "why_it_fell", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A clinic's network sorts skin photographs into eight diagnoses. Every month it is
 # trained again on what it said itself about the month's new photographs, all of them. After half a year its training
 # loss is almost zero, its mean confidence has risen, and a rare diagnosis is never made any more. In four to six
-# sentences: (a) explain how that came about, step by step; (b) say how the clinic could have noticed early, and why
-# loss and confidence did not show it; (c) propose two changes to the procedure and what each of them prevents.
+# sentences, (a) explain how that came about, step by step, (b) say how the clinic could have noticed early, and why
+# loss and confidence did not show it, and (c) propose two changes to the procedure and what each of them prevents.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* At first the network took some photographs of the rare diagnosis for a common one. Those mistakes
@@ -557,10 +642,10 @@ plots.show(plots.share_table(
 #
 # *Sample answer (1).* This is confirmation bias: the network believes itself. More labels are needed.
 #
-# *Rubric.* One point each: (a) the circle: a wrong answer becomes a label, which makes more such answers, at the cost
-# of the rare class (the word confirmation bias alone is no point); (b) labeled images that are never trained on, or the
-# drift of class shares, AND that loss and confidence measure agreement with itself; (c) two changes, each with what it
-# prevents (one of them, or both without a reason: no point).
+# *Rubric.* One point each. (a) The circle: a wrong answer becomes a label, which makes more such answers, at the cost
+# of the rare class (the word confirmation bias alone earns no point). (b) Labeled images that are never trained on, or
+# the drift of class shares, AND that loss and confidence measure agreement with itself. (c) Two changes, each with what
+# it prevents (one of them, or both without a reason, earns no point).
 # ### END SOLUTION
 
 # %% [markdown]

@@ -42,35 +42,47 @@ from course_lib.training import fit
 check = checks_for("07_pseudo_labels")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
-device, channels, num_classes = settings.device(), data.images.shape[1], len(data.class_names)
+device, channels, num_classes = settings.device(), data.images.shape[1], len(
+    data.class_names
+)
 test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(data.labels, per_class=5, generator=torch.Generator().manual_seed(0))
+split = few_label_split(
+    data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
+)
 few_images = as_float(data.images[split.labeled]).to(device)
 few_labels, pool = data.labels[split.labeled].to(device), data.images[split.unlabeled]
-print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} images without")
+print(
+    f"{data.name}: {len(few_images)} images with a label, {len(pool):,} images without"
+)
 
 # %% [markdown]
 # ## 1. The same image twice
 #
-# Five labels a class. What else do we know? That a class survives some changes of the image. A *weak view* moves it by
-# a pixel or two. A *strong view* also turns and scales it, changes its contrast and covers a square.
+# Five labels per class. What else do we know? That a class survives some changes of the image. A *weak view* moves it
+# by a pixel or two. A *strong view* also turns and scales it, changes its contrast and covers a square.
 
 # %% tags=["demo"]
 generator = torch.Generator().manual_seed(0)
 bent = partial(augment.random_affine, max_degrees=25, max_shift=0.12, scale=(0.8, 1.2))
 contrast = partial(augment.random_brightness_contrast, brightness=0.2, contrast=0.5)
 weak_view = partial(augment.random_shift, generator=generator)
-strong_view = partial(augment.compose(bent, contrast, augment.cutout), generator=generator)
-rows = torch.cat([test_images[:8], weak_view(test_images[:8]), strong_view(test_images[:8])])
+strong_view = partial(
+    augment.compose(bent, contrast, augment.cutout), generator=generator
+)
+rows = torch.cat(
+    [test_images[:8], weak_view(test_images[:8]), strong_view(test_images[:8])]
+)
 names = ["the image"] * 8 + ["weak view"] * 8 + ["strong view"] * 8
-plots.show(plots.image_grid(rows, captions=names, columns=8, title="An image, a weak and a strong view of it"))
+plots.show(plots.image_grid(
+    rows, captions=names, columns=8, title="An image, a weak and a strong view of it"
+))
 
 # %% [markdown]
 # You still recognize nearly all of them. So a label that is right for the image is right for both views, and already
 # the few labeled images can be shown in ever new strong views. That costs nothing and needs no unlabeled image: it is
 # the honest control of this notebook, and whatever uses unlabeled images has to beat it.
 #
-# **Predict** the test accuracy with five labels a class, from weak views alone, and with strong views too.
+# **Predict** the test accuracy with five labels per class, from weak views alone, and with strong views too.
 
 # %% tags=["train"]
 steps = settings.by_profile(smoke=6, laptop=800, full=4_000)
@@ -104,9 +116,9 @@ print(", ".join(f"{plots.method_style(name).label}: {value:.0%}" for name, value
 
 # %% [markdown]
 # Strong views of labeled images are worth a lot. Recorded over {{ result("consistency", "augmented@5").n }} seeds, the
-# control has {{ result("consistency", "augmented@5") | pm(percent=true) }} with five labels a class; unit 04, with weak
-# views alone and fewer steps, had {{ result("label_curve", "scratch@5", unit="04_pretext_tasks").mean | pct }}. A paper
-# whose baseline lacks them credits unlabeled images with what augmentation has done.
+# control has {{ result("consistency", "augmented@5") | pm(percent=true) }} with five labels per class; unit 04, with
+# weak views alone and fewer steps, had {{ result("label_curve", "scratch@5", unit="04_pretext_tasks").mean | pct }}. A
+# paper whose baseline lacks them credits unlabeled images with what augmentation has done.
 #
 # ## 2. One frame, one weight
 #
@@ -129,7 +141,8 @@ def ramp_up(step, ramp_steps, *, maximum=1.0):
 
     Args:
         step: whole number from 0; exactly 0 in step 0.
-        ramp_steps: the step in which the maximum is reached; 0 means no ramp, the maximum from step 0 on.
+        ramp_steps: the step in which the maximum is reached; 0 means no ramp, the
+            maximum from step 0 on.
         maximum: the weight at the end of the ramp and after it; it may be 0.
 
     Returns:
@@ -157,17 +170,24 @@ ax = figure.subplots()
 ax.plot([ramp_up(step, 300) for step in range(500)])
 ax.axvline(300, color=plots.ACCENT, linestyle="--")
 ax.set(xlabel="step", ylabel="weight", title="A ramp of 300 steps")
-words = ", ".join(f"{ramp_up(step, 300):.2f} at step {step}" for step in (0, 100, 200, 300, 499))
-plots.show(figure, f"Line chart of the weight: {words}; a dashed line marks the end of the ramp.")
+words = ", ".join(
+    f"{ramp_up(step, 300):.2f} at step {step}" for step in (0, 100, 200, 300, 499)
+)
+plots.show(
+    figure,
+    f"Line chart of the weight: {words}; a dashed line marks the end of the ramp.",
+)  # fmt: skip
 
 # %% [markdown]
 # For a third of the ramp almost nothing happens, then the weight rises steeply and stays.
 #
 # What may $L_\text{unlabeled}$ be? Three beliefs, for unlabeled images $u_1 \dots u_M$ with probabilities $p_m$:
 #
-# - *pseudo_label*: the network's best class $\hat y_m$ is right (Lee 2013): $\;\frac1M \sum_m -\log p_m(\hat y_m)$
-# - *reconstruction*: what helps to redraw an image helps to name it: the mean of $(\hat x - x)^2$ over all pixels
-# - *clustering*: each image belongs to one class, and all classes are used (Krause et al. 2010):
+# - *pseudo_label* assumes that the network's best class $\hat y_m$ is right (Lee 2013):
+#   $\;\frac1M \sum_m -\log p_m(\hat y_m)$
+# - *reconstruction* assumes that what helps to redraw an image helps to classify it: the mean of $(\hat x - x)^2$ over
+#   all pixels
+# - *clustering* assumes that each image belongs to one class, and all are used (Krause et al. 2010):
 #   $\;\frac1M \sum_m H(p_m) - H(\bar p)$, with $H(p) = -\sum_k p_k \log p_k$ and $\bar p$ the mean of all $p_m$
 #
 # Without its second term the last one is content when all images are in one class. In an entropy $0 \log 0$ is 0.
@@ -177,18 +197,23 @@ plots.show(figure, f"Line chart of the weight: {words}; a dashed line marks the 
 # Shapes: `logits` `(N, K)`, `unlabeled_logits` `(M, K)`, `x_hat` and `images` `(M, C, H, W)`.
 
 # %% nbgrader={"grade_id": "semi_supervised_loss", "solution": true}
-def semi_supervised_loss(logits, labels, unlabeled_logits, x_hat, images, *, term, weight):
+def semi_supervised_loss(
+    logits, labels, unlabeled_logits, x_hat, images, *, term, weight
+):
     """Cross-entropy of labeled images plus weight times one of three losses of unlabeled images.
 
     Args:
         logits, labels: (N, K) float and (N,) int64, of the labeled images.
-        unlabeled_logits: (M, K) float, of the unlabeled images; a logit may be hundreds above another.
-        x_hat, images: (M, C, H, W) float, their reconstructions and themselves; images carry no gradient.
+        unlabeled_logits: (M, K) float, of the unlabeled images; a logit may be hundreds
+            above another.
+        x_hat, images: (M, C, H, W) float, their reconstructions and themselves; images
+        carry no gradient.
         term: "pseudo_label", "reconstruction" or "clustering", and nothing else.
         weight: a number from 0.
 
     Returns:
-        A tensor with a single number. Pseudo-labels are targets: they carry no gradient.
+        A tensor with a single number. Pseudo-labels are targets: they carry no
+        gradient.
     """
     ### BEGIN SOLUTION
     if term == "pseudo_label":
@@ -240,11 +265,13 @@ for name, (term, weight) in beliefs.items():
 plots.show(plots.bar_with_seeds(found, styled_as="pseudo_label", title="Three beliefs, one seed"))
 
 # %% [markdown]
-# Recorded over {{ result("terms", "labels_alone").n }} seeds, weak views and 200 steps only: labels alone
-# {{ result("terms", "labels_alone") | pm(percent=true) }}, pseudo-labels
-# {{ result("terms", "pseudo_label") | pm(percent=true) }}, reconstruction
-# {{ result("terms", "reconstruction") | pm(percent=true) }}, clustering
-# {{ result("terms", "clustering") | pm(percent=true) }}.
+# | recorded, {{ result("terms", "labels_alone").n }} seeds, weak views, 200 steps | test accuracy |
+# |---|---:|
+# | labels alone | {{ result("terms", "labels_alone") | pm(percent=true) }} |
+# | pseudo-labels | {{ result("terms", "pseudo_label") | pm(percent=true) }} |
+# | reconstruction | {{ result("terms", "reconstruction") | pm(percent=true) }} |
+# | clustering | {{ result("terms", "clustering") | pm(percent=true) }} |
+#
 # None of the three helps, and two do harm.
 
 # %% tags=["demo"]
@@ -270,7 +297,7 @@ plots.show(plots.bar_with_seeds(bars, styled_as="pseudo_label", title=title))
 #
 # ### Exercise 7.8: fixmatch_loss (15 minutes)
 #
-# Shapes: both logits `(N, K)`. At the beginning nobody is sure: then the loss is 0, and can still go backward.
+# Shapes: both logits `(N, K)`. At the beginning no image is confident: then the loss is 0, and can still go backward.
 
 # %% nbgrader={"grade_id": "fixmatch_loss", "solution": true}
 def fixmatch_loss(weak_logits, strong_logits, *, threshold):
@@ -278,9 +305,10 @@ def fixmatch_loss(weak_logits, strong_logits, *, threshold):
 
     Args:
         weak_logits: (N, K) float, of the weak views; no gradient reaches them.
-        strong_logits: (N, K) float, of the strong views of the same images, in the same order; a logit may be hundreds
-            above another.
-        threshold: an image counts when its weak view's best probability is at least this.
+        strong_logits: (N, K) float, of the strong views of the same images, in the same
+            order; a logit may be hundreds above another.
+        threshold: an image counts when its weak view's best probability is at least
+            this.
 
     Returns:
         A tensor with a single number, the mean over all N images; 0 when none counts.
@@ -307,28 +335,41 @@ def fixmatch(model, images):
     x, y = labeled_batch(weak_view, strong_view)
     with torch.no_grad():
         weak_logits = model(weak_view(images))
-    logits, strong_logits = model(torch.cat([x, strong_view(images)])).split([len(x), len(images)])
-    teaching.append((weak_logits.softmax(dim=1).amax(dim=1) >= 0.8).float().mean().item())
-    return F.cross_entropy(logits, y) + fixmatch_loss(weak_logits, strong_logits, threshold=0.8)
+    logits, strong_logits = model(torch.cat([x, strong_view(images)])).split(
+        [len(x), len(images)]
+    )
+    teaching.append(
+        (weak_logits.softmax(dim=1).amax(dim=1) >= 0.8).float().mean().item()
+    )
+    return F.cross_entropy(logits, y) + fixmatch_loss(
+        weak_logits, strong_logits, threshold=0.8
+    )
 
 
-curve = plots.live_curve(steps, title="FixMatch, five labels a class")
+curve = plots.live_curve(steps, title="FixMatch, five labels per class")
 student, accuracy["fixmatch"] = train(fixmatch, "FixMatch", on_step=curve)
-plots.show(plots.learning_curve(teaching, y_label="share that teaches", title="Who is sure of the weak view?"))
-plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title="Five labels a class, one seed"))
+plots.show(plots.learning_curve(
+    teaching, y_label="share that teaches", title="Who is sure of the weak view?"
+))
+plots.show(plots.bar_with_seeds(
+    accuracy, baseline=1 / num_classes, title="Five labels per class, one seed"
+))
 
 # %% [markdown]
-# The share grows by itself: the mask is a ramp-up that nobody had to set, and the weight stays 1 from the first step.
+# The share grows by itself: the mask is a ramp-up without a setting, and the weight stays 1 from the first step.
 #
 # Now meet the teachers. Move the threshold. **Predict** first: do the images that fall silent last teach rightly?
 
 # %% tags=["demo"]
 check.needs("fixmatch_loss")
 shown = slice(16, 25)
-probabilities = evaluation.predict(student, weak_view(test_images[shown])).softmax(dim=1)
+probabilities = evaluation.predict(student, weak_view(test_images[shown])).softmax(
+    dim=1
+)
 widgets.teaching_views(
     weak_view(test_images[shown]), strong_view(test_images[shown]), probabilities,
-    class_names=data.class_names, labels=test.labels[shown], start=0.8, title="Who teaches whom",
+    class_names=data.class_names, labels=test.labels[shown], start=0.8,
+    title="Who teaches whom",
 )  # fmt: skip
 
 # %% [markdown]
@@ -352,15 +393,21 @@ def ema_update(teacher, student, decay):
     """Moves a teacher towards its student, in place: an exponential moving average of all that the student holds.
 
     Args:
-        teacher, student: two networks of the same build. Only values of the teacher's own tensors change: the student,
-            all modes and every `requires_grad` stay as they are, and autograd records nothing.
-        decay: the share of itself that the teacher keeps, from 0 to 1. It holds for every parameter and for buffers
-            with decimals, each once, also where two modules share it; buffers of whole numbers are taken over from the
-            student. Buffers that are not in the `state_dict` count too.
+        teacher, student: two networks of the same build. Only values of the teacher's
+        own tensors change: the student,
+            all modes and every `requires_grad` stay as they are, and autograd records
+            nothing.
+        decay: the share of itself that the teacher keeps, from 0 to 1. It holds for
+            every parameter and for buffers with decimals, each once, also where two
+            modules share it; buffers of whole numbers are taken over from the student.
+            Buffers that are not in the `state_dict` count too.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
-        mine, theirs = ([*network.parameters(), *network.buffers()] for network in (teacher, student))
+        mine, theirs = (
+            [*network.parameters(), *network.buffers()]
+            for network in (teacher, student)
+        )
         for slow, fast in zip(mine, theirs):
             if slow.is_floating_point():
                 slow.mul_(decay).add_(fast, alpha=1 - decay)
@@ -387,12 +434,14 @@ def mean_teacher_loss(student, teacher, weak, strong):
     """How far the student's answers to the strong views are from the teacher's answers to the weak views.
 
     Args:
-        student, teacher: networks, (N, C, H, W) -> logits (N, K). Each is called once, in the mode that it is in; no
+        student, teacher: networks, (N, C, H, W) -> logits (N, K). Each is called once,
+        in the mode that it is in; no
             gradient reaches the teacher.
         weak, strong: (N, C, H, W) float, two views of the same images.
 
     Returns:
-        A tensor with a single number: squared differences of probabilities, summed over classes, mean over images.
+        A tensor with a single number: squared differences of probabilities, summed over
+        classes, mean over images.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -438,10 +487,10 @@ train(mean_teacher, "Mean Teacher", model=student, on_step=follow)
 plots.show(plots.label_curve(followed, x_label="step", title="Student and teachers, one seed"))
 
 # %% [markdown]
-# Recorded at the end: student {{ result("teachers", "student@800") | pm(percent=true) }}, teacher
-# {{ result("teachers", "teacher@800") | pm(percent=true) }}, teacher without buffers
-# {{ result("teachers", "without_buffers@800") | pm(percent=true) }}: chance. Its weights are as good as the other's; it
-# normalizes by the running statistics it was born with.
+# At the end the student has {{ result("teachers", "student@800") | pm(percent=true) }}, the teacher
+# {{ result("teachers", "teacher@800") | pm(percent=true) }} and the teacher without buffers
+# {{ result("teachers", "without_buffers@800") | pm(percent=true) }} (recorded), which is chance. Its weights are as
+# good as the other's, but it normalizes by its first running statistics.
 #
 # The average itself shows no gain over three seeds: the learning rate fades to 0, so at the end there is little left to
 # average. And Mean Teacher is no better than the control, which has
@@ -464,16 +513,12 @@ plots.show(plots.label_curve({key: recorded[key] for key in order}, title=title)
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
-# Five labels a class: control {{ result("consistency", "augmented@5") | pm(percent=true) }}, FixMatch
-# {{ result("consistency", "fixmatch@5") | pm(percent=true) }}, after rotation
-# {{ result("consistency", "rotation_fixmatch@5") | pm(percent=true) }}. Ten:
-# {{ result("consistency", "augmented@10") | pm(percent=true) }},
-# {{ result("consistency", "fixmatch@10") | pm(percent=true) }},
-# {{ result("consistency", "rotation_fixmatch@10") | pm(percent=true) }}. Twenty:
-# {{ result("consistency", "augmented@20") | pm(percent=true) }},
-# {{ result("consistency", "fixmatch@20") | pm(percent=true) }},
-# {{ result("consistency", "rotation_fixmatch@20") | pm(percent=true) }}.
-# On every seed both steps help, and both help most where labels are fewest. Pretraining and consistency do not replace
+# {{ figures_table({"control: labels alone, strong views": "augmented", "FixMatch": "fixmatch",
+# "FixMatch after rotation": "rotation_fixmatch"}, (5, 10, 20), "consistency") }}
+#
+# {{ every_seed("augmented@5 < fixmatch@5, augmented@10 < fixmatch@10, augmented@20 < fixmatch@20, fixmatch@5 <
+# rotation_fixmatch@5, fixmatch@10 < rotation_fixmatch@10, fixmatch@20 < rotation_fixmatch@20", "consistency") | capitalize }}
+# both steps help, and both help most where labels are fewest. Pretraining and consistency do not replace
 # each other: this is the best row of the course. It is also the honest size of the effect: most of the way from weak
 # views to FixMatch is made by strong views of labeled images.
 #
@@ -483,25 +528,32 @@ Markdown(records.results_table(up_to=unit))
 # %% tags=["demo"]
 by_weight = records.read(unit, "weights").keys
 bars = {key: records.figure(unit, "weights", key) for key in by_weight}
-turns = {key: records.figure(unit, "alternating", key) for key in ("joint", "alternating")}
+turns = {
+    key: records.figure(unit, "alternating", key) for key in ("joint", "alternating")
+}
 words = {key: "weight " + key.partition("@")[2] for key in by_weight}
 words |= {"joint": "both in every step", "alternating": "in turns"}
 plots.show(plots.bar_with_seeds(
-    bars | turns, styled_as="fixmatch", labels=words, title="Five labels a class (recorded on glyphs)",
+    bars | turns, styled_as="fixmatch", labels=words,
+    title="Five labels per class (recorded on glyphs)",
 ))  # fmt: skip
 
 # %% [markdown]
-# Weight 0 is the control, {{ result("weights", "fixmatch@0").mean | pct }}; then
-# {{ result("weights", "fixmatch@1") | pm(percent=true) }} at 1,
-# {{ result("weights", "fixmatch@3") | pm(percent=true) }} at 3. In turns, with as many images of each kind, it is
-# {{ result("alternating", "alternating") | pm(percent=true) }} instead of
-# {{ result("alternating", "joint") | pm(percent=true) }}: better on every seed. But then the optimizer takes twice as
-# many steps; what this shows is that nothing depends on the sum.
+# | recorded | test accuracy |
+# |---|---:|
+# | weight 0, the control | {{ result("weights", "fixmatch@0").mean | pct }} |
+# | weight 1 | {{ result("weights", "fixmatch@1") | pm(percent=true) }} |
+# | weight 3 | {{ result("weights", "fixmatch@3") | pm(percent=true) }} |
+# | both losses in every step | {{ result("alternating", "joint") | pm(percent=true) }} |
+# | both in turns, as many images of each kind | {{ result("alternating", "alternating") | pm(percent=true) }} |
+#
+# In turns it is better {{ every_seed("alternating > joint", "alternating") }}. But then the optimizer takes twice as many steps, so this shows only that nothing
+# depends on the sum.
 # Between 1 and 3 the seeds do not agree which is better: the mask has made the choice of the weight easy.
 #
 # **MNIST with a hundred labels**, test error: labels alone {{ result("hundred_labels", "augmented_error",
 # dataset="mnist") | pm(1, percent=true) }}, FixMatch {{ result("hundred_labels", "fixmatch_error", dataset="mnist") |
-# pm(1, percent=true) }}. Pseudo-labels had 16.15 % once, with a fully connected network (Lee 2013; quoted from memory).
+# pm(1, percent=true) }}.
 #
 # **CIFAR-10.** `course results 07_pseudo_labels --experiment consistency --dataset cifar10 --profile full` runs a
 # ResNet-18 with 40 and 250 labels. It takes hours on a GPU and is not recorded here.
@@ -527,29 +579,38 @@ def agree(model, images, weight):
 answers = {}
 for weight in (1, 100):
     disagreement.clear()
-    model, score = train(partial(agree, weight=weight), f"weight {weight}", steps=agree_steps)
+    model, score = train(
+        partial(agree, weight=weight), f"weight {weight}", steps=agree_steps
+    )
     last = torch.tensor(disagreement[-20:]).mean()
     print(f"weight {weight}: accuracy {score:.0%}, disagreement in the last steps {last:.3f}")
-    counts = evaluation.predict(model, test_images).argmax(dim=1).bincount(minlength=num_classes)
+    counts = evaluation.predict(model, test_images).argmax(dim=1).bincount(
+        minlength=num_classes
+    )
     answers[f"weight {weight}"] = (counts / len(test_images)).tolist()
 plots.show(plots.share_table(
-    list(answers.values()), list(answers), data.class_names, title="Share of test images given each answer",
+    list(answers.values()), list(answers), data.class_names,
+    title="Share of test images given each answer",
 ))  # fmt: skip
 
 # %% [markdown]
-# Recorded at weight 1: accuracy {{ result("collapse", "accuracy@1") | pm(percent=true) }}, disagreement
-# {{ result("collapse", "disagreement@1").mean | num(3) }}. At weight 100: accuracy
-# {{ result("collapse", "accuracy@100") | pm(percent=true) }}, disagreement
-# {{ result("collapse", "disagreement@100").mean | num(3) }}, and
-# {{ result("collapse", "largest@100").mean | pct }} of all images get the same answer. What was minimized is better,
-# the network is worse. No gradient ran through the targets: detaching them does not help when labels do not count.
+# | recorded | accuracy | disagreement |
+# |---|---:|---:|
+# | weight 1 | {{ result("collapse", "accuracy@1") | pm(percent=true) }} | {{
+# result("collapse", "disagreement@1").mean | num(3) }} |
+# | weight 100 | {{ result("collapse", "accuracy@100") | pm(percent=true) }} | {{
+# result("collapse", "disagreement@100").mean | num(3) }} |
+#
+# At weight 100, {{ result("collapse", "largest@100").mean | pct }} of all images get the same answer. What was
+# minimized is better, but the network is worse. No gradient ran through the targets: detaching them does not help when
+# labels do not count.
 
 # %% [markdown] nbgrader={"grade_id": "unanimous_and_wrong", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains with a consistency loss on thousands of unlabeled X-rays and thirty
 # labeled ones. After an hour the consistency loss is close to 0, and she reports that the network has learned to be
-# robust; on the labeled validation images it is no better than guessing. In four to six sentences: (a) explain what the
-# network probably does, and why both numbers fit it; (b) name one measurement that needs no label and would have shown
-# it; (c) propose two changes to her training, and say for each why it works against this.
+# robust. On the labeled validation images it is no better than guessing. In four to six sentences, (a) explain what the
+# network probably does, and why both numbers fit it, (b) name one measurement that needs no label and would have shown
+# it, and (c) propose two changes to her training, and say for each why it works against this.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* It probably gives the same answer, or nearly, to every X-ray: two views of an image then agree
@@ -564,9 +625,9 @@ plots.show(plots.share_table(
 #
 # *Sample answer (1).* A loss of 0 means overfitting; she needs more labels or a smaller network.
 #
-# *Rubric.* One point each: (a) the constant answer AND that it satisfies the consistency loss while being as good as
-# guessing; (b) a measurement on predictions that needs no label (accuracy is no point); (c) two changes, each with its
-# reason (lower or ramped weight, threshold, balance of classes, more weight on labels; more labels is no point).
+# *Rubric.* One point each. (a) The constant answer AND that it satisfies the consistency loss while being as good as
+# guessing. (b) A measurement on predictions that needs no label (accuracy earns no point). (c) Two changes, each with
+# its reason (lower or ramped weight, threshold, balance of classes, more weight on labels; more labels earns no point).
 # ### END SOLUTION
 
 # %% [markdown]
@@ -575,10 +636,10 @@ plots.show(plots.share_table(
 # Ungraded. Answer first, then open.
 #
 # <details><summary>1. Your FixMatch loss is NaN in the first step. What have you probably written?</summary>
-# A mean over the images that are sure. Nobody is sure yet, and a mean of nothing is NaN.</details>
+# A mean over the images that are sure. No image is confident yet, and a mean of nothing is NaN.</details>
 #
 # <details><summary>2. Mean Teacher's consistency loss is exactly 0 in step 2. Is that good?</summary>
-# No: teacher and student differ by then. Somebody is compared with itself.</details>
+# No: teacher and student differ by then. Here a network is compared with itself.</details>
 #
 # <details><summary>3. Why does the weak view teach the strong one and not the other way round?</summary>
 # Answers to the weak view are right more often, and the strong view is where there is something to learn.</details>
@@ -593,13 +654,13 @@ plots.show(plots.share_table(
 # - FixMatch: weak teaches strong, no gradient to the teacher, a threshold, the mean over the whole batch.
 # - An averaged teacher averages buffers too.
 # - The control sees the same views; only what remains is due to unlabeled images.
-# - Agreement is no accuracy: count the answers.
+# - Agreement does not measure accuracy: count the answers.
 #
 # **Where this is used.** Medical images with few expert labels, speech with accents, satellite images, fraud with few
 # confirmed cases, robots in new rooms.
 #
-# **Further reading.** Sohn et al. (2020), *FixMatch*; Tarvainen and Valpola (2017), *Mean teachers are better role
-# models*; Oliver et al. (2018), *Realistic evaluation of deep semi-supervised learning algorithms*.
+# **Further reading.** Sohn et al. (2020), *FixMatch*. Tarvainen and Valpola (2017), *Mean teachers are better role
+# models*. Oliver et al. (2018), *Realistic evaluation of deep semi-supervised learning algorithms*.
 #
 # **Bonus.** (1) Run FixMatch with a threshold of 0: what does the share of right teachers do? (2) Raise the threshold
 # as the training goes on.

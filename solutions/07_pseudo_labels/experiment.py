@@ -1,6 +1,6 @@
 """The recorded experiments of unit 07: what its notebooks quote, for several seeds.
 
-`course results 07_pseudo_labels --seeds 3` runs them all; a network that two experiments need is trained once a seed.
+`course results 07_pseudo_labels --seeds 3` runs them all; a network that two experiments need is trained once per seed.
 Accuracies are shares of test images.
 
 Names that end in `_1` belong to the first notebook, self-training. There, every network has the same first weights and
@@ -66,7 +66,7 @@ def _steps_1(round_: int) -> int:
 
 
 def _train_1(network: Classifier, images: Tensor, labels: Tensor, *, seed: int, steps: int) -> Classifier:
-    """64 images a step, shifted a little; in place."""
+    """64 images per step, shifted a little; in place."""
     batches = Batches(
         images, labels, batch_size=min(64, len(images)), shuffle=True,
         generator=torch.Generator().manual_seed(seed), augment=augment.random_shift,
@@ -138,7 +138,7 @@ def _budget_1(laptop: int) -> int:
 
 
 def rounds(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Ten labels a class, round by round: threshold 0.9 with restart and without, and everything without either."""
+    """Ten labels per class, round by round: threshold 0.9 with restart and without, and everything without either."""
     per_class = _budget_1(10)
     runs = {
         "restarted": _restarted_1(dataset, seed, per_class)[1],
@@ -174,7 +174,7 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
 def threshold(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """The network trained on labels alone: what a threshold would choose, how much of it is right, and calibration.
 
-    `coverage_k@t` and `precision_k@t` for k labels a class; `error_k`: expected calibration error in ten bins on the
+    `coverage_k@t` and `precision_k@t` for k labels per class; `error_k`: expected calibration error in ten bins on the
     unlabeled images, `validation_error_k` on the validation images.
     """
     figures: dict[str, float | list[float]] = {}
@@ -197,7 +197,7 @@ def threshold(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
 
 
 def naive(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Five labels a class, five rounds, every pseudo-label believed: no threshold, and labeled images are taught no
+    """Five labels per class, five rounds, every pseudo-label believed: no threshold, and labeled images are taught no
     more often than the others. Beside it three rounds with threshold 0.9 and all that belongs to it.
 
     `shares_r`: the share of each class among the pseudo-labels of round r, sorted by falling share in the last round;
@@ -247,7 +247,7 @@ def imbalance(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
 
 
 def baselines(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """scikit-learn's semi-supervised classifiers, ten labels a class and 2,000 unlabeled images, on two kinds of
+    """scikit-learn's semi-supervised classifiers, ten labels per class and 2,000 unlabeled images, on two kinds of
     features: 50 principal components of the pixels, and those of the network that was trained on the labels alone.
 
     `svc`: the support vector machine on the labels alone; `self_training`: around it (probabilities by Platt scaling,
@@ -304,10 +304,10 @@ def baselines(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
 
 # --- second notebook: consistency -----------------------------------------------------------------------------------
 
-VALIDATION_2 = 20  # images a class that no experiment here trains on; the same ones as in unit 04
+VALIDATION_2 = 20  # images per class that no experiment here trains on; the same ones as in unit 04
 THRESHOLD_2 = 0.8  # lower than the paper's 0.95: a run of a minute never gets that sure
-TABLE_BUDGETS_2 = (5, 10, 20)  # labels a class
-LABELED_2, UNLABELED_2 = 32, 64  # images a step
+TABLE_BUDGETS_2 = (5, 10, 20)  # labels per class
+LABELED_2, UNLABELED_2 = 32, 64  # images per step
 
 
 # --- data and views -------------------------------------------------------------------------------------------------
@@ -472,13 +472,13 @@ def consistency(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
 
 
 def weights(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """FixMatch with five labels a class and several weights of its unlabeled loss."""
+    """FixMatch with five labels per class and several weights of its unlabeled loss."""
     per_class = settings.by_profile(smoke=2, laptop=5, full=5)
     return {f"fixmatch@{weight:g}": _fixmatch_2(dataset, seed, per_class, weight) for weight in (0.0, 1.0, 3.0)}
 
 
 def alternating(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Both losses in every step, or in turns, for as many images of each kind; five labels a class."""
+    """Both losses in every step, or in turns, for as many images of each kind; five labels per class."""
     per_class = settings.by_profile(smoke=2, laptop=5, full=5)
     model = _network_2(dataset, seed)
     _train_2(model, dataset, seed, per_class, _fixmatch_loss_2, alternating=True)
@@ -487,7 +487,7 @@ def alternating(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
 
 
 def teachers(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Mean Teacher (Tarvainen and Valpola 2017), five labels a class: `x@step` for the student, its averaged teacher,
+    """Mean Teacher (Tarvainen and Valpola 2017), five labels per class: `x@step` for the student, its averaged teacher,
     and a teacher whose parameters are averaged and whose buffers are forgotten."""
     per_class = settings.by_profile(smoke=2, laptop=5, full=5)
     steps = _steps_2()
@@ -523,7 +523,7 @@ def teachers(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
 
 @functools.cache
 def _digits_2(dataset: str, seed: int, unlabeled: bool) -> float:
-    """Ten labels a class, an encoder that keeps coarse positions (2 x 2 cells): digits differ by where strokes are."""
+    """Ten labels per class, an encoder that keeps coarse positions (2 x 2 cells): digits differ by place of strokes."""
     per_class = settings.by_profile(smoke=2, laptop=10, full=10)
     train = _sets_2(dataset, seed)[0]
     encoder = ConvEncoder(train.images.shape[1], grid=2, generator=torch.Generator().manual_seed(seed))
@@ -541,7 +541,7 @@ def hundred_labels(*, dataset: str, profile: str, seed: int) -> dict[str, float 
 
 
 def terms(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Three unlabeled losses of one view, five labels a class, 200 steps: pseudo-labels, reconstruction, clustering."""
+    """Three unlabeled losses of one view, five labels per class, 200 steps: pseudo-labels, reconstruction, clusters."""
     per_class = settings.by_profile(smoke=2, laptop=5, full=5)
     steps = settings.by_profile(smoke=3, laptop=200, full=2000)
 
@@ -659,7 +659,7 @@ def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float |
     return figures
 
 
-# One entry a line, so that both notebooks' parts stand here side by side.
+# One entry per line, so that both notebooks' parts stand here side by side.
 EXPERIMENTS = {
     "label_curve": label_curve,
     "rounds": rounds,
@@ -677,10 +677,11 @@ EXPERIMENTS = {
     "protocol": protocol_rows,
 }
 
-# Method -> key prefix in "protocol", for the course's table of results.
+# Method -> key prefix in "label_curve", or experiment:prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Self-training, weak views": "protocol:self_training_weak",
-    "Self-training, strong views": "protocol:self_training_strong",
-    "FixMatch": "protocol:fixmatch",
-    "Rotation, then FixMatch": "protocol:rotation_fixmatch",
+    "Pseudo-labels, restarted": "pseudo_label",
+    "The same network, labels only": "scratch",
+    "Labels alone, strong views": "consistency:augmented",
+    "FixMatch": "consistency:fixmatch",
+    "Rotation, then FixMatch": "consistency:rotation_fixmatch",
 }

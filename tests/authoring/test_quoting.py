@@ -50,6 +50,26 @@ def test_a_placeholder_that_cannot_be_filled_is_quoted(placeholder):
     assert placeholder in str(caught.value)
 
 
+def test_on_every_seed_is_written_only_where_it_is_so():
+    run(seeds=3)
+    assert quoting.render('{{ every_seed("scratch@5 > scratch@1") }}', unit=UNIT) == "on every seed"
+    assert quoting.render('{{ every_seed("scratch@5 < 0.9, scratch@5 > 0.1") }}', unit=UNIT) == "on every seed"
+    middle = sorted(records.figure(UNIT, "label_curve", "scratch@5").values)[1]
+    with pytest.raises(records.RecordError, match=r"is not so on every seed: \d\.\d+ > "):
+        quoting.render(f'{{{{ every_seed("scratch@5 > {middle}") }}}}', unit=UNIT)
+    with pytest.raises(records.RecordError, match="compares two keys"):
+        quoting.render('{{ every_seed("scratch@5") }}', unit=UNIT)
+
+
+def test_a_table_of_some_figures():
+    run(seeds=3)
+    text = quoting.render('{{ figures_table({"from scratch": "scratch"}, (1, 5)) }}', unit=UNIT)
+    ones, fives = (records.pm(records.figure(UNIT, "label_curve", f"scratch@{x}"), percent=True) for x in (1, 5))
+    assert text.splitlines() == [
+        "| labels per class | 1 | 5 |", "|---|---:|---:|", f"| from scratch | {ones} | {fives} |"
+    ]  # fmt: skip
+
+
 # --- Markdown files ---
 
 

@@ -14,6 +14,9 @@ from course_lib.authoring import assignment, conversion, release, sources
 UNIT = tiny_course.UNIT
 
 
+pytestmark = pytest.mark.usefixtures("schema_asked_once")
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> nbformat.NotebookNode:
     root = tmp_path_factory.mktemp("course")
@@ -35,7 +38,7 @@ def test_an_answer_becomes_its_named_stub_and_keeps_signature_and_docstring(buil
 
 
 def test_an_answer_may_begin_with_code_to_repair(tmp_path):
-    """Given behind the stub, so that it counts as not attempted until somebody begins; gone from the solution."""
+    """Given behind the stub, so that it counts as not attempted until the learner begins; gone from the solution."""
     tiny_course.write_unit(tmp_path, source=tiny_course.WITH_STARTING_CODE)
     content = release.build_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)[f"{UNIT}.ipynb"].decode()
     given = by_id(nbformat.reads(content, as_version=4))["total"].source

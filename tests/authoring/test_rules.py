@@ -105,7 +105,7 @@ def test_an_exercise_without_a_cell_is_reported(tmp_path):
     ("before", "after", "said"),
     [
         ("    # return wrong\n", "    return wrong\n", "must be comments"),
-        ("    # for number in x:\n", "    # for number in\n", "is no Python"),
+        ("    # for number in x:\n", "    # for number in\n", "is not Python"),
         ("    # wrong = 0.0\n", "    # wrong = 0.0\n" * 30, "lines; 25 at most"),
     ],
 )

@@ -443,7 +443,7 @@ def fit_fixmatch(x: Tensor, y: Tensor, pool: Tensor, *, seed: int) -> nn.Module:
 
 
 def fixmatch(seed: int) -> Figures:
-    """FixMatch (Sohn et al. 2020), threshold 0.9, 64 labeled and 128 unlabeled images a step."""
+    """FixMatch (Sohn et al. 2020), threshold 0.9, 64 labeled and 128 unlabeled images per step."""
     test = images(seed, "test", TEST)
     figures: Figures = {}
     for k in (5, 10):
@@ -574,7 +574,7 @@ def best_depth(f: Figures, k: int) -> int:
 ROWS: dict[str, Row] = {
     "label_budgets": Row(
         label_budgets,
-        "rises steeply: .15 .23 .50 .71 .86 .92 at 1 2 5 10 20 50 labels a class",
+        "rises steeply: .15 .23 .50 .71 .86 .92 at 1 2 5 10 20 50 labels per class",
         lambda f: f["scratch@1"] < 0.25 and 0.35 < f["scratch@5"] < 0.65 and 0.55 < f["scratch@10"] < 0.82
         and f["scratch@20"] > 0.8 and f["scratch@50"] > 0.88,
     ),
@@ -655,7 +655,7 @@ ROWS: dict[str, Row] = {
     ),
     "distillation": Row(
         distillation,
-        "a student without labels comes within .03 of its teacher, far above 5 labels a class",
+        "a student without labels comes within .03 of its teacher, far above 5 labels per class",
         lambda f: f["distilled"] > f["teacher"] - 0.03 and f["distilled"] > f["scratch@5"] + 0.2,
     ),
     "anomaly": Row(
@@ -717,7 +717,7 @@ def table(record: dict) -> Iterator[str]:
 
 @click.command()
 @click.option("--rows", default="", help="Rows to run, with commas; default all.")
-@click.option("--seeds", default=3, show_default=True, help="How many seeds a row.")
+@click.option("--seeds", default=3, show_default=True, help="How many seeds per row.")
 @click.option("--record", type=click.Path(path_type=Path), default=None, help="The record; default in results/.")
 @click.option("--fresh", is_flag=True, help="Measure again what is recorded already.")
 @click.option("--show", is_flag=True, help="Only print the table of what is recorded.")

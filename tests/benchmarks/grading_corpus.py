@@ -187,7 +187,7 @@ def _more(row: dict[str, Any], side: str) -> float:
 
 
 def table(record: dict[str, Any]) -> str:
-    """The record as text: a row a case, then the figures of both sides."""
+    """The record as text: a row per case, then the figures of both sides."""
 
     def total(side: dict[str, Any]) -> str:
         scores = [s for s in side.get("scores", {}).values() if s is not None]
@@ -252,7 +252,7 @@ def main(
             "environment": environment(),
             "settings": {
                 "course_grade": " ".join(OURS), "Execute.timeout": CELL_SECONDS, "run_seconds": RUN_SECONDS,
-                "container": f"bubblewrap, {MEMORY >> 30} GB of data, {PROCESSES} processes, {FILE_SIZE >> 20} MB a "
+                "container": f"bubblewrap, {MEMORY >> 30} GB of data, {PROCESSES} processes, {FILE_SIZE >> 20} MB per "
                 f"file, {DISK >> 30} GB of disk, no network: for this machine's safety; stock nbgrader has none",
             },
             "cases": done,

@@ -32,7 +32,7 @@ from corpus.handed_in import NAME, NEIGHBOR  # noqa: E402
 from corpus.kinds import Kind  # noqa: E402
 
 POINTS = {"double": 3.0, "scale": 2.0}
-NEIGHBORS_LINE = "# written by the neighbor and nobody else"
+NEIGHBORS_LINE = "# written by the neighbor and no other student"
 SECRET = "5ec2e7" * 11
 
 # Looks into every file that it can open for what it must not see; the parts are put together so that the notebook's

@@ -20,7 +20,7 @@ from .grading_corpus_cases import NAME, NEIGHBOR, POINTS, UNIT, Kind, leaks, out
 
 CELL_SECONDS, RUN_SECONDS = 30, 180  # nbgrader's own timeout of a cell; what its whole run may take here
 MEMORY, FILE_SIZE, DISK, PROCESSES = 4 << 30, 512 << 20, 1 << 30, 120  # of the container
-USER = 54_321  # whom the container runs as where it is started by root: nobody else's processes count as theirs
+USER = 54_321  # whom the container runs as where it is started by root: no other user's processes count as theirs
 
 INSIDE = rf"""
 cp -r /template/. /course && cd /course || exit 9
@@ -41,7 +41,7 @@ def container(template: Path, *, linger: float = 0.0, with_feedback: bool = Fals
     limits = [f"--data={MEMORY}", f"--fsize={FILE_SIZE}", "--core=0", "--nofile=1024"]
     command = [shutil.which("prlimit") or "prlimit", *limits, shutil.which("bwrap") or "bwrap"]
     root = os.geteuid() == 0
-    # Root inside is the same root outside, whom no limit on processes holds: it becomes somebody else instead.
+    # Root inside is the same root outside, whom no limit on processes holds: it becomes another user instead.
     command += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     command += (
         ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else ["--unshare-user"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import resource
@@ -90,7 +91,7 @@ class MemorySamples:
             for process in me.children(recursive=True):
                 with contextlib.suppress(psutil.Error, OSError):
                     rss += process.memory_info().rss
-                    # One file a process; the kernel lets us read it where the process is ours.
+                    # One file per process; the kernel lets us read it where the process is ours.
                     for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
                         if line.startswith("Pss:"):
                             pss += int(line.split()[1]) << 10
@@ -125,21 +126,39 @@ def _counting() -> Iterator[tuple[Callable[[], float], Callable[[], None]]]:
 
         yield waited_for, lambda: None
         return
-    group = Path(tempfile.mkdtemp(prefix="grading-speed-", dir=place))
+    with group_of_processes() as (group, enter):
+        yield functools.partial(cpu_of, group), enter
 
-    def counted() -> float:
-        if (group / "cpuacct.usage").exists():
-            return int((group / "cpuacct.usage").read_text()) / 1e9
-        return int((group / "cpu.stat").read_text().split()[1]) / 1e6  # usage_usec comes first
+
+@contextlib.contextmanager
+def group_of_processes() -> Iterator[tuple[Path, Callable[[], None]]]:
+    """A control group that counts CPU time, and a function for a process to call that enters it.
+
+    Raises:
+        ClickException: none can be made here.
+    """
+    place = _groups()
+    if place is None:
+        raise click.ClickException("a control group that counts CPU time is needed, and none can be made here.")
+    group = Path(tempfile.mkdtemp(prefix="grading-speed-", dir=place))
 
     def enter() -> None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
     try:
-        yield counted, enter
+        yield group, enter
     finally:
+        with contextlib.suppress(OSError):  # where this process has entered it itself
+            (place / "cgroup.procs").write_text(str(os.getpid()))
         for _ in range(50):  # until the last process is gone
             with contextlib.suppress(OSError):
                 group.rmdir()
                 break
             time.sleep(0.1)
+
+
+def cpu_of(group: Path) -> float:
+    """The CPU seconds that a control group has used so far."""
+    if (group / "cpuacct.usage").exists():
+        return int((group / "cpuacct.usage").read_text()) / 1e9
+    return int((group / "cpu.stat").read_text().split()[1]) / 1e6  # usage_usec comes first

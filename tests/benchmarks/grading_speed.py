@@ -1,4 +1,4 @@
-"""What does `course grade` cost a submission, beside `nbgrader autograde`, and does its cost grow with the class alone?
+"""What does `course grade` cost per submission, beside `nbgrader autograde`? Does it grow with the class alone?
 
     python -m tests.benchmarks.grading_speed                        # both parts; a thousand take a while
     python -m tests.benchmarks.grading_speed --part nbgrader
@@ -11,13 +11,13 @@ two workers each. The overhead a submission is
 
 where everything counts that the command starts, from Python itself to the gradebook and the last page, and what the
 code needs is measured in one plain, warm process, for the cells that this side executes: setup, answers and one look
-at each answer for nbgrader; answers and one look for us, who run setup once a class. That we look again, to see whether
-an answer is the same each time, is overhead of ours, and so is all judging on both sides. Wall seconds of two workers
-have half of the students' seconds taken off.
+at each answer for nbgrader; answers and one look for us, who run setup once per class. That we look again, to see
+whether an answer is the same each time, is overhead of ours, and so is all judging on both sides. Wall seconds of two
+workers have half of the students' seconds taken off.
 
 nbgrader grades one submission at a time, so its two workers are two processes with a course folder each, and its cost
 is linear but for its start, which a second run that finds everything graded measures: a few submissions are enough, and
-its start is counted as if it had graded as many as we do. What we start is paid once a class; it is the part of two
+its start is counted as if it had graded as many as we do. What we start is paid once per class; it is the part of two
 runs, a small one and a large one, that does not grow. Figures are given with and without either side's start.
 
 Part "class": classes of a hundred and of a thousand, the same shares of right, partial, wrong and hostile notebooks in
@@ -47,7 +47,7 @@ import nbformat
 from course_lib import exercises as registry
 from course_lib import files, settings
 from course_lib.authoring import release
-from course_lib.desk import demo_class
+from course_lib.desk import demo_answers, demo_class
 from course_lib.exercises import judge_of
 from course_lib.notebooks import CellKind, grade_id_of, kind_of, notebook_text
 
@@ -105,7 +105,8 @@ class Material:
         exercises = {e.name: e for e in registry.exercises_of(UNIT)}
         self.points = {name: float(exercises[name].points) for name in self.right}
         self.wrong = {
-            name: [demo_class.as_answer(m.fn, name) for m in judge_of(exercises[name]).mistakes] for name in self.right
+            name: [demo_answers.as_answer(mistake.fn, name) for mistake in judge_of(exercises[name]).mistakes]
+            for name in self.right
         }
 
     def notebook(self, answers: dict[str, str], *, only_graded: bool = False) -> bytes:
@@ -133,7 +134,7 @@ class Material:
         if kind == "wrong":
             return {name: wrong[index % len(wrong)] for name, wrong in self.wrong.items()}
         answers = dict(self.right)  # a hostile answer stands beside right ones
-        answers[self.target(kind)] = demo_class.PREAMBLE + self.hostile(kind)
+        answers[self.target(kind)] = demo_answers.PREAMBLE + self.hostile(kind)
         return answers
 
     @staticmethod
@@ -153,7 +154,7 @@ class Material:
         root = settings.root()
         for name, data in release.build_unit(UNIT, root=root, gradebook=folder / "gradebook.db").items():
             files.replace(folder / "release" / UNIT / name, data)
-        (folder / "nbgrader_config.py").write_text(demo_class._CONFIG.format(root=str(root)), encoding="utf-8")
+        (folder / "nbgrader_config.py").write_text(demo_class.CONFIG.format(root=str(root)), encoding="utf-8")
 
 
 # --- the two parts --------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def compute_of(notebooks: Sequence[bytes], folder: Path) -> dict[str, float]:
 
 
 def beside_nbgrader(material: Material, folder: Path, *, each: int, copies: int) -> dict[str, Any]:
-    """Costs a submission on both sides: `each` submissions a worker through nbgrader, `copies` times those by us."""
+    """Costs per submission on both sides: `each` per worker through nbgrader, `copies` times as many by us."""
     kinds = ["right", "partial", "right", "wrong"]
     notebooks = [
         material.notebook(material.answers(kinds[i % len(kinds)], i), only_graded=True) for i in range(WORKERS * each)

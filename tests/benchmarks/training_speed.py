@@ -196,7 +196,7 @@ def compare_data(name: str, channels: int, side: int, n: int, rounds: int) -> di
 
 
 def throughput_share(batch_size: int, steps: int, rounds: int) -> dict:
-    """Images a second of `fit` on an augmented data set, as a share of the bare forward and backward of one batch."""
+    """Images per second of `fit` on an augmented data set, as a share of the bare forward and backward of one batch."""
     device = settings.device()
     images, labels = make_images(50_000, 3, 32)
     augment = compose(random_crop, random_horizontal_flip)

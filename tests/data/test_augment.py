@@ -1,4 +1,4 @@
-"""Augmentation: one parameter an image, same shape, type and device, the same for a seed."""
+"""Augmentation: one parameter per image, same shape, type and device, the same for a seed."""
 
 from __future__ import annotations
 

@@ -47,6 +47,24 @@ def test_it_is_bilinear_interpolation_within_a_black_border():
     assert images[:, 0, border].max() == 0 and images.max() == 255
 
 
+def test_a_test_set_drawn_from_all_rows_looks_easier_to_the_nearest_neighbor():
+    """The figures in the docstring: rows that stand close together are alike."""
+    source = datasets.load_digits()
+    pixels, labels = torch.from_numpy(source.images).flatten(1), torch.from_numpy(source.target)
+    rows = torch.arange(len(labels))
+
+    def right(tested):
+        learned = rows[~torch.isin(rows, tested)]
+        nearest = torch.cdist(pixels[tested], pixels[learned]).argmin(dim=1)
+        return (labels[learned][nearest] == labels[tested]).sum().item()
+
+    assert round(right(rows[-360:]) / 360, 3) == 0.956
+    fifths = [rows[start::5] for start in range(5)]
+    shares = [right(fifth) / len(fifth) for fifth in fifths]
+    assert (round(min(shares), 3), round(max(shares), 3)) == (0.978, 0.997)
+    assert round(sum(map(right, fifths)) / len(rows), 3) == 0.988
+
+
 def test_a_subset_is_balanced_and_more_than_there_are_is_said(monkeypatch):
     assert load("digits", n=1000).labels.bincount().tolist() == [100] * 10
     monkeypatch.setenv("COURSE_DATASET", "digits")

@@ -40,7 +40,7 @@ def test_repr_is_short():
     [
         (torch.zeros(4, 1, 2, 2), torch.zeros(4, dtype=torch.int64), "uint8.*float32"),
         (torch.zeros(4, 2, 2, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), r"\(N, C, H, W\).*\(4, 2, 2\)"),
-        (torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"\(4,\), one an image"),
+        (torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"\(4,\), one per image"),
         (torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.zeros(4), "int64.*float32"),
     ],
 )

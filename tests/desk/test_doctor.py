@@ -69,7 +69,7 @@ def test_images_of_ones_own_are_counted_with_what_is_not_taken(monkeypatch, tmp_
     ("make", "says", "fix"),
     [
         (lambda folder: folder.mkdir(), "has no folder train", "train/<class>/"),
-        (lambda folder: None, "which is no folder", "set it to a folder"),
+        (lambda folder: None, "which is not a folder", "set it to a folder"),
         (lambda folder: images(folder, train={"cat": 0}), "cat holds no images", "put images there"),
         (lambda folder: images(folder, train={"cat": 1}), "has no folder test", "a fifth of each class's images"),
         (lambda folder: images(folder, Train={"cat": 1}), "has no folder test", "a fifth of each class's images"),

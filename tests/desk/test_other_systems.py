@@ -61,7 +61,7 @@ def elsewhere(tmp_path_factory) -> Path:
     folder.mkdir(parents=True)
     for name, content in release.build_unit(tiny_course.UNIT, root=root, exercises=tiny_course.EXERCISES).items():
         (folder / name).write_bytes(content)
-    shutil.rmtree(root / "solutions")  # a learner's copy has none, and grades nobody
+    shutil.rmtree(root / "solutions")  # a learner's copy has none, and no grader
     (root / "mine.py").write_text("def double(x):\n    return x / 2\n", encoding="utf-8")
     return root
 

@@ -1,39 +1,73 @@
-"""The set-up survives interruption, throws nothing away, and leads on into .venv; with a pip that only pretends."""
+"""The set-up survives interruption, throws nothing away, leads on into .venv; with a uv and a pip that only pretend."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from course_lib.desk import set_up
+from course_lib.desk import installing, set_up
 
 
 class Machine:
-    """Stands in for the processes that a set-up starts, and keeps a list of them."""
+    """Stands in for the processes that a set-up starts, and keeps a list of them.
+
+    Attributes:
+        uv_on_path: the uv of the machine; one called old cannot choose a build of PyTorch.
+        uv: whether pip can have one.
+        torchs_index: whether PyTorch's own index is within reach.
+        network: whether anything is.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.log = root, []
-        self.pip_fails = self.interrupted = False
+        self.uv_on_path, self.uv, self.torchs_index, self.network = "", True, True, True
+        self.interrupted = False
+        self.told_pip = ""
+        self.variables: dict[str, str] = {}
 
-    def call(self, words: list[str], **_: object) -> int:
+    def call(self, words: list[str], env: dict[str, str] | None = None, **_: object) -> int:
         line = " ".join(words)
         self.log.append(line)
+        self.variables = env or {}
         if "-m venv" in line:
             python = set_up.python_in(Path(words[-1]))
             python.parent.mkdir(parents=True)
             python.touch()
-        elif not Path(words[0]).exists():
+            return 0
+        if not Path(words[0]).exists():
             raise FileNotFoundError(words[0])
-        elif "-e" in words and self.interrupted:
+        if "-e" in words and self.interrupted:
             raise KeyboardInterrupt
-        return int(self.pip_fails and "install" in words)
+        if words[-1] == "uv" and self.uv and self.network:
+            self.own_uv().touch()
+            return 0
+        if "install" not in words:
+            return 0
+        possible = self.network and words[-1] != "uv" and (self.torchs_index or installing.FITTING_TORCH not in words)
+        return int(not possible)
+
+    def output(self, words: list[str]) -> str:
+        if words[-1] != "--help":
+            return self.told_pip
+        known = Path(words[0]).exists() and Path(words[0]).name != "old"
+        return "--torch-backend <TORCH_BACKEND>" if known else ""
+
+    def own_uv(self) -> Path:
+        return set_up.python_in(self.root / ".venv").with_name("uv.exe" if os.name == "nt" else "uv")
 
     def installs(self) -> int:
         return sum(" -e " in line for line in self.log)
+
+    def installed_by(self) -> list[str]:
+        """What each attempt to install the course was made with."""
+        attempts = [line for line in self.log if " -e " in line]
+        fitting = {True: "uv, torch that fits", False: "uv"}
+        return ["pip" if "-m pip" in line else fitting["--torch-backend=auto" in line] for line in attempts]
 
     def venv(self) -> set[str]:
         return {path.name for path in (self.root / ".venv").iterdir()}
@@ -46,6 +80,8 @@ def machine(tmp_path, monkeypatch) -> Machine:
     (root / "pyproject.toml").touch()
     machine = Machine(root)
     monkeypatch.setattr(set_up.subprocess, "call", machine.call)
+    monkeypatch.setattr(installing, "_output", machine.output)
+    monkeypatch.setattr(installing.shutil, "which", lambda name: machine.uv_on_path)
     return machine
 
 
@@ -81,20 +117,75 @@ def test_a_failed_update_throws_nothing_away(machine):
     set_up.set_up(machine.root)
     (machine.root / ".venv" / "packages").mkdir()
     later(machine)
-    machine.pip_fails = True
+    machine.network = False
     with pytest.raises(set_up.SetUpError, match="Is the network there"):
         set_up.set_up(machine.root)
     assert "packages" in machine.venv() and set_up.READY not in machine.venv()
-    machine.pip_fails = False
+    machine.network = True
     set_up.set_up(machine.root)
     assert "packages" in machine.venv() and set_up.READY in machine.venv()
+
+
+def test_uv_installs_the_torch_that_fits_and_comes_into_the_environment_first(machine, capsys):
+    set_up.set_up(machine.root)
+    assert machine.installed_by() == ["uv, torch that fits"] and machine.own_uv().exists()
+    assert installing.NO_FITTING_TORCH not in capsys.readouterr().out
+    later(machine)
+    set_up.set_up(machine.root)
+    assert sum(line.endswith(" uv") for line in machine.log) == 1, "uv was there the second time"
+
+
+def test_without_pytorchs_index_torch_comes_from_the_default_one_with_a_sentence(machine, capsys):
+    machine.torchs_index = False
+    set_up.set_up(machine.root)
+    assert machine.installed_by() == ["uv, torch that fits", "uv"]
+    printed = capsys.readouterr().out
+    assert installing.NO_FITTING_TORCH in printed and installing.NO_UV not in printed
+
+
+def test_where_uv_is_not_to_be_had_pip_does_it(machine):
+    machine.uv = False
+    set_up.set_up(machine.root)
+    assert machine.installed_by() == ["pip"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_the_uv_of_the_machine_is_taken_if_it_can_choose_a_torch(machine, tmp_path, old):
+    machine.uv_on_path = str(tmp_path / ("old" if old else "uv"))
+    Path(machine.uv_on_path).touch()
+    set_up.set_up(machine.root)
+    assert machine.installed_by() == ["uv, torch that fits"] and machine.own_uv().exists() == old
+
+
+def test_without_a_network_pip_has_the_last_word(machine):
+    machine.uv_on_path = str(machine.root / "uv")
+    Path(machine.uv_on_path).touch()
+    machine.network = False
+    with pytest.raises(set_up.SetUpError, match="Is the network there"):
+        set_up.set_up(machine.root)
+    assert "-m pip" in machine.log[-1] and set_up.BUSY not in machine.venv()
+
+
+def test_a_mirror_and_a_proxy_that_pip_was_told_are_uvs_too(machine, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "mine.pem")
+    machine.told_pip = r"""global.index-url='https://mirror.test/simple'
+install.extra-index-url='\nhttps://one.test/simple\nfile:///two'
+:env:.cert='/its.pem'
+:env:.proxy='http://proxy.test:80'
+:env:.timeout='60'
+site.weird
+"""
+    set_up.set_up(machine.root)
+    (line,) = (line for line in machine.log if " -e " in line)
+    assert " --default-index https://mirror.test/simple --index https://one.test/simple --index file:///two " in line
+    assert installing.LIKE_PIP in line and "60" not in line
+    assert machine.variables["ALL_PROXY"] == "http://proxy.test:80" and machine.variables["SSL_CERT_FILE"] == "mine.pem"
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(machine, capsys):
     python = set_up.set_up(machine.root)
     (machine.root / ".venv" / "stale").touch()
-    python.unlink()
-    python.parent.rmdir()
+    shutil.rmtree(python.parent)
     set_up.set_up(machine.root)
     assert "is gone" in capsys.readouterr().out
     assert machine.installs() == 2 and "stale" not in machine.venv()

@@ -1,48 +1,50 @@
-"""`check` for tests that judge many answers of one exercise: what the judge's own functions do is observed once a case.
+"""`check` for tests that judge many answers: what the judge's own functions do is observed once per case and process.
 
 A wrong answer is compared with every known mistake, so that checking m mistakes takes m * m observations otherwise.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from course_lib.exercises import checking, judge_of
 from course_lib.exercises.contract import Case, Exercise, with_a_repeat
-from course_lib.exercises.judging import Result, judge_observations
+from course_lib.exercises.judging import Known, Result, judge_observations
 from course_lib.exercises.observing import Observation, observe_all
 
 
-class Known:
-    """One exercise on the cases of one seed."""
+class Remembered(Known):
+    """What the judge's own functions gave, also where a test has observed them as answers."""
 
-    def __init__(self, exercise: Exercise, seed: int) -> None:
-        self.exercise = exercise
-        self.cases = with_a_repeat(exercise.cases(seed))
-        self._seen: dict[tuple[Any, int], Observation] = {}
-
-    def observe(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
-        """As `observe_all`, for functions of the judge."""
-        for case in cases:
-            if (fn, id(case)) not in self._seen:
-                self._seen[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
-        return [self._seen[fn, id(case)] for case in cases]
+    def keep(self, fn: Any, observations: Sequence[Observation]) -> None:
+        """Remembers what was observed, unless the library refused: for a judge it runs."""
+        if not any(seen.error and seen.error.library_name for seen in observations):
+            self._seen |= {(fn, id(seen.case)): seen for seen in observations}
 
 
-_known: dict[int, Known] = {}  # of one exercise at a time, by seed: what is observed can be large
+class OneSeed(NamedTuple):
+    """The cases of one seed, and what is known of them."""
+
+    cases: list[Case]
+    observe: Remembered
+
+
+@functools.cache
+def known(exercise: Exercise, seed: int) -> OneSeed:
+    """An exercise on one seed: on all exercises, what their judges' functions give there is about 60 MB."""
+    return OneSeed(with_a_repeat(exercise.cases(seed)), Remembered())
 
 
 def check(exercise: Exercise, fn: Any, *, seed: int = 0, guard: bool = True) -> Result:
     """What `checking.check` says; `guard=False` lets the library's own version be the answer."""
     if not callable(fn) or (exercise.on_gpu and torch.cuda.is_available()):
         return checking.check(exercise, fn, seed=seed)
-    if any(known.exercise != exercise for known in _known.values()):
-        _known.clear()
-    if seed not in _known:
-        _known[seed] = Known(exercise, seed)
-    known = _known[seed]
-    observations = observe_all(exercise, fn, known.cases, guard=guard)
-    return judge_observations(exercise, judge_of(exercise), observations, observe=known.observe)
+    cases, observe = known(exercise, seed)
+    observations, judge = observe_all(exercise, fn, cases, guard=guard), judge_of(exercise)
+    if any(fn is mistake.fn for mistake in judge.mistakes):
+        observe.keep(fn, observations)
+    return judge_observations(exercise, judge, observations, observe=observe)

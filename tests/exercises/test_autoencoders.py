@@ -1,4 +1,5 @@
-"""Unit 01's checks against answers that nobody wrote down beforehand: variants of the mistakes, and right ones."""
+"""Unit 01's checks against answers that are not written down in mistakes.md: variants of the mistakes, and right
+ones."""
 
 from __future__ import annotations
 
@@ -353,7 +354,7 @@ def test_a_decoder_that_ignores_its_code_is_no_bottleneck():
 
 @pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
 def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=7)
+    result = check(exercise_named(name), answer, seed=1)
     assert result.mistake == mistake, result.message.render()
     assert (result.state == "right") == (mistake is None), result.as_json()
 

@@ -1,22 +1,16 @@
-"""Which known mistake an answer is told: by values on several cases, or by a predicate; one case is no evidence."""
+"""Which known mistake an answer is told: by values on several cases, or by a predicate; one case is not evidence."""
 
 from __future__ import annotations
 
 import pytest
 
-from course_lib.exercises.contract import Case, Criterion, Exercise, Hints, Judge, Mistake
+from course_lib.exercises.contract import Case, Criterion, Judge, Mistake
 from course_lib.exercises.judging import judge_observations
 from course_lib.exercises.observing import observe_all
+from tests.exercises.shared import small_exercise
 
-EXERCISE = Exercise(
-    name="double",
-    title="Twice a number",
-    signature="double(x)",
-    minutes=1,
-    difficulty=1,
-    points=1,
-    hints=Hints("Think.", "`*`", "return ..."),
-    takeaway="Two.",
+EXERCISE = small_exercise(
+    "double",
     cases=lambda seed: [Case(str(x), {"x": x}) for x in range(1, 7)],
     observe=lambda fn, case: {"value": fn(case.inputs["x"])},
 )

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from course_lib.exercises import exercises, judge_of
-from course_lib.exercises.contract import Case, Criterion, Exercise, Hints, Judge, close
+from course_lib.exercises.contract import Case, Criterion, Judge, close
 from course_lib.exercises.judging import judge_observations
 from course_lib.exercises.observing import observe_all
+from tests.exercises.shared import small_exercise
 
 
 def observe_result(fn, case):
@@ -19,18 +20,8 @@ def observe_result(fn, case):
 
 def told(answer, reference, observe=observe_result, **inputs):
     """The result of a check in which the answer should give what the reference gives."""
-    exercise = Exercise(
-        name="made",
-        title="Anything",
-        signature="made(x)",
-        minutes=1,
-        difficulty=1,
-        points=1,
-        hints=Hints("Think.", "`*`", "return ..."),
-        takeaway="That is it.",
-        cases=lambda seed: [Case("plain", {"x": torch.ones(3), "feature_dim": 5, **inputs})],
-        observe=observe,
-    )
+    case = Case("plain", {"x": torch.ones(3), "feature_dim": 5, **inputs})
+    exercise = small_exercise("made", cases=lambda seed: [case], observe=observe)
     right = Criterion("value", 1, "it is right", lambda case, seen, expected: close(seen, expected))
     judge = Judge(reference, (right,))
     return judge_observations(exercise, judge, observe_all(exercise, answer, exercise.cases(0)))

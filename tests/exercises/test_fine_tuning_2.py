@@ -400,9 +400,9 @@ CASES = [
     ("joint_loss", lambda m, a, b, lam: sum(both(m, a, b)).item() * lam, "losses_as_numbers"),
     ("joint_loss", in_a_loop, None),
     ("joint_loss", by_nll, None),
-    ("lp_ft", only_requires_grad, "statistics_move"),
+    ("lp_ft", only_requires_grad, "woken_by_train"),
     ("lp_ft", a_new_head_in_between, "head_drawn_again"),
-    ("lp_ft", never_opened, "never_unfrozen"),
+    ("lp_ft", never_opened, "optimizer_of_the_head_kept"),
     ("lp_ft", second_stage_of_the_head, "optimizer_of_the_head_kept"),
     ("lp_ft", encoder_alone_at_last, "head_left_behind"),
     ("lp_ft", all_parameters_twice, "encoder_learns_from_the_start"),
@@ -428,13 +428,13 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
 def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=7)
+    result = check(exercise_named(name), answer, seed=1)
     assert result.mistake == mistake, result.message.render()
     assert (result.state == "right") == (mistake is None), result.as_json()
 
 
 def test_features_of_the_wrong_batch_lose_points():
-    result = check(exercise_named("joint_loss"), split_by_the_wrong_length, seed=7)
+    result = check(exercise_named("joint_loss"), split_by_the_wrong_length, seed=1)
     assert result.state == "wrong" and result.score == 0
 
 
@@ -448,12 +448,12 @@ def test_features_of_the_wrong_batch_lose_points():
     ],
 )
 def test_half_right_gets_its_share(name, answer, points, lost):
-    result = check(exercise_named(name), answer, seed=7)
+    result = check(exercise_named(name), answer, seed=1)
     assert lost <= {c.name for c in result.criteria if not c.score}
     assert math.isclose(result.score, points)
 
 
 @pytest.mark.parametrize("name", ["joint_loss", "lp_ft", "EarlyStopping"])
 def test_an_answer_that_does_nothing_is_not_called_a_mistake_that_it_is_not(name):
-    result = check(exercise_named(name), lambda *args, **kwargs: None, seed=7)
+    result = check(exercise_named(name), lambda *args, **kwargs: None, seed=1)
     assert result.mistake is None and result.score < result.points, result.message.render()

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
+from tests.exercises.shared import step_that_clears
 
 # --- accuracy
 
@@ -127,15 +128,6 @@ def evaluate_in_capitals(model, batches):
 
 
 # --- train_step
-
-
-def step_with_model_zero_grad_after_backward(model, images, labels, optimizer):
-    model.train()
-    loss = F.cross_entropy(model(images), labels)
-    loss.backward()
-    model.zero_grad()
-    optimizer.step()
-    return loss.item()
 
 
 def step_on_softmax_module(model, images, labels, optimizer):
@@ -309,7 +301,7 @@ WRONG = {
         "other_keys": [evaluate_in_capitals],
     },
     "train_step": {
-        "cleared_before_step": [step_with_model_zero_grad_after_backward],
+        "cleared_before_step": [step_that_clears(last=False)],
         "softmax_before_loss": [step_on_softmax_module],
         "no_backward": [step_with_detached_loss],
         "tensor": [step_returns_detached_tensor],
@@ -340,7 +332,7 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("name", "mistake", "fn"), CASES, ids=[f"{n}-{fn.__name__}" for n, _, fn in CASES])
 def test_a_variant_of_a_mistake_is_named_too(name, mistake, fn, seed):
     exercise = exercise_named(name)
@@ -349,7 +341,7 @@ def test_a_variant_of_a_mistake_is_named_too(name, mistake, fn, seed):
     assert result.mistake == mistake, result.message.render()
 
 
-@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("name", "fn"), RIGHT, ids=[fn.__name__ for _, fn in RIGHT])
 def test_an_unusual_right_answer_gets_full_points(name, fn, seed):
     exercise = exercise_named(name)

@@ -84,7 +84,7 @@ def test_an_unknown_language_is_answered_with_those_there_are(reads, name):
 
 
 def test_a_copy_without_catalogues_speaks_english_whatever_is_asked(reads, monkeypatch, tmp_path):
-    """In the sandbox of a grader there are none; a submission must not fail for the language of whoever grades."""
+    """In the sandbox of a grader there are none; a submission must not fail for the grader's language."""
     staging.stage_library([Path(settings.__file__).parent], tmp_path / "staged")
     staged = tmp_path / "staged" / "course_lib"
     assert not list(staged.rglob("*.po*"))
@@ -215,8 +215,8 @@ def test_what_a_result_says_of_a_notebook_is_known_to_the_catalogue():
 
 
 def test_a_sentence_without_translation_is_shown_in_english():
-    messages.register("nobody.translated.this", "Twice {x}.")
-    assert Message("nobody.translated.this", {"x": 2}).render("zh_CN") == "Twice 2."
+    messages.register("not.translated", "Twice {x}.")
+    assert Message("not.translated", {"x": 2}).render("zh_CN") == "Twice 2."
 
 
 def test_a_stale_translation_is_never_shown(monkeypatch):

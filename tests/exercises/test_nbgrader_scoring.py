@@ -6,9 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
 HERE = Path(__file__).parent
 SETUP = f"""import sys; sys.path.insert(0, {str(HERE)!r})
@@ -49,6 +47,8 @@ FACTS = {
 
 
 def _check_cell(grade_id: str, source: str):
+    from nbformat.v4 import new_code_cell
+
     metadata = {"grade": True, "solution": False, "locked": True, "task": False, "schema_version": 3}
     return new_code_cell(
         source, metadata={"nbgrader": {**metadata, "grade_id": grade_id, "points": 3, "cell_type": "code"}}, id=grade_id
@@ -56,6 +56,8 @@ def _check_cell(grade_id: str, source: str):
 
 
 def _notebook():
+    from nbformat.v4 import new_code_cell, new_notebook
+
     cells = [
         new_code_cell(SETUP, id="setup"),
         new_code_cell("import logging; HANDLER = logging.StreamHandler()", id="handler"),
@@ -69,7 +71,8 @@ def _notebook():
 
 
 @pytest.fixture(scope="module")
-def autograded(tmp_path_factory):
+def autograded(tmp_path_factory, schema_asked_once):
+    import nbformat
     from nbgrader.api import Gradebook
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config
@@ -107,9 +110,10 @@ def test_the_facts_the_score_is_built_on_still_hold(autograded, name):
 
 
 def test_more_than_the_points_would_stop_nbgrader():
+    from nbformat.v4 import new_output
     from nbgrader.utils import determine_grade
 
     cell = _check_cell("greedy", "4.0")
-    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "4.0"}, execution_count=1)]
+    cell.outputs = [new_output("execute_result", {"text/plain": "4.0"}, execution_count=1)]
     with pytest.raises(ValueError, match=r"[Ss]core|[Gg]rade|points"):
         determine_grade(cell)

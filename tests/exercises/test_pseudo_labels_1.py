@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib.authoring import answers, sources
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
 
@@ -361,6 +360,8 @@ def restart_forgotten(model, start, images, labels, unlabeled, *, tau, train, re
 
 def faulty_source():
     """The cell as learners get it, its stub deleted."""
+    from course_lib.authoring import answers, sources
+
     text = (sources.folder_of(UNIT) / "07_pseudo_labels_1.py").read_text()
     head = text[text.index("def train_with_pseudo_labels(") :].partition("    ### BEGIN SOLUTION")[0]
     return head + textwrap.indent(answers.starting_code(text), "    ")
@@ -403,16 +404,16 @@ def met(result):
 
 
 def test_the_loop_as_it_is_given_scores_nothing():
-    result = check(exercise_named("train_with_pseudo_labels"), repaired(), seed=5)
+    result = check(exercise_named("train_with_pseudo_labels"), repaired(), seed=1)
     assert (result.state, result.score, result.mistake) == ("wrong", 0.0, "untouched")
 
 
 @pytest.mark.parametrize("name", REPAIRS)
 def test_each_repair_earns_its_own_point(name):
     exercise = exercise_named("train_with_pseudo_labels")
-    alone = check(exercise, repaired(name), seed=5)
+    alone = check(exercise, repaired(name), seed=1)
     assert met(alone) == {name} and alone.score == 1
-    others = check(exercise, repaired(*(other for other in REPAIRS if other != name)), seed=5)
+    others = check(exercise, repaired(*(other for other in REPAIRS if other != name)), seed=1)
     assert met(others) == REPAIRS.keys() - {name} and others.score == 5
     assert others.mistake is not None
 
@@ -430,23 +431,23 @@ def altered(before, after):
 
 
 def test_a_strict_threshold_is_named_in_a_round_too():
-    result = check(exercise_named("self_training_round"), surer_than_tau, seed=5)
+    result = check(exercise_named("self_training_round"), surer_than_tau, seed=1)
     assert (result.mistake, result.score) == ("strictly_above", 3)
 
 
 def test_an_order_from_elsewhere_and_a_last_batch_left_out_are_named():
     exercise = exercise_named("train_with_pseudo_labels")
-    result = check(exercise, altered(", generator=generator)", ")"), seed=5)
+    result = check(exercise, altered(", generator=generator)", ")"), seed=1)
     assert (result.mistake, result.score) == ("generator_ignored", 5)
     loop = "        for x_batch, y_batch in batches:\n"
     full_only = "            if len(x_batch) < batch_size:\n                continue\n"
-    result = check(exercise, altered(loop, loop + full_only), seed=5)
+    result = check(exercise, altered(loop, loop + full_only), seed=1)
     assert (result.mistake, result.score) == ("last_batch_left_out", 4)  # and the sum is divided by all images
     assert met(result) >= {"schedule"}
 
 
 def test_all_repairs_together_are_right():
-    assert check(exercise_named("train_with_pseudo_labels"), repaired(*REPAIRS), seed=5).state == "right"
+    assert check(exercise_named("train_with_pseudo_labels"), repaired(*REPAIRS), seed=1).state == "right"
 
 
 def test_no_exercise_costs_a_class_of_a_thousand_much_time():
@@ -511,6 +512,6 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
 def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=7)
+    result = check(exercise_named(name), answer, seed=1)
     assert result.mistake == mistake, result.message.render()
     assert (result.state == "right") == (mistake is None), result.as_json()

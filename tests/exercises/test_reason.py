@@ -10,8 +10,8 @@ import torch
 from course_lib.exercises import exercises, judge_of
 from course_lib.exercises.contract import Other
 from course_lib.exercises.judging import judge_observations
-from course_lib.exercises.observing import observe_all
 from course_lib.exercises.reason import within_reason
+from tests.exercises.known import known
 
 EXPECTED = {"labels": torch.tensor([0, 3]), "loss": 0.5, "steps": 7, "names": ["a", "b"]}
 
@@ -64,10 +64,9 @@ def absurd(value):
 @pytest.mark.parametrize("exercise", exercises().values(), ids=lambda exercise: exercise.name)
 def test_absurd_values_earn_nothing_and_reach_no_criterion(exercise):
     judge = judge_of(exercise)
-    shown = [
-        dataclasses.replace(seen, values=absurd(seen.values))
-        for seen in observe_all(exercise, judge.reference, exercise.cases(0), guard=False)
-    ]
+    there = known(exercise, 0)
+    right = there.observe(exercise, judge.reference, there.cases)
+    shown = [dataclasses.replace(seen, values=absurd(seen.values)) for seen in right]
     sizes = []
 
     def watched(criterion):
@@ -78,7 +77,7 @@ def test_absurd_values_earn_nothing_and_reach_no_criterion(exercise):
         return dataclasses.replace(criterion, passes=passes)
 
     watching = dataclasses.replace(judge, criteria=tuple(watched(criterion) for criterion in judge.criteria))
-    result = judge_observations(exercise, watching, shown)
+    result = judge_observations(exercise, watching, shown, observe=there.observe)
     assert result.state == "wrong" and result.score < exercise.points
     assert max(sizes) <= 200_000
 

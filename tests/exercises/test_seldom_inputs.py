@@ -11,10 +11,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib.exercises import exercise_named
-from course_lib.exercises.checking import check
+from course_lib.exercises import exercise_named, judge_of
+from tests.exercises.known import check
 
 # --- classes from 128 on: predictions or labels in a narrow type ------------------------------------------------------
+
+
+def accuracy_in(narrow):
+    return lambda logits, labels: (logits.argmax(1).to(narrow) == labels).float().mean().item()
 
 
 def predictions_in_bytes(model, batches):
@@ -78,12 +82,7 @@ def fixmatch_with_bytes(weak_logits, strong_logits, *, threshold):
 
 
 def squeezed_features(encoder, images, batch_size):
-    mode = encoder.training
-    encoder.eval()
-    with torch.no_grad():
-        features = torch.cat([encoder(batch) for batch in images.split(batch_size)])
-    encoder.train(mode)
-    return features.squeeze(1)
+    return judge_of(exercise_named("extract_features")).reference(encoder, images, batch_size).squeeze(1)
 
 
 def squeezed_kl(mu, logvar):
@@ -301,22 +300,29 @@ def split_among(part):
     return few_label_split
 
 
+# Which of an exercise's answers hold classes in a narrow type, and which lose a dimension of size one.
+NARROW = {
+    "evaluate": predictions_in_bytes,
+    "train_step": step_with_bytes,
+    "few_label_split": split_with_bytes,
+    "select_confident": select_with_bytes,
+    "expected_calibration_error": calibration_with_bytes,
+    "joint_loss": joint_with_bytes,
+    "fixmatch_loss": fixmatch_with_bytes,
+}
+SQUEEZED = {
+    "extract_features": squeezed_features,
+    "kl_divergence": squeezed_kl,
+    "negative_elbo": squeezed_elbo,
+    "latent_traversal": squeezed_traversal,
+    "reparameterize": squeezed_code,
+    "Autoencoder": autoencoder(torch.sigmoid, squeeze=True),
+}
 WRONG = {
-    "accuracy int8": ("accuracy", lambda z, y: (z.argmax(1).to(torch.int8) == y).float().mean().item()),
-    "accuracy uint8": ("accuracy", lambda z, y: (z.argmax(1).to(torch.uint8) == y).float().mean().item()),
-    "evaluate uint8": ("evaluate", predictions_in_bytes),
-    "train_step uint8": ("train_step", step_with_bytes),
-    "few_label_split int8": ("few_label_split", split_with_bytes),
-    "select_confident int8": ("select_confident", select_with_bytes),
-    "calibration int8": ("expected_calibration_error", calibration_with_bytes),
-    "joint_loss uint8": ("joint_loss", joint_with_bytes),
-    "fixmatch_loss uint8": ("fixmatch_loss", fixmatch_with_bytes),
-    "one feature": ("extract_features", squeezed_features),
-    "one latent, KL": ("kl_divergence", squeezed_kl),
-    "one latent, ELBO": ("negative_elbo", squeezed_elbo),
-    "one latent, traversal": ("latent_traversal", squeezed_traversal),
-    "one latent, drawn": ("reparameterize", squeezed_code),
-    "one number of a code": ("Autoencoder", autoencoder(torch.sigmoid, squeeze=True)),
+    **{f"{name} in a narrow type": (name, fn) for name, fn in NARROW.items()},
+    **{f"{name} squeezed": (name, fn) for name, fn in SQUEEZED.items()},
+    "accuracy in int8": ("accuracy", accuracy_in(torch.int8)),
+    "accuracy in uint8": ("accuracy", accuracy_in(torch.uint8)),
     "denoised in train mode": ("denoising_loss", denoised_in(True)),
     "denoised in train mode for a while": ("denoising_loss", denoised_in(True, put_back=True)),
     "denoised in eval mode for a while": ("denoising_loss", denoised_in(False, put_back=True)),

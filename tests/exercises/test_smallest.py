@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import signal
 import sys
 import time
 
@@ -158,12 +159,35 @@ def test_nothing_is_searched_for_a_right_a_named_or_a_graded_answer(monkeypatch)
     assert graded.smallest is None and "smallest_case" not in graded.as_json()
 
 
-def test_a_search_that_fails_costs_nothing_but_the_case(monkeypatch):
+def failing_with(fault):
     def search(*args, **kwargs):
-        raise SystemExit("no")
+        raise fault
 
-    monkeypatch.setattr(shrinking, "smallest_case", search)
+    return search
+
+
+def test_a_search_that_fails_costs_nothing_but_the_case(monkeypatch):
+    monkeypatch.setattr(shrinking, "smallest_case", failing_with(MemoryError("no")))
     assert looked_at("rotate_batch", shifts_squares) == check(exercise_named("rotate_batch"), shifts_squares)
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_of_the_search_is_not_swallowed(monkeypatch, fault):
+    monkeypatch.setattr(shrinking, "smallest_case", failing_with(fault))
+    with pytest.raises(fault):
+        looked_at("rotate_batch", shifts_squares)
+
+
+def test_an_interrupt_while_the_answer_runs_on_smaller_inputs_is_not_swallowed(capfd):
+    def answer(logits, labels):
+        if logits.shape[1] == 1:
+            signal.raise_signal(signal.SIGINT)
+        return too_low(logits, labels)
+
+    with pytest.raises(KeyboardInterrupt):
+        looked_at("accuracy", answer)
+    print("still here")
+    assert capfd.readouterr().out == "still here\n"
 
 
 def remembers_the_first():

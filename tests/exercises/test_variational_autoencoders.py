@@ -1,4 +1,5 @@
-"""Unit 02's checks against answers that nobody wrote down beforehand: variants of the mistakes, and right ones."""
+"""Unit 02's checks against answers that are not written down in mistakes.md: variants of the mistakes, and right
+ones."""
 
 from __future__ import annotations
 
@@ -381,7 +382,7 @@ def softmax_identity(log_px_given_z, log_pz, log_qz):
     return log_w[0] - F.log_softmax(log_w, dim=0)[0] - math.log(len(log_w))
 
 
-UNNAMED = "unnamed"  # caught, and the difference is shown, but nobody has a sentence for it
+UNNAMED = "unnamed"  # caught, and the difference is shown, but there is no sentence for it
 
 CASES = [
     ("reparameterize", rsample, "generator_ignored"),
@@ -463,7 +464,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
 def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=7)
+    result = check(exercise_named(name), answer, seed=1)
     assert result.mistake == (None if mistake is UNNAMED else mistake), result.message.render()
     assert (result.state == "right") == (mistake is None), result.as_json()
 

@@ -7,8 +7,9 @@ import sys
 import torch
 
 import course_lib.exercises as registry
-from course_lib.exercises.contract import Alternative, Case, Criterion, Exercise, Hints, Judge, Mistake, close
+from course_lib.exercises.contract import Alternative, Case, Criterion, Hints, Judge, Mistake, close
 from course_lib.exercises.judging import register_sentences
+from tests.exercises.shared import small_exercise
 
 UNIT = "98_toy"
 
@@ -48,17 +49,14 @@ def librarys_own(x):
     return x.mul(2)
 
 
-double = Exercise(
-    name="double",
+double = small_exercise(
+    "double",
+    cases=_cases,
     unit=UNIT,
     title="Twice the input",
-    signature="double(x)",
-    minutes=1,
-    difficulty=1,
     points=3,
     hints=Hints("Think of two.", "`torch.mul`", "return ... * x"),
     takeaway="Two times is one addition.",
-    cases=_cases,
     observe=lambda fn, case: {"doubled": fn(case.inputs["x"]), "x_after": case.inputs["x"]},
     library=(f"{__name__}.librarys_own",),
     number="98.1",

@@ -41,8 +41,7 @@ def main(submissions: str, release: str, base: str) -> None:
     lock = multiprocessing.get_context("fork").Lock()
 
     class Shared(SiblingZygote):
-        def __init__(self, options: Options, *, meanwhile=lambda: None) -> None:
-            meanwhile()
+        def __init__(self, options: Options) -> None:
             # a process that is killed here never shares the lock: it could take it along
             super().__init__(zygote, lock if multiprocessing.parent_process() else contextlib.nullcontext())
 

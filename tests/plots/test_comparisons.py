@@ -75,7 +75,7 @@ def test_a_keyword_that_does_not_exist_is_refused():
         (lambda: plots.label_curve({}), "at least one method"),
         (lambda: plots.label_curve({"scratch": {}}), "'scratch' has no points"),
         (lambda: plots.bar_with_seeds({}), "at least one method"),
-        (lambda: plots.bar_with_seeds({"pca": []}), "one number a seed"),
+        (lambda: plots.bar_with_seeds({"pca": []}), "one number per seed"),
     ],
 )
 def test_wrong_input_is_refused_with_what_was_expected(call, message):

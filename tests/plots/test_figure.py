@@ -68,7 +68,7 @@ plt.close(figure)
     assert outputs[0] == []
     (shown,) = outputs[1]
     assert shown["data"]["text/plain"] == "Image grid: 1 image in 1 row." and "alt=" in shown["data"]["text/html"]
-    # One picture that was redrawn, and at last shows the last step although nobody called finish().
+    # One picture that was redrawn, and at last shows the last step although finish() was not called.
     (curve,) = outputs[2]
     assert "at step 40" in curve["metadata"]["image/png"]["alt"] and "to 1.05" in curve["data"]["text/plain"]
     assert int(outputs[3][0]["text"]) >= 2

@@ -26,7 +26,7 @@ def test_roc_curve_knows_ties_and_gives_the_area():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: plots.histogram_of_scores(torch.rand(3, 2), [1, 0, 1]), "one number an image"),
+        (lambda: plots.histogram_of_scores(torch.rand(3, 2), [1, 0, 1]), "one number per image"),
         (lambda: plots.histogram_of_scores(torch.rand(3), [1, 0]), r"expected \(3,\)"),
         (lambda: plots.roc_curve([0.1, 0.2], [True, True]), "one kind of image only"),
     ],

@@ -42,7 +42,7 @@ def mean(experiment, key, **where):
 
 
 def test_the_claim_of_the_unit_holds_on_every_seed():
-    """At ten labels a class: fine-tuned 10 points over scratch, the best block's probe 15 over random and frozen."""
+    """At ten labels per class: fine-tuned 10 points over scratch, the best block's probe 15 over random and frozen."""
 
     def gaps(better, worse):
         found = [figure(*key.split(":")).values for key in (better, worse)]

@@ -16,7 +16,7 @@ from course_lib.exercises import checks_for, exercises_of, judge_of
 UNIT, NOTEBOOK = "06_fine_tuning", "06_fine_tuning_2"
 pytestmark = pytest.mark.slow
 MINE = ("forgetting", "anchors", "epochs", "classes", "sources", "rotation_lp_ft")
-# numbers that are no shares of anything
+# numbers that are not shares of anything
 UNBOUNDED = ("moved", "until80", "h_score", "rank")
 
 

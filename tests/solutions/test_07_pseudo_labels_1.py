@@ -62,7 +62,7 @@ def test_every_quoted_number_has_three_seeds():
 
 
 def test_the_claim_of_the_notebook_holds_on_every_seed():
-    """Ten labels a class: three rounds gain at least 5 points; and at every other budget something."""
+    """Ten labels per class: three rounds gain at least 5 points; and at every other budget something."""
     assert min(gaps("label_curve:pseudo_label@10", "label_curve:scratch@10")) >= 0.05
     for budget in (5, 20, 50):
         assert min(gaps(f"label_curve:pseudo_label@{budget}", f"label_curve:scratch@{budget}")) > 0

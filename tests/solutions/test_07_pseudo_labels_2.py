@@ -34,7 +34,7 @@ def test_the_published_experiment_is_written_for_its_budgets(monkeypatch):
     module = recording.load_experiments(UNIT)
     glyphs = module._sets_2("glyphs", 0)
     monkeypatch.setenv("COURSE_PROFILE", "full")
-    data = [type(d)("cifar10", d.images[:1200].repeat(1, 3, 1, 1), d.labels[:1200], d.class_names) for d in glyphs]
+    data = [type(d)("cifar10", d.images[:400].repeat(1, 3, 1, 1), d.labels[:400], d.class_names) for d in glyphs]
     monkeypatch.setattr(module, "_sets_2", lambda dataset, seed: tuple(data))
     monkeypatch.setattr(module, "_steps_2", lambda: 1)
     monkeypatch.setattr(module, "_large_2", lambda dataset: False)
@@ -99,7 +99,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert max(figure("teachers", "without_buffers@800").values) < 0.15
     assert abs(mean("teachers", "teacher@800") - mean("teachers", "student@800")) < 0.02
     assert mean("teachers", "student@800") < mean("consistency", "augmented@5") + 0.01
-    # agreement is no accuracy, on every seed
+    # agreement does not measure accuracy, on every seed
     assert min(gaps("collapse", "accuracy@1", "accuracy@100")) > 0.25
     assert min(gaps("collapse", "disagreement@1", "disagreement@100")) > 0.02
     assert min(figure("collapse", "largest@100").values) > 0.5

@@ -31,7 +31,7 @@ PICTURES = {
 @pytest.fixture(
     scope="module", params=[(*n, d) for n in NOTEBOOKS for d in ("glyphs", "folder", "mnist")], ids="-".join
 )
-def executed(request, tmp_path_factory):
+def executed(request, tmp_path_factory, warm):
     """A solution notebook with its outputs, run once in the smoke profile; on a few images of one's own in three
     classes, and on MNIST where that is at hand."""
     unit, name, dataset = request.param

@@ -182,7 +182,7 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
 
 
 def damaged(path):
-    path.write_bytes(b"this is no checkpoint")
+    path.write_bytes(b"this is not a checkpoint")
 
 
 def cut_short(path):

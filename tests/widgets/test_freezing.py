@@ -34,12 +34,12 @@ def test_freeze_picker_shows_what_learns_and_what_was_recorded():
     shown = [text.get_text() for text in table.texts]
     assert shown == ["31 %", "41 %", "51 %", "21 %", "31 %", "41 %"]  # the lowest rate first, depths side by side
     assert [text.get_fontweight() for text in table.texts].index("bold") == 1
-    assert table.get_title() == "5 labels a class: test accuracy 41 %, seeds from 40 to 42 %"
+    assert table.get_title() == "5 labels per class: test accuracy 41 %, seeds from 40 to 42 %"
     assert "Best with as many labels: rate 0.01 and 2 frozen blocks, 51 %." in view.alt_text
     view.controls["labels"].value, view.controls["depth"].value = 50, 2
     network, table = view.figure.axes
     assert network.get_title() == "trained: 30 of 2,130 parameters"
-    assert table.get_title().startswith("50 labels a class: test accuracy 91 %")
+    assert table.get_title().startswith("50 labels per class: test accuracy 91 %")
 
 
 def test_freeze_picker_marks_the_choice_in_its_pixels():

@@ -131,7 +131,7 @@ def executed(notebook: NotebookNode, root: Path, name: str, profile: str) -> lis
 
 
 def _variables(root: Path, profile: str) -> dict[str, str]:
-    """A kernel's environment. Pages are the same whoever builds them: English, the default data, no controls that
+    """A kernel's environment. Pages are the same on every machine: English, the default data, no controls that
     nothing answers, no bars."""
     kept = {"COURSE_DEVICE", "COURSE_THREADS"}
     found = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_") or name in kept}

@@ -48,7 +48,7 @@ def _tree(caption: str, documents: Iterable[str]) -> str:
 
 
 def glossary_page(text: str, units: Units) -> str:
-    """docs/glossary.md, its links led to the pages of the site; a link to a notebook that has none loses its address."""
+    """docs/glossary.md with links to the pages of the site; a notebook that is not in the site loses its link."""
     documents = {page.stem: page.document for pages in units.values() for page in pages}
 
     def link(match: re.Match[str]) -> str:
@@ -123,7 +123,7 @@ def _folded(sentence: str, language: str, code: str) -> str:
 _RESULTS = """# Results
 
 Every number is recorded by the command `course results` and printed from the record: test accuracy by number of
-labels a class, mean ± standard deviation over seeds. *Frozen* means that only a linear layer on top was trained,
+labels per class, mean ± standard deviation over seeds. *Frozen* means that only a linear layer on top was trained,
 *fine-tuned* that everything was; the same network, random or from scratch, is the control. Compare within a unit:
 networks and steps differ between units."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, seeded
+from course_lib.exercises.contract import Case, Values, seeded
+from course_lib.exercises.observing import mode_of, state_of
 
 
 def pretrain(module: nn.Module, seed: int) -> None:
@@ -98,6 +100,9 @@ def _word(flags: Collection[object], every: str, none: str) -> str:
     return every if all(flags) else "partly" if any(flags) else none
 
 
+# --- for freeze -----------------------------------------------------------------------------------------------------
+
+
 class OwnPart(nn.Module):
     """A part with a weight of its own and dropout by its own mode, beside the layers inside it."""
 
@@ -108,6 +113,61 @@ class OwnPart(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(self.weight * self.layers(x), 0.4, self.training)
+
+
+def _part(kind: str, channels: int, pixels: int) -> nn.Module:
+    if kind == "own class":
+        return OwnPart(channels)
+    dropout = nn.Sequential(nn.ReLU(), nn.Dropout(0.4))
+    if kind == "vectors":
+        return nn.Sequential(nn.Linear(pixels, 3), nn.BatchNorm1d(3), dropout)
+    part = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.BatchNorm2d(3), dropout)
+    return nn.Sequential(part, nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))) if kind == "nested" else part
+
+
+class Parted(nn.Module):
+    """A stem, a part to freeze, and a head. All have batch normalization; the part has dropout too."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        images, kind = case.inputs["images"], case.inputs["part"]
+        channels = images.shape[1]
+        self.stem: nn.Module = nn.Flatten() if kind == "vectors" else nn.Identity()
+        if kind == "middle":
+            self.stem, channels = nn.Sequential(nn.Conv2d(channels, 3, 1, bias=False), nn.BatchNorm2d(3)), 3
+        self.part = _part(kind, channels, images[0].numel())
+        self.pool = nn.Flatten() if kind == "vectors" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
+        pretrain(self, case.inputs["seed"])
+        self.to(images)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pool(self.part(self.stem(x))))
+
+    def rest(self) -> dict[str, Tensor]:
+        """All that the network holds outside the part, as it is now."""
+        return {name: value for name, value in state_of(self).items() if not name.startswith("part.")}
+
+    def opened_by(self, fn: Callable[..., Any], case: Case) -> Values:
+        """What is seen of the part while an answer opens it, and after one more step of training."""
+        seen: Values = {"state_before_opening": state_of(self.part)}
+        fn(self.part, frozen=False)
+        seen["requires_grad_open"] = requires_grad(self.part)
+        seen["modes_when_open"] = sorted({mode_of(module) for module in self.train().part.modules()})
+        seen["modes_at_rest"] = sorted({mode_of(module) for module in self.eval().part.modules()})
+        self.learn(case, 1)
+        return {**seen, "state_trained_on": state_of(self.part)}
+
+    def learn(self, case: Case, steps: int) -> None:
+        """As a fine-tuning does it: validation in between, weight decay, every parameter handed to the optimizer."""
+        optimizer = torch.optim.AdamW(self.parameters(), lr=0.05, weight_decay=0.2)
+        for _ in range(steps):
+            self.eval()
+            self.train()
+            loss = F.cross_entropy(self(case.inputs["images"]), case.inputs["labels"])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
 
 _CLASSES = (nn.Module, nn.Sequential, nn.BatchNorm1d, nn.BatchNorm2d, nn.modules.batchnorm._BatchNorm, nn.Conv2d,

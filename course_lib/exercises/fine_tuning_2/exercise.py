@@ -29,6 +29,17 @@ class Changing(nn.Module):
             value.copy_(100 * torch.rand(value.shape, generator=generator))
 
 
+class Pretrained(nn.Module):
+    """An encoder and a head, as a network that is fine-tuned has them."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))
+
+
 def set_values(module: nn.Module, generator: torch.Generator, scale: float = 1.0) -> None:
     """Draws all floating-point parameters and buffers of a module, variances above zero, from a CPU generator."""
     with torch.no_grad():

@@ -60,7 +60,8 @@ def probing_sets(draw: Drawing, shape: tuple[int, ...], test_counts: Sequence[in
         which = which[torch.randperm(len(which), generator=generator)]
         return patterns[which] + 0.03 * normal(len(which), *shape), which
 
-    images, which = part((30, 30, 30, 30, 3, 5))
+    # with 30 of each and 3 of BETWEEN, a probe without regularization learns these 3 by heart: right on 5.5 % more
+    images, which = part((60, 60, 60, 60, 6, 8))
     test_images, test_which = part(test_counts)
     wrong = (test_which < BETWEEN) & (uniform(len(test_which)) < 0.05 + 0.4 * uniform(1)) | (test_which == LATE)
     return {

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Diary, Values, drawing
-
-
-def mode_of(module: nn.Module) -> str:
-    return "train" if module.training else "eval"
+from course_lib.exercises.observing import mode_of
 
 
 def modes_of(*models: nn.Module) -> list[bool]:

@@ -39,6 +39,7 @@ class Names:
 
     def __init__(self, namespace: dict[str, Any], hidden: Collection[str]) -> None:
         self._live, self._hidden = namespace, set(hidden)
+        self._first = dict(namespace)
         self._kept: dict[str, _Kept] = {}
         self._end: dict[str, Any] = {}
         self._shown: tuple[str, View] | None = None
@@ -72,7 +73,9 @@ class Names:
     def _differs(self, kept: _Kept) -> bool:
         if any(self._end.get(name, _NOTHING) is not value for name, value in kept.values.items()):
             return True
-        return any(_hides_a_builtin(name) for name in self._end.keys() - kept.names)
+        # The shell has an `open` and an `exit` of its own: that they hide Python's is no work of any cell.
+        new = (name for name in self._end.keys() - kept.names if self._end[name] is not self._first.get(name, _NOTHING))
+        return any(_hides_a_builtin(name) for name in new)
 
     def show(self, exercise: str, view: View) -> None:
         """Makes the names stand for what an exercise is to be observed with.

@@ -72,7 +72,7 @@ class Sandbox:
     def _enter_namespaces(self) -> None:
         self._processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         rest = system.CLONE_NEWNS | system.CLONE_NEWNET | system.CLONE_NEWIPC | system.CLONE_NEWUTS
-        if os.geteuid() == 0:  # root can read what nobody cannot: bind first, then become nobody
+        if os.geteuid() == 0:  # root can read what the user `nobody` cannot: bind first, then change user
             system.unshare(rest)
             self._build_root()
             _become_nobody()
@@ -126,7 +126,7 @@ class Sandbox:
         if self.level == Isolation.NAMESPACES:
             system.drop_capabilities()
         system.prctl(system.PR_SET_NO_NEW_PRIVS, 1)
-        # A grader that is no root may then see, from outside, how much memory it uses.
+        # A grader that is not root may then see, from outside, how much memory it uses.
         system.prctl(system.PR_SET_DUMPABLE, 1)
         # What a level rests on must be had; what only adds to it may be missing.
         if self.level != Isolation.NONE:

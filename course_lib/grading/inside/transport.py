@@ -272,7 +272,7 @@ def _decode_tensor(value: dict[str, Any], blobs: list[bytes]) -> torch.Tensor | 
     if math.prod(shape) * dtype.itemsize != len(blob):
         raise TransportError("a tensor whose bytes do not fit its shape")
     if not blob:
-        if max(shape) > EMPTY_SIZE:  # rows without columns cost no bytes, and whoever loops over them minutes
+        if max(shape) > EMPTY_SIZE:  # rows without columns cost no bytes, but a loop over them takes minutes
             return Other("torch.Tensor far larger than asked for")
         return torch.empty(shape, dtype=dtype)
     flat = torch.frombuffer(bytearray(blob), dtype=torch.uint8)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,8 +95,8 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
     Ends with
       0  everything was graded, whatever the scores;
       1  some notebook could not be read, lies where no student can be named,
-         or could not be graded or written to the gradebook: the last lines
-         say what;
+         or could not be graded, judged or written to the gradebook: the
+         last lines say what;
       2  the run was refused or stopped: the message says why and what to do,
          and what was graded before is kept.
     """
@@ -107,9 +109,11 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
         click.echo(f"failed: {one_line(name)}: {one_line(reason, 1000)}", err=True)
     for sentence in report.not_read:
         click.echo(f"not read: {one_line(sentence, 1000)}", err=True)
+    faults = not_judged(report.results)
+    for sentence in faults:
+        click.echo(f"not judged: {one_line(sentence, 1000)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
-    faulty = any(e.get("judge_failed") for r in report.results for e in r["exercises"])
-    sys.exit(1 if report.failed or report.not_read or report.not_recorded or unread or faulty else 0)
+    sys.exit(1 if report.failed or report.not_read or report.not_recorded or unread or faults else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +205,8 @@ def _graded(submissions: Path, release: Path, out: Path, choices: Choices) -> tu
         shard=choices.shard,
         scheduler=choices.scheduler,
     )
+    # Objects of the libraries are never garbage. Going through them again and again cost a worker a third of its time.
+    gc.freeze()
     silent = choices.quiet or not sys.stderr.isatty()
     with tqdm(total=len(mine), desc="grading", unit="notebook", disable=silent) as bar:
         report = pool.grade_all(found, released, options, plan, progress=lambda result: bar.update())
@@ -230,7 +236,17 @@ def _published(report: Report, found: list[Submission], folder_or_zip: Path, rel
         return []
     report.not_recorded = tuple(student for student, _ in written.refused)
     table = class_folder / "grades.csv"
-    return [*book.as_lines(written), *([f"A column an exercise: {table}"] if table.is_file() else [])]
+    return [*book.as_lines(written), *([f"A column per exercise: {table}"] if table.is_file() else [])]
+
+
+def not_judged(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence for each answer whose judge has failed: a fault of the course, and points that are missing."""
+    return [
+        f"{result['student']}/{result['unit']}: {exercise['exercise']} {exercise['message']['fields'].get('text', '')}"
+        for result in results
+        for exercise in result["exercises"]
+        if exercise.get("judge_failed")
+    ]
 
 
 def summary(report: Report) -> str:

@@ -45,7 +45,7 @@ for _id, _sentence in {
     "explain.awaiting": "It waits for a person to look at it, in formgrader.",
     "explain.written": "{student}, {name}: a written answer, graded by a person.",
     "explain.not_in_gradebook": "It is not in the gradebook yet.",
-    "explain.no_response": "No response: the text was handed in as it was released, so nobody has to look at it.",
+    "explain.no_response": "No response: the text was handed in as it was released, so there is nothing to read.",
 }.items():
     register(_id, _sentence)
 

@@ -1,7 +1,7 @@
 """Finds submissions in a folder or a zip archive, whatever lies there. Imports no torch.
 
 Expected is student/unit/notebook.ipynb. A notebook that lies elsewhere in its student's folder, or has another name, is
-taken for what it says it is, with a note; what is not read is listed, so that nobody's work vanishes without a word.
+taken for what it says it is, with a note; what is not read is listed, so that no student's work is lost in silence.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Found:
 
     Attributes:
         submissions: sorted by student and unit.
-        not_read: a sentence for each file or folder in which somebody's work may be and that was not read.
+        not_read: a sentence for each file or folder in which a student's work may be and that was not read.
     """
 
     submissions: list[Submission]
@@ -55,7 +55,7 @@ class _Tree:
     """The students' folders as they lie there.
 
     Attributes:
-        files: of each student, by the path below the student's folder; None for what is no notebook.
+        files: of each student, by the path below the student's folder; None for what is not a notebook.
         folders: of each student, the folders right below.
         not_read: as in `Found`.
     """
@@ -144,12 +144,15 @@ class _Student:
         self._spare: dict[str, list[tuple[str, ...]]] = {}  # notebooks in a unit's folder that say nothing, by unit
         self._units = {unit for unit in map(catalogue.unit_called, tree.folders.get(name, ())) if unit}
         self.not_read: list[str] = []
-        self._is_one = not self._why_not_one()
+        why_not_one = self._why_not_one()
+        self._is_one = not why_not_one
         for path, content in sorted(self._files.items()):
             if content is not None and self._is_one:
                 self._claim(path, content)
-        if not (self._units or self._claims or self.not_read):
-            self.not_read.append(self._why_not_one() or f"{name}: the folder holds no notebook.")
+        if why_not_one:  # also where one of its folders is called like a unit
+            self.not_read.append(why_not_one)
+        elif not (self._units or self._claims or self.not_read):
+            self.not_read.append(f"{name}: the folder holds no notebook.")
 
     def _why_not_one(self) -> str:
         """Why a folder is not that of one student, if it is not: it is that of a unit, or of a whole class."""
@@ -348,7 +351,7 @@ def _around_all(notebooks: Sequence[tuple[str, ...]], catalogue: Catalogue) -> t
         notebooks: the paths of all notebooks.
     """
     around: tuple[str, ...] = ()
-    inside = [path for path in notebooks if len(path) > 1]  # a notebook on top of all is nobody's
+    inside = [path for path in notebooks if len(path) > 1]  # a notebook on top of all belongs to no student
     while len({path[: len(around) + 1] for path in inside}) == 1:
         below = [path[len(around) + 1 :] for path in inside]
         if not _are_students(below, catalogue) and not catalogue.unit_called(inside[0][len(around)]):

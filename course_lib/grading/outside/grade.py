@@ -5,8 +5,10 @@ A cell or an exercise that ends its process costs itself alone. No verdict depen
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +20,9 @@ from course_lib.grading.inside.protocol import View
 from course_lib.grading.outside import memory, results
 from course_lib.grading.outside.cells import Malformed
 from course_lib.grading.outside.hidden_cases import ExerciseUnderTest, Record, is_lack_of_memory, under_test
+from course_lib.grading.outside.judges import Judges
 from course_lib.grading.outside.results import Verdict
-from course_lib.grading.outside.sessions import Ending, Loaded, Observer, Session, fields_of
+from course_lib.grading.outside.sessions import Ending, Loaded, Observer, Session
 from course_lib.grading.outside.submission import Parsed, Released, Submission, parse, unpacked
 from course_lib.grading.outside.zygotes import Zygote
 
@@ -42,8 +45,13 @@ for _id, _sentence in SENTENCES.items():
     register(_id, _sentence)
 
 
-def grade_submission(zygote: Zygote, released: Released, submission: Submission, *, key: str) -> dict[str, Any]:
+def grade_submission(
+    zygote: Zygote, released: Released, submission: Submission, *, key: str, judges: Judges | None = None
+) -> dict[str, Any]:
     """Grades one submission: the record that is stored (the layout of results.SCHEMA). Never raises for its contents.
+
+    Args:
+        judges: the process that judges; one that ends with the submission, if not given.
 
     Raises:
         GraderFault: the grader itself is broken.
@@ -71,8 +79,11 @@ def grade_submission(zygote: Zygote, released: Released, submission: Submission,
         records = [exercise.blank(Verdict.MALFORMED, message) for exercise in exercises]
         return _finished(record, records, Verdict.MALFORMED)
     record["tampered"] += parsed.tampered
-    grading = _Grading(zygote, released, parsed)
-    records = grading.run(exercises)
+    with contextlib.ExitStack() as stack:
+        judges = judges or stack.enter_context(contextlib.closing(Judges(zygote.options)))
+        judges.prepare(list(released.answers))
+        grading = _Grading(zygote, released, parsed, judges)
+        records = grading.run(exercises)
     record["cells"] = _limited(grading.cells)
     unwatched = memory.why_not() or grading.unwatched
     if unwatched:  # the key is there only where it is so
@@ -111,10 +122,11 @@ def _limited(cells: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Observed:
-    """What a process replied about an answer, and the record of that."""
+    """What a process replied about an answer, the record of that, and the cases that decide it (None: all)."""
 
     frame: transport.Frame
     record: Record
+    deciding: tuple[int, ...] | None
 
 
 class _Grading:
@@ -127,14 +139,15 @@ class _Grading:
         unwatched: why the memory of its processes could not be seen.
     """
 
-    def __init__(self, zygote: Zygote, released: Released, parsed: Parsed) -> None:
-        self.zygote, self.released, self.parsed = zygote, released, parsed
+    def __init__(self, zygote: Zygote, released: Released, parsed: Parsed, judges: Judges) -> None:
+        self.zygote, self.released, self.parsed, self.judges = zygote, released, parsed, judges
         self.cells: dict[str, dict[str, Any]] = {}
         self.left_out: dict[str, Ending] = {}
         self.given_up: Ending | None = None
         self.unwatched = ""
         self._session: Session | None = None
         self._loaded = Loaded({})
+        self._frames: dict[tuple[str, str], Sequence[transport.Frame]] = {}  # of exercises that use others, by view
         self._answers = {cell: name for name, cells in parsed.answer_cells.items() for cell in cells}
 
     def run(self, exercises: Sequence[ExerciseUnderTest]) -> list[Record]:
@@ -149,11 +162,34 @@ class _Grading:
             for name, record in self._records_of(again).items():
                 if _is_better(record, records[name]):
                     records[name] = {**record, "view": View.END.value}
+            for exercise in exercises:
+                records[exercise.name] = self._without_a_second_loss(exercise, records, exercises)
         finally:
             if self._session is not None:
                 self._session.close()
                 self.unwatched = self._session.unwatched
         return [{**records[exercise.name], **self._not_run(records[exercise.name])} for exercise in exercises]
+
+    def _without_a_second_loss(
+        self, exercise: ExerciseUnderTest, records: Mapping[str, Record], exercises: Sequence[ExerciseUnderTest]
+    ) -> Record:
+        """An exercise's record; known mistakes in answers that its own calls are held against those alone."""
+        record = records[exercise.name]
+        frames = self._frames.get((exercise.name, record.get("view", exercise.view.value)))
+        own = self.parsed.answer_cells.get(exercise.name, ())
+        source = "\n".join(text for cell, text in self.parsed.cells if cell in own)
+        earlier = {
+            other.name: str(records[other.name]["mistake"])
+            for other in exercises
+            if other.name in exercise.exercise.uses
+            and records[other.name]["mistake"]
+            and re.search(rf"\b{other.name}\b", source)
+        }
+        if not earlier or not frames or record["verdict"] not in (Verdict.WRONG, Verdict.ERROR):
+            return record
+        found, _ = self._judged(exercise, frames, earlier)
+        found |= {"view": record["view"]} if "view" in record else {}
+        return found if _is_better(found, record) else record
 
     def _records_of(self, exercises: Sequence[ExerciseUnderTest]) -> dict[str, Record]:
         """Records by name: of exercises in one process together, then each that needs it in a process of its own."""
@@ -163,7 +199,7 @@ class _Grading:
         if session is not None:
             records, observed = self._together(session, exercises)
             others = [exercise for exercise in exercises if exercise.name in observed]
-            if len(others) > 1:
+            if others:
                 records |= self._together_again(session, others[::-1], observed)
         for exercise in exercises:
             if exercise.name not in records:
@@ -240,12 +276,12 @@ class _Grading:
             frame = observer.ask(exercise.request)
             if frame is None:
                 break
-            record = self._judged(exercise, [frame])
+            record, deciding = self._judged(exercise, [frame])
             verdict = record["verdict"]
             if verdict == Verdict.NOT_ATTEMPTED or (verdict == Verdict.RIGHT and exercise.same_again(observer, frame)):
                 records[exercise.name] = record
             elif verdict != Verdict.RIGHT:
-                others[exercise.name] = _Observed(frame, record)
+                others[exercise.name] = _Observed(frame, record, deciding)
         if observer.end() is not None:
             session.alive = False  # which answer ended it is for each one's own process to show
             return {}, {}
@@ -259,7 +295,7 @@ class _Grading:
         records = {}
         for exercise in exercises:
             before = observed[exercise.name]
-            if observer.ask(exercise.request) == before.frame:
+            if exercise.same_elsewhere(observer, before.frame, before.deciding):
                 records[exercise.name] = before.record
         if observer.end() is not None:
             session.alive = False
@@ -287,20 +323,23 @@ class _Grading:
         read = [frame for frame in frames if frame is not None]
         if len(read) < len(frames):
             return _crashed(exercise)
-        return before.record if before is not None and len(read) == 1 else self._judged(exercise, read)
+        if before is not None and len(read) == 1:
+            return before.record
+        return self._judged(exercise, read)[0]
 
-    def _judged(self, exercise: ExerciseUnderTest, frames: Sequence[transport.Frame]) -> Record:
-        """The record of an exercise from what its process replied, each time it was observed."""
-        try:
-            replies = [fields_of(frame) for n, frame in enumerate(frames) if n == 0 or frame != frames[0]]
-            if replies[0].get("defined") is False:
-                return self._undefined(exercise)
-            if replies[0].get("callable") is False:
-                fields = {"name": exercise.name, "given": f"a {str(replies[0].get('given'))[:60]}"}
-                return exercise.blank(Verdict.WRONG, Message("contract.not_callable", fields))
-            return exercise.judged(replies, self.zygote.options.limits)
-        except transport.TransportError:
-            return _crashed(exercise)
+    def _judged(
+        self,
+        exercise: ExerciseUnderTest,
+        frames: Sequence[transport.Frame],
+        earlier: Mapping[str, str] | None = None,
+    ) -> tuple[Record, tuple[int, ...] | None]:
+        """The record of an exercise from what its process replied, each time; and the cases that decide it."""
+        if exercise.exercise.uses:
+            self._frames[exercise.name, exercise.view.value] = frames
+        judgement = self.judges.judged(exercise, frames, earlier)
+        if judgement.record is None:
+            return self._undefined(exercise), None
+        return dict(judgement.record), judgement.deciding
 
     def _undefined(self, exercise: ExerciseUnderTest) -> Record:
         """Nothing has the exercise's name: because its cell stopped, is not there, or defines something else."""

@@ -21,7 +21,7 @@ from nbgrader.utils import parse_utc
 
 from course_lib import files
 from course_lib.grading.outside import gradebook_rows as rows
-from course_lib.grading.outside import pages
+from course_lib.grading.outside import inert, pages
 from course_lib.grading.outside.gradebook_access import GradebookError, address, connected, explained, writer_lock
 from course_lib.grading.outside.gradebook_rows import Change
 from course_lib.grading.outside.pages import GradedNotebook
@@ -72,8 +72,9 @@ def record(
         wait: seconds to wait for another writer before giving up.
 
     Raises:
-        GradebookError: another grader is writing, or the gradebook or the folder cannot be written. What was written
-            before is whole, and the results stay where they are: run again to write the rest.
+        GradebookError: another grader is writing, or the gradebook or the folder cannot be written, or the converter
+            of texts does not work. What was written before is whole, and the results stay where they are: run again
+            to write the rest.
         FileNotFoundError: a unit has no released notebook.
     """
     report = Report()
@@ -86,6 +87,13 @@ def record(
             accepted.append(submission)
     if not accepted:
         return report
+    fault = inert.converter_fault()
+    if fault:
+        raise GradebookError(
+            f"Pages cannot be written: nbconvert cannot convert a plain text ({fault}). Its version and mistune's do "
+            "not fit each other: `pip install --upgrade nbconvert mistune`. Nothing was changed and the results are "
+            "kept: run the same command again then."
+        )
     accepted.sort(key=lambda s: (s.unit, s.student, s.notebook))
     url = address(gradebook, wait=wait)
     with writer_lock(autograded.parent, wait=wait), explained(gradebook), tools_on_path():
@@ -165,7 +173,7 @@ def _timestamp(folder: Path | None, student: str, unit: str) -> str | None:
             return None
         text = path.read_text(encoding="utf-8").strip()
         parse_utc(text)
-    except (OSError, ValueError, OverflowError):  # a date that says nothing is no reason to keep a grade back
+    except (OSError, ValueError, OverflowError):  # a date that cannot be read does not keep a grade back
         return None
     return text or None
 

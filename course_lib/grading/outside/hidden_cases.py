@@ -6,26 +6,33 @@ A score can only come from values that match what the judge computes from inputs
 from __future__ import annotations
 
 import functools
+import itertools
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from course_lib import exercises as registry
 from course_lib.exercises.conduct import MODES, names_in
-from course_lib.exercises.contract import Case, Exercise, Judge, State, with_a_repeat
-from course_lib.exercises.judging import Result, blank_result, judge_observations
+from course_lib.exercises.contract import Case, Criterion, Exercise, Judge, Mistake, State, with_a_repeat
+from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
-from course_lib.exercises.observing import Failure, Observation, Place, observe_all
+from course_lib.exercises.observing import Failure, Observation, Place
+from course_lib.exercises.reason import within_reason
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
 from course_lib.grading.outside.results import Verdict
-from course_lib.grading.outside.sessions import Ending, Observer, fields_of, line_number, same_each_time
+from course_lib.grading.outside.sessions import Ending, Observer, line_number, same_each_time
 
 PRINTED = 20_000  # characters of what an answer printed that are taken
 _MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 _MEMORY_TEXT = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory|Unable to allocate")
+
+_A_TENSOR = f'{json.dumps(transport.TAG)}: "tensor"'  # as JSON; within a string its quotes would be escaped
 
 Record = dict[str, Any]  # an exercise's part of a result file
 
@@ -54,7 +61,8 @@ class ExerciseUnderTest:
     cases: tuple[Case, ...]
     twice: tuple[int, ...]
     view: View = View.ANSWER
-    _known: dict[tuple[Any, int], Observation] = field(default_factory=dict)
+    observe_known: Known = field(default_factory=Known)
+    _requests: dict[tuple[View, tuple[int, ...]], list[bytes]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -63,8 +71,7 @@ class ExerciseUnderTest:
     @functools.cached_property
     def request(self) -> list[bytes]:
         """What a student's process is asked, packed; it is the same for everyone."""
-        given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
-        return transport.pack({"exercise": self.name, "cases": given, "view": self.view.value})
+        return self._packed(self.cases)
 
     @functools.cached_property
     def at_the_end(self) -> ExerciseUnderTest:
@@ -76,55 +83,126 @@ class ExerciseUnderTest:
         """The cases of the request before that are to be observed once more, packed."""
         return transport.pack({"again": list(self.twice)})
 
+    def request_of(self, numbers: tuple[int, ...]) -> list[bytes]:
+        """As `request`, with some of the cases."""
+        if (self.view, numbers) not in self._requests:
+            self._requests[self.view, numbers] = self._packed([self.cases[number] for number in numbers])
+        return self._requests[self.view, numbers]
+
+    def _packed(self, cases: Sequence[Case]) -> list[bytes]:
+        given = [{"name": case.name, "inputs": case.inputs} for case in cases]
+        return transport.pack({"exercise": self.name, "cases": given, "view": self.view.value})
+
     def same_again(self, observer: Observer, first: transport.Frame) -> bool:
         """Whether an answer, just observed, does the same a second time on the cases that are observed twice."""
-        second = observer.ask(self.second_request)
-        try:
-            before = fields_of(first)["observations"]
-            now = None if second is None else fields_of(second)["observations"]
-        except (transport.TransportError, KeyError):
+        return self._is_same(first, self.twice, observer.ask(self.second_request))
+
+    def same_elsewhere(self, observer: Observer, first: transport.Frame, deciding: tuple[int, ...] | None) -> bool:
+        """Whether an answer does the same in another process, on the cases that decide what it is worth.
+
+        Args:
+            deciding: those that cost it points, None for all; where it has points, those that are observed twice too.
+        """
+        if deciding is None:
+            return observer.ask(self.request) == first
+        return self._is_same(first, deciding, observer.ask(self.request_of(deciding)))
+
+    def _is_same(self, first: transport.Frame, numbers: Sequence[int], second: transport.Frame | None) -> bool:
+        """Whether a second reply, about some of the cases, says of them what the first said of all, bit for bit."""
+        if second is None:
             return False
-        return transport.pack([before[number] for number in self.twice]) == transport.pack(now)
+        try:
+            return _raw_observations(first, numbers) == _raw_observations(second)
+        except (LookupError, TypeError, ValueError):
+            return False
 
-    def precompute(self) -> None:
-        """Runs the reference and the known mistakes now, which a class needs sooner or later."""
-        for fn in (self.judge.reference, *(mistake.fn for mistake in self.judge.mistakes)):
-            self.observe_known(self.exercise, fn, self.cases)
-
-    def observe_known(self, exercise: Exercise, fn: Any, cases: Sequence[Case], **_: Any) -> list[Observation]:
-        """As `observe_all`, for the judge's own functions: these run once per case for a whole class."""
-        for case in cases:
-            if (fn, id(case)) not in self._known:  # two cases may have one name; ours live as long as this object
-                self._known[fn, id(case)] = observe_all(exercise, fn, [case], guard=False)[0]
-        return [self._known[fn, id(case)] for case in cases]
+    def prepare(self) -> None:
+        """Runs the reference now, which every judgement needs."""
+        self.observe_known(self.exercise, self.judge.reference, self.cases)
 
     # --- records ---
 
-    def judged(self, replies: Sequence[dict[str, Any]], limits: Limits) -> Record:
-        """The record of an answer from different replies about it: the worst counts.
+    def judged(
+        self, replies: Sequence[dict[str, Any]], limits: Limits, earlier: Mapping[str, str]
+    ) -> tuple[Record, tuple[int, ...] | None]:
+        """The record of an answer from different replies about it, of which the worst counts, and what decides it.
+
+        What decides: the numbers of the cases that cost it points, or None for all, when that is not known.
+
+        Args:
+            earlier: the names of mistakes in the answers to earlier exercises that this one calls, by exercise.
 
         Raises:
             TransportError: a reply is not of the agreed form.
         """
-        judged = [self._judged_once(_observations_of(reply, self.cases, self.exercise), limits) for reply in replies]
+        observed = [_observations_of(reply, self.cases, self.exercise) for reply in replies]
+        mistakes = {name: _mistake_named(name, mistake) for name, mistake in earlier.items()}
+        judged = [self._judged_once(observations, limits, mistakes) for observations in observed]
         worst = min(judged, key=lambda record: float(record["score"]))
         if worst["score"] != max(record["score"] for record in judged):
             worst["message"] = {"id": "grading.unstable", "fields": {}}
             worst["mistake"] = None
-        return worst
+        return worst, self._deciding(worst, observed[0]) if len(observed) == 1 else None
 
-    def _judged_once(self, observations: list[Observation], limits: Limits) -> Record:
+    def _judged_once(
+        self, observations: list[Observation], limits: Limits, earlier: Mapping[str, Mistake]
+    ) -> Record:
         try:
-            result = judge_observations(self.exercise, self.judge, observations, observe=self.observe_known)
+            result = judge_observations(
+                self.exercise, self.judge, observations, observe=self.observe_known, earlier=earlier
+            )
         except Exception as fault:  # the judge's own fault: no other grade may depend on it
-            message = Message("contract.judge_failed", {"text": f"{type(fault).__name__}: {fault}"[:300]})
-            return {**self.blank(Verdict.ERROR, message), "judge_failed": True}
+            return self.not_judged(f"{type(fault).__name__}: {fault}"[:300])
         errors = [one.error for one in observations if one.error]
         record = _record(result)
         if len(errors) == len(observations) and any(is_lack_of_memory(error.type, error.text) for error in errors):
             record["verdict"] = Verdict.MEMORY.value
             record["message"] = {"id": "grading.memory", "fields": {"megabytes": limits.memory_bytes >> 20}}
         return record
+
+    def _deciding(self, record: Record, observations: Sequence[Observation]) -> tuple[int, ...] | None:
+        """For each criterion that is not met a case on which it is not; if other criteria are met, `twice` as well.
+
+        Where these do the same in another process, nothing else has cost the answer its points, and what it has is
+        looked at as often as it would be for a right answer.
+        """
+        missed = {criterion["name"] for criterion in record["criteria"] if not criterion["score"]}
+        criteria = [c for c in self.judge.criteria if c.name in missed and not (c.form and record["score"] == 0)]
+        if record.get("judge_failed") or not criteria:
+            return None
+        numbers = set(self.twice) if record["score"] else set()
+        for criterion in criteria:
+            failing = next((n for n in self._by_size if self._is_missed(criterion, n, observations[n])), None)
+            if failing is None:  # what it changes or leaves behind costs points too
+                return None
+            numbers.add(failing)
+        return tuple(sorted(numbers))
+
+    def _is_missed(self, criterion: Criterion, number: int, observation: Observation) -> bool:
+        case = self.cases[number]
+        if criterion.cases is not None and case.name not in criterion.cases:
+            return False
+        if observation.error:
+            return True
+        expected = self.observe_known(self.exercise, self.judge.reference, [case])[0].values
+        try:
+            return not criterion.passes(case, within_reason(observation.values, expected), expected)
+        except Exception:  # as judging does
+            return True
+
+    @functools.cached_property
+    def _by_size(self) -> list[int]:
+        """The numbers of the cases, small inputs first."""
+
+        def size(number: int) -> int:
+            return sum(v.numel() for v in self.cases[number].inputs.values() if isinstance(v, torch.Tensor))
+
+        return sorted(range(len(self.cases)), key=size)
+
+    def not_judged(self, why: str) -> Record:
+        """The record of an answer whose judge has failed, which an instructor is told."""
+        message = Message("contract.judge_failed", {"text": f"could not be judged: {why}"})
+        return {**self.blank(Verdict.ERROR, message), "judge_failed": True}
 
     def blank(self, verdict: Verdict, message: Message) -> Record:
         """The record of an answer that has no points on any criterion."""
@@ -133,6 +211,26 @@ class ExerciseUnderTest:
     def ended(self, ending: Ending) -> Record:
         """The record of an answer whose process ended otherwise than it should."""
         return self.blank(ending.verdict, ending.message)
+
+
+def _mistake_named(exercise: str, name: str) -> Mistake:
+    judge = registry.judge_of(registry.exercise_named(exercise))
+    return next(mistake for mistake in judge.mistakes if mistake.name == name)
+
+
+def _raw_observations(frame: transport.Frame, numbers: Sequence[int] | None = None) -> list[tuple[str, list[bytes]]]:
+    """Observations of a frame, all or some, not read: their JSON, and the bytes of their tensors.
+
+    Raises:
+        LookupError, TypeError, ValueError: it does not hold them.
+    """
+    listed = dict(frame.read["message"]["items"])["observations"]
+    texts = [json.dumps(one) for one in listed]
+    ends = list(itertools.accumulate(text.count(_A_TENSOR) for text in texts))
+    if ends[-1] != len(frame.blobs):
+        raise ValueError("not the tensors that it announces")
+    chosen = range(len(texts)) if numbers is None else numbers
+    return [(texts[n], list(frame.blobs[ends[n - 1] if n else 0 : ends[n]])) for n in chosen]
 
 
 def is_lack_of_memory(type_name: str, text: str) -> bool:

@@ -43,6 +43,15 @@ def inert_markdown(
     return f"*{say('page.as_typed')}*\n\n" + as_typed(text[:MAX_SOURCE])
 
 
+def converter_fault() -> str:
+    """Why the converter cannot read even a plain text, so that all texts would be shown as typed; "" where it can."""
+    try:
+        page = _rendered("# A title\n\nA *word* and a formula $x^2$.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", None)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "" if "<em>" in page and "<table>" in page and is_inert(page) else "it gives no HTML that may be shown"
+
+
 def is_inert(page: str, *, reserved: Collection[str] = ()) -> bool:
     """Whether HTML holds only tags and attributes that can neither run nor reach into the page around them."""
     rest = _TAG.sub("", page)

@@ -176,7 +176,7 @@ def main() -> int:
     print(f"Installed {folder}")
     print("Grade with it, one unit at a time:")
     print("  nbgrader autograde UNIT " + " ".join(options()))
-    print("It protects the machine and the class's files. For scores that nobody can forge: course grade.")
+    print("It protects the machine and the class's files. For scores that cannot be forged: course grade.")
     return 0
 
 

@@ -26,7 +26,7 @@ def why_not() -> str:
 class MemoryMonitor:
     """Ends a submission whose processes use more than its limit together, until it is closed.
 
-    The kernel limits at once what one process alone may have; this looks at the sum, five times a second. Memory that
+    The kernel limits at once what one process alone may have; this looks at the sum, five times per second. Memory that
     processes share is counted once (their proportional set sizes), so a fork as such costs nothing.
 
     Args:

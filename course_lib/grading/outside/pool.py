@@ -21,14 +21,11 @@ from typing import Any
 
 from course_lib.grading.outside import results, workers
 from course_lib.grading.outside.cluster import Cluster
-from course_lib.grading.outside.hidden_cases import under_test
 from course_lib.grading.outside.options import GraderFault, Options
 from course_lib.grading.outside.results import Verdict
-from course_lib.grading.outside.submission import Released, Submission, unpacked
+from course_lib.grading.outside.submission import Submission, unpacked
 from course_lib.grading.outside.workers import ReleasedBy, Task, Worker
 from course_lib.grading.outside.zygotes import SiblingZygote, Zygote
-
-PRECOMPUTED_FROM = 20  # submissions from which on the judges' own functions run before the workers start
 
 
 @dataclass
@@ -41,7 +38,7 @@ class Report:
         failed: why a submission could not be graded, by "student/unit/notebook".
         isolation: the level obtained.
         lines: what the gradebook's writer has to say.
-        not_read: a sentence for each file or folder in which somebody's work may be and that was not read.
+        not_read: a sentence for each file or folder in which a student's work may be and that was not read.
         not_recorded: students whose grades the gradebook cannot take.
     """
 
@@ -184,7 +181,7 @@ class _Run:
             yield from self._outcomes_of_processes(tasks, count)
 
     def _outcomes_of_processes(self, tasks: Sequence[Task], count: int) -> Iterator[workers.Outcome]:
-        with _started(count, tasks, self.options, self.released) as pool:
+        with _started(count, self.options, self.released) as pool:
             waiting = {pool.submit(workers.in_worker, task): task for task in tasks}
             try:
                 for future in concurrent.futures.as_completed(waiting):
@@ -211,9 +208,7 @@ def _out_of_time(result: Mapping[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _started(
-    count: int, tasks: Sequence[Task], options: Options, released: ReleasedBy
-) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
+def _started(count: int, options: Options, released: ReleasedBy) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
     """Workers. What loads once for all of them is loaded here, where this process may be forked."""
     executor = functools.partial(concurrent.futures.ProcessPoolExecutor, count, initializer=workers.start_worker)
     if not _has_one_thread():
@@ -221,9 +216,7 @@ def _started(
             yield pool
         return
     context = multiprocessing.get_context("fork")
-    notebooks = [released[which] for which in sorted({(one.unit, one.notebook) for one, _ in tasks})]
-    meanwhile = functools.partial(_precompute, notebooks if len(tasks) >= PRECOMPUTED_FROM else [], options)
-    with Zygote(options, meanwhile=meanwhile) as zygote:
+    with Zygote(options) as zygote:
         make_first = functools.partial(SiblingZygote, zygote, context.Lock())
         with executor(mp_context=context, initargs=(options, released, make_first)) as pool:
             yield pool
@@ -235,16 +228,3 @@ def _has_one_thread() -> bool:
         return len(os.listdir("/proc/self/task")) == 1
     except OSError:
         return False
-
-
-def _precompute(notebooks: Sequence[Released], options: Options) -> None:
-    """Runs what judges compare with, with one thread: those of a pool would stay."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for notebook in notebooks:
-        for name in notebook.answers:
-            with contextlib.suppress(Exception):  # a judge that fails is reported with a submission
-                under_test(name, options.secret).precompute()
-    torch.set_num_threads(threads)

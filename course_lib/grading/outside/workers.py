@@ -12,6 +12,7 @@ from typing import Any
 
 from course_lib.grading.outside import grade, results
 from course_lib.grading.outside.cluster import ClusterError
+from course_lib.grading.outside.judges import Judges
 from course_lib.grading.outside.options import GraderFault, Options, use_exercise_folders
 from course_lib.grading.outside.submission import Released, Submission
 from course_lib.grading.outside.zygotes import Zygote
@@ -33,6 +34,7 @@ class Worker:
     def __init__(self, options: Options, released: ReleasedBy, make_first: Callable[[], Zygote] | None = None) -> None:
         self.options, self.released = options, released
         self._zygote: Zygote | None = None
+        self._judges = Judges(options)
         self._make = make_first or functools.partial(Zygote, options)
         self._graded = 0
         use_exercise_folders(options.exercise_folders)
@@ -49,13 +51,13 @@ class Worker:
             if self._zygote is None:
                 self._zygote = self._make()
             released = self.released[one.unit, one.notebook]
-            result = grade.grade_submission(self._zygote, released, one, key=key)
+            result = grade.grade_submission(self._zygote, released, one, key=key, judges=self._judges)
         except BaseException:
             self.close()
             self._make = functools.partial(Zygote, self.options)  # what it was forked from may be broken as well
             raise
         if self._graded % SUBMISSIONS_PER_ZYGOTE == 0:
-            self.close()
+            self._close_zygote()
         return result
 
     def outcome(self, task: Task) -> Outcome:
@@ -66,7 +68,11 @@ class Worker:
             return task, None, fault
 
     def close(self) -> None:
-        """Ends the zygote."""
+        """Ends the zygote and the judge."""
+        self._judges.close()
+        self._close_zygote()
+
+    def _close_zygote(self) -> None:
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from class_notebooks import answered
 from corpus.kinds import RIGHT, TRIPLES, Kind, body
 
-# Runs the answer of whoever else handed something in, as stock nbgrader's folders lie, or under any folder there is.
+# Runs the answer of any other student who handed something in, as stock nbgrader's folders lie, or under any folder
+# there is.
 STEAL = """
 import glob, json
 def theirs(x):

@@ -74,7 +74,7 @@ def test_landlock_holds_where_namespaces_are_forbidden(release_folder, nosy) -> 
 
 
 def test_a_plain_user_can_grade(release_folder, nosy) -> None:
-    """A user namespace in which we are nobody special stands for a plain user."""
+    """A user namespace in which we have no privileges stands for a plain user."""
     prefix = [shutil.which("unshare") or "", "-U", "--map-user=1000", "--map-group=1000"]
     if not prefix[0] or subprocess.run([*prefix, "true"], capture_output=True).returncode:
         pytest.skip("needs user namespaces and the command unshare")

@@ -17,6 +17,11 @@ from course_lib.grading.outside.standings import standings
 from course_lib.notebooks import tools_on_path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_schema(schema_asked_once):
+    """For every test here."""
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
@@ -26,7 +31,7 @@ def released(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def empty_book(tmp_path_factory, released):
-    """A gradebook that knows the unit and nobody; to copy, since nbgrader takes seconds to make one."""
+    """A gradebook that knows the unit and no student; to copy, since nbgrader takes seconds to make one."""
     path = tmp_path_factory.mktemp("book") / "class" / "gradebook.db"
     with tools_on_path():
         gradebook_rows.prepare(gradebook_access.address(path), UNIT, {UNIT: pages.read_released(released, UNIT, UNIT)})

@@ -87,7 +87,7 @@ def test_the_same_points_exercise_by_exercise_in_both_gradebooks(by_course_grade
     theirs, ours = _points(by_nbgrader / "gradebook.db"), _points(by_course_grade / "gradebook.db")
     assert theirs == ours
     wanted = {(student, f"check_{name}"): points for (student, name), (_, points) in WANTED.items()}
-    wanted |= {(student, "why"): 0 for student in CLASS}  # the written answer, which nobody here gave
+    wanted |= {(student, "why"): 0 for student in CLASS}  # the written answer, which no student here gave
     assert ours == wanted
 
 
@@ -95,7 +95,7 @@ def test_the_same_verdicts_on_the_cards_and_in_the_results(by_course_grade, by_n
     cards, results = {}, {}
     for student in CLASS:
         page = by_nbgrader / "autograded" / student / UNIT / f"{UNIT}.ipynb"
-        cards |= {(student, name): state for name, state in demo_class._states(page).items()}
+        cards |= {(student, name): state for name, state in demo_class.states_in(page).items()}
         record = json.loads((by_course_grade / "results" / UNIT / UNIT / f"{student}.json").read_text())
         results |= {(student, e["exercise"]): (e["verdict"], e["score"]) for e in record["exercises"]}
     assert results == WANTED

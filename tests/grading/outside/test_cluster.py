@@ -103,7 +103,7 @@ def test_without_dask_the_extra_is_named(course_grade, monkeypatch) -> None:
 def test_a_scheduler_that_does_not_answer(course_grade, monkeypatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster.Cluster.__init__, "__kwdefaults__", {"seconds": 1})
-    with socket.create_server(("127.0.0.1", 0)) as other:  # takes a connection, and is no scheduler
+    with socket.create_server(("127.0.0.1", 0)) as other:  # takes a connection, but is not a scheduler
         silent = f"tcp://127.0.0.1:{other.getsockname()[1]}"
         for address in ("tcp://127.0.0.1:1", silent, "nonsense://x", "no port", ""):
             began = time.monotonic()

@@ -83,13 +83,13 @@ def test_every_field_with_something_nasty(value: Any, release: Any) -> None:
         read(json.dumps(notebook).encode("utf-8", "surrogatepass"), release)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=strange_notebooks())
 def test_strange_fields(data: bytes, release: Any) -> None:
     read(data, release)
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(notebook=ANYTHING)
 def test_strange_files(notebook: Any, release: Any) -> None:
     read(json.dumps(notebook).encode("utf-8", "surrogatepass"), release)
@@ -98,7 +98,7 @@ def test_strange_files(notebook: Any, release: Any) -> None:
     read(json.dumps({"nbformat": 3, "worksheets": [{"cells": [notebook]}]}).encode("utf-8", "surrogatepass"), release)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(start=st.integers(0, 3000), gone=st.integers(0, 40), put=st.binary(max_size=10))
 def test_damaged_bytes(start: int, gone: int, put: bytes, release: Any) -> None:
     data = notebooks.as_bytes(notebooks.answered())

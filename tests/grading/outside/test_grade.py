@@ -202,7 +202,7 @@ def test_a_judge_that_fails_costs_nobody_else_anything(graded, monkeypatch) -> N
     assert scale["verdict"] == "right"
 
 
-# Half a second of computing in all, and a warning a call: what must not depend on who else uses the machine.
+# Half a second of computing in all, and a warning per call: what must not depend on who else uses the machine.
 WARNS = """
 import sys, time, warnings
 def double(x):

@@ -13,7 +13,7 @@ import pytest
 from nbgrader.api import Gradebook
 from small_class import DOUBLE, HALF_RIGHT, TOTAL, UNIT, WHY, card_in, entry, half, notebook, right, submission
 
-from course_lib.grading.outside import gradebook, gradebook_access
+from course_lib.grading.outside import gradebook, gradebook_access, inert
 from course_lib.grading.outside.gradebook import GradebookError, writer_lock
 from course_lib.grading.outside.standings import standings
 from course_lib.grading.outside.submission import Submission
@@ -184,7 +184,7 @@ def test_a_second_writer_is_refused_by_name_and_waits_if_asked(desk, released):
 
 
 def test_a_file_that_is_no_gradebook_is_left_alone(desk, released):
-    desk.book.write_bytes(b"this is not a data base, but somebody's notes" * 50)
+    desk.book.write_bytes(b"this is not a data base, but some notes" * 50)
     with pytest.raises(GradebookError, match=r"not a database.*no gradebook at all"):
         desk(right(released))
     assert desk.book.read_bytes().startswith(b"this is not")
@@ -314,3 +314,25 @@ def test_what_answers_nothing_waits_for_nobody(desk, released, change):
     change(page)
     desk(submission("ada", page, [entry("double", DOUBLE), entry("total", TOTAL)]))
     assert (desk.grades("ada")["why"].score, desk.grades("ada")["why"].awaiting) == (0, False)
+
+
+# --- the converter of texts -------------------------------------------------------------------------------------------
+
+
+def test_a_converter_that_reads_no_text_is_a_fault_said_once_and_not_a_page_of_texts_as_typed(
+    desk, released, monkeypatch
+):
+    assert inert.converter_fault() == ""
+
+    def broken(text, pictures):
+        raise AttributeError("'MathBlockParser' object has no attribute 'parse_axt_heading'")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(inert, "_rendered", broken)
+        with pytest.raises(GradebookError, match=r"parse_axt_heading.*upgrade nbconvert mistune.*results are kept"):
+            desk(right(released), half(released, "bob"))
+    assert standings(desk.book) == [] and not (desk.book.parent / "autograded").exists()
+    changed.setattr(inert, "_rendered", lambda text, pictures: f"<pre>{text}</pre>")
+    assert inert.converter_fault() == "it gives no HTML that may be shown"
+    changed.undo()
+    assert desk(right(released)).recorded == 1

@@ -153,9 +153,9 @@ def test_a_timeout_is_tried_again_alone(shared, options, release, tmp_path, monk
     """A machine that was busy the first time must not cost anybody points."""
     tried = []
 
-    def graded(zygote, released, one, *, key):
+    def graded(zygote, released, one, *, key, judges):
         tried.append(one.student)
-        result = real(zygote, released, one, key=key)
+        result = real(zygote, released, one, key=key, judges=judges)
         if one.student == "slow" and tried.count("slow") == 1:
             result["exercises"][0]["verdict"] = "timeout"
         return result
@@ -171,10 +171,10 @@ def test_a_timeout_is_tried_again_alone(shared, options, release, tmp_path, monk
 def test_a_broken_grader_grades_the_others_and_says_who_is_missing(
     shared, options, release, tmp_path, monkeypatch
 ) -> None:
-    def graded(zygote, released, one, *, key):
+    def graded(zygote, released, one, *, key, judges):
         if one.student == "unlucky":
             raise GraderFault("something of ours broke")
-        return real(zygote, released, one, key=key)
+        return real(zygote, released, one, key=key, judges=judges)
 
     real = grade.grade_submission
     monkeypatch.setattr(grade, "grade_submission", graded)

@@ -10,14 +10,16 @@ import pytest
 from class_notebooks import code
 
 from course_lib import exercises as registry
-from course_lib.desk.demo_class import as_answer
+from course_lib.desk.demo_answers import as_answer
 from course_lib.exercises import checking
 from course_lib.grading.inside.protocol import Limits
 from course_lib.grading.outside import grade, results
 from course_lib.grading.outside.cells import read_cells
 from course_lib.grading.outside.submission import Released, Submission
+from tests.benchmarks.charged_twice import solutions
 
 SETUP = "import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n"
+PAIR = ("rotate_batch", "rotation_pretext")
 UNITS = [unit for unit in registry.units() if not unit.startswith("9")]
 
 
@@ -37,6 +39,26 @@ def _variants(unit: str):
         fns = [judge.alternatives[0].fn, *(mistake.fn for mistake in judge.mistakes)]
         columns.append([(exercise, fn) for fn in fns])
     return list(itertools.zip_longest(*columns))
+
+
+def test_a_mistake_that_another_answer_calls_costs_points_once(zygote, options, monkeypatch) -> None:
+    monkeypatch.setattr(zygote, "options", dataclasses.replace(options, limits=Limits()))
+    unit, sources = "04_pretext_tasks", solutions()
+    exercise = registry.exercise_named("rotate_batch")
+    clockwise = next(m for m in registry.judge_of(exercise).mistakes if m.name == "clockwise")
+    wrong = as_answer(clockwise.fn, "rotate_batch")
+    stubs = {name: f"def {name}(*a, **k):\n    raise NotImplementedError('Exercise')" for name in PAIR}
+    released = Released(unit, unit, tuple(read_cells(_notebook(stubs))), digest=unit)
+
+    def scores(later: str) -> dict[str, tuple[str, float]]:
+        data = _notebook({"rotate_batch": wrong, "rotation_pretext": later})
+        result = grade.grade_submission(zygote, released, Submission("ada", unit, unit, data), key="k")
+        return {graded["exercise"]: (graded["verdict"], graded["score"]) for graded in result["exercises"]}
+
+    right = scores(sources["rotation_pretext"])
+    assert right["rotation_pretext"] == ("right", 4.0) and right["rotate_batch"][0] == "wrong"
+    inline = scores(sources["rotation_pretext"].replace("rotate_batch(images, k)", "torch.rot90(images, -k, (2, 3))"))
+    assert inline["rotation_pretext"][0] == "wrong"
 
 
 @pytest.mark.parametrize(("unit", "variant"), [(u, v) for u in UNITS for v in range(2)])

@@ -33,7 +33,7 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
     model = stateful(case, images.shape[1], pool=False)
-    with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
+    with torch.enable_grad():  # an answer that switches gradients off for good does no harm outside
         scores = fn(model, images)
         state = model.state()
     del state["batch_sizes"]  # in how many batches the images go through is the learner's choice
@@ -61,7 +61,7 @@ exercise = Exercise(
             "return (...).flatten(1)...  # (N,)"
         ),
     ),
-    takeaway="One number an image, from a model at rest: now images can be ranked, and a threshold can be chosen.",
+    takeaway="One number per image, from a model at rest: now images can be ranked, and a threshold can be chosen.",
     cases=cases,
     observe=observe,
     words={

@@ -38,7 +38,7 @@ def is_relative(t: Trial) -> bool:
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("per_image", 1, "one score an image, the stranger the higher", ranks_images),
+        Criterion("per_image", 1, "one score per image, the stranger the higher", ranks_images),
         Criterion("value", 1, "the score is the squared error, summed over the image's pixels", as_expected("scores")),
         Criterion(
             "at_rest",

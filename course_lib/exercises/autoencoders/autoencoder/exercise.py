@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.autoencoders.exercise import gradient_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import gradient_of
 
 _AMPLIFY = 8.0  # factor on all weights, which shows outputs that only happen to lie in [0, 1]
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.autoencoders.exercise import gradient_of, mode_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.observing import gradient_of, mode_of
 
 
 class _SmallModel(nn.Module):

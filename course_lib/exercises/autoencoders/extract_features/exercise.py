@@ -33,7 +33,7 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images = case.inputs["images"]
     encoder = stateful(case, images.shape[1], pool=True)
-    with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
+    with torch.enable_grad():  # an answer that switches gradients off for good does no harm outside
         features = fn(encoder, images, case.inputs["batch_size"])
         state = encoder.state()
     carries = int(features.requires_grad) if isinstance(features, Tensor) else -1

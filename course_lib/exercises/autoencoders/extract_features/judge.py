@@ -29,7 +29,7 @@ def in_eval_mode(case: Case, seen: Values, expected: Values) -> bool:
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("values", 1, "one row an image, all of them, in order", in_small_batches),
+        Criterion("values", 1, "one row per image, all of them, in order", in_small_batches),
         Criterion(
             "eval_mode",
             1,

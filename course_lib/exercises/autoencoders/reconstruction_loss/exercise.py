@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.autoencoders.exercise import gradient_of
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import gradient_of
 
 
 def cases(seed: int) -> list[Case]:
@@ -48,7 +48,7 @@ exercise = Exercise(
     points=3,
     hints=Hints(
         concept=(
-            "Square each pixel's error. Add up within each image, so that one number an image is left; then take the "
+            "Square each pixel's error. Add up within each image, so that one number per image is left; then take the "
             "mean of those numbers."
         ),
         api="`Tensor.flatten`, `Tensor.sum(dim=...)`, `Tensor.mean`",

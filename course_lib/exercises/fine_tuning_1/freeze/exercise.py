@@ -6,42 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.fine_tuning_1.exercise import OwnPart, classes_left_alone, pretrain, requires_grad
-from course_lib.exercises.observing import state_of
-
-
-def _part(kind: str, channels: int, pixels: int) -> nn.Module:
-    if kind == "own class":
-        return OwnPart(channels)
-    dropout = nn.Sequential(nn.ReLU(), nn.Dropout(0.4))
-    if kind == "vectors":
-        return nn.Sequential(nn.Linear(pixels, 3), nn.BatchNorm1d(3), dropout)
-    part = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.BatchNorm2d(3), dropout)
-    return nn.Sequential(part, nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))) if kind == "nested" else part
-
-
-class _Net(nn.Module):
-    """A stem, a part to freeze, and a head. All have batch normalization; the part has dropout too."""
-
-    def __init__(self, case: Case) -> None:
-        super().__init__()
-        images, kind = case.inputs["images"], case.inputs["part"]
-        channels = images.shape[1]
-        self.stem: nn.Module = nn.Flatten() if kind == "vectors" else nn.Identity()
-        if kind == "middle":
-            self.stem, channels = nn.Sequential(nn.Conv2d(channels, 3, 1, bias=False), nn.BatchNorm2d(3)), 3
-        self.part = _part(kind, channels, images[0].numel())
-        self.pool = nn.Flatten() if kind == "vectors" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
-        pretrain(self, case.inputs["seed"])
-        self.to(images)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.pool(self.part(self.stem(x))))
+from course_lib.exercises.fine_tuning_1.exercise import Parted, classes_left_alone, requires_grad
+from course_lib.exercises.observing import mode_of, state_of
 
 
 def cases(seed: int) -> list[Case]:
@@ -64,77 +33,38 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images, opened = case.inputs["images"], case.inputs["opened"]
     with classes_left_alone(), torch.enable_grad():
-        model = _Net(case)
+        model = Parted(case)
         part = model.part
-        attributes = set(vars(part))
         seen: Values = {}
         torch.manual_seed(case.inputs["seed"])  # for the dropout of a part that is not frozen
         if opened == "in the beginning":
             part.requires_grad_(False)
-            seen |= _open(fn, model, case)
+            seen |= model.opened_by(fn, case)
             part.requires_grad_(True)  # from here on as in the other cases
         model.train(case.inputs["mode_before"] == "train")
         given = state_of(part)
         if opened == "with an inner part frozen before":
             fn(part.get_submodule("0"))
+        returned = fn(part)
         seen |= {
-            "returned": _which(fn(part), part),
+            "returned": "the module" if returned is part else f"another {type(returned).__name__}",
             "requires_grad": requires_grad(part),
             "requires_grad_elsewhere": {**requires_grad(model.stem), **requires_grad(model.head)},
-            "modes_when_frozen": sorted({_mode(layer) for layer in part.modules()}),
-            "new_attributes": sorted(set(vars(part)) - attributes),
             "state_given": given,
             "state_when_frozen": state_of(part),
-            "rest_given": _rest(model),
+            "rest_given": model.rest(),
         }
-        layers = {name: layer for name, layer in part.named_modules() if not isinstance(layer, nn.Sequential)}
         model.train()
-        seen["modes_after_train"] = {name: _mode(layer) for name, layer in layers.items()}
+        layers = [(name, layer) for name, layer in part.named_modules() if not isinstance(layer, nn.Sequential)]
+        seen["modes_after_train"] = {name: mode_of(layer) for name, layer in layers}
         seen["output_after_train"] = part(model.stem(images).detach()).detach().clone()
-        _train_for(model, case, 2)
-        seen |= {"state_after_training": state_of(part), "rest_after_training": _rest(model)}
+        model.learn(case, 2)
+        seen |= {"state_after_training": state_of(part), "rest_after_training": model.rest()}
         if opened == "frozen again before":
             fn(part)
         if opened not in ("never", "in the beginning"):
-            seen |= _open(fn, model, case)
+            seen |= model.opened_by(fn, case)
     return seen
-
-
-def _open(fn: Callable[..., Any], model: _Net, case: Case) -> Values:
-    """Lets the answer open the part, then trains for a step."""
-    seen: Values = {"state_before_opening": state_of(model.part)}
-    fn(model.part, frozen=False)
-    seen["requires_grad_open"] = requires_grad(model.part)
-    seen["modes_when_open"] = sorted({_mode(module) for module in model.train().part.modules()})
-    seen["modes_at_rest"] = sorted({_mode(module) for module in model.eval().part.modules()})
-    _train_for(model, case, 1)
-    return {**seen, "state_trained_on": state_of(model.part)}
-
-
-def _train_for(model: _Net, case: Case, steps: int) -> None:
-    """As a fine-tuning does it: validation in between, weight decay, every parameter handed to the optimizer."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.2)
-    for _ in range(steps):
-        model.eval()
-        model.train()
-        loss = F.cross_entropy(model(case.inputs["images"]), case.inputs["labels"])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
-def _rest(model: _Net) -> dict[str, Tensor]:
-    return {name: value for name, value in state_of(model).items() if not name.startswith("part.")}
-
-
-def _mode(module: nn.Module) -> str:
-    return "train" if module.training else "eval"
-
-
-def _which(result: Any, part: nn.Module) -> str:
-    if isinstance(result, nn.Module):
-        return "the module" if result is part else "another module"
-    return "None" if result is None else type(result).__name__
 
 
 exercise = Exercise(
@@ -158,9 +88,7 @@ exercise = Exercise(
         skeleton=(
             "module.requires_grad_(...)\nfor part in module.modules():\n"
             '    part.__dict__.pop("train", None)  # the method of the class again\n'
-            "if frozen:\n    module.eval()\n"
-            "    module.train = lambda mode=True: ...\n"
-            "return module"
+            "if frozen:\n    module.eval()\n    module.train = lambda mode=True: ...\nreturn module"
         ),
     ),
     takeaway=(
@@ -174,8 +102,6 @@ exercise = Exercise(
         "returned": "what `freeze(module)` returns",
         "requires_grad": "`requires_grad` of the frozen parameters (1 is True)",
         "requires_grad_elsewhere": "`requires_grad` of the parameters outside the module (1 is True)",
-        "modes_when_frozen": "the list of the modes inside the frozen module",
-        "new_attributes": "the list of attributes that your code adds to the module",
         "state_given": "the state of the module before your code",
         "state_when_frozen": "the state of the module right after your code",
         "rest_given": "the state outside the module before training",

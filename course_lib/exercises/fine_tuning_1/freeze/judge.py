@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import torch
-
-from course_lib.exercises.asking import as_expected, everywhere, failed_with, in_all, named, ran
-from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
+from course_lib.exercises.asking import as_expected, changed, everywhere, failed_with, of_this_network, ran, somewhere
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values
 
 
 def reference(module, frozen=True):
@@ -22,34 +18,24 @@ def reference(module, frozen=True):
 # A part that came frozen by other hands is the matter of one criterion: an error there costs that one only.
 _FROZEN = ("first_layers", "in_the_middle", "nested", "vectors", "own_class")
 _OPENED = ("first_layers", "nested", "vectors", "frozen_by_another")
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-def _here(test: Passes) -> Passes:
-    """A test of what was seen of the network of this very case, by the weights that its part was given with."""
-    return lambda case, seen, expected: (
-        close(seen["state_given"], expected["state_given"]) and test(case, seen, expected)
-    )
 
 
 def _is_frozen(seen: Values) -> bool:
     return set(seen["requires_grad"].values()) == {0}
 
 
-def _changed(seen: Values, before: str, after: str) -> set[str]:
-    """The names of weights and statistics that are gone in the later state, or not the same to the last bit."""
-    then, now = seen[before], seen[after]
-    return {name for name, value in then.items() if name not in now or not torch.equal(now[name], value)}
-
-
 def _all_changed(seen: Values, before: str, after: str) -> bool:
-    return _changed(seen, before, after) == seen[before].keys() == seen[after].keys()
+    return changed(seen[before], seen[after]) == seen[before].keys() == seen[after].keys()
 
 
 def _moved(seen: Values, *, statistics: bool) -> list[str]:
     """The weights, or the statistics, of the frozen part that training has changed."""
-    names = _changed(seen, "state_given", "state_after_training")
-    return [name for name in names if name.endswith(_STATISTICS) == statistics]
+    names = changed(seen["state_given"], seen["state_after_training"])
+    return [n for n in names if n.endswith(("running_mean", "running_var", "num_batches_tracked")) == statistics]
+
+
+def _weights(case: Case, seen: Values, expected: Values) -> bool:
+    return _is_frozen(seen) and not _moved(seen, statistics=False)
 
 
 def _rest_learns(case: Case, seen: Values, expected: Values) -> bool:
@@ -59,7 +45,7 @@ def _rest_learns(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _is_the_module(case: Case, seen: Values, expected: Values) -> bool:
-    weights_kept = not _changed(seen, "state_given", "state_when_frozen")
+    weights_kept = not changed(seen["state_given"], seen["state_when_frozen"])
     return seen["returned"] == "the module" and _is_frozen(seen) and weights_kept
 
 
@@ -69,97 +55,59 @@ def _opens(case: Case, seen: Values, expected: Values) -> bool:
     return learns and modes == (["train"], ["eval"]) and not all(seen["requires_grad"].values())
 
 
-def _output_differs(t: Trial) -> bool:
-    return not close(t.seen["output_after_train"], t.expected["output_after_train"])
+def _opened(t: Trial) -> bool:
+    return all(t.seen.get("requires_grad_open", {}).values())
 
 
-def _normalizes_by_batch(t: Trial) -> bool:
-    """Whether all layers are in train mode after `model.train()`, but no running average moves."""
-    averages = [name for name in _moved(t.seen, statistics=True) if "running" in name]
-    return _output_differs(t) and not averages and set(t.seen["modes_after_train"].values()) == {"train"}
+def _part(name: str, title: str, passes: Passes, cases: tuple[str, ...] = _FROZEN) -> Criterion:
+    return Criterion(name, 1, title, of_this_network(passes, "state_given"), cases)
 
 
-def _where(trials: Sequence[Trial], predicate: Callable[[Trial], bool]) -> set[str]:
-    """The names of the cases that came to an end in which it is so."""
-    return {t.case.name for t in ran(trials) if predicate(t)}
-
+_at_rest = as_expected("output_after_train")
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion(
-            "weights",
-            1,
-            "the part's parameters want no gradient, and training leaves them as they are, bit by bit",
-            _here(lambda c, s, e: _is_frozen(s) and not _moved(s, statistics=False)),
-            _FROZEN,
-        ),
-        Criterion(
-            "statistics",
-            1,
-            "so do the statistics of its batch normalization, although `model.train()` is called",
-            _here(lambda c, s, e: not _moved(s, statistics=True)),
-            _FROZEN,
-        ),
-        Criterion(
-            "at_rest",
-            1,
-            "after `model.train()` the part still computes as in eval mode: no batch statistics, no dropout",
-            as_expected("output_after_train"),
-            _FROZEN,
-        ),
-        Criterion(
-            "rest_learns",
-            1,
-            "the rest of the network goes on learning, what lies below the part too",
-            _here(_rest_learns),
-            _FROZEN,
-        ),
-        Criterion(
-            "the_module",
-            1,
-            "it is the module given that is frozen and returned, with the weights that it had",
-            _here(_is_the_module),
-            _FROZEN,
-        ),
-        Criterion(
-            "opens",
-            1,
-            "with `frozen=False` the part learns again, and follows `train()` and `eval()`, whoever froze it and "
-            "however often",
-            _here(_opens),
-            _OPENED,
-        ),
+        _part("weights", "the part's parameters require no gradient, and training changes no bit of them", _weights),
+        _part("statistics", "training changes no running statistics", lambda c, s, e: not _moved(s, statistics=True)),
+        _part("at_rest", "after `model.train()` the part still computes as in eval mode, without dropout", _at_rest),
+        _part("rest_learns", "the rest of the network goes on learning, also what lies below the part", _rest_learns),
+        _part("the_module", "the module given is frozen and returned, with the weights that it had", _is_the_module),
+        _part("opens", "with `frozen=False` it learns again, and follows `train()` and `eval()`", _opens, _OPENED),
     ),
     predicates={
         "endless_recursion": lambda trials: failed_with(trials, "RecursionError"),
+        "train_without_a_mode": lambda trials: (
+            failed_with(trials, "TypeError", "not callable") or failed_with(trials, "TypeError", "takes 0 positional")
+        ),
         "no_grad_around_it": everywhere(
-            lambda t: "stem.0.weight" not in _changed(t.seen, "rest_given", "rest_after_training"), "in_the_middle"
+            lambda t: "stem.0.weight" not in changed(t.seen["rest_given"], t.seen["rest_after_training"]),
+            "in_the_middle",
         ),
-        "attribute_of_the_module": everywhere(
-            lambda t: not _is_frozen(t.seen) and "requires_grad" in t.seen["new_attributes"], *_FROZEN
+        "normalization_left_out": everywhere(
+            lambda t: len(set(t.seen["requires_grad"].values())) == 2, "first_layers", "in_the_middle"
         ),
-        "momentum_of_zero": everywhere(_normalizes_by_batch, "first_layers", "in_the_middle", "nested", "own_class"),
+        "eval_without_gradients_off": everywhere(
+            lambda t: all(t.seen["requires_grad"].values()) and t.seen["returned"] == "the module", *_FROZEN
+        ),
         "held_as_it_was": lambda trials: (
             {t.case.inputs["mode_before"] for t in ran(trials) if _moved(t.seen, statistics=True)} == {"train"}
         ),
         "gradients_only": everywhere(
-            lambda t: bool(_moved(t.seen, statistics=True)) and not _moved(t.seen, statistics=False), *_FROZEN
+            lambda t: _is_frozen(t.seen) and {*t.seen["modes_after_train"].values()} == {"train"}, *_FROZEN
         ),
-        "children_only": lambda trials: _where(trials, _output_differs) == {"own_class"},
-        "own_train_kept_as_the_old_one": lambda trials: (
-            _where(trials, lambda t: t.seen.get("modes_when_open") == ["eval"]) == {"vectors"}
-        ),
+        "only_normalization_at_rest": somewhere(lambda t: len({*t.seen["modes_after_train"].values()}) == 2),
         "inner_part_stays_frozen": lambda trials: (
-            _where(trials, lambda t: "eval" in t.seen.get("modes_when_open", ())) == {"nested"}
-            and in_all(trials, lambda t: t.seen["returned"] == "the module")
-            and in_all(trials, lambda t: all(t.seen.get("requires_grad_open", {}).values()))
+            {t.case.name for t in ran(trials) if "eval" in t.seen.get("modes_when_open", ())} == {"nested"}
+            and everywhere(lambda t: t.seen["returned"] == "the module" and _opened(t))(trials)
         ),
-        "nothing_returned": everywhere(lambda t: t.seen["returned"] == "None" and _is_frozen(t.seen)),
+        "opened_for_gradients_only": somewhere(
+            lambda t: t.seen["modes_when_open"] == ["eval"] and _opened(t), "first_layers", "vectors"
+        ),
+        "nothing_returned": everywhere(lambda t: t.seen["returned"] == "another NoneType" and _is_frozen(t.seen)),
         "opens_only_what_it_froze": lambda trials: (
-            in_all(named(trials, *_FROZEN), lambda t: _is_frozen(t.seen))
-            and {t.case.name for t in trials if t.error or 0 in t.seen.get("requires_grad_open", {}).values()}
-            == {"frozen_by_another"}
+            {t.case.name for t in trials if t.error or not _opened(t)} == {"frozen_by_another"}
+            and everywhere(lambda t: _is_frozen(t.seen), *_FROZEN)(trials)
         ),
     },
 )

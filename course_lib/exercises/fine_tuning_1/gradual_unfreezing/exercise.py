@@ -95,6 +95,7 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("blocks", "optimizer"),
+    uses=("freeze",),
     words={
         "open": "the list, by stage, of which parts are trainable (open) and which are frozen (closed)",
         "in_eval": "the list, by stage, of the open parts that stay in eval mode after `train()`",

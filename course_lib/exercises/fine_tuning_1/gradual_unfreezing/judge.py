@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from course_lib.exercises.asking import as_expected
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.fine_tuning_1.freeze.judge import reference as right_freeze
 
 
-def reference(blocks, optimizer, stage, *, lr):
-    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for number, block in enumerate(blocks):
-        block.requires_grad_(number + stage >= len(blocks))
-        new = [p for p in block.parameters() if p.requires_grad and id(p) not in known]
-        if new:
-            optimizer.add_param_group({"params": new, "lr": lr})
+def building_on(freeze=right_freeze):
+    def gradual_unfreezing(blocks, optimizer, stage, *, lr):
+        known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for number, block in enumerate(blocks):
+            is_open = number + stage >= len(blocks)
+            freeze(block, frozen=not is_open)
+            new = [p for p in block.parameters() if id(p) not in known]
+            if is_open and new:
+                optimizer.add_param_group({"params": new, "lr": lr})
+
+    return gradual_unfreezing
 
 
 def _blocks_are(word: str, seen: Values, expected: Values) -> bool:
@@ -33,7 +38,8 @@ def _rates(case: Case, seen: Values, expected: Values) -> bool:
 
 
 judge = Judge(
-    reference=reference,
+    reference=building_on(),
+    building_on=building_on,
     criteria=(
         Criterion(
             "closed",

@@ -50,7 +50,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         seen: Values = {"groups": "returned", "type": type(result).__name__}
         if isinstance(result, list):
             seen["keys"] = [sorted(map(str, group)) if isinstance(group, dict) else [] for group in result]
-        optimizer = torch.optim.SGD(result, lr=1e3, weight_decay=0.0)  # a rate that nobody would give
+        optimizer = torch.optim.SGD(result, lr=1e3, weight_decay=0.0)  # a rate that no answer would give
     groups = [group for group in optimizer.param_groups if group["params"]]
     # Divided by the rate asked for, so that a small difference between two small numbers is still seen.
     seen["rate"] = {names.get(id(p), "another"): group["lr"] / lr for group in groups for p in group["params"]}
@@ -87,6 +87,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    uses=("trainable_parameters",),
     words={
         "groups": "the list of groups that you return",
         "type": "the type of what you return",

@@ -6,15 +6,19 @@ from itertools import pairwise
 
 from course_lib.exercises.asking import everywhere, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.fine_tuning_1.trainable_parameters.judge import reference as right_parameters
 
 
-def reference(blocks, head, *, lr, decay):
-    groups = []
-    for part in [head, *reversed(blocks)]:
-        params = [p for p in part.parameters() if p.requires_grad]
-        groups += [{"params": params, "lr": lr}] if params else []
-        lr = lr * decay
-    return groups
+def building_on(trainable_parameters=right_parameters):
+    def parameter_groups(blocks, head, *, lr, decay):
+        groups = []
+        for part in [head, *reversed(blocks)]:
+            params = trainable_parameters(part)
+            groups += [{"params": params, "lr": lr}] if params else []
+            lr = lr * decay
+        return groups
+
+    return parameter_groups
 
 
 def _rates_of(part: str, seen: Values, expected: Values) -> bool:
@@ -30,7 +34,8 @@ def _in_order(case: Case, seen: Values, expected: Values) -> bool:
 
 
 judge = Judge(
-    reference=reference,
+    reference=building_on(),
+    building_on=building_on,
     criteria=(
         Criterion("head", 1, "the head gets the full rate", lambda c, s, e: _rates_of("head", s, e)),
         Criterion(

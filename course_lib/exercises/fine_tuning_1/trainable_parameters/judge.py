@@ -53,10 +53,7 @@ judge = Judge(
             lambda c, s, e: bool(s["parameters"]) and set(s["parameters"]) <= set(e["parameters"]),
         ),
         Criterion(
-            "themselves",
-            1,
-            "the parameters themselves, each once, as trainable or frozen as before",
-            _themselves,
+            "themselves", 1, "the parameters themselves, each once, as trainable or frozen as before", _themselves
         ),
         Criterion(
             "a_list",

@@ -80,6 +80,7 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     may_change=("blocks", "head"),
+    uses=("freeze", "trainable_parameters"),
     words={
         "open_first": "the state of each part (open is trainable, closed is frozen) after the first call",
         "in_eval_first": "the list of the open parts that stay in eval mode after the first call and `train()`",

@@ -6,15 +6,19 @@ from collections.abc import Callable, Sequence
 
 from course_lib.exercises.asking import as_expected, everywhere, in_all, in_any, somewhere
 from course_lib.exercises.contract import Criterion, Judge, Trial, Values
+from course_lib.exercises.fine_tuning_1.freeze.judge import reference as right_freeze
+from course_lib.exercises.fine_tuning_1.trainable_parameters.judge import reference as right_parameters
 
 
-def reference(blocks, head, chosen):
-    head.requires_grad_(True)
-    parameters = list(head.parameters())
-    for number, block in enumerate(blocks):
-        block.requires_grad_(number in chosen)
-        parameters += [p for p in block.parameters() if p.requires_grad]
-    return parameters
+def building_on(freeze=right_freeze, trainable_parameters=right_parameters):
+    def tune_blocks(blocks, head, chosen):
+        parameters = trainable_parameters(freeze(head, frozen=False))
+        for number, block in enumerate(blocks):
+            freeze(block, frozen=number not in chosen)
+            parameters += trainable_parameters(block)
+        return parameters
+
+    return tune_blocks
 
 
 def _blocks_are(opened: str, moved: str, seen: Values, expected: Values) -> bool:
@@ -39,7 +43,8 @@ _flags_right = everywhere(lambda t: all(t.seen[key] == t.expected[key] for key i
 _longer_list = somewhere(lambda t: set(t.seen["returned_first"]) > set(t.expected["returned_first"]))
 
 judge = Judge(
-    reference=reference,
+    reference=building_on(),
+    building_on=building_on,
     criteria=(
         Criterion(
             "chosen",

@@ -56,7 +56,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         if stop:
             break
     another.set_to(begin + 100)
-    other.update(inputs["values"][0], another)  # of another training, whose best is no matter of the first
+    other.update(inputs["values"][0], another)  # of another training, whose best must not matter to the first
     model.set_to(begin + 101)  # training has gone on a little when the decision comes
     stopping.restore(model)
     *statistics, batches_counted = model.norm.buffers()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
 from course_lib.exercises.fine_tuning_2.exercise import gradients_of, set_values
+from course_lib.exercises.observing import mode_of
 
 
 class _TwoHeaded(nn.Module):
@@ -24,10 +25,6 @@ class _TwoHeaded(nn.Module):
         self.modes: dict[str, str] = {}
         for name, part in self.named_children():
             part.register_forward_pre_hook(lambda part, _, name=name: self.modes.update({name: mode_of(part)}))
-
-
-def mode_of(module: nn.Module) -> str:
-    return "train" if module.training else "eval"
 
 
 def cases(seed: int) -> list[Case]:

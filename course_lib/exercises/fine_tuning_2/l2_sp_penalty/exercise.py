@@ -9,19 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
-from course_lib.exercises.fine_tuning_2.exercise import flat, gradients_of, set_values
+from course_lib.exercises.fine_tuning_2.exercise import Pretrained, flat, gradients_of, set_values
 
 
-class _Model(nn.Module):
+def _model(case: Case) -> Pretrained:
     """An encoder with batch normalization, and a linear head."""
-
-    def __init__(self, kind: str, width: int) -> None:
-        super().__init__()
-        if kind == "dense":
-            self.encoder = nn.Sequential(nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 3))
-        else:
-            self.encoder = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.PReLU())
-        self.head = nn.Linear(3, 4)
+    width = case.inputs["width"]
+    encoder = nn.Sequential(nn.Linear(5, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 3))
+    if case.inputs["encoder"] == "convolutional":
+        encoder = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.PReLU())
+    return Pretrained(encoder, nn.Linear(3, 4)).to(getattr(torch, case.inputs["dtype"]))
 
 
 def cases(seed: int) -> list[Case]:
@@ -42,11 +39,11 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     inputs, generator = case.inputs, seeded(case.inputs["seed"])
-    model = _Model(inputs["encoder"], inputs["width"]).to(getattr(torch, inputs["dtype"]))
+    model = _model(case)
     set_values(model, generator)
     model.encoder.requires_grad_(inputs["encoder_came"] == "open")
     penalty = fn(model)
-    fn(_Model(inputs["encoder"], inputs["width"]).to(model.head.weight.dtype))  # of another network: no matter of ours
+    fn(_model(case))  # of another network: no matter of ours
     model.encoder.requires_grad_(True)
     with torch.no_grad():
         for part in ("encoder", "head"):

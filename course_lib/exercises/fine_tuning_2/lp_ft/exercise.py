@@ -6,25 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, seeded
-from course_lib.exercises.fine_tuning_2.exercise import WatchedBatches, parts_of, set_values, whole_numbers
+from course_lib.exercises.fine_tuning_2.exercise import Pretrained, WatchedBatches, parts_of, set_values, whole_numbers
 
 
-class _Model(nn.Module):
+def _model(pixels: int) -> Pretrained:
     """A small network with batch normalization."""
-
-    def __init__(self, pixels: int) -> None:
-        super().__init__()
-        # No bias before the normalization: its gradient would be rounding noise, which Adam turns into full steps.
-        self.encoder = nn.Sequential(
-            nn.Flatten(), nn.Linear(pixels, 6, bias=False), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 4), nn.Tanh()
-        )
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.encoder(x))
+    # No bias before the normalization: its gradient would be rounding noise, which Adam turns into full steps.
+    before, after = nn.Linear(pixels, 6, bias=False), nn.Linear(6, 4)
+    encoder = nn.Sequential(nn.Flatten(), before, nn.BatchNorm1d(6), nn.Tanh(), after, nn.Tanh())
+    return Pretrained(encoder, nn.Linear(4, 3))
 
 
 def cases(seed: int) -> list[Case]:
@@ -51,7 +44,7 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     inputs = case.inputs
     images = inputs["images"]
-    model = _Model(images[0].numel())
+    model = _model(images[0].numel())
     set_values(model, seeded(inputs["seed"]), 0.8)
     model.to(images).train(inputs["mode_before"] == "train")
     if inputs["encoder_came"] == "frozen":
@@ -90,17 +83,11 @@ exercise = Exercise(
             "`torch.optim.Adam`, `F.cross_entropy`"
         ),
         skeleton=(
-            "model.train()\n"
-            "model.encoder....()  # at rest: its statistics must not move\n"
-            "model.encoder.requires_grad_(...)\n"
-            "optimizer = torch.optim.Adam(model.head.parameters(), lr=...)\n"
-            "for _ in range(head_epochs):\n"
-            "    for images, labels in batches:\n"
+            "model.train()\nmodel.encoder....()  # at rest: its statistics must not move\n"
+            "model.encoder.requires_grad_(...)\noptimizer = torch.optim.Adam(model.head.parameters(), lr=...)\n"
+            "for _ in range(head_epochs):\n    for images, labels in batches:\n"
             "        ...  # loss, zero_grad, backward, step\n"
-            "model....()  # awake\n"
-            "model.requires_grad_(...)\n"
-            "optimizer = torch.optim.Adam(..., lr=...)\n"
-            "..."
+            "model....()  # awake\nmodel.requires_grad_(...)\noptimizer = torch.optim.Adam(..., lr=...)\n..."
         ),
     ),
     takeaway=(

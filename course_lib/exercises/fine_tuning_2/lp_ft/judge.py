@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from course_lib.exercises.asking import everywhere, somewhere
+from course_lib.exercises.asking import everywhere, of_this_network, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
@@ -30,15 +30,9 @@ def _near(seen: Values, expected: Values, *keys: str) -> bool:
     return all(close(seen[key], expected[key], rtol=1e-3, atol=1e-4) for key in keys)
 
 
-def _kept_while_the_head_learns(part: str, seen: Values) -> bool:
-    return _kept(seen, part, "before", "at_the_switch") and not _kept(seen, "head", "before", "at_the_switch")
-
-
-def _here(test: Passes) -> Passes:
-    """A test of what was seen of the network of this very case, by the weights that it came with."""
-    return lambda case, seen, expected: (
-        _near(seen, expected, "encoder_before", "head_before") and test(case, seen, expected)
-    )
+def _still(part: str) -> Passes:
+    """Whether a part stays as it is while the head learns."""
+    return lambda case, seen, expected: _kept(seen, part, *_FIRST) and not _kept(seen, "head", *_FIRST)
 
 
 def _jumps(case: Case, seen: Values) -> bool:
@@ -48,12 +42,16 @@ def _jumps(case: Case, seen: Values) -> bool:
 
 
 def _head_kept(case: Case, seen: Values, expected: Values) -> bool:
-    learned = not _kept(seen, "head", "before", "at_the_switch")
+    learned = not _kept(seen, "head", *_FIRST)
     return _near(seen, expected, "head_at_the_switch") or (learned and not _jumps(case, seen))
 
 
 def _everything_learns(case: Case, seen: Values, expected: Values) -> bool:
     return not any(_kept(seen, part, "at_the_switch", "after") for part in ("encoder", "statistics", "head"))
+
+
+def _rates(case: Case, seen: Values, expected: Values) -> bool:
+    return _near(seen, expected, "encoder_after", "head_after")
 
 
 def _head_alone_moved(t: Trial) -> bool:
@@ -65,52 +63,29 @@ def _encoder_alone_moved(t: Trial) -> bool:
     return _kept(t.seen, "head", "at_the_switch", "after") and not _kept(t.seen, "encoder", "at_the_switch", "after")
 
 
+_FIRST = ("before", "at_the_switch")
 _BOTH_STAGES = ("plain", "ragged_last_batch", "came_frozen", "float64")
+
+
+def _stages(name: str, title: str, passes: Passes) -> Criterion:
+    return Criterion(name, 1, title, of_this_network(passes, "encoder_before", "head_before"), _BOTH_STAGES)
+
 
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion(
-            "weights_still",
-            1,
-            "while the head learns, the encoder's weights stay as they are",
-            _here(lambda c, s, e: _kept_while_the_head_learns("encoder", s)),
-            _BOTH_STAGES,
-        ),
-        Criterion(
-            "statistics_still",
-            1,
-            "so do the running statistics of its batch normalization",
-            _here(lambda c, s, e: _kept_while_the_head_learns("statistics", s)),
-            _BOTH_STAGES,
-        ),
-        Criterion(
-            "head_kept",
-            1,
-            "the second stage begins with the head that the first has taught",
-            _here(_head_kept),
-            _BOTH_STAGES,
-        ),
-        Criterion(
-            "everything_learns",
-            1,
-            "in the second stage encoder, statistics and head all change",
-            _here(_everything_learns),
-            _BOTH_STAGES,
-        ),
-        Criterion(
-            "rates",
-            1,
-            "each stage runs its own number of epochs with Adam at its own rate",
-            lambda c, s, e: _near(s, e, "encoder_after", "head_after"),
-        ),
+        _stages("weights_still", "while the head learns, the encoder's weights stay as they are", _still("encoder")),
+        _stages("statistics_still", "while the head learns, the running statistics stay too", _still("statistics")),
+        _stages("head_kept", "the second stage begins with the head that the first has taught", _head_kept),
+        _stages("everything_learns", "in the second stage encoder, statistics and head all change", _everything_learns),
+        Criterion("rates", 1, "each stage runs its own number of epochs with Adam at its own rate", _rates),
     ),
     predicates={
-        "encoder_learns_from_the_start": somewhere(lambda t: not _kept(t.seen, "encoder", "before", "at_the_switch")),
-        "never_unfrozen": everywhere(
-            lambda t: _head_alone_moved(t) and 0 in t.seen["weights_require_grad_after"], *_BOTH_STAGES
-        ),
+        "encoder_learns_from_the_start": somewhere(lambda t: not _kept(t.seen, "encoder", *_FIRST)),
         "optimizer_of_the_head_kept": everywhere(_head_alone_moved, *_BOTH_STAGES),
+        "woken_by_train": somewhere(
+            lambda t: _kept(t.seen, "encoder", *_FIRST) and not _kept(t.seen, "statistics", *_FIRST)
+        ),
         "head_left_behind": everywhere(_encoder_alone_moved, *_BOTH_STAGES),
         "head_drawn_again": everywhere(lambda t: _jumps(t.case, t.seen), *_BOTH_STAGES),
     },

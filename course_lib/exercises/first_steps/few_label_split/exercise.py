@@ -77,9 +77,8 @@ exercise = Exercise(
         ),
         skeleton=(
             "labeled, rest = [], []\nfor k in labels.unique():\n    positions = ...  # where the labels are k\n"
-            "    positions = positions[torch.randperm(..., generator=generator)]\n"
-            "    labeled.append(positions[...])\n    rest.append(positions[...])\n"
-            "return torch.cat(labeled), torch.cat(rest)"
+            "    positions = positions[torch.randperm(..., generator=generator)]\n    labeled.append(positions[...])\n"
+            "    rest.append(positions[...])\nreturn torch.cat(labeled), torch.cat(rest)"
         ),
     ),
     takeaway=(

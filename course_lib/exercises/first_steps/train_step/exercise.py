@@ -70,7 +70,7 @@ exercise = Exercise(
     points=4,
     hints=Hints(
         concept=(
-            "Forward, loss, backward, step. Gradients add up in PyTorch until somebody clears them, and some layers "
+            "Forward, loss, backward, step. Gradients add up in PyTorch until they are cleared, and some layers "
             "behave differently in training, so say which mode you are in."
         ),
         api=(

@@ -7,15 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import (
-    everywhere,
-    everywhere_with_dtype,
-    global_state_kept,
-    inputs_kept,
-    is_independent,
-    somewhere,
-)
+from course_lib.exercises.asking import everywhere, everywhere_with_dtype, inputs_kept, is_independent, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+from course_lib.exercises.pretext_tasks.judge import repeatable
 
 
 def reference(images, *, generator):
@@ -54,14 +48,10 @@ def _coins(case: Case, seen: Values, expected: Values) -> bool:
     return _fair(labels) and _fair(following) and fresh
 
 
-def _repeatable(seen: Values) -> bool:
-    return torch.equal(seen["labels"], seen["labels_of_same_seed"]) and global_state_kept(seen)
-
-
 def _generator(case: Case, seen: Values, expected: Values) -> bool:
     moves_on = case.name != "many" or not torch.equal(seen["labels"], seen["labels_of_next_call"])
     right_count = len(seen["labels"]) == len(case.inputs["images"])
-    return _repeatable(seen) and moves_on and right_count and inputs_kept(case, seen, "images")
+    return repeatable(seen, "labels") and moves_on and right_count and inputs_kept(case, seen, "images")
 
 
 def _follow_a_rule(t: Trial) -> bool:
@@ -91,7 +81,7 @@ judge = Judge(
         "flipped_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
         "one_coin_for_all": everywhere(lambda t: len(t.seen["labels"].unique()) == 1, "many"),
         "in_turns": somewhere(_follow_a_rule, "many"),
-        "coins_without_generator": somewhere(lambda t: not _repeatable(t.seen)),
+        "coins_without_generator": somewhere(lambda t: not repeatable(t.seen, "labels")),
         "labels_not_whole": everywhere_with_dtype(
             lambda t: t.seen["labels_dtype"] != "torch.int64" and _labels_tell_the_flips(t.case, t.seen),
             "labels_dtype",

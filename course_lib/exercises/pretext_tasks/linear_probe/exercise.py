@@ -37,7 +37,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     encoder = Probed(case).to(images.device)
     encoder.train(case.inputs["mode_before"] == "train")
     before = encoder.linear.weight.detach().clone()
-    with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
+    with torch.enable_grad():  # an answer that switches gradients off for good does no harm outside
         accuracy = fn(encoder, images, case.inputs["labels"], case.inputs["test_images"], case.inputs["test_labels"])
         grad_mode_after = int(torch.is_grad_enabled())
     return {
@@ -63,7 +63,7 @@ exercise = Exercise(
         concept=(
             "The encoder is measured, not trained: its features are computed once, at rest. What is trained is one "
             "linear layer, on the features of the training images, standardized by their own mean and deviation. The "
-            "same two numbers a feature standardize the test features."
+            "same two numbers per feature standardize the test features."
         ),
         api=(
             "`evaluation.extract_features(encoder, images)` (at rest, mode restored, on the CPU), `Tensor.mean(dim=0)`,"

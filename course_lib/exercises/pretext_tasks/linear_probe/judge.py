@@ -15,7 +15,7 @@ def reference(encoder, images, labels, test_images, test_labels):
     return evaluation.linear_probe(train_x, labels, test_x, test_labels)
 
 
-_TOLERANCE = 0.045  # some of the test images: any linear classifier that was fitted is nearer than this
+_TOLERANCE = 0.04  # some of the test images: a linear layer that was fitted differs by at most 0.014, however it was
 _ORDINARY = ("plain", "already_in_eval_mode")
 _SCALED = ("far_from_zero", "large")
 _COMPOSED = ("one_class_in_the_test_set", "outliers_in_the_test_set")

@@ -51,7 +51,7 @@ exercise = Exercise(
     points=4,
     hints=Hints(
         concept=(
-            "Think in a small grid with one cell a patch. In each row of random numbers, the cells with the lowest "
+            "Think in a small grid with one cell per patch. In each row of random numbers, the cells with the lowest "
             "ranks are hidden: so exactly as many as you want, others in every image. At last each cell becomes a "
             "square of pixels."
         ),

@@ -47,11 +47,12 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "Nobody had to label anything: the answer was known because you turned the image yourself. All four copies in "
+        "No image had to be labeled: the answer was known because you turned the image yourself. All four copies in "
         "one batch also keep batch normalization from guessing the turn by its company."
     ),
     cases=cases,
     observe=observe,
+    uses=("rotate_batch",),
     words={
         "x": "`x`, the first of the two tensors that you return,",
         "labels": "`labels`, the second of the two tensors that you return,",

@@ -8,11 +8,15 @@ import torch
 
 from course_lib.exercises.asking import everywhere, everywhere_with_dtype, in_all, in_any, inputs_kept
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.pretext_tasks.rotate_batch.judge import reference as right_rotation
 
 
-def reference(images):
-    labels = torch.arange(4, device=images.device).repeat_interleave(len(images))
-    return torch.cat([torch.rot90(images, k, (2, 3)) for k in range(4)]), labels
+def building_on(rotate_batch=right_rotation):
+    def rotation_pretext(images):
+        labels = torch.arange(4, device=images.device).repeat_interleave(len(images))
+        return torch.cat([rotate_batch(images, k) for k in range(4)]), labels
+
+    return rotation_pretext
 
 
 def _shown(case: Case, seen: Values) -> list[tuple[int, int] | None]:
@@ -44,7 +48,8 @@ def _order(case: Case, seen: Values, expected: Values) -> bool:
 
 
 judge = Judge(
-    reference=reference,
+    reference=building_on(),
+    building_on=building_on,
     criteria=(
         Criterion("all_four", 1, "`x` holds each image in all four turns, `(4N, C, H, W)`", _all_four),
         Criterion("labels", 1, "`labels` are N each of the whole numbers 0 to 3, `(4N,)`, int64", _labels, form=True),

@@ -88,7 +88,7 @@ exercise = Exercise(
     ),
     takeaway=(
         "A threshold of 0.9 promises nine right labels of ten only as far as the network is calibrated. Measure it on "
-        "validation images before you trust it on images whose labels nobody knows."
+        "validation images before you trust it on images whose labels are unknown."
     ),
     cases=cases,
     observe=observe,

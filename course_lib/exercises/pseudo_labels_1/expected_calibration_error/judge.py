@@ -40,7 +40,7 @@ judge = Judge(
             ("plain", "modest_when_right", "fifteen_bins", "one_bin", "float64", "many_classes"),
         ),
         Criterion(
-            "empty_bins", 1, "bins that nobody fell into count nothing", _right, ("more_bins_than_images", "one")
+            "empty_bins", 1, "bins that no image fell into count nothing", _right, ("more_bins_than_images", "one")
         ),
         Criterion(
             "certain",

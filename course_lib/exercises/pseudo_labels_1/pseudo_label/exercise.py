@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.observing import dtype_name, two_values
-from course_lib.exercises.pseudo_labels_1.exercise import classifier, mode_of
+from course_lib.exercises.observing import dtype_name, mode_of, two_values
+from course_lib.exercises.pseudo_labels_1.exercise import classifier
 
 
 def cases(seed: int) -> list[Case]:
@@ -38,7 +38,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     model = classifier(case).train(case.inputs["mode_before"] == "train")
     for name in case.inputs["at_rest"].split():
         model.get_submodule(name).eval()
-    with torch.enable_grad():  # an answer that switches gradients off for good harms nobody else
+    with torch.enable_grad():  # an answer that switches gradients off for good does no harm outside
         seen = two_values(fn(model, case.inputs["images"]), "labels", "confidences")
         grad_mode_after = "on" if torch.is_grad_enabled() else "off"
     if case.name == "many":

@@ -46,7 +46,7 @@ judge = Judge(
         Criterion(
             "nobody",
             1,
-            "where nobody is sure, there is an empty tensor of positions",
+            "where no image is confident, there is an empty tensor of positions",
             _positions,
             ("nobody_is_sure", "nobody_is_sure_with_a_limit"),
             form=True,

@@ -24,14 +24,13 @@ def cases(seed: int) -> list[Case]:
     _, uniform, normal = drawing(seed)
 
     def case(name: str, restart: bool, tau: float, *, labeled: int = 6, shape: tuple[int, ...] = (1, 4, 5)) -> Case:
-        """Images of "exactly_sure" are so bright that some confidences are 1."""
         pixels, num_classes = torch.Size(shape).numel(), 300 if name == "nobody_is_sure" else 3
         # matrices of the network so far, of the first weights, and what "training" adds to a matrix
         weight, first_weight, step = (4 * normal(num_classes, pixels) / pixels**0.5 for _ in range(3))
         images, labels = uniform(labeled, *shape), torch.arange(labeled) * 43 % num_classes
         inputs: Values = {"images": images, "labels": labels, "unlabeled": uniform(30, *shape)}
         inputs |= {"weight": weight, "first_weight": first_weight, "step": step, "tau": tau, "restart": int(restart)}
-        inputs["unlabeled"][:8] *= 1000 if name == "exactly_sure" else 1
+        inputs["unlabeled"][:8] *= 1000 if name == "exactly_sure" else 1  # so bright that confidences are 1
         return Case(name, inputs | {"mode_before": "eval" if name.endswith("at_rest") else "train"})
 
     return [
@@ -114,6 +113,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    uses=("pseudo_label", "select_confident"),
     words={f"{n}_{key}": words.format(n) for n in ("first", "second") for key, words in _WORDS.items()},
     inputs_shown=("mode_before",),
 )

@@ -12,12 +12,15 @@ from course_lib.exercises.contract import Criterion, Judge, Passes, Values, clos
 from course_lib.exercises.pseudo_labels_1.judge import Pairs, reference_pseudo_label, reference_select, trained_on
 
 
-def reference(model, start, images, labels, unlabeled, *, tau, train, restart=True):
-    guessed, confidences = reference_pseudo_label(model, unlabeled)
-    chosen = reference_select(guessed, confidences, tau)
-    network = copy.deepcopy(start if restart else model)
-    train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
-    return network, chosen
+def building_on(pseudo_label=reference_pseudo_label, select_confident=reference_select):
+    def self_training_round(model, start, images, labels, unlabeled, *, tau, train, restart=True):
+        guessed, confidences = pseudo_label(model, unlabeled)
+        chosen = select_confident(guessed, confidences, tau)
+        network = copy.deepcopy(start if restart else model)
+        train(network, torch.cat([images, unlabeled[chosen]]), torch.cat([labels, guessed[chosen]]))
+        return network, chosen
+
+    return self_training_round
 
 
 def _in_both_rounds(test: Callable[[Values, Values], bool]) -> Passes:
@@ -47,7 +50,8 @@ _labeled = _in_both_rounds(
 _chosen = _in_both_rounds(lambda given, seen: seen["chosen"].tolist() == [i for i, _ in _sure(given, seen)])
 
 judge = Judge(
-    reference=reference,
+    reference=building_on(),
+    building_on=building_on,
     criteria=(
         Criterion(
             "pseudo_labels",
@@ -72,6 +76,7 @@ judge = Judge(
         ),
     ),
     predicates={
+        "trained_one_after_the_other": somewhere(lambda t: t.seen["first_calls"] > 1),
         "start_trained_itself": somewhere(
             lambda t: not close(t.seen["first_start_after"], t.case.inputs["first_weight"])
         ),

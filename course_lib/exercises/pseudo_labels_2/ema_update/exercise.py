@@ -76,13 +76,12 @@ exercise = Exercise(
         ),
         skeleton=(
             "with torch.no_grad():\n    mine = [*teacher.parameters(), *teacher.buffers()]\n"
-            "    for slow, fast in zip(mine, ...):\n"
-            "        if slow.is_floating_point():\n            slow.mul_(...).add_(..., alpha=...)\n"
-            "        else:\n            slow...."
+            "    for slow, fast in zip(mine, ...):\n        if slow.is_floating_point():\n"
+            "            slow.mul_(...).add_(..., alpha=...)\n        else:\n            slow...."
         ),
     ),
     takeaway=(
-        "An average of the last networks, for the price of one addition a step. A teacher whose parameters are "
+        "An average of the last networks, for the price of one addition per step. A teacher whose parameters are "
         "averaged and whose running statistics are forgotten looks healthy and guesses."
     ),
     cases=cases,

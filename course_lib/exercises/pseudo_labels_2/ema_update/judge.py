@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.asking import all_of, as_expected, failed_with, in_any, named
+from course_lib.exercises.asking import all_of, as_expected, failed_with, in_any, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
@@ -73,16 +73,14 @@ judge = Judge(
         ),
     ),
     predicates={
-        "student_averaged_first": lambda trials: in_any(
-            trials, lambda t: not close(t.seen["student_after"], t.seen["student_before"])
-        ),
-        "shares_the_students_memory": lambda trials: in_any(
-            trials, lambda t: not close(t.seen["teacher_when_student_moves"], t.seen["teacher_after"])
+        "student_averaged_first": somewhere(lambda t: not close(t.seen["student_after"], t.seen["student_before"])),
+        "shares_the_students_memory": somewhere(
+            lambda t: not close(t.seen["teacher_when_student_moves"], t.seen["teacher_after"])
         ),
         "with_history": lambda trials: (
             in_any(trials, lambda t: t.seen["with_history"]) or failed_with(trials, "leaf Variable that requires grad")
         ),
-        "decay_exchanged": lambda trials: in_any(named(trials, "usual"), _decay_exchanged),
-        "modes_set": lambda trials: in_any(trials, lambda t: t.seen["mode_after"] != t.expected["mode_after"]),
+        "decay_exchanged": somewhere(_decay_exchanged, "usual"),
+        "modes_set": somewhere(lambda t: t.seen["mode_after"] != t.expected["mode_after"]),
     },
 )

@@ -37,7 +37,7 @@ judge = Judge(
         Criterion(
             "empty_mask",
             1,
-            "with nobody sure the loss is a tensor 0 that can go backward",
+            "when no image is confident, the loss is a tensor 0 that can go backward",
             _both,
             _NONE_SURE,
             form=True,

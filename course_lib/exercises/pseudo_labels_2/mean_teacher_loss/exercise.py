@@ -103,8 +103,8 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "A consistency loss of exactly 0 in the first step is no success but a wiring error: someone is being compared "
-        "with itself. Print it once before a long run."
+        "A consistency loss of exactly 0 in the first step is not a success but a wiring error: a network is being "
+        "compared with itself. Print it once before a long run."
     ),
     cases=cases,
     observe=observe,

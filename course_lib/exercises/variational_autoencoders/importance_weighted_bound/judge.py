@@ -25,7 +25,7 @@ judge = Judge(
         Criterion(
             "weights",
             1,
-            "with one sample it is $\\log p(x|z) + \\log p(z) - \\log q(z|x)$, one number an image",
+            "with one sample it is $\\log p(x|z) + \\log p(z) - \\log q(z|x)$, one number per image",
             _right_bound,
             ("one_sample",),
         ),

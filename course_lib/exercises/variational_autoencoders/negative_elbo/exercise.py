@@ -58,7 +58,7 @@ exercise = Exercise(
     points=5,
     hints=Hints(
         concept=(
-            "Both terms are numbers an image before anything is averaged: cross-entropy summed over its pixels, KL "
+            "Both terms are numbers per image before anything is averaged: cross-entropy summed over its pixels, KL "
             "summed over its latents. Weigh the second by `beta`, add them, and only then take the mean over images."
         ),
         api=(
@@ -73,7 +73,7 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "Summed over pixels, summed over latents, averaged over images: both terms are nats an image, and `beta` says "
+        "Summed over pixels, summed over latents, averaged over images: both terms are nats per image, and `beta` says "
         "what a nat of code is worth in nats of picture."
     ),
     cases=cases,

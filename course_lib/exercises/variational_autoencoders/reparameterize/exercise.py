@@ -67,7 +67,7 @@ exercise = Exercise(
     points=4,
     hints=Hints(
         concept=(
-            "Draw the noise by itself, from a normal distribution that nobody has to learn. Then stretch it by the "
+            "Draw the noise by itself, from a normal distribution that need not be learned. Then stretch it by the "
             "standard deviation and move it to the mean: both are ordinary arithmetic, which has gradients. `logvar` "
             "is the logarithm of the VARIANCE; the standard deviation is the variance's square root."
         ),

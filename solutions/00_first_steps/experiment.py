@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
 from course_lib.evaluation import accuracy, evaluate, extract_features, knn_accuracy, linear_probe, predict
 from course_lib.models import Classifier, ConvEncoder
@@ -121,4 +121,20 @@ def failures(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
     return figures
 
 
-EXPERIMENTS = {"label_curve": label_curve, "failures": failures}
+def controls(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
+    """The controls of the course's table: no pretraining, by either kind of views, and no training of the encoder."""
+    data = protocol.setting(dataset, seed)
+    test_pixels = as_float(data.test.images).flatten(1)
+    figures: dict[str, float] = {}
+    for k in protocol.budgets(data):
+        few = data.few(k)
+        pixels = as_float(few.images).flatten(1)
+        figures[f"pixels_knn@{k}"] = knn_accuracy(
+            pixels, few.labels, test_pixels, data.test.labels, neighbors=1, metric="euclidean"
+        )
+        figures |= {f"scratch_{views}@{k}": protocol.fine_tuned(data, None, k, views) for views in protocol.Views}
+    frozen = protocol.frozen(data, data.first_weights(), protocol.budgets(data))
+    return figures | {f"random_frozen@{k}": value for k, value in frozen.items()}
+
+
+EXPERIMENTS = {"label_curve": label_curve, "failures": failures, "protocol": controls}

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
 from course_lib.evaluation import auroc, evaluate, extract_features, knn_accuracy, linear_probe, predict
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded
@@ -222,6 +222,19 @@ def _finetuned(encoder: nn.Module, images: Tensor, labels: Tensor, num_classes: 
     return classifier
 
 
+def pretrained_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The rows of the course's table: the encoder pretrained as an autoencoder, 600 steps of 64 images."""
+    data = protocol.setting(dataset, seed)
+    generator, shape = data.generator(), tuple(data.pool.shape[1:])
+    encoder = data.first_weights(grid=2)  # a reconstruction needs to know where things are
+    decoder = ConvDecoder(encoder.feature_dim, shape, output="sigmoid", generator=generator)
+    count = settings.by_profile(smoke=3, laptop=600, full=6000)
+    protocol.pretrain(
+        nn.Sequential(encoder, decoder), data, _squared_error, count=count, lr=2e-3, generator=generator
+    )  # fmt: skip
+    return {**protocol.rows_of(data, "autoencoder", encoder)}
+
+
 def closeness(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """How often a training image of another class is closer to a test image than its own copy, three pixels further."""
     train, test = _sets(dataset, seed)
@@ -252,4 +265,5 @@ EXPERIMENTS = {
     "anomaly": anomaly,
     "closeness": closeness,
     "neighbors": neighbors,
+    "protocol": pretrained_rows,
 }

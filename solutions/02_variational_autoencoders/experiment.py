@@ -18,9 +18,10 @@ from sklearn.metrics import mutual_info_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, load
-from course_lib.models import seeded
+from course_lib.evaluation import extract_features, linear_probe
+from course_lib.models import ConvDecoder, seeded
 from course_lib.training import fit
 
 CODE_DIM = {"glyphs": 10}  # on other data sets LARGE_CODE
@@ -256,9 +257,50 @@ def _gap(codes: Tensor, values: np.ndarray) -> float:
     return float((shared[-1] - shared[-2]) / mutual_info_score(factor, factor))
 
 
+class _ConvVae(nn.Module):
+    """The course's encoder with a Gaussian code of 32 numbers behind it, and its decoder."""
+
+    def __init__(self, encoder: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = encoder
+        with seeded(generator):
+            self.code = nn.Linear(encoder.feature_dim, 2 * 32)
+        self.decoder = ConvDecoder(32, shape, generator=generator)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The means of the code, (N, 32)."""
+        return self.code(self.encoder(images)).chunk(2, dim=1)[0]
+
+
+def pretrained_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The rows of the course's table: the encoder pretrained as that of a VAE, 600 steps of 64 images.
+
+    `mu_frozen@k`: a linear probe of the means of the code (Kingma et al., 2014, model M1).
+    """
+    data = protocol.setting(dataset, seed)
+    generator, shape = data.generator(), tuple(data.pool.shape[1:])
+    model = _ConvVae(data.first_weights(grid=2), shape, generator)
+
+    def loss(model: nn.Module, images: Tensor) -> Tensor:
+        mu, logvar = model.code(model.encoder(images)).float().chunk(2, dim=1)
+        logits = model.decoder(_draw(mu, logvar, generator)).float()
+        pixels = F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(dim=1)
+        return (pixels + _kl(mu, logvar).sum(dim=1)).mean()
+
+    count = settings.by_profile(smoke=3, laptop=600, full=6000)
+    protocol.pretrain(model, data, loss, count=count, lr=2e-3, generator=generator)
+    figures: dict[str, float | list[float]] = {}
+    codes, test_codes = extract_features(model, data.train.images), extract_features(model, data.test.images)
+    for k in protocol.budgets(data):
+        few = data.split(k).labeled
+        figures[f"mu_frozen@{k}"] = linear_probe(codes[few], data.train.labels[few], test_codes, data.test.labels)
+    return {**figures, **protocol.rows_of(data, "vae", model.encoder)}
+
+
 EXPERIMENTS = {
     "bound": bound,
     "warmup": warmup,
     "disentanglement": disentanglement,
     "collapse": collapse,
+    "protocol": pretrained_rows,
 }

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, augment, few_label_split, load
 from course_lib.evaluation import evaluate, extract_features, linear_probe, predict
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
@@ -248,6 +248,23 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
     return figures
 
 
+def pretrained_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The rows of the course's table: masked reconstruction, 600 steps of 64 images, and rotation, 1,000 of 64."""
+    data = protocol.setting(dataset, seed)
+    generator, shape = data.generator(), tuple(data.pool.shape[1:])
+    encoder = data.first_weights(grid=2)
+    decoder = ConvDecoder(encoder.feature_dim, shape, output="sigmoid", generator=generator)
+
+    def loss(model: nn.Module, images: Tensor) -> Tensor:
+        hidden = _mask(images, generator)
+        return ((model(images.masked_fill(hidden, 0.0)) - images).pow(2) * hidden).flatten(1).sum(dim=1).mean()
+
+    count = settings.by_profile(smoke=3, laptop=600, full=6000)
+    protocol.pretrain(nn.Sequential(encoder, decoder), data, loss, count=count, lr=2e-3, generator=generator)
+    figures = protocol.rows_of(data, "masked", encoder)
+    return {**figures, **protocol.rows_of(data, "rotation", protocol.rotation_encoder(dataset, seed))}
+
+
 def rotation_classes(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """How often the quarter turns of test images are told, class by class; on glyphs also of ring and cross."""
     test = _sets(dataset, seed)[1]
@@ -369,4 +386,5 @@ EXPERIMENTS = {
     "unlabeled": unlabeled,
     "longer": longer,
     "ablation": ablation,
+    "protocol": pretrained_rows,
 }

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
 from course_lib.evaluation import evaluate, extract_features, knn_accuracy, linear_probe, per_class_scores, predict
 from course_lib.models import Classifier, ConvEncoder
@@ -807,6 +807,16 @@ def rotation_lp_ft(*, dataset: str, profile: str, seed: int) -> dict[str, float 
     return figures
 
 
+def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The rows of the course's table: the rotation encoder, the head first and then everything."""
+    data, encoder = protocol.setting(dataset, seed), protocol.rotation_encoder(dataset, seed)
+    return {
+        f"rotation_lp_ft_{views}@{k}": protocol.head_first(data, encoder, k, views)
+        for views in protocol.Views
+        for k in protocol.budgets(data)
+    }
+
+
 # One entry per line, so that both notebooks' parts stand here side by side.
 EXPERIMENTS = {
     "label_curve": label_curve,
@@ -823,6 +833,7 @@ EXPERIMENTS = {
     "classes": scores_by_class,
     "sources": sources,
     "rotation_lp_ft": rotation_lp_ft,
+    "protocol": protocol_rows,
 }
 
 # Method -> key prefix in "label_curve", for the course's table of results. Five classes instead of ten are easier: the

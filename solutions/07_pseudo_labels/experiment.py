@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
 from course_lib.evaluation import confusion, evaluate, extract_features, predict
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, torchvision_backbone
@@ -606,6 +606,59 @@ def collapse(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     return figures
 
 
+# --- both notebooks: the rows of the course's table -----------------------------------------------------------------
+
+
+def _self_trained(data: protocol.Setting, per_class: int, views: protocol.Views) -> float:
+    """Test accuracy after three rounds of self-training with a threshold of 0.9, each from the first weights.
+
+    Labeled images are taught five times as often as chosen ones, as in the notebook.
+    """
+    few, pool = data.few(per_class), data.train.images[data.split(per_class).unlabeled]
+    model = protocol.fine_tune(protocol.classifier(data), few, views, seed=data.seed)
+    for _ in range(3):
+        confidences, labels = predict(model, pool).softmax(dim=1).max(dim=1)
+        chosen = _chosen_1(labels, confidences, 0.9, None)
+        both = ImageData(
+            few.name,
+            torch.cat([few.images.repeat(5, 1, 1, 1), pool[chosen]]),
+            torch.cat([few.labels.repeat(5), labels[chosen]]),
+            few.class_names,
+        )
+        model = protocol.fine_tune(protocol.classifier(data), both, views, seed=data.seed)
+    return protocol.test_accuracy(data, model)
+
+
+def _fixmatched(data: protocol.Setting, per_class: int, encoder: ConvEncoder | None = None) -> float:
+    """Test accuracy after FixMatch: the strong row's labeled images, and 64 unlabeled images per step beside them."""
+    generator = data.generator()
+    few, model = data.few(per_class), protocol.classifier(data, encoder)
+    x, y = as_float(few.images).to(settings.device()), few.labels.to(settings.device())
+    pool = data.train.images[data.split(per_class).unlabeled]
+
+    def loss(model: nn.Module, images: Tensor) -> Tensor:
+        chosen = torch.randint(0, len(x), (protocol.LABELED,), generator=generator).to(x.device)
+        labeled = protocol.Views.STRONG.of(x[chosen], generator)
+        weak, strong = (view(images, generator=generator) for view in (protocol.weak, protocol.strong))
+        logits, unlabeled = _fixmatch_loss_2(model, labeled, weak, strong)
+        return F.cross_entropy(logits, y[chosen].repeat(2)) + unlabeled
+
+    batches = Batches(pool, batch_size=min(protocol.UNLABELED, len(pool)), shuffle=True, generator=generator)
+    fit(model, batches, loss, steps=protocol.steps(), lr=protocol.LR, progress=False)
+    return protocol.test_accuracy(data, model)
+
+
+def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The rows of the course's table: self-training by either kind of views, FixMatch, and FixMatch after rotation."""
+    data, rotation = protocol.setting(dataset, seed), protocol.rotation_encoder(dataset, seed)
+    figures: dict[str, float | list[float]] = {}
+    for k in protocol.budgets(data):
+        figures |= {f"self_training_{views}@{k}": _self_trained(data, k, views) for views in protocol.Views}
+        figures[f"fixmatch@{k}"] = _fixmatched(data, k)
+        figures[f"rotation_fixmatch@{k}"] = _fixmatched(data, k, rotation)
+    return figures
+
+
 # One entry per line, so that both notebooks' parts stand here side by side.
 EXPERIMENTS = {
     "label_curve": label_curve,
@@ -621,6 +674,7 @@ EXPERIMENTS = {
     "terms": terms,
     "collapse": collapse,
     "hundred_labels": hundred_labels,
+    "protocol": protocol_rows,
 }
 
 # Method -> key prefix in "label_curve", or experiment:prefix, for the course's table of results.

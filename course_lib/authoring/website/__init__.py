@@ -112,6 +112,8 @@ def _write_sources(source: Path, root: Path, pages: Sequence[Page], profile: str
     units = {page.unit: [other for other in pages if other.unit == page.unit] for page in pages}
     home = (root / "docs" / "index.md").read_text(encoding="utf-8")
     (source / "index.md").write_text(overview_pages.home_page(home, units, files), encoding="utf-8")
+    glossary = (root / "docs" / "glossary.md").read_text(encoding="utf-8")
+    (source / "glossary.md").write_text(overview_pages.glossary_page(glossary, units), encoding="utf-8")
     (source / "map.md").write_text(overview_pages.map_page(units), encoding="utf-8")
     (source / "mistakes.md").write_text(overview_pages.mistakes_page(units), encoding="utf-8")
     (source / "results.md").write_text(overview_pages.results_page(units, files), encoding="utf-8")

@@ -36,7 +36,7 @@ def home_page(text: str, units: Units, files: Path) -> str:
         lines.append(f"{_curves(rows, files)}\n\nMore under [results](results.md), with what did not help.")
     listed = [f"{page.label} <{page.document}>" for pages in units.values() for page in pages]
     lines += [
-        _tree("The course", ["map", *listed, "results", "mistakes"]),
+        _tree("The course", ["map", *listed, "results", "glossary", "mistakes"]),
         _tree("For you", PEOPLE),
         _tree("The library", [f"reference/{module}" for module in MODULES]),
     ]
@@ -45,6 +45,17 @@ def home_page(text: str, units: Units, files: Path) -> str:
 
 def _tree(caption: str, documents: Iterable[str]) -> str:
     return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *documents, "```"])
+
+
+def glossary_page(text: str, units: Units) -> str:
+    """docs/glossary.md with links to the pages of the site; a notebook that is not in the site loses its link."""
+    documents = {page.stem: page.document for pages in units.values() for page in pages}
+
+    def link(match: re.Match[str]) -> str:
+        document = documents.get(Path(match.group(2)).stem)
+        return f"[{match.group(1)}](/{document}.ipynb)" if document else match.group(1)
+
+    return re.sub(r"\[([^\]]*)\]\(([^)]*\.ipynb)\)", link, text)
 
 
 _MAP = """# Course map

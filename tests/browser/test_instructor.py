@@ -14,8 +14,7 @@ from in_lab import faintest
 from course_lib import notebooks
 from course_lib.authoring import conversion
 from course_lib.desk import jupyterlab
-from course_lib.exercises import judge_of
-from course_lib.exercises.first_steps import accuracy
+from course_lib.exercises import exercise_named, judge_of
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +65,7 @@ def test_formgrader_lists_a_graded_class_and_opens_a_submission_and_its_feedback
 
     frame.get_by_role("row").filter(has_text="ben").get_by_role("link").first.click()
     frame.get_by_role("link", name=UNIT, exact=True).last.click()
-    mistake = next(each for each in judge_of(accuracy).mistakes if each.name == "percent")
+    mistake = next(each for each in judge_of(exercise_named("accuracy")).mistakes if each.name == "percent")
     card = frame.locator(".course-card[data-exercise='accuracy']")
     assert mistake.text in card.inner_text()
     card.scroll_into_view_if_needed()

@@ -10,8 +10,7 @@ import pytest
 from in_lab import Notebook, faintest, pixels
 from PIL import Image
 
-from course_lib.exercises import judge_of
-from course_lib.exercises.autoencoders import reconstruction_loss
+from course_lib.exercises import exercise_named, judge_of
 
 pytestmark = pytest.mark.browser
 
@@ -60,9 +59,9 @@ def test_a_wrong_answer_is_diagnosed_a_hint_opens_and_the_right_answer_counts(la
     notebook.run(EXERCISE, CHECK)
     card = notebook.card(EXERCISE)
     assert card.get_attribute("data-state") == "wrong"
-    mistake = next(each for each in judge_of(reconstruction_loss).mistakes if each.name == "mean_of_everything")
+    mistake = next(each for each in judge_of(exercise_named(EXERCISE)).mistakes if each.name == "mean_of_everything")
     assert mistake.text in card.inner_text()
-    hint = reconstruction_loss.hints.concept.replace("`", "")
+    hint = exercise_named(EXERCISE).hints.concept.replace("`", "")
     assert hint not in card.inner_text()
     card.get_by_text("Hint 1 of 3").click()
     assert hint in card.inner_text() and "Hint 3 of 3" not in card.inner_text()

@@ -185,7 +185,7 @@ def test_an_interrupt_while_the_answer_runs_on_smaller_inputs_is_not_swallowed(c
         return too_low(logits, labels)
 
     with pytest.raises(KeyboardInterrupt):
-        looked_at("accuracy", answer)
+        looked_at("accuracy", answer, seconds=60.0)
     print("still here")
     assert capfd.readouterr().out == "still here\n"
 

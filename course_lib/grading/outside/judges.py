@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import os
-import resource
 import signal
 import socket
 import struct
@@ -25,7 +24,6 @@ from typing import Any
 import torch
 
 from course_lib.exercises.messages import Message
-from course_lib.grading.inside import system_calls as system
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Limits
 from course_lib.grading.outside.hidden_cases import ExerciseUnderTest, Record, under_test
@@ -227,6 +225,10 @@ def _frames(counts: Sequence[int], parts: Sequence[bytes]) -> list[transport.Fra
 
 
 def _limit_memory(more: int) -> None:
+    import resource  # not on Windows, where this module is imported to say so
+
+    from course_lib.grading.inside import system_calls as system
+
     with open("/proc/self/status") as file:
         used = next(int(line.split()[1]) << 10 for line in file if line.startswith("VmData:"))
     system.limit(resource.RLIMIT_DATA, used + more)
@@ -235,6 +237,8 @@ def _limit_memory(more: int) -> None:
 
 def _limit_cpu(seconds: int) -> None:
     """So many CPU seconds from now; SIGXCPU ends the process."""
+    import resource
+
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = math.ceil(usage.ru_utime + usage.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))

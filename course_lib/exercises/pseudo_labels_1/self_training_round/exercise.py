@@ -109,7 +109,8 @@ exercise = Exercise(
     ),
     takeaway=(
         "Every round makes its pseudo-labels anew. Fresh weights relearn everything from the labels, so a wrong one "
-        "can be forgotten. In the recorded runs the restart made no difference, but the threshold helped with every seed."
+        "can be forgotten. In the recorded runs the restart made no difference, but the threshold helped with every "
+        "seed."
     ),
     cases=cases,
     observe=observe,

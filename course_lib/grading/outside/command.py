@@ -205,7 +205,7 @@ def _graded(submissions: Path, release: Path, out: Path, choices: Choices) -> tu
         shard=choices.shard,
         scheduler=choices.scheduler,
     )
-    # Objects of the libraries are never garbage. Going through them again and again cost a worker a third of its time.
+    # Objects of the libraries are never garbage, and a worker need not go through them again and again.
     gc.freeze()
     silent = choices.quiet or not sys.stderr.isatty()
     with tqdm(total=len(mine), desc="grading", unit="notebook", disable=silent) as bar:

@@ -14,8 +14,9 @@ from course_lib.grading.outside.cells import Malformed
 from course_lib.grading.outside.submission import parse
 
 hypothesis = pytest.importorskip("hypothesis", reason="the extra dev has it")
-from hypothesis import given, settings  # noqa: E402
+from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from random_examples import drawn  # noqa: E402
 
 NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([10**400, -(10**400), 2**63, True, float("nan")]))
 TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(["\ud800", "code", "markdown", "solution", "double", "4"]))
@@ -83,13 +84,13 @@ def test_every_field_with_something_nasty(value: Any, release: Any) -> None:
         read(json.dumps(notebook).encode("utf-8", "surrogatepass"), release)
 
 
-@settings(max_examples=200, deadline=None)
+@drawn(200)
 @given(data=strange_notebooks())
 def test_strange_fields(data: bytes, release: Any) -> None:
     read(data, release)
 
 
-@settings(max_examples=100, deadline=None)
+@drawn(100)
 @given(notebook=ANYTHING)
 def test_strange_files(notebook: Any, release: Any) -> None:
     read(json.dumps(notebook).encode("utf-8", "surrogatepass"), release)
@@ -98,7 +99,7 @@ def test_strange_files(notebook: Any, release: Any) -> None:
     read(json.dumps({"nbformat": 3, "worksheets": [{"cells": [notebook]}]}).encode("utf-8", "surrogatepass"), release)
 
 
-@settings(max_examples=200, deadline=None)
+@drawn(200)
 @given(start=st.integers(0, 3000), gone=st.integers(0, 40), put=st.binary(max_size=10))
 def test_damaged_bytes(start: int, gone: int, put: bytes, release: Any) -> None:
     data = notebooks.as_bytes(notebooks.answered())

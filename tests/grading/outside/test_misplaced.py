@@ -11,8 +11,9 @@ from pathlib import Path
 import class_notebooks as notebooks
 import pytest
 from class_notebooks import UNIT, answered, as_bytes
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from random_examples import drawn
 
 from course_lib.grading.outside.finding import Found, find
 from course_lib.grading.outside.outputs import without_outputs
@@ -354,7 +355,7 @@ CONTENTS = st.sampled_from(
 SEVERAL_BELOW_A_UNIT = [f"{UNIT}/{UNIT}/{NAME}", f"{UNIT}/ada/{UNIT}/{NAME}", f"{UNIT}/bob/{UNIT}/{UNIT} (1).ipynb"]
 
 
-@settings(max_examples=150, deadline=None)
+@drawn(150)
 @given(files=st.dictionaries(PATHS, CONTENTS, min_size=1, max_size=7), zipped=st.booleans())
 @example(files=dict.fromkeys([f"ada/{NAME}", *SEVERAL_BELOW_A_UNIT], measures), zipped=False)
 @example(files=dict.fromkeys(SEVERAL_BELOW_A_UNIT, measures), zipped=False)

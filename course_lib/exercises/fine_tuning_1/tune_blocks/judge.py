@@ -77,7 +77,9 @@ judge = Judge(
         ),
     ),
     predicates={
-        "listed_but_not_frozen": lambda trials: _same_list(trials) and _opens(trials, lambda _, n: set(range(n))),
+        "listed_but_not_frozen": lambda trials: (
+            _same_list(trials) and _opens([t for t in trials if t.case.name != "two_apart"], lambda _, n: set(range(n)))
+        ),
         "chosen_ones_frozen": lambda trials: _opens(trials, lambda chosen, n: set(range(n)) - chosen),
         "counted_from_one": lambda trials: (
             _opens(trials, lambda chosen, n: {i - 1 for i in chosen} - {-1})

@@ -80,7 +80,7 @@ judge = Judge(
         "test_by_its_own_statistics": lambda trials: set(_off(trials)) == {*_COMPOSED},
         "statistics_of_both": lambda trials: set(_off(trials)) == {"outliers_in_the_test_set"},
         "not_standardized": lambda trials: (
-            {*_off(trials)} <= {*_SCALED}
+            set() < {*_off(trials)} <= {*_SCALED}
             or next(t.case.name for t in ran(trials) if _surplus(t) < -_TOLERANCE) in _SCALED
         ),
     },

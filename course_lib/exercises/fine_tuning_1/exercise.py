@@ -140,7 +140,7 @@ class Parted(nn.Module):
         self.head = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
         pretrain(self, case.inputs["seed"])
         self.to(images)
-        self.part.requires_grad_(case.inputs["opened"] != "never, gradients off")  # by other code, modes left alone
+        self.part.requires_grad_(case.inputs["opened"] != "in the end, gradients off")  # by other code
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.pool(self.part(self.stem(x))))

@@ -83,9 +83,9 @@ def other_dtype(trials: Sequence[Trial], key: str) -> bool | Values:
 
 
 def reordered(trial: Trial, *keys: str) -> bool:
-    """Whether all of these are tensors that hold the right numbers in another order."""
+    """Whether all of these are tensors that hold the right numbers, or rows of numbers, in another order."""
     pairs = [(trial.seen[key], trial.expected[key]) for key in keys]
-    return all(not close(a, b) and close(a.double().sort().values, b.double().sort().values) for a, b in pairs)
+    return all(not close(a, b) and close(a.double().sort(0).values, b.double().sort(0).values) for a, b in pairs)
 
 
 def as_number(value: object) -> float:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from course_lib import files
-from course_lib.exercises import exercise_named, judge_module, judge_of, progress, shrinking, silent
+from course_lib.exercises import exercise_named, judge_module, judge_of, leaving_out, progress, shrinking, silent
 from course_lib.exercises.contract import TRIED, Exercise, Mistake, State, with_a_repeat
 from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
@@ -98,6 +98,10 @@ def _looked_at_closely(exercise: Exercise, fn: Any, result: Result, seconds: flo
     if changed:
         fields = {"case": describe_case(exercise, changed.case)}
         return dataclasses.replace(result, message=Message("contract.keeps_state", fields))
+    too_much = leaving_out.one_part_too_much(exercise, judge, fn, explanation.trial, seconds=seconds / 2)
+    if too_much:
+        message = Message("contract.too_much", {"part": too_much.part, "line": too_much.line})
+        result = dataclasses.replace(result, message=message)
     found = shrinking.smallest_case(exercise, judge, fn, explanation, trials, seconds=seconds)
     return dataclasses.replace(result, smallest=found)
 

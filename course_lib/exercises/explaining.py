@@ -65,7 +65,7 @@ class Explanation:
     Attributes:
         message: the sentence for the learner.
         way: in which way the answer differs.
-        trial: the case that shows it; None when only the criteria can be named.
+        trial: the case that shows it, the first one; None where every criterion is met.
         criterion: the first criterion that is not met there.
         key: the observed value that differs; empty for an error.
         path: the keys and positions inside that value.
@@ -104,7 +104,11 @@ def explain(exercise: Exercise, judge: Judge, trials: Sequence[Trial]) -> Explan
         return next((explanation for explanation in found if explanation.way is Way.NO_RETURN), found[0])
     # Said by their ids, so that each reader sees the titles in their own language.
     titles = "; ".join(f"{exercise.name}.criterion.{criterion.name}" for criterion in unmet)
-    return Explanation(Message(Way.UNMET.value, {"titles": titles}), Way.UNMET)
+    failing = ((each, t) for each in unmet for t in _applicable(each, trials) if not passes(each, t))
+    for criterion, trial in failing:
+        fields = {"titles": titles, "case": describe_case(exercise, trial.case)}
+        return Explanation(Message(Way.UNMET.value, fields), Way.UNMET, trial, criterion)
+    return Explanation(Message(Way.UNMET.value, {"titles": titles, "case": ""}), Way.UNMET)
 
 
 def gives_nothing(trial: Trial) -> bool:

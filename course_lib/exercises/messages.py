@@ -51,6 +51,9 @@ SENTENCES = {
         " depend on the arguments alone. Look for a global variable, an attribute of the class or a default argument"
         " that your code changes, and for random numbers from another generator than the given one."
     ),
+    "contract.too_much": (
+        "Line {line} of your code does more than is asked for: without `{part}` your code would be right."
+    ),
     # {key} is a part of the result, {part} the place inside it.
     "contract.returns_none": "{key} is None. Is the `return` missing?",
     "contract.is_none": "{key}{part} is None, but {expected} is expected (inputs: {case}).",
@@ -69,7 +72,7 @@ SENTENCES = {
         "{key}{part} differs from what is expected in {share} of its {count} entries, most at `{place}`: it is {given} "
         "there, but {expected} is expected (inputs: {case})."
     ),
-    "contract.unmet": "Not met yet: {titles}.",
+    "contract.unmet": "Not met yet: {titles}. Inputs that show it: {case}.",
     "contract.changed": (
         "Your code changes {names}, which the caller still needs as given. Work on a copy (`.clone()`, `list(...)`),"
         " or make a new tensor: `a = a + b` instead of `a += b`."

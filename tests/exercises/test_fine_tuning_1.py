@@ -359,7 +359,7 @@ CASES = [
     ("freeze", child_by_child, "only_normalization_at_rest"),
     ("freeze", old_train_kept, "opened_for_gradients_only"),
     ("freeze", removed_unasked, "opens_only_what_it_froze"),
-    ("freeze", opened_if_frozen_here, "opens_only_what_it_froze"),
+    ("freeze", opened_if_frozen_here, "opened_as_it_was"),
     ("freeze", by_method_type, "inner_part_stays_frozen"),
     ("freeze", leaf_by_leaf, None),
     ("trainable_parameters", those_with_a_gradient, "those_with_a_gradient"),

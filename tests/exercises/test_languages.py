@@ -165,7 +165,7 @@ def test_results_are_the_same_whatever_the_reader_reads(reads):
             Message("contract.error", {"type": "E", "text": "t", "where": " (line 3: `x = 1`)", "case": "c"}),
             "第 3 行：`x = 1`",
         ),
-        (Message("contract.unmet", {"titles": "card.met; card.not_met"}), "已满足；未满足"),
+        (Message("contract.unmet", {"titles": "card.met; card.not_met", "case": ""}), "已满足；未满足"),
     ],
 )
 def test_what_fields_say_is_said_in_the_readers_language(message, said):

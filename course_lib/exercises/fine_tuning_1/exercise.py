@@ -140,6 +140,7 @@ class Parted(nn.Module):
         self.head = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
         pretrain(self, case.inputs["seed"])
         self.to(images)
+        self.part.requires_grad_(case.inputs["opened"] != "in the end, gradients off")  # by other code
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.pool(self.part(self.stem(x))))
@@ -147,6 +148,14 @@ class Parted(nn.Module):
     def rest(self) -> dict[str, Tensor]:
         """All that the network holds outside the part, as it is now."""
         return {name: value for name, value in state_of(self).items() if not name.startswith("part.")}
+
+    def after_train(self, images: Tensor) -> Values:
+        """What is seen of the part after `train()` was called on the whole network."""
+        self.train()
+        layers = [(name, layer) for name, layer in self.part.named_modules() if not isinstance(layer, nn.Sequential)]
+        modes = {name: mode_of(layer) for name, layer in layers}
+        output = self.part(self.stem(images).detach()).detach().clone()
+        return {"modes_after_train": modes, "output_after_train": output}
 
     def opened_by(self, fn: Callable[..., Any], case: Case) -> Values:
         """What is seen of the part while an answer opens it, and after one more step of training."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from course_lib.exercises.asking import inputs_kept, named, ran, somewhere
+from course_lib.exercises.asking import everywhere, failed_with, inputs_kept, named, ran, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 
@@ -36,11 +36,10 @@ def shaped(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def in_range(case: Case, seen: Values, expected: Values) -> bool:
-    pixels = seen["x_hat_of_large_weights"]
-    dark_and_bright = bool(pixels.min() < 0.5 < pixels.max())
+    low, high = seen["x_hat_of_large_weights"].aminmax()
     sums = seen["x_hat"].double().flatten(1).sum(dim=1)
     competing = close(sums, torch.ones_like(sums), rtol=1e-3)  # as after a softmax over the pixels
-    return dark_and_bright and not (competing or is_outside(seen) or is_cut_off(seen) or has_corners(seen))
+    return bool(low < 0.5 < high) and not (competing or is_outside(seen) or is_cut_off(seen) or has_corners(seen))
 
 
 def is_outside(seen: Values) -> bool:
@@ -92,10 +91,12 @@ judge = Judge(
     predicates={
         "wide_code": wide_code,
         "hard_coded_size": lambda trials: bool(named(trials, "gray")) and not named(trials, "color_wide"),
+        "view_of_strides": lambda trials: failed_with(trials, "view size is not compatible"),
         "plain_list": somewhere(lambda t: t.seen.get("gradient_sums") == []),
         "detached_code": somewhere(
             lambda t: -1.0 in t.seen.get("gradient_sums", ()) and not t.seen["image_gradient"].any()
         ),
+        "squashed_outside": everywhere(lambda t: close(t.seen["x_hat"], t.seen["decoded"].sigmoid())),
         "skips_the_code": somewhere(
             lambda t: t.seen["x_hat"].shape == t.seen["decoded"].shape and not close(t.seen["x_hat"], t.seen["decoded"])
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.asking import all_of, as_expected, somewhere
+from course_lib.exercises.asking import all_of, as_expected, reordered, somewhere
 from course_lib.exercises.autoencoders.judge import mode_restored
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
@@ -48,5 +48,8 @@ judge = Judge(
         ),
         Criterion("mode_restored", 1, "afterwards the encoder is in the mode that it was in", mode_restored, form=True),
     ),
-    predicates={"weights_frozen_for_good": somewhere(lambda t: 0 in t.seen["weights_require_grad_after"])},
+    predicates={
+        "in_another_order": somewhere(lambda t: reordered(t, "features")),
+        "weights_frozen_for_good": somewhere(lambda t: 0 in t.seen["weights_require_grad_after"]),
+    },
 )

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.fine_tuning_1.exercise import Parted, classes_left_alone, requires_grad
-from course_lib.exercises.observing import mode_of, state_of
+from course_lib.exercises.observing import state_of
 
 
 def cases(seed: int) -> list[Case]:
@@ -27,6 +27,7 @@ def cases(seed: int) -> list[Case]:
         case("vectors", "vectors", draw(6, 1, 3, 4), opened="frozen again before"),
         case("own_class", "own class", draw(6, 2, 4, 5)),
         case("frozen_by_another", "first", draw(5, 1, 4, 3), opened="in the beginning"),
+        case("without_gradients_before", "vectors", draw(6, 1, 2, 5), "eval", opened="in the end, gradients off"),
     ]
 
 
@@ -54,10 +55,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
             "state_when_frozen": state_of(part),
             "rest_given": model.rest(),
         }
-        model.train()
-        layers = [(name, layer) for name, layer in part.named_modules() if not isinstance(layer, nn.Sequential)]
-        seen["modes_after_train"] = {name: mode_of(layer) for name, layer in layers}
-        seen["output_after_train"] = part(model.stem(images).detach()).detach().clone()
+        seen |= model.after_train(images)
         model.learn(case, 2)
         seen |= {"state_after_training": state_of(part), "rest_after_training": model.rest()}
         if opened == "frozen again before":

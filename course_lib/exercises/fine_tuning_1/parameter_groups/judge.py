@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from course_lib.exercises.asking import everywhere, somewhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 from course_lib.exercises.fine_tuning_1.trainable_parameters.judge import reference as right_parameters
 
 
@@ -31,6 +31,18 @@ def _in_order(case: Case, seen: Values, expected: Values) -> bool:
     dictionaries = seen["type"] == "list" and all("lr" in keys for keys in seen["keys"])
     falling = all(above >= below - 1e-9 for above, below in pairwise(seen["rates_in_order"]))
     return dictionaries and falling and not any(seen["weight_decays"])
+
+
+def _decayed_once(t: Trial) -> bool:
+    rates = [rate for name, rate in t.seen["rate"].items() if ".blocks." in name]
+    return bool(rates) and all(close(rate, t.case.inputs["decay"]) for rate in rates)
+
+
+def _without_biases(t: Trial) -> bool:
+    """Whether parameters are missing, all biases among them, and nothing else is wrong with what is there."""
+    there, wanted = t.seen["rate"], t.expected["rate"]
+    biases = {name for name in wanted if name.endswith("bias")}
+    return bool(there) and biases.isdisjoint(there) and all(close(there[name], wanted.get(name)) for name in there)
 
 
 judge = Judge(
@@ -60,6 +72,8 @@ judge = Judge(
     ),
     predicates={
         "key_that_nobody_reads": everywhere(lambda t: not any("lr" in keys for keys in t.seen["keys"])),
+        "decayed_once": everywhere(_decayed_once),
+        "weights_alone": everywhere(_without_biases),
         "frozen_ones_too": somewhere(lambda t: bool(t.seen["rate"].keys() - t.expected["rate"].keys())),
     },
 )

@@ -38,6 +38,14 @@ def _opens(trials: Sequence[Trial], rule: Callable[[set[int], int], set[int]]) -
     return in_all(trials, lambda t: follows(t, "first") and follows(t, "then"))
 
 
+def _still_closed(t: Trial) -> bool:
+    """Whether the second call opens no block that the first has closed."""
+    *blocks, _ = t.seen["open_then"].values()
+    chosen_twice = {*t.case.inputs["first"]} & {*t.case.inputs["then"]}
+    is_open = {i for i, word in enumerate(blocks) if word == "open"}
+    return t.seen["open_first"] == t.expected["open_first"] and is_open == chosen_twice
+
+
 _same_list = everywhere(lambda t: t.seen["returned_first"] == t.expected["returned_first"])
 _flags_right = everywhere(lambda t: all(t.seen[key] == t.expected[key] for key in ("open_first", "open_then")))
 _longer_list = somewhere(lambda t: set(t.seen["returned_first"]) > set(t.expected["returned_first"]))
@@ -69,12 +77,15 @@ judge = Judge(
         ),
     ),
     predicates={
-        "listed_but_not_frozen": lambda trials: _same_list(trials) and _opens(trials, lambda _, n: set(range(n))),
+        "listed_but_not_frozen": lambda trials: (
+            _same_list(trials) and _opens([t for t in trials if t.case.name != "two_apart"], lambda _, n: set(range(n)))
+        ),
         "chosen_ones_frozen": lambda trials: _opens(trials, lambda chosen, n: set(range(n)) - chosen),
         "counted_from_one": lambda trials: (
             _opens(trials, lambda chosen, n: {i - 1 for i in chosen} - {-1})
             or _opens(trials, lambda chosen, n: {(i - 1) % n for i in chosen})
         ),
+        "closed_for_good": everywhere(_still_closed),
         "chosen_in_eval_mode": lambda trials: (
             _flags_right(trials) and in_any(trials, lambda t: bool(t.seen["in_eval_first"] or t.seen["in_eval_then"]))
         ),

@@ -35,7 +35,7 @@ def cases(seed: int) -> list[Case]:
         case("plain", 12, 6, head_epochs=2, head_lr=head_lr, epochs=1, lr=0.02),
         case("ragged_last_batch", 7, 4, head_epochs=1, head_lr=0.08, epochs=2, lr=0.01),
         case("came_frozen", 8, 8, head_epochs=3, head_lr=0.1, epochs=1, lr=lr, came="frozen"),
-        case("float64", 6, 6, head_epochs=1, head_lr=0.05, epochs=2, lr=0.01, dtype=torch.float64),
+        case("float64", 6, 6, head_epochs=1, head_lr=0.05, epochs=2, lr=0.01, came="closed", dtype=torch.float64),
         case("head_only", 8, 4, head_epochs=2, head_lr=0.1, epochs=0, lr=0.02),
         case("no_head_epochs", 8, 4, head_epochs=0, head_lr=0.1, epochs=1, lr=0.02),
     ]
@@ -47,7 +47,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     model = _model(images[0].numel())
     set_values(model, seeded(inputs["seed"]), 0.8)
     model.to(images).train(inputs["mode_before"] == "train")
-    if inputs["encoder_came"] == "frozen":
+    if inputs["encoder_came"] != "open":
         model.encoder.requires_grad_(False)
     batches = WatchedBatches(images, inputs["labels"], inputs["batch_size"], model)
     before = parts_of(model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from course_lib.exercises.asking import everywhere, of_this_network, somewhere
+from course_lib.exercises.asking import everywhere, of_this_network, ran, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
@@ -42,8 +42,7 @@ def _jumps(case: Case, seen: Values) -> bool:
 
 
 def _head_kept(case: Case, seen: Values, expected: Values) -> bool:
-    learned = not _kept(seen, "head", *_FIRST)
-    return _near(seen, expected, "head_at_the_switch") or (learned and not _jumps(case, seen))
+    return _near(seen, expected, "head_at_the_switch") or not (_kept(seen, "head", *_FIRST) or _jumps(case, seen))
 
 
 def _everything_learns(case: Case, seen: Values, expected: Values) -> bool:
@@ -54,21 +53,22 @@ def _rates(case: Case, seen: Values, expected: Values) -> bool:
     return _near(seen, expected, "encoder_after", "head_after")
 
 
-def _head_alone_moved(t: Trial) -> bool:
-    return _kept(t.seen, "encoder", "before", "after") and not _kept(t.seen, "head", "before", "after")
+def _moved(t: Trial, since: str) -> set[str]:
+    """The parts that have moved in the end since then."""
+    return {part for part in ("encoder", "statistics", "head") if not _kept(t.seen, part, since, "after")}
 
 
-def _encoder_alone_moved(t: Trial) -> bool:
-    """Whether it is so in the second stage."""
-    return _kept(t.seen, "head", "at_the_switch", "after") and not _kept(t.seen, "encoder", "at_the_switch", "after")
+def _trains_in_none(t: Trial) -> bool:
+    """Whether there is a stage of no epochs, and more batches are fetched than is right."""
+    return t.case.name in ("head_only", "no_head_epochs") and t.seen["batches_fetched"] > t.expected["batches_fetched"]
 
 
 _FIRST = ("before", "at_the_switch")
-_BOTH_STAGES = ("plain", "ragged_last_batch", "came_frozen", "float64")
+_BOTH = ("plain", "ragged_last_batch", "came_frozen", "float64")
 
 
 def _stages(name: str, title: str, passes: Passes) -> Criterion:
-    return Criterion(name, 1, title, of_this_network(passes, "encoder_before", "head_before"), _BOTH_STAGES)
+    return Criterion(name, 1, title, of_this_network(passes, "encoder_before", "head_before"), _BOTH)
 
 
 judge = Judge(
@@ -81,12 +81,17 @@ judge = Judge(
         Criterion("rates", 1, "each stage runs its own number of epochs with Adam at its own rate", _rates),
     ),
     predicates={
+        "one_pass_each": everywhere(  # in cases of 3 epochs in all
+            lambda t: 3 * t.seen["batches_fetched"] == 2 * t.expected["batches_fetched"], *_BOTH[:2], "float64"
+        ),
         "encoder_learns_from_the_start": somewhere(lambda t: not _kept(t.seen, "encoder", *_FIRST)),
-        "optimizer_of_the_head_kept": everywhere(_head_alone_moved, *_BOTH_STAGES),
+        "optimizer_of_the_head_kept": everywhere(lambda t: _moved(t, "before") - {"statistics"} == {"head"}, *_BOTH),
         "woken_by_train": somewhere(
             lambda t: _kept(t.seen, "encoder", *_FIRST) and not _kept(t.seen, "statistics", *_FIRST)
         ),
-        "head_left_behind": everywhere(_encoder_alone_moved, *_BOTH_STAGES),
-        "head_drawn_again": everywhere(lambda t: _jumps(t.case, t.seen), *_BOTH_STAGES),
+        "head_left_behind": everywhere(lambda t: _moved(t, "at_the_switch") - {"statistics"} == {"encoder"}, *_BOTH),
+        "still_at_rest": everywhere(lambda t: _moved(t, "at_the_switch") - {"head"} == {"encoder"}, *_BOTH),
+        "at_least_one_epoch": lambda trials: {_trains_in_none(t) for t in ran(trials) if not _rates(*t[:3])} == {True},
+        "head_drawn_again": everywhere(lambda t: _jumps(t.case, t.seen), *_BOTH),
     },
 )

@@ -79,5 +79,8 @@ judge = Judge(
             lambda t: close(as_number(t.seen["result"]["accuracy"]) / 100, t.expected["result"]["accuracy"], atol=0.01)
         ),
         "other_keys": other_keys,
+        "gone_through_twice": lambda trials: (
+            [t.case.name for t in ran(trials) if not is_right(t)] == ["one_shot"] and len(ran(trials)) == len(trials)
+        ),
     },
 )

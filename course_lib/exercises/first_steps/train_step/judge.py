@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from course_lib.exercises.asking import as_expected, everywhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
+from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 from course_lib.exercises.first_steps.train_step.exercise import STEPS
 
 PLAIN = ("plain", "momentum", "double", "one_image")  # without batch normalization
@@ -38,6 +38,13 @@ def learns_in_train_mode(case: Case, seen: Values, expected: Values) -> bool:
     return seen["mode_during"] == seen["mode_after"] == "train" and one_pass_each and has_learned(seen)
 
 
+def steps_by_the_sum(t: Trial) -> bool:
+    """Whether the first step is as many times too long as the batch has images."""
+    count = len(t.case.inputs["images"]) // STEPS
+    taken, right = (s["weights_after_one_step"] - s["weights_before"] for s in (t.seen, t.expected))
+    return close(taken, count * right, rtol=1e-3)
+
+
 judge = Judge(
     reference=reference,
     criteria=(
@@ -60,6 +67,7 @@ judge = Judge(
     ),
     predicates={  # t[:3] is what a criterion is asked: case, seen, expected
         "by_hand": everywhere(lambda t: "step" not in t.seen["events"] and has_learned(t.seen)),
+        "sum_over_batch": everywhere(steps_by_the_sum, "plain", "momentum"),
         "no_zero_grad": everywhere(lambda t: first_step(*t[:3]) and not all_steps(*t[:3]), *PLAIN),
     },
 )

@@ -26,6 +26,7 @@ def cases(seed: int) -> list[Case]:
         case("plain", (1, 3, 4)),
         case("already_in_eval_mode", (3, 2, 2), mode_before="eval"),
         case("far_from_zero", (1, 2, 6), feature_scale=0.001, feature_offset=30.0),
+        case("tiny", (1, 4, 3), feature_scale=1e-4),
         case("large", (3, 2, 2), feature_scale=300.0, feature_offset=-5000.0),
         case("one_class_in_the_test_set", (1, 3, 4), (0, 160, 0, 0, 0, 0)),
         case("outliers_in_the_test_set", (1, 4, 3)),

@@ -39,6 +39,9 @@ judge = Judge(
         ),
         "gradients_off_for_good": lambda trials: "off" in values_of(trials, "grad_mode_after"),
         "gradients_on": lambda trials: "kept" in values_of(trials, "confidences_graph"),
+        "gradients_cut_afterwards": lambda trials: in_any(
+            trials, lambda t: "on" in t.seen["gradients"] and t.seen["confidences_graph"] == "none"
+        ),
         "woken_up": lambda trials: in_any(
             trials, lambda t: t.expected["mode_after"] != t.seen["mode_after"] == "train"
         ),

@@ -17,12 +17,9 @@ def reference(teacher, student, decay):
 
 def _averaged(*names: str) -> Passes:
     """Of the teacher's tensors, these are as expected, where there are such."""
-
-    def test(_: Case, seen: Values, expected: Values) -> bool:
-        now, wanted = seen["teacher_after"], expected["teacher_after"]
-        return all(close(now[name], wanted[name]) for name in names if name in wanted)
-
-    return test
+    return lambda _, seen, expected: all(
+        close(seen["teacher_after"][name], value) for name, value in expected["teacher_after"].items() if name in names
+    )
 
 
 def _own_tensors(case: Case, seen: Values, expected: Values) -> bool:
@@ -38,6 +35,7 @@ def _decay_exchanged(trial: Trial) -> bool:
 
 
 _TRAINED = ("linear.weight", "linear.bias", "norm.weight", "norm.bias")
+_parameters = _averaged(*_TRAINED, "scale")
 _statistics = _averaged("norm.running_mean", "norm.running_var", "history", "more")
 _counts = all_of(_averaged("norm.num_batches_tracked"), as_expected("dtypes_after"))
 _settings = all_of(as_expected("requires_grad_after", "with_history", "mode_after"), _averaged(*_TRAINED))
@@ -49,7 +47,7 @@ judge = Judge(
             "parameters",
             1,
             "every parameter is decay times its own value plus (1 - decay) times the student's",
-            _averaged(*_TRAINED, "scale"),
+            _parameters,
         ),
         Criterion(
             "statistics", 1, "running statistics and other buffers with decimals are averaged the same way", _statistics
@@ -76,6 +74,9 @@ judge = Judge(
         "student_averaged_first": somewhere(lambda t: not close(t.seen["student_after"], t.seen["student_before"])),
         "shares_the_students_memory": somewhere(
             lambda t: not close(t.seen["teacher_when_student_moves"], t.seen["teacher_after"])
+        ),
+        "new_tensors": somewhere(
+            lambda t: _parameters(*t[:3]) and close(t.seen["held_after"], t.seen["teacher_before"]), "usual"
         ),
         "with_history": lambda trials: (
             in_any(trials, lambda t: t.seen["with_history"]) or failed_with(trials, "leaf Variable that requires grad")

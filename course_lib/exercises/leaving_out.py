@@ -162,7 +162,7 @@ def _parts_of_call(node: ast.Call, own: set[str]) -> Iterator[tuple[str, ast.AST
     # `x.clamp(0, 1)` is a method of a value, `torch.clamp(x, 0, 1)` a function of a module
     if isinstance(node.func, ast.Attribute) and (called.split(".")[0] in own or not called[0].isalpha()):
         yield f".{node.func.attr}(...)", node.func.value
-    elif not called.endswith("where"):  # its first argument is no value that it gives
+    elif not called.endswith("where"):  # its first argument is not a value that it gives
         for argument in node.args if called in ("min", "max") else node.args[:1]:
             yield f"{called}(...)", argument
     for keyword in node.keywords if node.args else []:

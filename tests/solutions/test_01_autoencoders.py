@@ -60,4 +60,5 @@ QUOTED = re.findall(r'result\(\s*"(\w+)",\s+"([\w@]+)"\)', re.sub(r"\n# ?", " ",
 
 
 def test_the_text_quotes_every_experiment():
-    assert {name for name, _ in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # for the table
+    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
+    assert {name for name, _ in QUOTED} == of_the_text

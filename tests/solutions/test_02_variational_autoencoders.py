@@ -71,4 +71,5 @@ QUOTED = [
 
 
 def test_the_text_quotes_every_experiment():
-    assert {line["experiment"] for line in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # for the table
+    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
+    assert {line["experiment"] for line in QUOTED} == of_the_text

@@ -107,4 +107,5 @@ _TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)
 
 
 def test_the_text_quotes_every_experiment():
-    assert {name for name, *_ in QUOTED} | set(_TABLES) == set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # for the table
+    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
+    assert {name for name, *_ in QUOTED} | set(_TABLES) == of_the_text

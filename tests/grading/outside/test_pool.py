@@ -255,3 +255,10 @@ def test_a_folder_that_cannot_be_written_to(course_grade, submitted, tmp_path) -
     (tmp_path / "file").write_text("")
     done = course_grade(submitted, "--out", str(tmp_path / "file" / "out"))
     assert done.exit_code == 2 and "cannot be written to" in done.output
+
+
+def test_each_worker_tends_to_stay_with_its_own_units():
+    assert pool._apart([*"aaabbb"], 2) == [*"ababab"]
+    for count in (1, 2, 3, 7):
+        tasks = [(f"unit {number // 3}", number) for number in range(10)]
+        assert sorted(pool._apart(tasks, count)) == tasks

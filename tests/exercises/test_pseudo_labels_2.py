@@ -285,7 +285,7 @@ CASES = [
     ("ramp_up", no_guard, "divided_by_no_steps"),
     ("ramp_up", lambda s, r, *, maximum=1.0: maximum * math.exp(-5 * (s / r) ** 2) if s < r else 0.0, "ramps_down"),
     ("ramp_up", cosine_ramp, "another_curve"),
-    ("ramp_up", counts_from_one, "another_curve"),
+    ("ramp_up", counts_from_one, "one_step_early"),
     ("semi_supervised_loss", a_table_of_functions, None),
     ("semi_supervised_loss", with_a_match, None),
     ("semi_supervised_loss", variant("soft"), "soft_pseudo_labels"),

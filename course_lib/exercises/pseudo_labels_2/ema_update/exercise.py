@@ -41,13 +41,12 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     if given["frozen"] == "yes":
         teacher.requires_grad_(False)
     held = dict(teacher.named_parameters()) | dict(teacher.named_buffers())  # what an evaluation may hold on to
-    memory = {name: value.detach() for name, value in held.items()}  # as in a state_dict that was taken before
     before = {"teacher_before": teacher.values(), "student_before": student.values()}
     for _ in range(given["calls"]):
         fn(teacher, student, given["decay"])
     tensors = [*held.items(), *teacher.named_parameters(), *teacher.named_buffers()]
     seen: Values = before | {"teacher_after": teacher.values(), "student_after": student.values()}
-    seen["held_after"] = {name: value.clone() for name, value in memory.items()}
+    seen["held_after"] = {name: value.detach().clone() for name, value in held.items()}
     seen["dtypes_after"] = {name: str(value.dtype) for name, value in seen["teacher_after"].items()}
     seen["requires_grad_after"] = {name: int(p.requires_grad) for name, p in teacher.named_parameters()}
     seen["with_history"] = [name for name, value in tensors if value.grad_fn is not None]

@@ -118,6 +118,7 @@ class Zygote:
             "PYTHONBREAKPOINT": "0",  # a breakpoint() left in an answer would wait for input
             "MPLBACKEND": "agg",
             "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` gives back what it is given: there is no compiler inside
+            "TORCHINDUCTOR_CACHE_DIR": "/",  # loading it makes this folder, and inside there may be none to make one in
             "COURSE_PROFILE": self.options.profile,
             "COURSE_DEVICE": "cpu",
             "COURSE_THREADS": "1",

@@ -59,19 +59,6 @@ def read_unit(unit: str, *, root: Path | None = None, exercises: Mapping[str, An
     return sources
 
 
-def not_kept_yet(unit: str, *, root: Path | None = None) -> list[Problem]:
-    """The places of a unit's sources that break a rule of wording which the unit does not keep yet (`NOT_YET`)."""
-    rules = wording.NOT_YET.get(unit, frozenset())
-    return [
-        Problem(source.path, cell.line + 1 + offset, text)
-        for source in (read_source(path) for path in source_files(folder_of(unit, root)))
-        for cell in _cells(source)
-        for rule in wording.for_cells(cell.node.cell_type)
-        if rule.name in rules
-        for offset, text in rule.broken_in(cell.node.source)
-    ]
-
-
 def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Sequence[str] = ()) -> list[Problem]:
     """The broken rules of one source.
 
@@ -85,16 +72,15 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
     for cell in cells:
         rules: Sequence[_Rule] = (_metadata, *_RULES.get(cell.node.cell_type, ()))
         found += [(cell.line + offset, text) for rule in rules for offset, text in rule(cell, exercises)]
-        found += [(cell.line + 1 + offset, text) for offset, text in _wording(cell, source.unit)]
+        found += [(cell.line + 1 + offset, text) for offset, text in _wording(cell)]
     found += _missing_needs(cells, exercises)
     found += [(1, text) for text in _missing_cells(cells, exercises, in_other_notebooks)]
     return [Problem(source.path, line, text) for line, text in found]
 
 
-def _wording(cell: _Cell, unit: str) -> Iterator[Fault]:
+def _wording(cell: _Cell) -> Iterator[Fault]:
     for rule in wording.for_cells(cell.node.cell_type):
-        if rule.name not in wording.NOT_YET.get(unit, ()):
-            yield from rule.broken_in(cell.node.source)
+        yield from rule.broken_in(cell.node.source)
 
 
 def _wording_of_files(paths: Sequence[Path]) -> list[Problem]:

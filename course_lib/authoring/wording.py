@@ -1,7 +1,7 @@
 """The rules of wording that a program can see: one list, each with the sentence that says what to write instead.
 
 Rules of words hold wherever a person reads, comments in code included. Rules of sentences hold in the text cells of a
-source, those of code in its code cells; a unit that does not keep one of them yet is named in `NOT_YET`.
+source, those of code in its code cells.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Rule:
     """One rule.
 
     Attributes:
-        name: what `NOT_YET` calls it.
+        name: what it is called.
         places: finds where a text breaks it.
         instead: says what to write.
     """
@@ -170,12 +170,6 @@ def _long_lines(text: str) -> Iterator[Place]:
 CODE: tuple[Rule, ...] = (
     Rule("long lines", _long_lines, f"more than {MAX_CODE_WIDTH} characters of code, which a page cuts; break it"),
 )
-
-# --- which rules hold where ---
-
-# Rules of sentences and code that a unit does not keep yet; `course release --wording` names the places. A unit that is
-# not here keeps them all. To take a rule out, mend its places: a test fails for one that has none left.
-NOT_YET: dict[str, frozenset[str]] = {}
 
 
 def for_cells(cell_type: str) -> tuple[Rule, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,15 +14,12 @@ from course_lib.desk.sources import only_with_sources, units_named
 @click.command("release")
 @click.argument("unit", nargs=-1)
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 and name the files that are stale.")
-@click.option(
-    "--wording", is_flag=True, help="Write nothing; name the places where a unit does not keep a rule of wording yet."
-)
 @click.option("--student-bundle", type=click.Path(path_type=Path, dir_okay=False), help="Also write the students' zip.")
 @click.option(
     "--solution", type=click.Path(path_type=Path, file_okay=False), help="Also write solution notebooks here."
 )
 def release_command(
-    unit: tuple[str, ...], only_check: bool, wording: bool, student_bundle: Path | None, solution: Path | None
+    unit: tuple[str, ...], only_check: bool, student_bundle: Path | None, solution: Path | None
 ) -> None:
     """Build notebooks/ from solutions/ and fill nbgrader's gradebook (all units, or those named)."""
     only_with_sources()
@@ -31,9 +27,6 @@ def release_command(
     from course_lib.authoring import bundle, conversion, release
 
     units = units_named(unit)
-    if wording:
-        _say_wording(units)
-        return
     if only_check:
         stale = release.stale_files(units)
         for name in stale:
@@ -86,16 +79,6 @@ def results(unit: tuple[str, ...], dataset: str, profile: str, seeds: int, exper
         for record in done:
             click.echo(f"{name}: {record.experiment} ({record.dataset}, {record.profile}), {len(record.seeds)} seeds")
     _fill_readme()
-
-
-def _say_wording(units: Sequence[str]) -> None:
-    from course_lib.authoring import rules
-
-    for unit in units:
-        problems = rules.not_kept_yet(unit)
-        for problem in problems:
-            click.echo(problem)
-        click.echo(f"{unit}: {len(problems)} places")
 
 
 def _fill_readme() -> None:

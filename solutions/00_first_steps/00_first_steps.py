@@ -93,7 +93,7 @@ check.accuracy(accuracy)
 # <details><summary>1. <code>x</code> has shape (8, 5). What is the shape of <code>x.argmax(dim=1)</code>?</summary>
 # (8,): dimension 1 is the one that disappears.</details>
 #
-# <details><summary>2. Why does one call <code>optimizer.zero_grad()</code> before
+# <details><summary>2. Why do you call <code>optimizer.zero_grad()</code> before
 # <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details>
 #
 # Every check also tries one single image, float64, images that are not square and memory that is not contiguous. Your

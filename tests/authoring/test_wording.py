@@ -108,7 +108,7 @@ def test_no_word_of_the_list_stands_anywhere():
     assert broken == []
 
 
-# --- unit by unit ---
+# --- at a release ---
 
 
 def broken_in_tiny(folder: Path, sentence: str) -> str:
@@ -118,18 +118,11 @@ def broken_in_tiny(folder: Path, sentence: str) -> str:
     return str(raised.value)
 
 
-def test_a_new_unit_keeps_every_rule(tmp_path):
-    assert "more than one colon" in broken_in_tiny(tmp_path, "It is used here: once; and there.")
-
-
-def test_a_rule_can_be_switched_off_for_a_unit_and_its_places_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(wording, "NOT_YET", {tiny_course.UNIT: frozenset({"marks"})})
-    source = tiny_course.SOURCE.replace("# It is used here.", "# It is used here: once; and there.")
-    path = tiny_course.write_unit(tmp_path, source)
-    assert rules.read_unit(tiny_course.UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
-    (problem,) = rules.not_kept_yet(tiny_course.UNIT, root=tmp_path)
-    assert str(problem).startswith(f"{path}:{tiny_course.line_of(source, '# It is used here')}: 'It is used here: once")
-    assert "whoever" in broken_in_tiny(tmp_path, "Words hold everywhere: whoever reads.")
+def test_a_release_names_what_breaks_a_rule(tmp_path):
+    line = tiny_course.line_of(tiny_course.SOURCE, "# It is used here")
+    said = broken_in_tiny(tmp_path, "It is used here: once; and there.")
+    assert f"{line}: 'It is used here: once; and there.': more than one colon" in said
+    assert "whoever" in broken_in_tiny(tmp_path, "It is for whoever reads.")
 
 
 def test_the_words_of_an_exercise_are_read_at_its_release(tmp_path, monkeypatch):
@@ -139,12 +132,3 @@ def test_the_words_of_an_exercise_are_read_at_its_release(tmp_path, monkeypatch)
     monkeypatch.setattr(rules, "exercises_by_name", lambda unit: tiny_course.EXERCISES)
     with pytest.raises(sources.ReleaseError, match=r"mistakes\.md:4: 'shall': write should"):
         rules.read_unit(tiny_course.UNIT, root=tmp_path)
-
-
-@pytest.mark.parametrize("unit", sorted(wording.NOT_YET))
-def test_a_rule_that_a_unit_keeps_is_switched_on(unit):
-    broken = [str(problem) for problem in rules.not_kept_yet(unit)]
-    every = {rule.name: rule.instead for rule in (*wording.SENTENCES, *wording.CODE)}
-    assert wording.NOT_YET[unit] <= every.keys()
-    for name in wording.NOT_YET[unit]:
-        assert any(line.endswith(every[name]) for line in broken), f"{unit} keeps {name!r}: take it out of NOT_YET"

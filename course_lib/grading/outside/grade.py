@@ -122,11 +122,10 @@ def _limited(cells: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Observed:
-    """What a process replied about an answer, the record of that, and the cases that decide it (None: all)."""
+    """What a process replied about an answer, and the record of that."""
 
     frame: transport.Frame
     record: Record
-    deciding: tuple[int, ...] | None
 
 
 class _Grading:
@@ -187,7 +186,7 @@ class _Grading:
         }
         if not earlier or not frames or record["verdict"] not in (Verdict.WRONG, Verdict.ERROR):
             return record
-        found, _ = self._judged(exercise, frames, earlier)
+        found = self._judged(exercise, frames, earlier)
         found |= {"view": record["view"]} if "view" in record else {}
         return found if _is_better(found, record) else record
 
@@ -276,12 +275,12 @@ class _Grading:
             frame = observer.ask(exercise.request)
             if frame is None:
                 break
-            record, deciding = self._judged(exercise, [frame])
+            record = self._judged(exercise, [frame])
             verdict = record["verdict"]
             if verdict == Verdict.NOT_ATTEMPTED or (verdict == Verdict.RIGHT and exercise.same_again(observer, frame)):
                 records[exercise.name] = record
             elif verdict != Verdict.RIGHT:
-                others[exercise.name] = _Observed(frame, record, deciding)
+                others[exercise.name] = _Observed(frame, record)
         if observer.end() is not None:
             session.alive = False  # which answer ended it is for each one's own process to show
             return {}, {}
@@ -295,7 +294,7 @@ class _Grading:
         records = {}
         for exercise in exercises:
             before = observed[exercise.name]
-            if exercise.same_elsewhere(observer, before.frame, before.deciding):
+            if observer.ask(exercise.request) == before.frame:
                 records[exercise.name] = before.record
         if observer.end() is not None:
             session.alive = False
@@ -323,23 +322,19 @@ class _Grading:
         read = [frame for frame in frames if frame is not None]
         if len(read) < len(frames):
             return _crashed(exercise)
-        if before is not None and len(read) == 1:
-            return before.record
-        return self._judged(exercise, read)[0]
+        return before.record if before is not None and len(read) == 1 else self._judged(exercise, read)
 
     def _judged(
         self,
         exercise: ExerciseUnderTest,
         frames: Sequence[transport.Frame],
         earlier: Mapping[str, str] | None = None,
-    ) -> tuple[Record, tuple[int, ...] | None]:
-        """The record of an exercise from what its process replied, each time; and the cases that decide it."""
+    ) -> Record:
+        """The record of an exercise from what its process replied, each time it was observed."""
         if exercise.exercise.uses:
             self._frames[exercise.name, exercise.view.value] = frames
-        judgement = self.judges.judged(exercise, frames, earlier)
-        if judgement.record is None:
-            return self._undefined(exercise), None
-        return dict(judgement.record), judgement.deciding
+        record = self.judges.judged(exercise, frames, earlier)
+        return self._undefined(exercise) if record is None else record
 
     def _undefined(self, exercise: ExerciseUnderTest) -> Record:
         """Nothing has the exercise's name: because its cell stopped, is not there, or defines something else."""

@@ -13,15 +13,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
 from course_lib import exercises as registry
 from course_lib.exercises.conduct import MODES, names_in
-from course_lib.exercises.contract import Case, Criterion, Exercise, Judge, Mistake, State, with_a_repeat
+from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, State, with_a_repeat
 from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Failure, Observation, Place
-from course_lib.exercises.reason import within_reason
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Limits, View, without_surrogates
 from course_lib.grading.outside import results
@@ -62,7 +59,6 @@ class ExerciseUnderTest:
     twice: tuple[int, ...]
     view: View = View.ANSWER
     observe_known: Known = field(default_factory=Known)
-    _requests: dict[tuple[View, tuple[int, ...]], list[bytes]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -71,7 +67,8 @@ class ExerciseUnderTest:
     @functools.cached_property
     def request(self) -> list[bytes]:
         """What a student's process is asked, packed; it is the same for everyone."""
-        return self._packed(self.cases)
+        given = [{"name": case.name, "inputs": case.inputs} for case in self.cases]
+        return transport.pack({"exercise": self.name, "cases": given, "view": self.view.value})
 
     @functools.cached_property
     def at_the_end(self) -> ExerciseUnderTest:
@@ -83,36 +80,13 @@ class ExerciseUnderTest:
         """The cases of the request before that are to be observed once more, packed."""
         return transport.pack({"again": list(self.twice)})
 
-    def request_of(self, numbers: tuple[int, ...]) -> list[bytes]:
-        """As `request`, with some of the cases."""
-        if (self.view, numbers) not in self._requests:
-            self._requests[self.view, numbers] = self._packed([self.cases[number] for number in numbers])
-        return self._requests[self.view, numbers]
-
-    def _packed(self, cases: Sequence[Case]) -> list[bytes]:
-        given = [{"name": case.name, "inputs": case.inputs} for case in cases]
-        return transport.pack({"exercise": self.name, "cases": given, "view": self.view.value})
-
     def same_again(self, observer: Observer, first: transport.Frame) -> bool:
         """Whether an answer, just observed, does the same a second time on the cases that are observed twice."""
-        return self._is_same(first, self.twice, observer.ask(self.second_request))
-
-    def same_elsewhere(self, observer: Observer, first: transport.Frame, deciding: tuple[int, ...] | None) -> bool:
-        """Whether an answer does the same in another process, on the cases that decide what it is worth.
-
-        Args:
-            deciding: those that cost it points, None for all; where it has points, those that are observed twice too.
-        """
-        if deciding is None:
-            return observer.ask(self.request) == first
-        return self._is_same(first, deciding, observer.ask(self.request_of(deciding)))
-
-    def _is_same(self, first: transport.Frame, numbers: Sequence[int], second: transport.Frame | None) -> bool:
-        """Whether a second reply, about some of the cases, says of them what the first said of all, bit for bit."""
+        second = observer.ask(self.second_request)
         if second is None:
             return False
         try:
-            return _raw_observations(first, numbers) == _raw_observations(second)
+            return _raw_observations(first, self.twice) == _raw_observations(second)
         except (LookupError, TypeError, ValueError):
             return False
 
@@ -124,10 +98,8 @@ class ExerciseUnderTest:
 
     def judged(
         self, replies: Sequence[dict[str, Any]], limits: Limits, earlier: Mapping[str, str]
-    ) -> tuple[Record, tuple[int, ...] | None]:
-        """The record of an answer from different replies about it, of which the worst counts, and what decides it.
-
-        What decides: the numbers of the cases that cost it points, or None for all, when that is not known.
+    ) -> Record:
+        """The record of an answer from different replies about it: the worst counts.
 
         Args:
             earlier: the names of mistakes in the answers to earlier exercises that this one calls, by exercise.
@@ -135,14 +107,15 @@ class ExerciseUnderTest:
         Raises:
             TransportError: a reply is not of the agreed form.
         """
-        observed = [_observations_of(reply, self.cases, self.exercise) for reply in replies]
         mistakes = {name: _mistake_named(name, mistake) for name, mistake in earlier.items()}
-        judged = [self._judged_once(observations, limits, mistakes) for observations in observed]
+        judged = [
+            self._judged_once(_observations_of(reply, self.cases, self.exercise), limits, mistakes) for reply in replies
+        ]
         worst = min(judged, key=lambda record: float(record["score"]))
         if worst["score"] != max(record["score"] for record in judged):
             worst["message"] = {"id": "grading.unstable", "fields": {}}
             worst["mistake"] = None
-        return worst, self._deciding(worst, observed[0]) if len(observed) == 1 else None
+        return worst
 
     def _judged_once(
         self, observations: list[Observation], limits: Limits, earlier: Mapping[str, Mistake]
@@ -159,45 +132,6 @@ class ExerciseUnderTest:
             record["verdict"] = Verdict.MEMORY.value
             record["message"] = {"id": "grading.memory", "fields": {"megabytes": limits.memory_bytes >> 20}}
         return record
-
-    def _deciding(self, record: Record, observations: Sequence[Observation]) -> tuple[int, ...] | None:
-        """For each criterion that is not met a case on which it is not; if other criteria are met, `twice` as well.
-
-        Where these do the same in another process, nothing else has cost the answer its points, and what it has is
-        looked at as often as it would be for a right answer.
-        """
-        missed = {criterion["name"] for criterion in record["criteria"] if not criterion["score"]}
-        criteria = [c for c in self.judge.criteria if c.name in missed and not (c.form and record["score"] == 0)]
-        if record.get("judge_failed") or not criteria:
-            return None
-        numbers = set(self.twice) if record["score"] else set()
-        for criterion in criteria:
-            failing = next((n for n in self._by_size if self._is_missed(criterion, n, observations[n])), None)
-            if failing is None:  # what it changes or leaves behind costs points too
-                return None
-            numbers.add(failing)
-        return tuple(sorted(numbers))
-
-    def _is_missed(self, criterion: Criterion, number: int, observation: Observation) -> bool:
-        case = self.cases[number]
-        if criterion.cases is not None and case.name not in criterion.cases:
-            return False
-        if observation.error:
-            return True
-        expected = self.observe_known(self.exercise, self.judge.reference, [case])[0].values
-        try:
-            return not criterion.passes(case, within_reason(observation.values, expected), expected)
-        except Exception:  # as judging does
-            return True
-
-    @functools.cached_property
-    def _by_size(self) -> list[int]:
-        """The numbers of the cases, small inputs first."""
-
-        def size(number: int) -> int:
-            return sum(v.numel() for v in self.cases[number].inputs.values() if isinstance(v, torch.Tensor))
-
-        return sorted(range(len(self.cases)), key=size)
 
     def not_judged(self, why: str) -> Record:
         """The record of an answer whose judge has failed, which an instructor is told."""

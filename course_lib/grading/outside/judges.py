@@ -7,7 +7,7 @@ same bytes, from any student: right answers and common mistakes of a class often
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import copy
 import gc
 import hashlib
 import json
@@ -18,7 +18,6 @@ import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,19 +37,6 @@ KEPT = 2_000  # judgements
 _LENGTH = struct.Struct(">Q")
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What a judge makes of what was observed of an answer.
-
-    Attributes:
-        record: the exercise's part of a result; None where nothing has its name.
-        deciding: the numbers of the cases that cost it points; None for all.
-    """
-
-    record: Record | None
-    deciding: tuple[int, ...] | None = None
-
-
 class Judges:
     """The process that judges for a worker: forked when it is first needed, and anew after it had to be ended."""
 
@@ -58,7 +44,7 @@ class Judges:
         self.options = options
         self._pid = 0
         self._channel: socket.socket | None = None
-        self._kept: dict[bytes, Judgement] = {}
+        self._kept: dict[bytes, Record | None] = {}
         self._prepared: set[str] = set()
 
     def prepare(self, names: Sequence[str]) -> None:
@@ -74,8 +60,8 @@ class Judges:
         exercise: ExerciseUnderTest,
         frames: Sequence[transport.Frame],
         earlier: Mapping[str, str] | None = None,
-    ) -> Judgement:
-        """The judgement of an answer from what its process replied, each time it was observed.
+    ) -> Record | None:
+        """The record of an answer from what its process replied, each time; None where nothing has its name.
 
         Args:
             earlier: the names of mistakes in the answers to earlier exercises that this one calls, by exercise.
@@ -83,17 +69,17 @@ class Judges:
         key = _digest(json.dumps([exercise.name, sorted((earlier or {}).items())]), frames)
         if key not in self._kept:
             try:
-                judgement = self._asked(exercise, frames, earlier or {})
+                record = self._asked(exercise, frames, earlier or {})
             except _Lost as lost:  # the judge's own fault: no other grade may depend on it
-                return Judgement(exercise.not_judged(str(lost)))
+                return exercise.not_judged(str(lost))
             if len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = judgement
-        return self._kept[key]
+            self._kept[key] = record
+        return copy.deepcopy(self._kept[key])
 
     def _asked(
         self, exercise: ExerciseUnderTest, frames: Sequence[transport.Frame], earlier: Mapping[str, str]
-    ) -> Judgement:
+    ) -> Record | None:
         parts = [part for frame in frames for part in (frame.body, *frame.blobs)]
         head = {
             "exercise": exercise.name,
@@ -101,9 +87,8 @@ class Judges:
             "frames": [len(frame.blobs) for frame in frames],
             "sizes": [len(part) for part in parts],
         }
-        answer = self._ask(head, parts)
-        deciding = answer["deciding"]
-        return Judgement(answer["record"], None if deciding is None else tuple(deciding))
+        record: Record | None = self._ask(head, parts)["record"]
+        return record
 
     def _ask(self, head: dict[str, Any], parts: Sequence[bytes]) -> dict[str, Any]:
         if self._channel is None:
@@ -191,23 +176,23 @@ def _serve(channel: socket.socket, options: Options) -> None:
             _write(channel, b"{}")
             continue
         exercise = under_test(head["exercise"], options.secret)
-        judgement = _judgement(exercise, _frames(head["frames"], parts), options.limits, head["earlier"])
-        _write(channel, json.dumps(dataclasses.asdict(judgement)).encode())
+        record = _record(exercise, _frames(head["frames"], parts), options.limits, head["earlier"])
+        _write(channel, json.dumps({"record": record}).encode())
 
 
-def _judgement(
+def _record(
     exercise: ExerciseUnderTest, frames: Sequence[transport.Frame], limits: Limits, earlier: Mapping[str, str]
-) -> Judgement:
+) -> Record | None:
     try:
         replies = [fields_of(frame) for n, frame in enumerate(frames) if n == 0 or frame != frames[0]]
         if replies[0].get("defined") is False:
-            return Judgement(None)
+            return None
         if replies[0].get("callable") is False:
             fields = {"name": exercise.name, "given": f"a {str(replies[0].get('given'))[:60]}"}
-            return Judgement(exercise.blank(Verdict.WRONG, Message("contract.not_callable", fields)))
-        return Judgement(*exercise.judged(replies, limits, earlier))
+            return exercise.blank(Verdict.WRONG, Message("contract.not_callable", fields))
+        return exercise.judged(replies, limits, earlier)
     except transport.TransportError:
-        return Judgement(exercise.blank(Verdict.CRASHED, Message("grading.crashed")))
+        return exercise.blank(Verdict.CRASHED, Message("grading.crashed"))
 
 
 def _received(channel: socket.socket) -> list[Any]:

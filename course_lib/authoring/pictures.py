@@ -157,7 +157,7 @@ def units_table(root: Path | None = None) -> str:
             time = re.search(r"\*\*Time\*\*: (?:about )?([\d.]+(?: to [\d.]+)? (?:minutes|hours))", opening)
             if not title or not claim or not time:
                 raise ValueError(f"{source}: its first cell must hold a title, *a claim* and **Time**: 2 to 2.5 hours.")
-            number = source.stem[:2] + "".join(re.findall(r"_\d$", source.stem)).replace("_", ".")
+            number = source.stem.partition("_")[0]
             link = f"notebooks/{unit}/{source.stem}.ipynb"
             lines.append(f"| [{number}]({link}) | {title[1]} | {exercises} | {time[1]} |")
     return "\n".join(lines)

@@ -45,7 +45,9 @@ def read_unit(unit: str, *, root: Path | None = None, exercises: Mapping[str, An
     exercises = exercises_by_name(unit) if exercises is None else exercises
     sources = [read_source(path) for path in source_files(folder)]
     if not sources:
-        raise ReleaseError(f"{folder} holds no notebook source; it is named {unit}.py (or {unit}_1.py, {unit}_2.py).")
+        raise ReleaseError(
+            f"{folder} holds no notebook source; it is named {unit}.py (or {unit[:2]}a_part.py, {unit[:2]}b_other.py)."
+        )
     answered = {
         source.name: [cell.grade_id for cell in _cells(source) if cell.kind is CellKind.ANSWER] for source in sources
     }

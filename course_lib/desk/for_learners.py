@@ -12,7 +12,7 @@ import click
 
 
 @click.command()
-@click.option("--unit", default="", help="Whose notebook to open, such as 04 or 06.2; without it the first one's.")
+@click.option("--unit", default="", help="Whose notebook to open, such as 04 or 06b; without it the first one's.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port of JupyterLab; without it the first free one from 8888."
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import signal
 import socket
@@ -21,7 +20,7 @@ def run_lab(work: Path, *, port: int, browser: bool, unit: str = "", say: Callab
     """Starts JupyterLab on work/, says its address, and waits for it; returns its exit status.
 
     Args:
-        unit: whose notebook to open, such as "04" or "06.2"; "" opens the first.
+        unit: whose notebook to open, such as "04" or "06b"; "" opens the first.
 
     Raises:
         WorkspaceError: there is no such unit.
@@ -72,7 +71,7 @@ def notebook_of(work: Path, unit: str = "") -> str:
     """The notebook to open, relative to work/ with slashes; "" where there is none at all.
 
     Args:
-        unit: its number ("04"), the number of one of its notebooks ("06.2") or the name of its folder; "" for the
+        unit: its number ("04"), the number of one of its notebooks ("06b") or the name of its folder; "" for the
             first of all.
 
     Raises:
@@ -81,19 +80,15 @@ def notebook_of(work: Path, unit: str = "") -> str:
     names = {}
     for path in sorted(work.glob("[0-9]*/*.ipynb")):
         if ".update-" not in path.name:
-            found = re.search(r"_(\d+)$", path.stem.removeprefix(path.parent.name))
-            names[path.relative_to(work).as_posix()] = (
-                path.parent.name,
-                path.parent.name[:2],
-                found[1] if found else "",
-            )
-    wanted, _, part = unit.partition(".")
-    for notebook, (folder, number, its_part) in names.items():
-        if unit in ("", folder) or (wanted.isdigit() and wanted.zfill(2) == number and part in ("", its_part)):
+            number = path.stem.partition("_")[0]
+            names[path.relative_to(work).as_posix()] = (path.parent.name, number)
+    wanted = unit.lower() if unit[1:2].isdigit() else f"0{unit.lower()}"  # 6b is 06b
+    for notebook, (folder, number) in names.items():
+        if unit in ("", folder) or wanted in {number, number[:2]}:
             return notebook
     if not unit:
         return ""
-    known = sorted({f"{number}.{part}" if part else number for _, number, part in names.values()})
+    known = sorted({number for _, number in names.values()})
     raise WorkspaceError(f"There is no unit {unit} in {work}; there is {', '.join(known)}.")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from course_lib import files, settings
 from course_lib.desk.errors import NotANotebookError, WorkspaceError
-from course_lib.desk.updates import Offer, offer_update
+from course_lib.desk.updates import Offer, first_copy, offer_update
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def prepare(root: Path | None = None) -> Preparation:
                 continue
             mine = work / path.parent.name / path.name
             if not os.path.lexists(mine):
-                if files.create(mine, path.read_bytes()):
+                if files.create(mine, first_copy(path, mine) if path.suffix == ".ipynb" else path.read_bytes()):
                     copied.append(mine)
             elif path.suffix == ".ipynb":
                 try:

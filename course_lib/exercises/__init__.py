@@ -28,7 +28,7 @@ _silent = False
 
 @functools.cache
 def _registry() -> dict[str, tuple[Exercise, ...]]:
-    """Unit -> exercises. A unit of two notebooks has two folders, in the order of their names."""
+    """Unit -> exercises. A unit of two notebooks has two folders, in the notebooks' order."""
     found: dict[str, list[Exercise]] = {}
     for package in _packages():
         listed = found.setdefault(package.UNIT, [])
@@ -40,10 +40,11 @@ def _registry() -> dict[str, tuple[Exercise, ...]]:
 
 
 def _packages() -> list[ModuleType]:
-    """The folders of the units, one for each notebook."""
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if info.ispkg)
+    """The folders of the units, one for each notebook, in the notebooks' order."""
+    names = [info.name for info in pkgutil.iter_modules(__path__) if info.ispkg]
     packages = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return [package for package in packages if hasattr(package, "EXERCISES")]
+    found = [package for package in packages if hasattr(package, "EXERCISES")]
+    return sorted(found, key=lambda package: getattr(package, "NOTEBOOK", package.UNIT))
 
 
 @functools.cache

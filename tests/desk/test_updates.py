@@ -203,3 +203,25 @@ def test_a_copy_in_another_encoding_is_read_and_left_as_it_is(root, releases, sa
     (offer,) = workspace.prepare(root).offers
     assert tiny_work.copy_of(root).read_bytes() == data
     assert tiny_work.sources_of(offer.update)["double"] == mine
+
+
+def test_a_notebook_that_was_renamed_brings_its_answers_along(root, releases):
+    workspace.prepare(root)
+    mine = "def double(x):\n    return x + x  # mine"
+    tiny_work.answer(tiny_work.copy_of(root), double=mine)
+    released = next((root / "notebooks").glob("*/*.ipynb"))
+    released.rename(released.with_name("97a_renamed.ipynb"))
+    before = tiny_work.copy_of(root).read_bytes()
+    (copied,) = workspace.prepare(root).copied
+    assert copied.name == "97a_renamed.ipynb" and tiny_work.sources_of(copied)["double"] == mine
+    assert tiny_work.copy_of(root).read_bytes() == before
+    assert workspace.prepare(root).copied == ()
+
+
+def test_a_broken_copy_under_a_former_name_does_not_stop_a_new_one(root, releases):
+    workspace.prepare(root)
+    tiny_work.copy_of(root).write_text("no notebook")
+    released = next((root / "notebooks").glob("*/*.ipynb"))
+    released.rename(released.with_name("97a_renamed.ipynb"))
+    (copied,) = workspace.prepare(root).copied
+    assert copied.read_bytes() == released.with_name("97a_renamed.ipynb").read_bytes()

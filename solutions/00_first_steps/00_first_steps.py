@@ -101,8 +101,8 @@ check.accuracy(accuracy)
 # **What every check tries.** Besides ordinary inputs, these come up wherever they make sense, and no statement repeats
 # them:
 #
-# - *Inputs*: a single image, color, images that are not square, float64, and memory that is not contiguous (a transposed
-#   tensor, on which `.view` fails).
+# - *Inputs*: a single image, color, images that are not square, float64, and memory that is not contiguous (a
+#   transposed tensor, on which `.view` fails).
 # - *Numbers*: class labels above 9 and with gaps, an argument of 0, a value exactly at a threshold, very large and very
 #   small values.
 # - *A second call* with other values in the same shapes, so nothing may be remembered from the first.
@@ -541,8 +541,8 @@ print(evaluate(colleagues_model, test_batches))
 # only $e / (e + K - 1)$ of that. So the loss cannot fall below $\log(1 + (K - 1) / e)$, about $1.46$ for ten classes.
 # Softmax keeps the order of the classes, so the argmax, and with it the accuracy, can become as good as ever. They
 # should hand the logits to the loss and use softmax only to read probabilities. If they leave it, the probabilities
-# behind the loss never exceed about a quarter, so the loss cannot tell a confident network from an uncertain one; gradients
-# are smaller too, and an image that is wrong with full confidence hardly teaches anything.
+# behind the loss never exceed about a quarter, so the loss cannot tell a confident network from an uncertain one;
+# gradients are smaller too, and an image that is wrong with full confidence hardly teaches anything.
 #
 # *Sample answer (2).* Softmax is applied twice, the inputs of the second are between 0 and 1, so the probability of the
 # right class never gets near 1 and the loss stays above zero. They must remove their softmax.

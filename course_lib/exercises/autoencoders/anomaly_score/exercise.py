@@ -58,7 +58,9 @@ exercise = Exercise(
         api="`with eval_mode(model), torch.no_grad():`, `Tensor.flatten(1)`, `Tensor.sum(dim=1)`",
         skeleton="with eval_mode(...), torch.no_grad():\n    x_hat = ...\nreturn (...).flatten(1)...  # (N,)",
     ),
-    takeaway="One number per image, from a model in eval mode: images can now be ranked, and a threshold chosen.",
+    takeaway=(
+        "One number per image, from a model in eval mode: now images can be ranked, and a threshold can be chosen."
+    ),
     cases=cases,
     observe=observe,
     words={

@@ -607,10 +607,8 @@ for name, start in (("scratch", random_encoder), ("autoencoder_finetuned", encod
     accuracy[name] = measured["accuracy"]
 kinds = {"random_frozen": random_encoder, "autoencoder_frozen": encoder}
 for name, frozen in kinds.items():
-    # (100, feature_dim) and (N, feature_dim)
-    train_x, test_x = (
-        evaluation.extract_features(frozen, part.images) for part in (few, test)
-    )
+    train_x = evaluation.extract_features(frozen, few.images)  # (100, feature_dim)
+    test_x = evaluation.extract_features(frozen, test.images)
     accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
 predict.pretrained_frozen.compare(accuracy["autoencoder_frozen"])
 title = "10 labels per class, one seed"

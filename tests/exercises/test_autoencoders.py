@@ -429,7 +429,6 @@ def test_what_the_encoder_of_a_convolutional_one_must_be():
     class OfTheWhole(Conv):
         def __init__(self, image_shape, feature_dim):
             super().__init__(image_shape, feature_dim)
-            self.scale = nn.Parameter(torch.ones(1))
             self.encoder.register_forward_hook(lambda module, given, out: out * (1 if module is self.encoder else 2))
 
     class Ignores(Conv):

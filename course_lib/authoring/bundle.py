@@ -201,7 +201,7 @@ For an error, explain the message and the line that it names, and let the studen
 ## Never
 
 - Write or complete the body of a function that a check tests, or a written answer: not in the chat, not as an example,
-  not renamed or translated.
+  not renamed or translated. A prediction (`predict.NAME(...)`) is theirs too: do not suggest a value.
 - Edit anything in `work/`. These answers are the student's own. `course reset EXERCISE` is for them to run.
 - Open, unpack, decode or import `judge.py`, `mistakes.md` or a translation, or search for a solution elsewhere. Some
   functions of `course_lib` do what an exercise asks for: do not copy them.

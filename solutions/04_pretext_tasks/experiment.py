@@ -27,15 +27,14 @@ VALIDATION = 20  # labeled images per class, outside the pool: they choose the b
 WIDTHS = (16, 32, 64)
 PATCH, RATIO = 4, 0.5
 
-# Method -> key prefix in "label_curve", for the course's table of results.
+# Method -> experiment:key prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Random encoder, frozen, best block": "random_frozen",
-    "Rotation, frozen, best block": "rotation_frozen",
-    "Autoencoder, fine-tuned": "autoencoder_finetuned",
-    "Variational autoencoder, fine-tuned": "vae_finetuned",
-    "Masked reconstruction, fine-tuned": "masked_finetuned",
-    "Rotation, fine-tuned": "rotation_finetuned",
-    "The same encoder, from scratch": "scratch",
+    "Masked reconstruction, frozen": "protocol:masked_frozen",
+    "Masked reconstruction, fine-tuned, weak views": "protocol:masked_weak",
+    "Masked reconstruction, fine-tuned, strong views": "protocol:masked_strong",
+    "Rotation, frozen": "protocol:rotation_frozen",
+    "Rotation, fine-tuned, weak views": "protocol:rotation_weak",
+    "Rotation, fine-tuned, strong views": "protocol:rotation_strong",
 }
 
 

@@ -24,6 +24,7 @@ from course_lib import settings
 
 Value = float | list[float]
 MAIN_EXPERIMENT = "label_curve"
+PROTOCOL = "protocol"
 
 
 class RecordError(LookupError):
@@ -90,6 +91,9 @@ class Curve:
 def read(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = "laptop") -> Record:
     """The record of an experiment.
 
+    The experiment "protocol" is one for the whole course, and each unit records its own rows of it. So its record holds
+    the keys of all units, of those seeds that this unit has.
+
     Raises:
         RecordError: there is none (the message names the command that makes it), or the file is not a record.
     """
@@ -99,7 +103,13 @@ def read(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = 
         raise RecordError(
             f"No record of {experiment!r} of unit {unit} on {dataset}, profile {profile}. Make it: {command}"
         )
-    return read_file(path)
+    record = read_file(path)
+    if experiment == PROTOCOL:
+        for other in sorted(results_folder().glob(f"[0-9]*/{path.name}")):
+            for seed, figures in read_file(other).seeds.items():
+                if seed in record.seeds:
+                    record.seeds[seed] = figures | record.seeds[seed]
+    return record
 
 
 def figure(unit: str, experiment: str, key: str, *, dataset: str = "glyphs", profile: str = "laptop") -> Figure:

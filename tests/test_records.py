@@ -104,6 +104,20 @@ def test_the_results_table_grows_with_each_unit():
     assert short == records.results_table(up_to=UNIT) and "| 00 | Supervised, from scratch | 11 ± 1\u00a0% | 101 ± 1\u00a0% |" in short
 
 
+def test_the_protocol_is_one_record_of_all_units():
+    named = EXPERIMENT.replace('"label_curve": label_curve', '"protocol": label_curve')
+    write(named)
+    run(seeds=2)
+    write(named.replace("scratch", "frozen"), unit="01_next")
+    recording.run("01_next", seeds=1, progress=False)
+    assert set(records.curves("01_next", "protocol")) == set(records.curves(UNIT, "protocol")) == {"scratch", "frozen"}
+    assert records.figure("01_next", "protocol", "scratch@5").n == 1, "of the seeds that the unit has"
+    assert records.figure(UNIT, "protocol", "scratch@5").n == 2
+    assert quoting.render('{{ every_seed("scratch@5 < frozen@10", "protocol") }}', unit=UNIT) == "on every seed"
+    with pytest.raises(records.RecordError, match="No record of 'protocol' of unit 02_none"):
+        records.figure("02_none", "protocol", "scratch@5")
+
+
 def test_the_table_names_other_experiments_and_leaves_smoke_out():
     write(
         EXPERIMENT.replace('"label_curve": label_curve', '"other": label_curve').replace(

@@ -586,8 +586,9 @@ Markdown(records.results_table(up_to=unit))
 # {{ figures_table({"fine-tuned": "rotation_finetuned", "frozen": "rotation_frozen"}, (300, 7800), "unlabeled",
 # head="unlabeled images, equal steps") }}
 #
-# 300 unlabeled images already give most of the gain of fine-tuning. The frozen features need more. Does it depend on
-# the network? With shorter pretraining:
+# 300 unlabeled images already give most of the gain of fine-tuning. The frozen features need more. (This and the
+# following comparisons fine-tune for 300 steps, so their numbers are lower than those above.) Does it depend on the
+# network? With shorter pretraining:
 #
 # {{ figures_table({"two blocks": "16-32", "three, half the width": "8-16-32", "ours": "16-32-64"}, {"scratch":
 # "_scratch", "fine-tuned": "_finetuned", "frozen": "_frozen"}, "ablation", head="encoder") }}

@@ -340,29 +340,6 @@ def pretexts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     return figures
 
 
-def longer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Is the gain only that of a short training? Ten labels per class with four times as many images: twice the steps,
-    twice the batch, for the same two starts."""
-    train, test = _sets(dataset, seed)
-    chosen = _split(dataset, seed, settings.by_profile(smoke=2, laptop=10, full=10)).labeled
-    starts = {
-        "scratch": _first_weights(train.images.shape[1], seed),
-        "rotation_finetuned": _rotation(dataset, seed).encoder,
-    }
-    figures: dict[str, float | list[float]] = {}
-    for name, start in starts.items():
-        generator = torch.Generator().manual_seed(seed)
-        classifier = Classifier(copy.deepcopy(start), len(train.class_names), generator=generator)
-        batches = Batches(
-            train.images[chosen], train.labels[chosen], batch_size=min(64, len(chosen)), shuffle=True,
-            generator=generator, augment=augment.random_shift,
-        )  # fmt: skip
-        steps = settings.by_profile(smoke=2, laptop=600, full=4000)
-        fit(classifier, batches, steps=steps, lr=3e-3, progress=False)
-        figures[name] = evaluate(classifier, test.images, test.labels)["accuracy"]
-    return figures
-
-
 def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """Depth and width: fewer steps than elsewhere, the same for encoders of two blocks and of half the width."""
     pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
@@ -383,7 +360,6 @@ EXPERIMENTS = {
     "pretexts": pretexts,
     "artefacts": artefacts,
     "unlabeled": unlabeled,
-    "longer": longer,
     "ablation": ablation,
     "protocol": pretrained_rows,
 }

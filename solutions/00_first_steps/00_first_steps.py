@@ -20,8 +20,9 @@
 # fairly. **You will measure** what labels are worth, and three mistakes that give no error message.
 #
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
-# it](https://pytorch.org/tutorials/beginner/basics/intro.html)), and convolutions
-# ([here](https://cs231n.github.io/convolutional-networks/)).
+# it](https://pytorch.org/tutorials/beginner/basics/intro.html)), shapes that
+# [broadcast](https://pytorch.org/docs/stable/notes/broadcasting.html), and
+# [convolutions](https://cs231n.github.io/convolutional-networks/).
 #
 # **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
 
@@ -95,9 +96,20 @@ check.accuracy(accuracy)
 #
 # <details><summary>2. Why do you call <code>optimizer.zero_grad()</code> before
 # <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details>
+
+# %% [markdown]
+# **What every check tries.** Besides ordinary inputs, these come up wherever they make sense, and no statement repeats
+# them:
 #
-# Every check also tries one single image, float64, images that are not square and memory that is not contiguous. Your
-# inputs must stay unchanged.
+# - *Inputs*: a single image, color, images that are not square, float64, and memory that is not contiguous (a
+#   transposed tensor, on which `.view` fails).
+# - *Numbers*: class labels above 9 and with gaps, an argument of 0, a value exactly at a threshold, very large and very
+#   small values.
+# - *A second call* with other values in the same shapes, so nothing may be remembered from the first.
+# - *What must stay*: your inputs, unless the statement asks for a change. For a tensor these are values and
+#   `requires_grad`. For a network it is also the mode of each module. Afterwards gradients are recorded as before.
+# - *What you return*: tensors in, tensors out, on the device of the inputs. "A Python float" means `.item()`, not a
+#   tensor.
 
 # %% [markdown]
 # ## 2. The data
@@ -544,8 +556,8 @@ print(evaluate(colleagues_model, test_batches))
 # only $e / (e + K - 1)$ of that. So the loss cannot fall below $\log(1 + (K - 1) / e)$, about $1.46$ for ten classes.
 # Softmax keeps the order of the classes, so the argmax, and with it the accuracy, can become as good as ever. They
 # should hand the logits to the loss and use softmax only to read probabilities. If they leave it, the probabilities
-# behind the loss never exceed about a quarter, so the loss cannot tell a sure network from an unsure one; gradients are
-# smaller too, and an image that is wrong with full confidence hardly teaches anything.
+# behind the loss never exceed about a quarter, so the loss cannot tell a confident network from an uncertain one;
+# gradients are smaller too, and an image that is wrong with full confidence hardly teaches anything.
 #
 # *Sample answer (2).* Softmax is applied twice, the inputs of the second are between 0 and 1, so the probability of the
 # right class never gets near 1 and the loss stays above zero. They must remove their softmax.

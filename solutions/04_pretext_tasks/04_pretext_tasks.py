@@ -19,7 +19,9 @@
 # **You will** rotate, flip and mask batches of images, write a loss for hidden pixels only, and build a linear probe.
 # **You will measure** what each task is worth at every label budget, and see two tasks that mislead.
 #
-# **You need** PyTorch modules and a training loop (unit 00).
+# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
+# loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and
+# [convolutions](https://cs231n.github.io/convolutional-networks/).
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 4 (4 minutes of computing).
 #
@@ -419,12 +421,14 @@ plots.show(plots.reconstructions(
 #
 # What has each network learned? A *linear probe* is a linear classifier on frozen features, trained with the few
 # labels. Its test accuracy measures how well the classes can be separated by a linear layer.
-#
+
+# %% [markdown]
 # ### Exercise 4.6: linear_probe (hard, 15 minutes)
 #
 # `evaluation.extract_features(encoder, images)` gives the features in eval mode. Standardize training *and* test
 # features with the mean and standard deviation of the *training* features. Then train one linear layer with any
-# optimizer, or with scikit-learn.
+# optimizer, or with scikit-learn. The check compares your accuracy with that of a layer that fits well, so train long
+# enough, and regularize weakly or not at all.
 
 # %% nbgrader={"grade_id": "linear_probe", "solution": true}
 def linear_probe(encoder, images, labels, test_images, test_labels):

@@ -20,9 +20,10 @@
 # two stages (LP-FT), and early stopping. **You will measure** each method in distribution and out of distribution, and
 # choose among source models before any training.
 #
-# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a training loop (unit 00) and
-# [batch normalization](https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). The first notebook of this
-# unit helps, but is not needed.
+# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
+# loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and [batch
+# normalization](https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). The first notebook of this unit
+# helps, but is not needed.
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 5. About 2 minutes of it are
 # computation.

@@ -20,7 +20,8 @@
 # three ways to use unlabeled images, FixMatch, an averaged teacher, and Mean Teacher. **You will measure** each one
 # beside a control that sees the same views and no unlabeled image.
 #
-# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a training loop (unit 00) and
+# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
+# loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and
 # [cross-entropy](https://pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html). The first notebook
 # of this unit helps, but is not needed.
 #

@@ -564,15 +564,20 @@ plots.show(
 
 # %% [markdown]
 # **Read the gain against the right baseline.** Strong views of the labeled images alone reach {{ result("protocol",
-# "scratch_strong@10").mean | pct }} at ten labels, without any unlabeled image. Rotation with weak views reaches
-# {{ result("protocol", "rotation_weak@10").mean | pct }}. So on glyphs, data augmentation is worth about as much as this
-# pretraining. But the two add up: rotation with strong views is better than either alone, {{
+# "scratch_strong@10").mean | pct }} at ten labels. Rotation with weak views reaches {{ result("protocol",
+# "rotation_weak@10").mean | pct }}. So on glyphs, data augmentation is worth about as much as this pretraining. But the
+# two add up: rotation with strong views is better than either alone, {{
 # every_seed("rotation_strong@5 > rotation_weak@5, rotation_strong@10 > rotation_weak@10, rotation_strong@10 >
 # scratch_strong@10, rotation_strong@5 > scratch_strong@5", "protocol") }}.
 #
-# Other data, ten labels per class, weak views:
+# On small photographs all gains are small (ten labels per class, 300 steps):
 #
-# OTHERDATA
+# | | rotation | VAE | masked | scratch |
+# |---|---:|---:|---:|---:|
+# | CIFAR-10 (JPEG) | {{ result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg").mean | pct }} | {{
+# result("label_curve", "vae_finetuned@10", dataset="cifar10-jpeg").mean | pct }} | {{
+# result("label_curve", "masked_finetuned@10", dataset="cifar10-jpeg").mean | pct }} | {{
+# result("label_curve", "scratch@10", dataset="cifar10-jpeg").mean | pct }} |
 #
 # Next: how many *unlabeled* images are needed?
 
@@ -590,9 +595,8 @@ Markdown(records.results_table(up_to=unit))
 # {{ figures_table({"fine-tuned": "rotation_finetuned", "frozen": "rotation_frozen"}, (300, 7800), "unlabeled",
 # head="unlabeled images, equal steps") }}
 #
-# 300 unlabeled images already give most of the gain of fine-tuning. The frozen features need more. (This and the
-# following comparisons fine-tune for 300 steps, so their numbers are lower than those above.) Does it depend on the
-# network? With shorter pretraining:
+# 300 unlabeled images already give most of the gain of fine-tuning. The frozen features need more. (From here on
+# fine-tuning has only 300 steps.) Does it depend on the network? With shorter pretraining:
 #
 # {{ figures_table({"two blocks": "16-32", "three, half the width": "8-16-32", "ours": "16-32-64"}, {"scratch":
 # "_scratch", "fine-tuned": "_finetuned", "frozen": "_frozen"}, "ablation", head="encoder") }}

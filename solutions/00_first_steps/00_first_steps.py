@@ -42,11 +42,12 @@ from tqdm.auto import tqdm
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, count_parameters
 
 # %% tags=["setup"]
 check = checks_for("00_first_steps")
+predict = predictions_for("00_first_steps")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 steps = settings.by_profile(smoke=4, laptop=300, full=2_000)
@@ -120,8 +121,7 @@ check.accuracy(accuracy)
 #
 # **How to read the numbers.** A *recorded* number comes from runs that were made before, with three seeds, and is given
 # as mean ± standard deviation over them. Your own run has one seed, so it will differ a little. Where the text says
-# *predict*, write your guess down before you run the cell. You learn more if you commit to a guess before you see the
-# result.
+# *predict*, put your guess in place of the dots. It is stored, and shown beside the result and the recorded number.
 
 # %% tags=["demo"]
 shape = tuple(data.images.shape[1:])
@@ -134,7 +134,10 @@ plots.show(plots.class_examples(data.images, data.labels, data.class_names))
 #
 # The simplest classifier needs no training: it gives each test image the label of the most similar labeled image,
 # compared pixel by pixel (*nearest neighbor*). **Predict**: with ten labeled images per class, how many of ten test
-# images will be right? Guessing gets one.
+# images will be right? Guessing gets one. (`0.1` or `10` both mean 10 percent.)
+
+# %% tags=["predict"]
+predict.nearest_neighbor(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 of_each = [torch.nonzero(data.labels == k).squeeze(1)[:10] for k in range(num_classes)]
@@ -147,6 +150,7 @@ nearest = evaluation.knn_accuracy(
 )  # fmt: skip
 print(f"guessing: {1 / num_classes:.0%}")
 print(f"nearest of {len(first)} labeled images: {nearest:.0%}")
+predict.nearest_neighbor.compare(nearest)
 
 # %% [markdown]
 # Over {{ result("label_curve", "pixels_knn@10").n }} recorded draws of ten glyphs per class, the nearest neighbor
@@ -291,6 +295,9 @@ check.train_step(train_step)
 # shifted a little at random: this is *data augmentation*, and it needs no additional label. **Predict**: what share of
 # the test images will be right?
 
+# %% tags=["predict"]
+predict.all_labels(...)  # a share between 0 and 1
+
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step")
 
@@ -314,7 +321,8 @@ def train(model, labeled, steps, *, curve=None, seed=0):
 
 train(model, data, steps, curve=plots.live_curve(steps, title="All labels"))
 test_batches = Batches(test.images, test.labels, batch_size=64)
-print(evaluate(model, test_batches))
+print(found := evaluate(model, test_batches))
+predict.all_labels.compare(found["accuracy"])
 
 # %% [markdown]
 # The loss falls steeply at first, then slowly while the learning rate goes to zero. The jitter comes from single
@@ -343,8 +351,11 @@ for batch_size in (129, 64, 32, 4):
 # property of the network. With batches of 64 it is {{ result("failures", "loss_by_batch_means").mean | num(2) }}
 # (recorded), while the mean over images is {{ result("failures", "loss_of_all_images").mean | num(2) }}.
 #
-# The second trap is the mode. **Predict** what happens to the accuracy in *train* mode, first with the test images
-# shuffled, then with the test images sorted by class.
+# The second trap is the mode. What happens to the accuracy in *train* mode, if the test images are shuffled, and if
+# they are sorted by class? **Predict** the accuracy for the sorted ones.
+
+# %% tags=["predict"]
+predict.train_mode_sorted(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 check.needs("accuracy", "evaluate", "train_step")
@@ -358,6 +369,7 @@ for name, order in orders.items():
         for images, labels in batches:
             correct += accuracy(careless(images), labels) * len(labels)
     print(f"{name:16} train {correct / len(test):.1%}, eval {in_eval_mode:.1%}")
+predict.train_mode_sorted.compare(correct / len(test))
 
 # %% [markdown]
 # | recorded | test accuracy |
@@ -451,6 +463,9 @@ check.few_label_split(few_label_split)
 # Now the experiment from which the whole course starts. Network and number of steps stay the same, and only the label
 # budget changes: 1, 2, 5, 10, 20 or 50 labels per class. **Predict** the accuracy at ten labels per class.
 
+# %% tags=["predict"]
+predict.scratch_at_10(...)  # a share between 0 and 1
+
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step", "few_label_split")
 budgets = (1, 2, 5, 10, 20, 50)
@@ -463,6 +478,7 @@ for budget in tqdm(budgets, desc="labels per class"):
     reached = evaluate(few_label_model, test_batches)["accuracy"]
     mine[budget] = [reached]
     print(f"{budget:2} labels per class, {len(rest):,} images without: {reached:.1%}")
+predict.scratch_at_10.compare(mine[10][0])
 
 # %% [markdown]
 # One seed is not enough: at ten labels per class, the recorded seeds range from {{ result("label_curve",
@@ -501,27 +517,35 @@ plots.show(plots.image_grid(
     digits.images[:20], captions=digits.labels[:20].tolist(), columns=10,
     title=f"{len(digits):,} handwritten digits for training, from scikit-learn",
 ))  # fmt: skip
-on_digits = records.curves(unit, dataset="digits")
-shown = {method: on_digits[method] for method in ("scratch", "random_probe")}
+on_digits = records.curves("00_first_steps", dataset="digits")
+shown = {key: on_digits[key] for key in ("scratch", "pixels_knn", "random_probe")}
 plots.show(plots.label_curve(shown, title="The same experiment (recorded on digits)"))
 
 # %% [markdown]
-# Digits are easier, but the shape is the same: {{ result("label_curve", "scratch@1", dataset="digits") |
-# pm(percent=true) }} with one label per class, {{ result("label_curve", "scratch@10", dataset="digits") |
-# pm(percent=true) }} with ten. Set `COURSE_DATASET=digits` to run any notebook of the course on them.
+# Digits are easier: {{ result("label_curve", "scratch@1", dataset="digits") | pm(percent=true) }} with one label per
+# class, {{ result("label_curve", "scratch@10", dataset="digits") | pm(percent=true) }} with ten. They are centered and
+# upright, so a nearest neighbor on pixels is as good as the network, and better at one label, {{
+# every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}. A simple baseline belongs beside every
+# method. `COURSE_DATASET=digits` runs any notebook of the course on them.
+#
+# **The table of the course** (data set, labels per class):
 #
 # {{ results_table() }}
 #
-# This is the course's table (data set, labels per class). Each unit adds rows. They all share one recipe: the same
-# encoder, labels, 800 steps and batch size. *Weak views* are shifted images. *Strong views* are also turned, scaled,
-# changed in contrast, and partly covered. Your run has fewer steps and no views, so it is lower. 20 labels per class
-# more are set aside for *validation*, which means for choices such as which block to freeze.
+# Each unit adds rows, and all share one recipe: the same encoder, labels, 800 steps and batch size. *Weak views* are
+# shifted images. *Strong views* are also turned, scaled, changed in contrast, and partly covered. Your run has fewer
+# steps and no views, so it is lower. Another 20 labels per class are set aside for *validation*, which means for
+# choices such as which block to freeze.
 
 # %% [markdown]
 # ## 7. When it fails
 #
 # A colleague has read that a classifier ends in a softmax, so they put one behind the network. Everything else is as in
-# your run, including your training step. **Predict**: will the network learn anything? At what value will the loss end?
+# your run, including your training step. Will the network learn anything? At what value will the loss end?
+# **Predict** the test accuracy.
+
+# %% tags=["predict"]
+predict.two_softmaxes(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step")
@@ -530,7 +554,8 @@ floor = math.log(1 + (num_classes - 1) / math.e)
 line = {"baseline": floor, "baseline_label": "what is this line?"}
 curve = plots.live_curve(2 * steps, title="Their loss", **line)
 train(colleagues_model, data, 2 * steps, curve=curve)
-print(evaluate(colleagues_model, test_batches))
+print(theirs := evaluate(colleagues_model, test_batches))
+predict.two_softmaxes.compare(theirs["accuracy"])
 
 # %% [markdown]
 # | at the end, recorded | loss | test accuracy |
@@ -574,7 +599,7 @@ print(evaluate(colleagues_model, test_batches))
 # %% [markdown]
 # ## 8. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. You add 100 to every logit. What happens to accuracy and to the loss?</summary> Nothing, because
 # argmax and softmax depend on differences only.</details>
@@ -589,6 +614,9 @@ print(evaluate(colleagues_model, test_batches))
 #
 # <details><summary>4. May you choose the number of steps by test accuracy?</summary> No, because then the test images
 # take part in training. Use a validation set.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

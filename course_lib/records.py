@@ -339,15 +339,13 @@ def _compact_table(rows: Sequence[TableRow], columns: Mapping[str, Sequence[floa
         f"|---|---|{'---:|' * len(titles)}",
     ]
     for (unit, method), by_dataset in sorted(found.items(), key=lambda item: item[0][0]):
-        cells = [
-            _cell(by_dataset[name], x) if name in by_dataset else "–" for name, budgets in columns.items() for x in budgets
-        ]
+        cells = [_cell(by_dataset.get(name), x) for name, budgets in columns.items() for x in budgets]
         lines.append(f"| {unit[:2]} | {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(row: TableRow, x: float) -> str:
-    return pm(row.curve.at(x), percent=True) if x in row.curve.x else "–"
+def _cell(row: TableRow | None, x: float) -> str:
+    return pm(row.curve.at(x), percent=True) if row is not None and x in row.curve.x else "–"
 
 
 # --- how numbers are written ---

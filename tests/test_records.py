@@ -101,7 +101,10 @@ def test_the_results_table_grows_with_each_unit():
     assert "| 01 | frozen | – | 50\u00a0% | – | 200\u00a0% | 1 |" in both
     assert records.results_table(up_to=UNIT, columns=None) == first
     short = quoting.render("{{ results_table() }}", unit=UNIT)
-    assert short == records.results_table(up_to=UNIT) and "| 00 | Supervised, from scratch | 11 ± 1\u00a0% | 101 ± 1\u00a0% |" in short
+    assert (
+        short == records.results_table(up_to=UNIT)
+        and "| 00 | Supervised, from scratch | 11 ± 1\u00a0% | 101 ± 1\u00a0% |" in short
+    )
 
 
 def test_the_protocol_is_one_record_of_all_units():

@@ -54,8 +54,8 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "gan": MethodStyle("GAN discriminator", "#7A6A00", "p"),
     "masked": MethodStyle("Masked reconstruction", "#0F3357", "h"),
     "rotation": MethodStyle("Rotation", "#D55E00", "v"),
-    "rotation_lp_ft": MethodStyle("Rotation, LP-FT", "#94384F", "v"),
-    "mu": MethodStyle("Latent means", "#D000A0", "<"),
+    "rotation_lp_ft": MethodStyle("Rotation, LP-FT", "#94384F", "v", "--"),
+    "mu": MethodStyle("Latent means", "#D000A0", "<", "--"),
     "pixels": MethodStyle("Pixels", "#57330F", "."),
     "contrastive": MethodStyle("Contrastive", "#117733", "P"),
     "consistency": MethodStyle("Stop-gradient pair", "#44885A", ">"),
@@ -63,7 +63,7 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "pseudo_label": MethodStyle("Pseudo-labels", "#94384F", "8"),
     "pseudo_label_continued": MethodStyle("Pseudo-labels, continued", "#0072B2", ">", "-."),
     "pseudo_label_all": MethodStyle("All pseudo-labels, no threshold", "#D55E00", "x", ":"),
-    "self_training": MethodStyle("Self-training", "#94384F", "h"),
+    "self_training": MethodStyle("Self-training", "#94384F", "H"),
     "fixmatch": MethodStyle("FixMatch", "#330066", (4, 1, 0)),
     "mean_teacher": MethodStyle("Mean teacher", "#0000E0", "1"),
     "augmented": MethodStyle("Labels alone, strong views", "#6B6B6B", "o", "--"),
@@ -123,8 +123,8 @@ def method_style(method: str) -> MethodStyle:
     """The style of a method, the same in every figure.
 
     `METHOD_STYLE` is the table. `name_frozen`, `name_probe`, `name_knn` and `name_weak` take the color and marker of
-    `name`, a dashed or dotted line and hollow markers; `name_finetuned` and `name_strong` are drawn as `name`. A name that is in no table gets a
-    style computed from the name, so that it too stays the same from figure to figure.
+    `name`, a dashed or dotted line and hollow markers; `name_finetuned` and `name_strong` are drawn as `name`. A name
+    that is in no table gets a style computed from the name, so that it too stays the same from figure to figure.
 
     >>> method_style("autoencoder_frozen").label
     'Autoencoder, frozen'

@@ -25,8 +25,7 @@
 # [convolutions](https://cs231n.github.io/convolutional-networks/).
 #
 # **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
-
-# %% [markdown]
+#
 # **How a unit works.** Shift-Enter runs a cell. Replace `raise NotImplementedError(...)` by your own code. The cell
 # below it checks your code at once, says what is wrong, and offers hints. Try as often as you like.
 

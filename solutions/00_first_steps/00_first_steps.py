@@ -650,7 +650,7 @@ predict.summary()
 #
 # **Challenge.** Beat {{ result("label_curve", "scratch@10").mean | pct }} at ten labels per class with the same labels,
 # from scratch and without other images. You may change data augmentation, steps and batch size; choose them on
-# validation images. Unit 07 reaches {{ result("consistency", "augmented@10", unit="07_pseudo_labels").mean | pct }}.
+# validation images. Strong views reach {{ result("protocol", "scratch_strong@10").mean | pct }}.
 #
 # **Bonus.** (1) Run this unit with `COURSE_DATASET=mnist`. Is one label worth more there? (2) Leave `augment=` out of
 # `train`. What were the shifts worth at five labels per class?

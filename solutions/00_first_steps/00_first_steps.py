@@ -531,8 +531,8 @@ plots.show(plots.label_curve(shown, title="The same experiment (recorded on digi
 # {{ results_table() }}
 #
 # Each unit adds rows, and all share one recipe: the same encoder, labels, 800 steps and batch size. *Weak views* are
-# shifted images. *Strong views* are also turned, scaled, changed in contrast, and partly covered. Your run has fewer
-# steps and no views, so it is lower. Another 20 labels per class are set aside for *validation*, which means for
+# shifted images, as in your run, which has fewer steps and so is lower. *Strong views* are also turned, scaled, changed
+# in contrast, and partly covered. Another 20 labels per class are set aside for *validation*, which means for
 # choices such as which block to freeze.
 
 # %% [markdown]

@@ -15,7 +15,8 @@ class SmallVAE(nn.Module):
     def __init__(self, image_shape, code_dim):
         super().__init__()
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(image_shape), 2 * code_dim))
-        self.decode = nn.Sequential(nn.Linear(code_dim, math.prod(image_shape)), nn.Unflatten(1, tuple(image_shape)))
+        self.last = nn.Linear(code_dim, math.prod(image_shape))
+        self.decode = nn.Sequential(self.last, nn.Unflatten(1, tuple(image_shape)))
 
     def encode(self, images):
         return self.encoder(images).tensor_split(2, dim=1)
@@ -26,8 +27,8 @@ class SmallVAE(nn.Module):
 
     @torch.no_grad()
     def sample(self, count, *, generator):
-        weight = self.decode[0].weight
-        return self.decode(torch.randn(count, weight.shape[1], generator=generator).to(weight)).sigmoid()
+        z = torch.randn(count, self.last.in_features, generator=generator)
+        return self.decode(z.to(self.last.weight)).sigmoid()
 
 
 def nats_by_pixel(images: Tensor) -> float:

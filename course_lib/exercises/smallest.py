@@ -48,7 +48,7 @@ class SmallestCase:
     def inputs(self) -> list[str]:
         """The inputs as Python, to be copied where they are tensors or numbers and fit."""
         return [
-            f"{input_name(self.exercise, name)} = {_as_code(value)}"
+            f"{input_name(self.exercise, name)} = {as_code(value)}"
             for name, value in arguments_of(self.exercise, self.trial.case).items()
         ]
 
@@ -136,7 +136,7 @@ def _entries(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _as_code(value: Any) -> str:
+def as_code(value: Any) -> str:
     """A value as Python that makes it, where it fits: "torch.tensor([[0.0, 1.0]], dtype=torch.float64)"."""
     if not _fits(value):
         return str(said(kind(value)))

@@ -535,9 +535,9 @@ plots.show(plots.label_curve(shown, title=title))
 
 # %% [markdown]
 # **What is tried.** Three right functions and twelve wrong ones, the known mistakes of Exercise 0.1, come in random
-# order. Each is right or wrong by what it returns for float32 `logits` and int64 `labels`: the number, or its type. Some
-# give a wrong result only for certain shapes, shares or sizes of the logits. Names and code of the functions tell
-# nothing.
+# order. What they return for float32 `logits` and int64 `labels` tells right from wrong, because it is another number
+# or not a float. Some do so only for certain shapes, shares or sizes of the logits. Names and code of the functions
+# tell nothing.
 #
 # **Points.** A function is stopped if your check raises an error, for example an AssertionError. If it stops a right
 # function, it earns nothing. Otherwise the points are given by the share of wrong functions that it stops. What your

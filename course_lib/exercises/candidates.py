@@ -134,13 +134,10 @@ class Count:
 
 
 def count(case: Case, seen: Values) -> Count:
-    """What a vector of decisions comes to.
-
-    Raises:
-        ValueError: it is not one decision for each answer.
-    """
+    """What a vector of decisions comes to; what is not a decision lets nothing pass, and stops nothing."""
     assert isinstance(case, Answers)
-    decisions = [Decision(each) for each in seen["decisions"]]
+    listed = seen.get("decisions")
+    decisions = listed if isinstance(listed, list) and len(listed) == len(case.right) else [""] * len(case.right)
     pairs = list(zip(decisions, case.right, strict=True))
     return Count(
         refused=sum(right and decision != Decision.PASSED for decision, right in pairs),
@@ -208,6 +205,14 @@ def asserts_nothing(note: Note) -> Predicate:
 def never_calls(trials: Sequence[Trial]) -> bool:
     """Recognizes a check that calls no answer."""
     return set(trials[0].seen["notes"]) == {Note.UNCALLED}
+
+
+def refuses_some(trials: Sequence[Trial]) -> bool:
+    """Recognizes a check that refuses some right answers by an assertion, and lets others pass."""
+    case = trials[0].case
+    assert isinstance(case, Answers)
+    decided = {each for each, right in zip(trials[0].seen["decisions"], case.right) if right}
+    return decided == {Decision.PASSED, Decision.ASSERTED}
 
 
 def refuses_all(decision: Decision) -> Predicate:

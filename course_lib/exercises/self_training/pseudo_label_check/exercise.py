@@ -38,7 +38,7 @@ exercise = writes_check(
         ),
     ),
     takeaway=(
-        "A function has a result and side effects, and a check looks at both: what comes back, and what the caller finds "
+        "A function has a result and side effects. A check looks at both: what comes back, and what the caller finds "
         "changed afterwards."
     ),
     library=("course_lib.evaluation.predict",),

@@ -19,12 +19,22 @@ from typing import Any
 
 from course_lib.exercises import exercise_named, judge_module, judge_of, shrinking
 from course_lib.exercises.answers import Answer, AnswersError, answers_beside
-from course_lib.exercises.contract import Case, Criterion, Exercise, Judge, Predicate, Trial, Values, with_a_repeat
+from course_lib.exercises.contract import (
+    Case,
+    Criterion,
+    Exercise,
+    Judge,
+    Other,
+    Predicate,
+    Trial,
+    Values,
+    with_a_repeat,
+)
 from course_lib.exercises.explaining import explain
-from course_lib.exercises.messages import Message, say
+from course_lib.exercises.messages import Message, said, say
 from course_lib.exercises.observing import Observation, observe_all, plain
-from course_lib.exercises.showing import DIGITS, shown
-from course_lib.exercises.smallest import as_code
+from course_lib.exercises.showing import DIGITS, kind, shown
+from course_lib.exercises.smallest import as_code, fits
 from course_lib.exercises.trying_checks import SECONDS, STOPPED, Decision, Note, call, unpacked
 
 LOOKED_AT = 0.5  # seconds for the example on a card
@@ -317,9 +327,9 @@ def _last_call(exercise: Exercise, check: Callable[..., Any], case: Case, number
 
     def heard(*args: Any, **kwargs: Any) -> Any:
         given = inspect.signature(answer).bind(*args, **kwargs).arguments
-        last[:] = [f"{name} = {as_code(plain(value))}" for name, value in given.items()]
+        last[:] = [f"{name} = {_as_given(plain(value))}" for name, value in given.items()]
         result = answer(*args, **kwargs)
-        last.append(say("check_example.returns", value=shown(plain(result), DIGITS[-1])))
+        last.append(say("check_example.returns", value=_as_returned(plain(result))))
         return result
 
     alone = dataclasses.replace(exercise, observe=lambda fn, _: {"value": call(fn, heard)})
@@ -328,6 +338,17 @@ def _last_call(exercise: Exercise, check: Callable[..., Any], case: Case, number
         return tuple(last)
     where = f" (line {error.line}: `{error.source}`)" if error.line and error.source else ""
     return (*last, say("check_example.stops", type=error.type, text=error.text or "-", where=where))
+
+
+def _as_given(value: Any) -> str:
+    return str(said(kind(value))) if isinstance(value, Other) else as_code(value)
+
+
+def _as_returned(value: Any) -> str:
+    """What an answer has returned, with all digits where it is short; of a pair, each part."""
+    if isinstance(value, list):
+        return ", ".join(map(_as_returned, value))
+    return shown(value, DIGITS[-1]) if fits(value) else str(said(kind(value)))
 
 
 def _where_it_is_wrong(exercise: Exercise, case: Case, number: int) -> tuple[str, ...]:

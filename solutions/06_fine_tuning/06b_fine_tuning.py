@@ -383,6 +383,13 @@ widgets.strength_explorer(
 #
 # 1. *Linear probing (LP).* Keep the encoder fixed and train only the head.
 # 2. *Fine-tuning (FT).* Start from this head and train all parameters.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_lp_ft())
+
+# %% [markdown]
+# In stage 1 the gradient stops before the encoder, so the random head cannot damage it. In stage 2 the gradients come
+# from a head that already fits the features.
 #
 # ### Exercise 6.8: lp_ft (hard, 20 minutes)
 #

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import sys
 import time
 
 import pytest
 import torch
 
 from course_lib import settings
-from course_lib.exercises import candidates, checking, exercise_named, exercises, judge_of
+from course_lib.exercises import candidates, checking, checks_for, exercise_named, exercises, judge_of
 from course_lib.exercises.answers import AnswersError
 from course_lib.exercises.card import card, text_card
 from course_lib.exercises.contract import State, close, with_a_repeat
@@ -279,3 +281,31 @@ def test_the_card_shows_a_right_answer_that_is_refused_and_where():
 def test_a_check_that_is_right_has_no_example():
     result, _ = shown(judge_of(EXERCISE).alternatives[0].fn)
     assert result.smallest is None
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"), [("right", "4.0"), ("partial", "3.67"), ("refuses", "0.0"), ("blank", "0.0")]
+)
+def test_the_value_of_a_check_cell_is_the_bare_number(capfd, body, shown):
+    """What stock nbgrader reads; one byte on stderr would make it a failed check."""
+    known = {mistake.name: mistake.fn for mistake in judge_of(EXERCISE).mistakes}
+
+    def blank(candidate):
+        raise NotImplementedError("Exercise 0.5: accuracy_check")
+
+    functions = {
+        "right": judge_of(EXERCISE).alternatives[0].fn,
+        "partial": known["small_logits_alone"],
+        "refuses": known["compared_exactly"],
+        "blank": blank,
+    }
+
+    def noisy(candidate):
+        print("to stdout")
+        print("to stderr", file=sys.stderr)
+        os.write(2, b"past Python")
+        functions[body](candidate)
+
+    value = checks_for("00_first_steps").accuracy_check(noisy)
+    assert repr(value) == shown and "<section" in value._repr_html_()
+    assert capfd.readouterr() == ("", "")

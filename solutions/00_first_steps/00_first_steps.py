@@ -539,11 +539,11 @@ plots.show(plots.label_curve(shown, title="The same experiment (recorded on digi
 # %% [markdown]
 # ## 7. Check the check
 #
-# A wrong measurement rarely stops with an error. It returns a number that looks plausible, as in section 4. Therefore
-# people who measure also write small checks of their own functions, with inputs so small that the right result can be
-# counted by hand. A check can be wrong in two ways. If it refuses right code, you search for a mistake that does not
-# exist. If it lets wrong code pass, you trust a wrong number. So a check is tested like any other code: it must let
-# several right functions pass, and stop wrong ones that people really write.
+# A wrong measurement rarely stops with an error, as section 4 has shown. Therefore people who measure also write small
+# checks of their own functions, with inputs so small that the right result can be counted by hand. A check can be wrong
+# in two ways. If it refuses right code, you search for a mistake that does not exist. If it lets wrong code pass, you
+# trust a wrong number. So a check is tested like any other code: it must let several right functions pass, and stop
+# wrong ones that people really write.
 #
 # ### Exercise 0.5: accuracy_check (core, 12 minutes)
 #
@@ -582,8 +582,6 @@ def accuracy_check(candidate):
 check.accuracy_check(accuracy_check)
 
 # %% [markdown]
-# If your check let a wrong function pass, its card shows inputs on which that function is wrong.
-#
 # ## 8. When it fails
 #
 # A colleague has read that a classifier ends in a softmax, so they put one behind the network. Everything else is as in

@@ -23,7 +23,7 @@
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
 # it](https://pytorch.org/tutorials/beginner/basics/intro.html)), shapes that
 # [broadcast](https://pytorch.org/docs/stable/notes/broadcasting.html), and
-# [convolutions](https://cs231n.github.io/convolutional-networks/).
+# [convolutions](https://cs231n.github.io/convolutional-networks/). [Ten questions](prerequisites.md) test it.
 #
 # **Time**: about 1.75 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
 #

@@ -316,8 +316,9 @@ predict.underconfident.compare()
 plots.show(plots.diagram_self_training())
 
 # %% [markdown]
-# In every round the labeled images keep their own labels, and pseudo-labels are predicted anew, so that a wrong one can
-# change. Gradients exist only inside the training, so a pseudo-label is a plain number there. One choice remains. Each round can *restart* from the initial weights, or continue from the current ones.
+# In every round the labeled images keep their own labels, and pseudo-labels are predicted anew, so that a wrong one
+# can change. Gradients exist only inside the training, so a pseudo-label is a plain number there. One choice remains.
+# Each round can *restart* from the initial weights, or continue from the current ones.
 #
 # ### Exercise 7.4: self_training_round (core, 15 minutes)
 #

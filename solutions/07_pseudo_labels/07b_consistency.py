@@ -322,8 +322,8 @@ predict.pseudo_labels_help.compare(found["pseudo_label"] > found["labels alone"]
 plots.show(plots.diagram_fixmatch())
 
 # %% [markdown]
-# Both views go through the same weights. The gradient flows back through the strong view alone, because the pseudo-label
-# is a fixed target.
+# Both views go through the same weights. The gradient flows back through the strong view alone, because the
+# pseudo-label is a fixed target.
 #
 # With probabilities $p_n$ of the weak view and $q_n$ of the strong view:
 #

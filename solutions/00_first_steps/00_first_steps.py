@@ -16,9 +16,8 @@
 # *How much accuracy does a network lose when it has ten labels per class instead of thousands? And how can you tell
 # that the number you measured is right?*
 #
-# **You will** write five functions: measure accuracy, evaluate a network, train it by one step, choose a few labels
-# fairly, and check such a measurement. **You will measure** what labels are worth, and three mistakes that give no
-# error message.
+# **You will** measure accuracy, check such a measurement, evaluate a network, train it by one step, and choose a few
+# labels fairly. **You will see** what labels are worth, and three mistakes that give no error message.
 #
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
 # it](https://pytorch.org/tutorials/beginner/basics/intro.html)), shapes that

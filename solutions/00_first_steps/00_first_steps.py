@@ -24,7 +24,7 @@
 # [broadcast](https://pytorch.org/docs/stable/notes/broadcasting.html), and
 # [convolutions](https://cs231n.github.io/convolutional-networks/). [Ten questions](prerequisites.md) test it.
 #
-# **Time**: about 1.75 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
+# **Time**: about 1.75 to 2 hours in two sittings, with a break after section 4 (3 minutes of computing).
 #
 # **How a unit works.** Shift-Enter runs a cell. Replace `raise NotImplementedError(...)` by your own code. The cell
 # below it checks your code at once, says what is wrong, and offers hints. Try as often as you like.

@@ -90,19 +90,6 @@ def _pretrained_1(dataset: str, seed: int) -> Classifier:
     return model
 
 
-@functools.cache
-def _memorizer_1(dataset: str, seed: int) -> ConvEncoder:
-    """The same images with labels that were drawn by lot: they can only be learned by heart."""
-    source = _sets_1(dataset, seed)["source_train"]
-    generator = torch.Generator().manual_seed(seed)
-    labels = source.labels[torch.randperm(len(source), generator=generator)]
-    model = Classifier(_random_1(dataset, seed), len(source.class_names), generator=generator)
-    batches = Batches(source.images, labels, batch_size=64, shuffle=True, generator=generator)
-    steps = settings.by_profile(smoke=4, laptop=2500, full=10_000)
-    fit(model, batches, steps=steps, lr=3e-3, schedule="constant", progress=False)
-    return model.encoder
-
-
 # --- part 1: freezing and tuning ------------------------------------------------------------------------------------
 
 
@@ -246,24 +233,6 @@ def which_block(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
     return figures
 
 
-def negative_transfer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """A source that teaches nothing (labels drawn by lot, learned by heart) beside the true one and no source at all.
-
-    The same learning rate for all, twenty labels per class; `_frozen`: with two blocks frozen.
-    """
-    k = settings.by_profile(smoke=2, laptop=20, full=20)
-    starts = {
-        "random_labels": _memorizer_1(dataset, seed),
-        "true_labels": _pretrained_1(dataset, seed).encoder,
-        "scratch": _random_1(dataset, seed),
-    }
-    figures: dict[str, float | list[float]] = {}
-    for name, encoder in starts.items():
-        figures[name] = _on_target_1(encoder, dataset, seed, k)
-        figures[f"{name}_frozen"] = _on_target_1(encoder, dataset, seed, k, frozen=(0, 1))
-    return figures
-
-
 def _saved_bytes_1(loss: Callable[[], Tensor], parameters: Sequence[Tensor]) -> int:
     """Bytes of all tensors that autograd keeps for the backward pass, the parameters themselves not counted."""
     own = {p.untyped_storage().data_ptr() for p in parameters}
@@ -394,10 +363,14 @@ def _in_stages_1(start: nn.Module, labeled: ImageData, draw: int, steps: int) ->
     return classifier
 
 
-def _layer_rates_1(start: nn.Module, labeled: ImageData, draw: int, steps: int, lr: float, **options) -> Classifier:
-    """The head at `lr`, each part below at DECAY_1 times the rate of the one above it."""
+def _layer_rates_1(
+    start: nn.Module, labeled: ImageData, draw: int, steps: int, lr: float, *, frozen: Sequence[int] = (), **options
+) -> Classifier:
+    """The head at `lr`, each part below at DECAY_1 times the rate of the one above it; frozen blocks stay."""
     generator = torch.Generator().manual_seed(draw)
     classifier = Classifier(copy.deepcopy(start), len(labeled.class_names), generator=generator)
+    for block in frozen:
+        _freeze_1(classifier.encoder.blocks[block])
     parts = [classifier.head, *reversed(list(classifier.encoder.blocks))]
     groups = [{"params": list(part.parameters()), "lr": lr * DECAY_1**k} for k, part in enumerate(parts)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
@@ -413,6 +386,7 @@ def _layer_rates_1(start: nn.Module, labeled: ImageData, draw: int, steps: int, 
 def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """A rate for each layer, and blocks opened one after another, beside one rate for all, with as many steps.
 
+    `recipe`: a rate for each layer that stays as it is, with the two lowest blocks frozen.
     `hurry`: forty steps at a constant rate of 0.01 (for the head), as in freeze_picker.
     """
     sets, encoder = _sets_1(dataset, seed), _pretrained_1(dataset, seed).encoder
@@ -426,6 +400,11 @@ def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
         )
         figures[f"one_rate@{k}"] = _by_depth_1(dataset, seed, k, 0)
         figures[f"layer_rates@{k}"] = measure(lambda few, draw: _layer_rates_1(encoder, few, draw, steps, TOP_RATE_1))
+        figures[f"recipe@{k}"] = measure(
+            lambda few, draw: _layer_rates_1(
+                encoder, few, draw, steps, TOP_RATE_1, frozen=(0, 1), schedule="constant"
+            )
+        )
         figures[f"gradual@{k}"] = measure(lambda few, draw: _in_stages_1(encoder, few, draw, steps))
         figures[f"hurry_one_rate@{k}"] = _on_target_1(
             encoder, dataset, seed, k, lr=TOP_RATE_1, steps=short, draws=3, **hurried
@@ -824,7 +803,6 @@ EXPERIMENTS = {
     "freeze_picker": freeze_picker,
     "by_layer": by_layer,
     "which_block": which_block,
-    "negative_transfer": negative_transfer,
     "cost": cost,
     "leaks": leaks,
     "forgetting": forgetting,

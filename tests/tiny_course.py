@@ -236,7 +236,8 @@ def write_project(root: Path) -> Path:
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(PROJECT / "course_lib", root / "course_lib", ignore=leave_out)
     for listing in (root / "course_lib" / "exercises").glob("*/__init__.py"):
-        shutil.rmtree(listing.parent)
+        if "\nEXERCISES = " in listing.read_text(encoding="utf-8"):  # a unit
+            shutil.rmtree(listing.parent)
     write_rooms(root / "course_lib" / "exercises")
     for name in ("pyproject.toml", "environment.yml", "Makefile", "LICENSE", "README.md", "nbgrader_config.py"):
         shutil.copy(PROJECT / name, root / name)
@@ -261,7 +262,7 @@ def install(monkeypatch: Any) -> dict[str, Any]:
     write_rooms(folder)
     monkeypatch.setattr(exercises, "__path__", [*exercises.__path__, str(folder)])
     package = importlib.import_module("course_lib.exercises.tiny")
-    monkeypatch.setattr(exercises, "_packages", lambda: [package])
+    monkeypatch.setattr(exercises, "packages", lambda: [package])
     for name in ("_registry", "_folders", "judge_of"):
         monkeypatch.setattr(exercises, name, functools.cache(getattr(exercises, name).__wrapped__))
     return exercises.exercises()

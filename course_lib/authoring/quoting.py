@@ -21,7 +21,6 @@ from course_lib.records import Figure, RecordError
 _PLACEHOLDER = re.compile(r"\{\{((?:\s|(?=(?:result|results_table|figures_table|every_seed)\s*\()).*?)\}\}", re.DOTALL)
 # The columns of a table of figures: the `x` of keys such as scratch@5, or names and how their keys end.
 Columns = Sequence[float | str] | Mapping[str, str]
-_COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
 
 
 def render(text: str, *, unit: str) -> str:
@@ -66,23 +65,13 @@ def every_seed(
     Raises:
         RecordError: a comparison does not hold on every seed (the message has the figures), or cannot be read.
     """
-
-    def values(side: str) -> Sequence[float]:
-        try:
-            return [float(side)] * 1000  # beside every seed there is
-        except ValueError:
-            return records.figure(unit, experiment, side, dataset=dataset, profile=profile).values
-
     for comparison in comparisons.split(","):
-        match = _COMPARISON.fullmatch(comparison)
-        if match is None:
-            raise RecordError(f"every_seed compares two keys, such as 'a@5 > b@5'; got {comparison.strip()!r}.")
-        left, sign, right = match.groups()
-        pairs = list(zip(values(left), values(right)))
-        if not all(a > b if sign == ">" else a < b for a, b in pairs):
-            shown = ", ".join(f"{a:.3f} {sign} {b:.3f}" for a, b in pairs)
+        pairs = records.holds(comparison, unit, experiment, dataset=dataset, profile=profile)
+        if not all(is_so for _, _, is_so in pairs):
+            sign = ">" if ">" in comparison else "<"
+            shown = ", ".join(f"{a:.3f} {sign} {b:.3f}" for a, b, _ in pairs)
             raise RecordError(
-                f"{unit}, {experiment}, {dataset}: {left} {sign} {right} is not so on every seed: {shown}."
+                f"{unit}, {experiment}, {dataset}: {comparison.strip()} is not so on every seed: {shown}."
             )
     return "on every seed"
 
@@ -129,15 +118,15 @@ def _evaluated(expression: str, where: str, **names: Any) -> str:
 
 # The files that show the table: a short one where people arrive, all of it beside the records.
 README_FILES = ("README.md", "results/README.md")
-_TABLE = re.compile(r"(<!-- results(?: ([\w-]+))?((?: \d+)*) -->\n).*?(<!-- /results -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- results((?: [a-z][\w-]*(?: \d+)+)*) -->\n).*?(<!-- /results -->)", re.DOTALL)
 _INLINE = re.compile(r"(<!-- (result\(.*?) -->).*?(<!-- / -->)", re.DOTALL)
 
 
 def write_readme(path: Path) -> bool:
     """Fills in a Markdown file's results, the file's other text left alone.
 
-    The table goes between `<!-- results -->` and `<!-- /results -->`; `<!-- results glyphs 1 10 -->` takes one data
-    set and some numbers of labels per class. Single numbers go between
+    The table goes between `<!-- results -->` and `<!-- /results -->`; `<!-- results glyphs 1 10 mnist 10 -->` has a
+    column for each number of labels per class of the data sets that it names. Single numbers go between
     `<!-- result("label_curve", "scratch@10", unit="00_first_steps").mean | pct -->` and `<!-- / -->`.
 
     Returns:
@@ -169,8 +158,9 @@ def filled_readme(text: str, *, name: str = "README.md") -> str:
     )
 
     def table(match: re.Match[str]) -> str:
-        budgets = [float(x) for x in match.group(3).split()] or None
-        return f"{match.group(1)}{records.results_table(dataset=match.group(2), budgets=budgets)}\n{match.group(4)}"
+        wanted = re.findall(r"([a-z][\w-]*)((?: \d+)+)", match.group(2))
+        columns = {name: [float(x) for x in numbers.split()] for name, numbers in wanted} or None
+        return f"{match.group(1)}{records.results_table(columns=columns)}\n{match.group(3)}"
 
     return _TABLE.sub(table, text)
 

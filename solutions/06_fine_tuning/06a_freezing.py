@@ -47,12 +47,13 @@ from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, count_parameters
 from course_lib.training import fit
 
 unit = "06_fine_tuning"
 check = checks_for(unit)
+predict = predictions_for("06a_freezing")
 
 # %% tags=["setup"]
 # Of ten classes, these five train the encoder; of another number, every second one.
@@ -94,6 +95,10 @@ def batches_of(data, size=32):
     loader = {"shuffle": True, "generator": torch.Generator().manual_seed(0)}
     loader |= {"batch_size": min(size, len(data)), "augment": augment.random_shift}
     return Batches(data.images, data.labels, **loader)
+
+
+def all_weights(module):
+    return nn.utils.parameters_to_vector(module.parameters()).detach()
 
 
 def test_accuracy(model):
@@ -247,17 +252,21 @@ check.freeze(freeze)
 
 # %% [markdown]
 # Train twenty steps with the gradients of the encoder off, once after a single `eval()`, and once after your `freeze`.
-# **Predict**: in which of them does something in the encoder change?
+# **Predict**: how probable is it that something in the encoder changes after the single `eval()`?
+
+# %% tags=["predict"]
+predict.still_changes(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("freeze")
-for way in (nn.Module.eval, freeze):
+for way in (freeze, nn.Module.eval):
     model = new_classifier(pretrained.encoder)
     way(model.encoder.requires_grad_(False))
     tune(model, way.__name__, steps=20, lr=3e-2)
     pairs = zip(model.encoder.buffers(), pretrained.encoder.buffers())
     moved = sum(not torch.equal(after, before) for after, before in pairs)
     print(f"{way.__name__}: {moved} running statistics have changed")
+predict.still_changes.compare(moved > 0)
 
 # %% [markdown]
 # After the single `eval()` all statistics change (the count of batches is one of them), because `fit` calls
@@ -269,7 +278,11 @@ for way in (nn.Module.eval, freeze):
 #
 # Now compare three runs with the baseline. The first freezes the pretrained encoder and trains only the head. The
 # second trains everything. The third is the *control*: a frozen encoder with random weights, which trains as few
-# parameters as the first run but contains no knowledge. **Predict** the order of the four.
+# parameters as the first run but contains no knowledge. What is the order of the four? **Predict** the
+# accuracy of the first run.
+
+# %% tags=["predict"]
+predict.frozen_at_5(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters")
@@ -281,6 +294,7 @@ for name, encoder in frozen.items():
     optimizer = torch.optim.AdamW(parameters, lr=3e-2, weight_decay=0.0)
     accuracy[name] = tune(model, name, optimizer=optimizer)
 accuracy["transfer_finetuned"] = tune(new_classifier(pretrained.encoder), "everything")
+predict.frozen_at_5.compare(accuracy["transfer_frozen"])
 chance = 1 / num_classes
 plots.show(plots.bar_with_seeds(accuracy, baseline=chance, title="One seed"))
 
@@ -299,7 +313,10 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=chance, title="One seed"))
 #
 # There are choices between all and nothing, because you can freeze the lowest block, or the lowest two. This *depth*
 # trades two errors. A deep freeze keeps features that may not fit, while a shallow one lets few labels change many
-# weights. **Predict** the best depth for five labels per class, and for fifty.
+# weights. **Predict** the best depth for five labels per class. Is it the same for fifty?
+
+# %% tags=["predict"]
+predict.depth_at_5(...)  # 0, 1, 2 or 3 frozen blocks
 
 # %% tags=["demo"]
 recorded_on = records.recorded_on(unit, "freezing_depth", both.name)
@@ -307,6 +324,7 @@ depth = records.curves(unit, "freezing_depth", dataset=recorded_on)
 lines = {f"{k} labels per class": depth[f"{k}_labels"] for k in (5, 20, 50)}
 options = {"x_label": "frozen blocks", "title": f"Recorded on {recorded_on}"}
 plots.show(plots.label_curve(lines, **options))
+predict.depth_at_5.compare()
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -502,14 +520,18 @@ check.gradual_unfreezing(gradual_unfreezing)
 #
 # With five labels per class all three methods beat one small rate
 # {{ every_seed("gradual@5 > one_rate@5, recipe@5 > one_rate@5, layer_rates@5 > one_rate@5", "by_layer") }}, but the
-# frozen encoder of section 3 is as good. With twenty, gradual unfreezing is worse than one small rate
-# {{ every_seed("gradual@20 < one_rate@20", "by_layer") }}. The comparison has a weakness: the three methods also give
-# the head a ten times larger rate, and the recipe keeps its rates constant while the others let them fall.
+# frozen encoder of section 3 is as good. With twenty, gradual unfreezing and the recipe are worse than one small rate
+# {{ every_seed("gradual@20 < one_rate@20, recipe@20 < one_rate@20", "by_layer") }}, so freeze less when you have more
+# labels. The comparison has a weakness, because the three methods also
+# give the head a ten times larger rate, and only the recipe keeps its rates constant.
 #
 # ## 8. When it fails: zero gradients, moving weights
 #
 # Hooks set the encoder's gradients to zero, it is in eval mode, and AdamW with a weight decay of $0.1$ has all
-# parameters. **Predict** what happens to weights whose gradient is zero.
+# parameters. What happens to weights whose gradient is zero? **Predict** how much of their norm they lose.
+
+# %% tags=["predict"]
+predict.norm_lost(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("freeze")
@@ -518,9 +540,8 @@ freeze(model.encoder)
 for parameter in model.encoder.parameters():
     parameter.requires_grad_(True).register_hook(torch.zeros_like)
 wrong = tune(model, "gradients of zero", lr=3e-2, weight_decay=0.1)
-for network in (pretrained, model):
-    weights = nn.utils.parameters_to_vector(network.encoder.parameters())
-    print(f"norm of all encoder weights: {weights.norm():.1f}")
+norms = [all_weights(network.encoder).norm() for network in (pretrained, model)]
+predict.norm_lost.compare(float(1 - norms[1] / norms[0]))
 print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}")
 
 # %% [markdown]
@@ -563,7 +584,7 @@ print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}"
 # %% [markdown]
 # ## 9. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. You freeze the middle block only. Does the first block still get gradients?</summary>
 # Yes. They pass through a frozen block, which only stores none for itself.</details>
@@ -576,6 +597,9 @@ print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}"
 #
 # <details><summary>4. Your loop calls <code>encoder.eval()</code> once, before the first epoch. What is wrong?</summary>
 # The next <code>model.train()</code> undoes it, so running statistics move from then on.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

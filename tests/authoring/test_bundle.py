@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 import tiny_course
 from leaks import readable, solution_blocks, squeezed
 
+from course_lib import settings
 from course_lib.authoring import bundle, sources
+from course_lib.desk.cli import cli
+from course_lib.exercises.predicting.questions import all_questions
 
 UNIT = tiny_course.UNIT
 
@@ -40,6 +44,14 @@ def test_the_bundle_holds_no_answer_and_no_test(project):
             assert not [block for block in blocks if block in squeezed(text)], name
             assert "_reference_double" not in text and "You halved it" not in text, name
             assert "顺时针" not in text and not name.endswith(".po"), name  # translations say what the judges say
+
+
+def test_the_records_that_predictions_need_travel_with_it():
+    names = bundle._handed_out(settings.root())
+    for notebook, asked in all_questions().items():
+        for question in asked:
+            assert f"results/{question.unit}/{question.experiment}.glyphs.laptop.json" in names, notebook
+    assert "course_lib/exercises/first_steps/predictions.py" in names
 
 
 def test_a_check_works_from_the_unpacked_bundle(project, tmp_path):
@@ -95,3 +107,29 @@ def test_a_sealed_module_behaves_as_its_source_and_does_not_show_it():
     namespace = {"__file__": "tiny.py"}
     exec(text, namespace)
     assert namespace["answer"] == 42 and namespace["double"](4) == 8 and namespace["SEALED"] is True
+
+
+# --- what a coding agent is asked ---
+
+
+def test_a_students_copy_asks_coding_agents_to_tutor(project):
+    with zipfile.ZipFile(project / "first.zip") as archive:
+        text = archive.read("learning-with-few-labels/AGENTS.md").decode()
+        names = {name.removeprefix("learning-with-few-labels/") for name in archive.namelist()}
+    for asked in ("Do not write the answer", "judge.py", "mistakes.md", "Edit anything in `work/`", "next hint"):
+        assert asked in text, asked
+    commands = set(re.findall(r"`course ([\w-]+)", text))
+    assert commands >= {"progress", "check", "exercises", "doctor"}
+    assert commands <= {*cli.commands}
+    assert max(map(len, text.splitlines())) <= 120 and len(text.split()) < 500
+    # All else is as it is without these two texts: nothing more is handed out, and what is sealed is sealed.
+    kept = {bundle.sealed(name, b"")[0] for name in bundle._handed_out(project)}
+    assert names == kept | {"README.md", "AGENTS.md"}
+    assert not [name for name in names if name.endswith("mistakes.md")]
+
+
+def test_the_project_itself_has_no_such_request():
+    root = Path(bundle.__file__).resolve().parents[2]
+    folders = [root, *(root / name for name in ("course_lib", "solutions", "docs", "tests"))]
+    found = [path for folder in folders for path in folder.glob("AGENTS.md" if folder == root else "**/AGENTS.md")]
+    assert found == []

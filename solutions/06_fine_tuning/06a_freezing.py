@@ -98,7 +98,7 @@ def batches_of(data, size=32):
 
 
 def all_weights(module):
-    return nn.utils.parameters_to_vector(module.parameters()).detach()
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 def test_accuracy(model):

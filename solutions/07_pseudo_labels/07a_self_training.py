@@ -16,7 +16,7 @@
 # *A network with some accuracy can label thousands of images itself, and train on its own predictions. When does that
 # make it better, how much is it worth, and when does it make the network worse?*
 #
-# **You will** predict pseudo-labels, select the confident ones, measure whether confidence can be trusted, write a
+# **You will** predict pseudo-labels, select the confident ones, measure whether confidence can be trusted, calibrate it, write a
 # round of self-training, and repair a training loop with six faults. **You will measure** the gain at each number of
 # labels, and see self-training fail.
 #
@@ -303,8 +303,60 @@ predict.underconfident.compare()
 #
 # At this threshold the model of ten labels per class is underconfident, and that of five is overconfident
 # {{ every_seed("precision_10@0.9 > 0.9, precision_5@0.9 < 0.9", "threshold") }}. So the same threshold means different
-# things for different models. A simple remedy is *temperature scaling* (Guo et al. 2017), which divides all logits by
-# one number that is fitted on validation images. It leaves the predicted classes unchanged.
+# things for different models.
+#
+# *Temperature scaling* (Guo et al. 2017) is the usual remedy. It divides all logits by one number $T > 0$, which leaves
+# the predicted class unchanged. $T > 1$ lowers every confidence and $T < 1$ raises it. On $n$ labeled validation images
+# with logits $z_i$, the best $T$ minimizes the mean cross-entropy:
+#
+# $$T^* = \arg\min_T \; -\frac{1}{n} \sum_{i=1}^{n} \log \mathrm{softmax}(z_i / T)_{y_i}$$
+#
+# ### Exercise 7.4: fit_temperature (core, 10 minutes)
+
+# %% nbgrader={"grade_id": "fit_temperature", "solution": true}
+def fit_temperature(logits, labels):
+    """The temperature that minimizes the mean cross-entropy of logits / T.
+
+    Args:
+        logits: (n, K) float, of images that did not train the network.
+        labels: (n,) int64, their true classes.
+
+    Returns:
+        T as a Python float, within 2 percent, found by any method. The best T may be
+        anywhere from 0.05 to 20.
+    """
+    ### BEGIN SOLUTION
+    log_t = torch.zeros((), device=logits.device, requires_grad=True)  # T = 1
+    optimizer = torch.optim.Adam([log_t], lr=0.1)
+    for _ in range(200):
+        loss = F.cross_entropy(logits / log_t.exp(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return log_t.exp().item()  # the exponential keeps T above 0
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_fit_temperature", "grade": true}
+check.fit_temperature(fit_temperature)
+
+# %% [markdown]
+# Fit it on the validation images, never on images that trained the network, because these are nearly all right.
+
+# %% tags=["demo"]
+check.needs("expected_calibration_error", "fit_temperature")
+known = evaluation.predict(model, data.images[split.validation])
+temperature = fit_temperature(known, data.labels[split.validation])
+logits = evaluation.predict(model, data.images[split.unlabeled])
+print(f"T = {temperature:.2f}")
+for name, scaled in (("before", logits), ("after", logits / temperature)):
+    error = expected_calibration_error(scaled, data.labels[split.unlabeled])
+    passed = (scaled.softmax(dim=1).amax(dim=1) >= 0.9).float().mean()
+    print(f"{name}: ECE {error:.3f}, {passed:.0%} of the unlabeled images pass 0.9")
+
+# %% [markdown]
+# {{ figures_table({"ten labels per class": "_10", "five labels per class": "_5"}, {"T": "temperature"}, "temperature") }}
+#
+TEMPERATURE_TABLE
 #
 # ## 4. A round of self-training
 #
@@ -321,7 +373,7 @@ predict.underconfident.compare()
 # In every round the labeled images keep their own labels, and pseudo-labels are predicted anew, so that a wrong one can
 # change. One choice remains. Each round can *restart* from the initial weights, or continue from the current ones.
 #
-# ### Exercise 7.4: self_training_round (core, 15 minutes)
+# ### Exercise 7.5: self_training_round (core, 15 minutes)
 #
 # `train(network, images, labels)` trains a network in place. Your function passes it the right images and labels.
 
@@ -429,7 +481,7 @@ plots.show(plots.label_curve(
 # each repair earns its own point. Change only what is wrong.
 
 # %% [markdown]
-# ### Exercise 7.5: train_with_pseudo_labels (hard, 20 minutes)
+# ### Exercise 7.6: train_with_pseudo_labels (hard, 20 minutes)
 #
 # The right loop does this:
 #
@@ -754,5 +806,5 @@ predict.summary()
 # {{ result("label_curve", "pseudo_label@5") | pm(percent=true) }}, with small shifts as the only augmentation. Use at
 # least three seeds.
 #
-# **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Fit a temperature on
-# validation images, and select with it.
+# **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Select with the
+# scaled confidences of section 3, at the same threshold.

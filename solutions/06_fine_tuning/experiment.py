@@ -363,14 +363,10 @@ def _in_stages_1(start: nn.Module, labeled: ImageData, draw: int, steps: int) ->
     return classifier
 
 
-def _layer_rates_1(
-    start: nn.Module, labeled: ImageData, draw: int, steps: int, lr: float, *, frozen: Sequence[int] = (), **options
-) -> Classifier:
-    """The head at `lr`, each part below at DECAY_1 times the rate of the one above it; frozen blocks stay."""
+def _layer_rates_1(start: nn.Module, labeled: ImageData, draw: int, steps: int, lr: float, **options) -> Classifier:
+    """The head at `lr`, each part below at DECAY_1 times the rate of the one above it."""
     generator = torch.Generator().manual_seed(draw)
     classifier = Classifier(copy.deepcopy(start), len(labeled.class_names), generator=generator)
-    for block in frozen:
-        _freeze_1(classifier.encoder.blocks[block])
     parts = [classifier.head, *reversed(list(classifier.encoder.blocks))]
     groups = [{"params": list(part.parameters()), "lr": lr * DECAY_1**k} for k, part in enumerate(parts)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
@@ -386,7 +382,6 @@ def _layer_rates_1(
 def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """A rate for each layer, and blocks opened one after another, beside one rate for all, with as many steps.
 
-    `recipe`: a rate for each layer that stays as it is, with the two lowest blocks frozen.
     `hurry`: forty steps at a constant rate of 0.01 (for the head), as in freeze_picker.
     """
     sets, encoder = _sets_1(dataset, seed), _pretrained_1(dataset, seed).encoder
@@ -400,11 +395,6 @@ def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
         )
         figures[f"one_rate@{k}"] = _by_depth_1(dataset, seed, k, 0)
         figures[f"layer_rates@{k}"] = measure(lambda few, draw: _layer_rates_1(encoder, few, draw, steps, TOP_RATE_1))
-        figures[f"recipe@{k}"] = measure(
-            lambda few, draw: _layer_rates_1(
-                encoder, few, draw, steps, TOP_RATE_1, frozen=(0, 1), schedule="constant"
-            )
-        )
         figures[f"gradual@{k}"] = measure(lambda few, draw: _in_stages_1(encoder, few, draw, steps))
         figures[f"hurry_one_rate@{k}"] = _on_target_1(
             encoder, dataset, seed, k, lr=TOP_RATE_1, steps=short, draws=3, **hurried
@@ -760,32 +750,6 @@ def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[
     return figures
 
 
-def rotation_lp_ft(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """The course's ten classes after unit 04's rotation pretraining: the head first, then everything.
-
-    The second stage has the steps and the rate of unit 04's fine-tuning, with batches of fifty.
-    """
-    size = settings.by_profile(smoke=400, laptop=8000, full=8000)
-    train, test = (
-        load(dataset, split=split, n=n, seed=seed) for split, n in (("train", size), ("test", 2 * _test_size_2()))
-    )
-    budgets = (2,) if profile == "smoke" else (5, 10, 20, 50)
-    splits = {k: few_label_split(train.labels, per_class=k, generator=_generator_2(seed)) for k in budgets}
-    held_out = torch.zeros(len(train), dtype=torch.bool)
-    held_out[splits[budgets[0]].validation] = True
-    steps = settings.by_profile(smoke=3, laptop=1000, full=4000)
-    source = _rotation_2(train.images[~held_out], seed=seed, steps=steps)
-    figures: dict[str, float | list[float]] = {}
-    for k, split in splits.items():
-        labeled = train.subset(split.labeled)
-        model = _on_source_2(source, seed, len(train.class_names))
-        _tuned_2(model, labeled, seed=seed, lr=HEAD_LR_2, frozen=True, at_rest=True)
-        figures[f"rotation_lp@{k}"] = evaluate(model, test.images, test.labels)["accuracy"]
-        _tuned_2(model, labeled, seed=seed, lr=3e-3, steps=settings.by_profile(smoke=3, laptop=300, full=2000))
-        figures[f"rotation_lp_ft@{k}"] = evaluate(model, test.images, test.labels)["accuracy"]
-    return figures
-
-
 def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """The rows of the course's table: the rotation encoder, the head first and then everything."""
     data, encoder = protocol.setting(dataset, seed), protocol.rotation_encoder(dataset, seed)
@@ -810,7 +774,6 @@ EXPERIMENTS = {
     "epochs": epochs,
     "classes": scores_by_class,
     "sources": sources,
-    "rotation_lp_ft": rotation_lp_ft,
     "protocol": protocol_rows,
 }
 

@@ -196,45 +196,6 @@ def threshold(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
     return figures
 
 
-def _temperature_1(logits: Tensor, labels: Tensor) -> float:
-    """The T that minimizes the mean cross-entropy of logits / T (Guo et al. 2017), by bisection on 1 / T.
-
-    In 1 / T the loss is convex; its slope is the mean logit under the model minus that of the right class.
-    """
-    logits, own = logits.double(), logits.double()[torch.arange(len(labels)), labels]
-    low, high = 1e-3, 1e3
-    for _ in range(60):
-        middle = (low * high) ** 0.5
-        slope = ((middle * logits).softmax(dim=1) * logits).sum(dim=1) - own
-        low, high = (middle, high) if slope.mean() < 0 else (low, middle)
-    return 1 / middle
-
-
-def temperature(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Temperature scaling of the network trained on labels alone, T fitted on the validation images.
-
-    For k labels per class: `temperature_k`; on the unlabeled images, before and after it, the calibration error in ten
-    bins (`error_k`, `scaled_error_k`), and what a threshold of 0.9 chooses (`coverage_k`, `precision_k`, `scaled_...`).
-    """
-    figures: dict[str, float | list[float]] = {}
-    for per_class in (_budget_1(5), _budget_1(10) + (profile == "smoke")):
-        _, unlabeled, validation = _split_1(_sets_1(dataset, seed)[0], seed, per_class)
-        network = _labels_only_1(dataset, seed, per_class)
-        fitted = _temperature_1(predict(network, validation.images), validation.labels)
-        figures[f"temperature_{per_class}"] = fitted
-        logits = predict(network, unlabeled.images)
-        for prefix, divided in (("", logits), ("scaled_", logits / fitted)):
-            confidences, labels = divided.double().softmax(dim=1).max(dim=1)
-            right = (labels == unlabeled.labels).double()
-            place = (confidences * 10).ceil().long().clamp(1, 10) - 1
-            gaps = torch.zeros(10, dtype=torch.float64).index_add(0, place, right - confidences)
-            sure = confidences >= 0.9
-            figures[f"{prefix}error_{per_class}"] = float(gaps.abs().sum() / len(right))
-            figures[f"{prefix}coverage_{per_class}"] = float(sure.double().mean())
-            figures[f"{prefix}precision_{per_class}"] = float(right[sure].mean()) if sure.any() else 1.0
-    return figures
-
-
 def naive(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """Five labels per class, five rounds, every pseudo-label believed: no threshold, and labeled images are taught no
     more often than the others. Beside it three rounds with threshold 0.9 and all that belongs to it.
@@ -703,7 +664,6 @@ EXPERIMENTS = {
     "label_curve": label_curve,
     "rounds": rounds,
     "threshold": threshold,
-    "temperature": temperature,
     "naive": naive,
     "imbalance": imbalance,
     "baselines": baselines,

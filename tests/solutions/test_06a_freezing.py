@@ -78,7 +78,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert min(gaps("freezing_depth:50_labels@0", "freezing_depth:50_labels@2")) > 0.01
     # a rate for each part helps in a hurry, and with five labels in the long run too; so does gradual unfreezing
     assert min(gaps("by_layer:hurry_layer_rates@5", "by_layer:hurry_one_rate@5")) > 0.1
-    for method in ("layer_rates", "gradual", "recipe"):
+    for method in ("layer_rates", "gradual"):
         assert mean("by_layer", f"{method}@5") > mean("by_layer", "one_rate@5") + 0.02
     assert mean("by_layer", "gradual@5") == pytest.approx(mean("label_curve", "transfer_frozen@5"), abs=0.02)
     assert mean("by_layer", "gradual@20") < mean("by_layer", "one_rate@20") < mean("by_layer", "layer_rates@20")

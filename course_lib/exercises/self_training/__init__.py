@@ -6,7 +6,6 @@ EXERCISES = (
     "pseudo_label",
     "select_confident",
     "expected_calibration_error",
-    "fit_temperature",
     "self_training_round",
     "train_with_pseudo_labels",
 )

@@ -195,8 +195,8 @@ plots.show(plots.diagram_freezing())
 # The gradient stops before the frozen blocks, but in train mode a batch still changes the running statistics. In eval
 # mode they are only used.
 #
-# Eval mode is the harder half, because every training loop calls `model.train()`. This method calls `train(mode)` of each submodule, and so it undoes an earlier
-# `eval()`. There are three usual ways out:
+# Eval mode is the harder half, because every training loop calls `model.train()`. This method calls `train(mode)`
+# of each submodule, and so it undoes an earlier `eval()`. There are three usual ways out:
 #
 # 1. Override `train` in a subclass, so that the part never leaves eval mode.
 # 2. In your own loop, call `encoder.eval()` after *every* `model.train()`.
@@ -395,11 +395,11 @@ def parameter_groups(blocks, head, *, lr, decay):
 check.parameter_groups(parameter_groups)
 
 # %% [markdown]
-# What is it worth? In a short training of forty steps at a constant rate of $0.01$ for the head, recorded accuracy with
-# five labels per class is {{ result("by_layer", "hurry_one_rate@5") | pm(percent=true) }} with the same rate everywhere.
-# With a rate for each part ($\gamma = 0.3$) it is {{ result("by_layer", "hurry_layer_rates@5") | pm(percent=true) }}, a
-# gain {{ every_seed("hurry_layer_rates@5 > hurry_one_rate@5", "by_layer") }}. The rate that suits the head is too large
-# for the pretrained blocks.
+# What is it worth? In a short training of forty steps at a constant rate of $0.01$ for the head, recorded accuracy
+# with five labels per class is {{ result("by_layer", "hurry_one_rate@5") | pm(percent=true) }} with the same rate
+# everywhere. With a rate for each part ($\gamma = 0.3$) it is {{ result("by_layer", "hurry_layer_rates@5") |
+# pm(percent=true) }}, a gain {{ every_seed("hurry_layer_rates@5 > hurry_one_rate@5", "by_layer") }}. The rate that
+# suits the head is too large for the pretrained blocks.
 #
 # ## 6. Put together: the recipe
 #
@@ -424,7 +424,8 @@ check.parameter_groups(parameter_groups)
 # - One loop over `batches` is an epoch. A batch is a pair of images and labels.
 # - It returns a list of Python floats, the mean loss *per image* of each epoch.
 #
-# The check also trains on a small problem with five labels per class, where 90 percent of the test images must be right.
+# The check also trains on a small problem with five labels per class, where 90 percent of the test images must be
+# right.
 
 # %% nbgrader={"grade_id": "fine_tune", "solution": true}
 def fine_tune(model, batches, *, frozen, num_epochs, lr, decay):
@@ -455,8 +456,8 @@ def fine_tune(model, batches, *, frozen, num_epochs, lr, decay):
 check.fine_tune(fine_tune)
 
 # %% [markdown]
-# Now use it on the five new classes, with the two lowest blocks frozen. The number to reach is the recorded accuracy with
-# one small rate for everything, {{ result("by_layer", "one_rate@5") | pm(percent=true) }}.
+# Now use it on the five new classes, with the two lowest blocks frozen. The number to reach is the recorded
+# accuracy with one small rate for everything, {{ result("by_layer", "one_rate@5") | pm(percent=true) }}.
 
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters", "parameter_groups", "fine_tune")
@@ -601,8 +602,8 @@ print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}"
 # <details><summary>3. Frozen features beat fine-tuning on your data. What will change that?</summary>
 # More labels. They can correct more weights.</details>
 #
-# <details><summary>4. Your loop calls <code>encoder.eval()</code> once, before the first epoch. What is wrong?</summary>
-# The next <code>model.train()</code> undoes it, so running statistics move from then on.</details>
+# <details><summary>4. Your loop calls <code>encoder.eval()</code> once, before the first epoch. What is
+# wrong?</summary> The next <code>model.train()</code> undoes it, so running statistics move from then on.</details>
 
 # %% tags=["demo"]
 predict.summary()

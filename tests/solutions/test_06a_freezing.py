@@ -118,4 +118,5 @@ QUOTED = re.findall(r'result\("(\w+)",\s+"([\w@.-]+)"', _SOURCE)
 
 def test_the_text_quotes_every_experiment_of_its_part():
     drawn = re.findall(r'curves\(unit, "(\w+)"', _SOURCE)
+    drawn += re.findall(r'figures_table\([^}]*\},\s+(?:\([\d, ]+\)|\{[^}]*\}),\s+"(\w+)"', _SOURCE.replace("\n# ", " "))
     assert {name for name, _ in QUOTED} | set(drawn) == set(EXPERIMENTS)

@@ -155,6 +155,9 @@ def pseudo_label(model, images):
 # %% nbgrader={"grade_id": "check_pseudo_label", "grade": true}
 check.pseudo_label(pseudo_label)
 
+# %% [markdown]
+# Here are sixteen unlabeled images, ordered from the most to the least confident prediction.
+
 # %% tags=["demo"]
 check.needs("pseudo_label")
 guessed, confidences = pseudo_label(model, pool)
@@ -169,8 +172,7 @@ plots.show(plots.image_grid(
 ))
 
 # %% [markdown]
-# These are sixteen unlabeled images, from the most to the least confident prediction. Confident predictions are mostly
-# right, and wrong labels gather at the end. This suggests a rule, which is to accept
+# Confident predictions are mostly right, and wrong labels gather at the end. This suggests a rule, which is to accept
 # confident pseudo-labels and ignore the other images (Lee 2013, and Yarowsky 1995 for text).
 #
 # ### Exercise 7.2: select_confident (core, 12 minutes)
@@ -309,8 +311,6 @@ predict.underconfident.compare()
 #
 # $$T^* = \arg\min_T \; -\frac{1}{n} \sum_{i=1}^{n} \log \mathrm{softmax}(z_i / T)_{y_i}$$
 #
-# These must be validation images, because the network is right and confident on nearly all images it was trained on.
-#
 # ### Exercise 7.4: fit_temperature (core, 10 minutes)
 
 # %% nbgrader={"grade_id": "fit_temperature", "solution": true}
@@ -339,6 +339,10 @@ def fit_temperature(logits, labels):
 # %% nbgrader={"grade_id": "check_fit_temperature", "grade": true}
 check.fit_temperature(fit_temperature)
 
+# %% [markdown]
+# Fit $T$ on validation images. On the images that trained the network nearly all predictions are right, so a $T$ fitted
+# there would make the network too confident.
+
 # %% tags=["demo"]
 check.needs("expected_calibration_error", "fit_temperature")
 known = evaluation.predict(model, data.images[split.validation])
@@ -351,34 +355,34 @@ for name, scaled in (("before", logits), ("after", logits / temperature)):
     print(f"{name}: ECE {error:.3f}, {passed:.0%} of the unlabeled images pass 0.9")
 
 # %% [markdown]
-# | recorded, unlabeled images | ECE | images that pass $0.9$ | of these labeled right |
+# | recorded | ECE | pass $0.9$ | of these right |
 # |---|---:|---:|---:|
-# | ten labels per class | {{ result("temperature", "error_10") | pm }} | {{
+# | ten labels, $T = 1$ | {{ result("temperature", "error_10") | pm }} | {{
 # result("temperature", "coverage_10") | pm(percent=true) }} | {{
 # result("temperature", "precision_10") | pm(percent=true) }} |
-# | the same, $T$ = {{ result("temperature", "temperature_10") | pm }} | {{
+# | ten labels, $T$ = {{ result("temperature", "temperature_10") | pm }} | {{
 # result("temperature", "scaled_error_10") | pm }} | {{
 # result("temperature", "scaled_coverage_10") | pm(percent=true) }} | {{
 # result("temperature", "scaled_precision_10") | pm(percent=true) }} |
-# | five labels per class | {{ result("temperature", "error_5") | pm }} | {{
+# | five labels, $T = 1$ | {{ result("temperature", "error_5") | pm }} | {{
 # result("temperature", "coverage_5") | pm(percent=true) }} | {{
 # result("temperature", "precision_5") | pm(percent=true) }} |
-# | the same, $T$ = {{ result("temperature", "temperature_5") | pm }} | {{
+# | five labels, $T$ = {{ result("temperature", "temperature_5") | pm }} | {{
 # result("temperature", "scaled_error_5") | pm }} | {{
 # result("temperature", "scaled_coverage_5") | pm(1, percent=true) }} | {{
 # result("temperature", "scaled_precision_5") | pm(percent=true) }} |
 #
 # Scaling lowers the ECE {{ every_seed("scaled_error_10 < error_10, scaled_error_5 < error_5", "temperature") }}. With
-# five labels per class the accepted labels are more often right, but hardly an image passes, both
-# {{ every_seed("scaled_precision_5 > precision_5, scaled_coverage_5 < 0.01", "temperature") }}. Self-training would
-# then need a lower threshold. With ten labels per class more images pass, and a little fewer of them are right, also
-# {{ every_seed("scaled_coverage_10 > coverage_10, scaled_precision_10 < precision_10", "temperature") }}. No recorded
-# run tests whether self-training gains from this.
+# five labels per class, more of the accepted labels are right but almost no image passes, both
+# {{ every_seed("scaled_precision_5 > precision_5, scaled_coverage_5 < 0.01", "temperature") }}, so self-training would
+# need a lower threshold. With ten, more images pass and fewer of these are right, also
+# {{ every_seed("scaled_coverage_10 > coverage_10, scaled_precision_10 < precision_10", "temperature") }}. We have not
+# recorded self-training after scaling.
 #
 # ## 4. A round of self-training
 #
-# One round of *self-training* has four steps. Predict pseudo-labels, select the confident ones, add them to the labeled
-# set, and train.
+# One round of *self-training* predicts pseudo-labels, selects the confident ones, adds them to the labeled set, and
+# trains.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_self_training())
@@ -467,19 +471,7 @@ plots.show(plots.label_curve(
 # confident predictions gets few pseudo-labels and may gain little, which section 6 measures.
 #
 # Which part helps, the restart or the threshold? The recorded runs differ only in these, with the same number of steps.
-
-# %% tags=["demo"]
-rounds = records.curves(unit, "rounds")
-runs = {
-    "pseudo_label": rounds["restarted"],
-    "pseudo_label_continued": rounds["continued"],
-    "pseudo_label_all": rounds["own_argmax"],
-}
-plots.show(plots.label_curve(
-    runs, x_label="round", title="Ten labels per class (recorded on glyphs)"
-))
-
-# %% [markdown]
+#
 # {{ figures_table({"threshold and restart": "restarted", "threshold, no restart": "continued", "neither":
 # "own_argmax"}, (0, 1, 2, 3), "rounds", head="recorded, after round") }}
 #
@@ -489,13 +481,13 @@ plots.show(plots.label_curve(
 # {{ every_seed("own_argmax@3 > own_argmax@0", "rounds") }}, because most pseudo-labels are right here.
 #
 # **A natural break.**
-#
-# ## 5. Find the bugs
-#
-# This loop combines faults that are common in published code. It runs, and its loss falls. Six things are wrong, and
-# each repair earns its own point. Change only what is wrong.
 
 # %% [markdown]
+# ## 5. Find the bugs
+#
+# This loop combines six faults that are common in published code. It runs, and its loss falls. Each repair earns its
+# own point. Change nothing else.
+#
 # ### Exercise 7.6: train_with_pseudo_labels (hard, 20 minutes)
 #
 # The right loop does this:
@@ -723,15 +715,15 @@ predict.spreading.compare()
 # features they come close to it, but not clearly above. This suggests that self-training gains because its features
 # continue to change.
 #
-# **Rare classes.** Now the first class is ten times as frequent as the last among the unlabeled images. The remedy is a
-# limit of a hundred pseudo-labels per class.
+# **Rare classes.** Now the first class is ten times as frequent as the last in the unlabeled set. The limit is a hundred
+# pseudo-labels per class.
 #
 # {{ figures_table({"labels alone": "scratch", "threshold": "threshold", "threshold and limit": "balanced"},
 # {"all classes": "", "three commonest": "_common", "three rarest": "_rare"}, "imbalance", head="recorded recall") }}
 #
-# Self-training raises overall accuracy, but the recall of the three rarest classes falls. With the limit it rises above
-# labels alone, both {{ every_seed("threshold_rare < scratch_rare, balanced_rare > scratch_rare", "imbalance") }}. The
-# overall accuracy of both variants is about the same, so it does not show which classes lose.
+# The threshold alone lowers the recall of the rarest classes, and the limit raises it above labels alone, both
+# {{ every_seed("threshold_rare < scratch_rare, balanced_rare > scratch_rare", "imbalance") }}. Overall accuracy hides
+# this.
 #
 # ## 7. When it fails: confirmation bias
 #

@@ -11,7 +11,7 @@ from course_lib import records
 from course_lib.authoring import recording, release
 
 UNIT = "07_pseudo_labels"
-EXPERIMENTS = ("label_curve", "rounds", "threshold", "naive", "imbalance", "baselines")
+EXPERIMENTS = ("label_curve", "rounds", "threshold", "temperature", "naive", "imbalance", "baselines")
 pytestmark = pytest.mark.slow
 
 

@@ -33,12 +33,13 @@ class CellKind(StrEnum):
     ANSWER = "answer"
     CHECK = "check"
     SETUP = "setup"
+    PREDICT = "predict"  # where a learner stores a prediction, before the cell that measures
     DEMO = "demo"
     TRAIN = "train"
     UNTAGGED = "untagged"  # code that nothing names, such as a cell that a learner added
 
 
-TAGS = (CellKind.SETUP, CellKind.DEMO, CellKind.TRAIN)  # kinds that an author writes as a tag
+TAGS = (CellKind.SETUP, CellKind.PREDICT, CellKind.DEMO, CellKind.TRAIN)  # kinds that an author writes as a tag
 
 
 def kind_of(cell: Mapping[str, Any]) -> CellKind:

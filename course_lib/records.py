@@ -15,6 +15,7 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -171,6 +172,36 @@ def curves(
             n=max(f.n for f in figures),
         )
     return result
+
+
+_COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
+
+
+def holds(
+    comparison: str, unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = "laptop"
+) -> list[tuple[float, float, bool]]:
+    """Both sides of a comparison and whether it holds, for each seed.
+
+    Runs of one seed share their images and first weights, so they are compared seed by seed.
+
+    Args:
+        comparison: two keys, such as "rotation@5 > scratch@5"; one side may be a number.
+
+    Raises:
+        RecordError: a figure is not recorded, or the comparison cannot be read.
+    """
+
+    def values(side: str) -> Sequence[float]:
+        try:
+            return [float(side)] * 1000  # beside every seed there is
+        except ValueError:
+            return figure(unit, experiment, side, dataset=dataset, profile=profile).values
+
+    match = _COMPARISON.fullmatch(comparison)
+    if match is None:
+        raise RecordError(f"a comparison has two keys, such as 'a@5 > b@5'; got {comparison.strip()!r}.")
+    left, sign, right = match.groups()
+    return [(a, b, a > b if sign == ">" else a < b) for a, b in zip(values(left), values(right))]
 
 
 def all_records() -> list[Record]:

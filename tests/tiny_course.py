@@ -261,7 +261,7 @@ def install(monkeypatch: Any) -> dict[str, Any]:
     write_rooms(folder)
     monkeypatch.setattr(exercises, "__path__", [*exercises.__path__, str(folder)])
     package = importlib.import_module("course_lib.exercises.tiny")
-    monkeypatch.setattr(exercises, "_packages", lambda: [package])
+    monkeypatch.setattr(exercises, "packages", lambda: [package])
     for name in ("_registry", "_folders", "judge_of"):
         monkeypatch.setattr(exercises, name, functools.cache(getattr(exercises, name).__wrapped__))
     return exercises.exercises()

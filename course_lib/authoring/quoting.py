@@ -21,7 +21,6 @@ from course_lib.records import Figure, RecordError
 _PLACEHOLDER = re.compile(r"\{\{((?:\s|(?=(?:result|results_table|figures_table|every_seed)\s*\()).*?)\}\}", re.DOTALL)
 # The columns of a table of figures: the `x` of keys such as scratch@5, or names and how their keys end.
 Columns = Sequence[float | str] | Mapping[str, str]
-_COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
 
 
 def render(text: str, *, unit: str) -> str:
@@ -66,23 +65,13 @@ def every_seed(
     Raises:
         RecordError: a comparison does not hold on every seed (the message has the figures), or cannot be read.
     """
-
-    def values(side: str) -> Sequence[float]:
-        try:
-            return [float(side)] * 1000  # beside every seed there is
-        except ValueError:
-            return records.figure(unit, experiment, side, dataset=dataset, profile=profile).values
-
     for comparison in comparisons.split(","):
-        match = _COMPARISON.fullmatch(comparison)
-        if match is None:
-            raise RecordError(f"every_seed compares two keys, such as 'a@5 > b@5'; got {comparison.strip()!r}.")
-        left, sign, right = match.groups()
-        pairs = list(zip(values(left), values(right)))
-        if not all(a > b if sign == ">" else a < b for a, b in pairs):
-            shown = ", ".join(f"{a:.3f} {sign} {b:.3f}" for a, b in pairs)
+        pairs = records.holds(comparison, unit, experiment, dataset=dataset, profile=profile)
+        if not all(is_so for _, _, is_so in pairs):
+            sign = ">" if ">" in comparison else "<"
+            shown = ", ".join(f"{a:.3f} {sign} {b:.3f}" for a, b, _ in pairs)
             raise RecordError(
-                f"{unit}, {experiment}, {dataset}: {left} {sign} {right} is not so on every seed: {shown}."
+                f"{unit}, {experiment}, {dataset}: {comparison.strip()} is not so on every seed: {shown}."
             )
     return "on every seed"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course_lib.authoring import answers, prose, wording
+from course_lib.authoring import answers, asked, prose, wording
 from course_lib.authoring.sources import (
     Problem,
     ReleaseError,
@@ -26,6 +26,7 @@ from course_lib.authoring.sources import (
     source_files,
 )
 from course_lib.exercises.contract import DIFFICULTY
+from course_lib.exercises.predicting.questions import questions_of
 from course_lib.notebooks import CHECK, TAGS, CellKind, grade_id_of, kind_of
 
 MAX_CODE_LINES = 25
@@ -77,6 +78,8 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
         found += [(cell.line + 1 + offset, text) for offset, text in _wording(cell)]
     found += _missing_needs(cells, exercises)
     found += [(1, text) for text in _missing_cells(cells, exercises, in_other_notebooks)]
+    predicted = asked.faults(source.notebook.cells, questions_of(source.name), source.name)
+    found += [(source.lines[place], text) for place, text in predicted]
     return [Problem(source.path, line, text) for line, text in found]
 
 
@@ -128,8 +131,13 @@ def _place_of_code(cell: _Cell, exercises: Mapping[str, Any]) -> Iterator[Fault]
     if cell.kind is CellKind.CHECK:
         if above is None or above.kind is not CellKind.ANSWER or CHECK + above.grade_id != cell.grade_id:
             yield 0, f"check cell {cell.grade_id!r} must stand directly under its answer cell"
-    elif above is not None and above.node.cell_type == "code" and not above.kind == cell.kind == CellKind.SETUP:
+    elif above is not None and above.node.cell_type == "code" and not _belong_together(above.kind, cell.kind):
         yield 0, "two code cells in a row; say between them, in a line or two, what is seen and what comes next"
+
+
+def _belong_together(above: CellKind, below: CellKind) -> bool:
+    """Cells of code that need no text between them: the setup, and a prediction above what is predicted."""
+    return above is below is CellKind.SETUP or above is CellKind.PREDICT is not below
 
 
 def _length_of_code(cell: _Cell, exercises: Mapping[str, Any]) -> Iterator[Fault]:

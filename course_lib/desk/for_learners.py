@@ -163,6 +163,7 @@ def progress(as_json: bool) -> None:
     """Show how far you are: state, points and tries of every exercise."""
     from course_lib.desk import workspace
     from course_lib.exercises.messages import say
+    from course_lib.exercises.predicting import calibration
 
     rows = workspace.overview()
     if as_json:
@@ -182,6 +183,9 @@ def progress(as_json: bool) -> None:
         click.echo(
             f"  {row['number']:>5}  {row['exercise']:<28} {_padded(state, 24)} {points:>7}  {_padded(tries, -9)}"
         )
+    predicted = calibration.sentences(calibration.everything(workspace.work_folder()))
+    if predicted:
+        click.echo(say("predict.so_far", sentences=" ".join(predicted)))
 
 
 def _padded(text: str, width: int) -> str:

@@ -68,7 +68,7 @@ def check_notebook(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_run(cell: dict[str, Any]) -> bool:
-    left_out = (CellKind.DEMO, CellKind.TRAIN, CellKind.CHECK)
+    left_out = (CellKind.PREDICT, CellKind.DEMO, CellKind.TRAIN, CellKind.CHECK)
     return cell.get("cell_type") == "code" and kind_of(cell) not in left_out and bool(source_of(cell).strip())
 
 

@@ -3,6 +3,8 @@
 from course_lib.exercises import checks_for
 check = checks_for("01_autoencoders")
 check.corrupt(corrupt)
+
+`predictions_for` is for predictions what `checks_for` is for checks.
 """
 
 from __future__ import annotations
@@ -20,8 +22,18 @@ from course_lib.exercises.contract import Exercise, Judge
 if TYPE_CHECKING:
     from course_lib.exercises import silent
     from course_lib.exercises.checking import Checks
+    from course_lib.exercises.predicting.asking import Predictions
 
-__all__ = ["checks_for", "exercise_named", "exercises", "exercises_of", "judge_of", "silence_checks", "units"]
+__all__ = [
+    "checks_for",
+    "exercise_named",
+    "exercises",
+    "exercises_of",
+    "judge_of",
+    "predictions_for",
+    "silence_checks",
+    "units",
+]
 
 _silent = False
 
@@ -30,7 +42,7 @@ _silent = False
 def _registry() -> dict[str, tuple[Exercise, ...]]:
     """Unit -> exercises. A unit of two notebooks has two folders, in the notebooks' order."""
     found: dict[str, list[Exercise]] = {}
-    for package in _packages():
+    for package in packages():
         listed = found.setdefault(package.UNIT, [])
         for folder in package.EXERCISES:
             exercise = importlib.import_module(f"{package.__name__}.{folder}.exercise").exercise
@@ -39,7 +51,7 @@ def _registry() -> dict[str, tuple[Exercise, ...]]:
     return {unit: tuple(listed) for unit, listed in sorted(found.items())}
 
 
-def _packages() -> list[ModuleType]:
+def packages() -> list[ModuleType]:
     """The folders of the units, one for each notebook, in the notebooks' order."""
     names = [info.name for info in pkgutil.iter_modules(__path__) if info.ispkg]
     packages = [importlib.import_module(f"{__name__}.{name}") for name in names]
@@ -51,7 +63,7 @@ def _packages() -> list[ModuleType]:
 def _folders() -> dict[str, str]:
     """Exercise -> the dotted name of its folder."""
     found = {}
-    for package in _packages():
+    for package in packages():
         for folder in package.EXERCISES:
             name = f"{package.__name__}.{folder}"
             found[importlib.import_module(f"{name}.exercise").exercise.name] = name
@@ -99,7 +111,7 @@ def exercise_named(name: str) -> Exercise:
 
 def folders_of(unit: str) -> list[Path]:
     """The folders of a unit's exercises, one for each notebook."""
-    return [Path(str(package.__file__)).parent for package in _packages() if unit == package.UNIT]
+    return [Path(str(package.__file__)).parent for package in packages() if unit == package.UNIT]
 
 
 def judge_module(exercise: Exercise) -> ModuleType:
@@ -150,3 +162,14 @@ def checks_for(unit: str) -> Checks | silent.Checks:
     from course_lib.exercises.checking import Checks
 
     return Checks(unit)
+
+
+def predictions_for(notebook: str) -> Predictions | silent.Predictions:
+    """The predictions of a notebook: `predict = predictions_for("06a_freezing")`, then `predict.name(0.6)`."""
+    if _silent:
+        from course_lib.exercises import silent
+
+        return silent.Predictions()
+    from course_lib.exercises.predicting.asking import Predictions
+
+    return Predictions(notebook)

@@ -1,4 +1,4 @@
-"""The checks of a unit where no judge is at hand: every name is there, and every check does nothing."""
+"""The checks and predictions of a notebook in the sandbox of a grader: every name is there and does nothing."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ class Checks:
 
     def needs(self, *names: str, borrow: bool = False) -> None:
         """Stops no cell, whatever is missing."""
+
+
+class Predictions:
+    """Predictions where nothing is stored or shown: `predict.name(0.6)`, `.compare()` and `predict.summary()`."""
+
+    def __call__(self, *_: object, **__: object) -> None:
+        """Stands for every call."""
+
+    def __getattr__(self, name: str) -> Predictions:
+        if name.startswith("_"):  # what Python and Jupyter look for on every object
+            raise AttributeError(name)
+        return self

@@ -51,9 +51,9 @@ def reliability_diagram(
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         gap = confidence.mean() - right.mean()
-        word = "too bold" if gap > 0.01 else "too modest" if gap < -0.01 else "about right"
+        word = "overconfident" if gap > 0.01 else "underconfident" if gap < -0.01 else "about right"
         parts.append(
-            f"{name}: {100 * right.mean():.0f} % right, {100 * confidence.mean():.0f} % sure on average, {word}; "
+            f"{name}: {100 * right.mean():.0f} % right, {100 * confidence.mean():.0f} % confidence on average, {word}; "
             f"calibration error {error:.3f}."
         )
     axes[0].set_ylabel("share of right answers")

@@ -56,7 +56,7 @@ def teaching_views(
         return _draw_teaching(*pictures, shares, list(class_names), true, threshold, title)
 
     slider = number_slider("threshold", 0.0, 1.0, start, step=0.01)
-    return View(draw, {"threshold": slider}, hint="Only framed images teach. How sure must one be?")
+    return View(draw, {"threshold": slider}, hint="Only framed images teach. How confident must a prediction be?")
 
 
 @plots.styled

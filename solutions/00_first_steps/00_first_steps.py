@@ -20,8 +20,9 @@
 # fairly. **You will measure** what labels are worth, and three mistakes that give no error message.
 #
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
-# it](https://pytorch.org/tutorials/beginner/basics/intro.html)), and convolutions
-# ([here](https://cs231n.github.io/convolutional-networks/)).
+# it](https://pytorch.org/tutorials/beginner/basics/intro.html)), shapes that
+# [broadcast](https://pytorch.org/docs/stable/notes/broadcasting.html), and
+# [convolutions](https://cs231n.github.io/convolutional-networks/).
 #
 # **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
 
@@ -41,11 +42,12 @@ from tqdm.auto import tqdm
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, count_parameters
 
 # %% tags=["setup"]
 check = checks_for("00_first_steps")
+predict = predictions_for("00_first_steps")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 steps = settings.by_profile(smoke=4, laptop=300, full=2_000)
@@ -95,9 +97,20 @@ check.accuracy(accuracy)
 #
 # <details><summary>2. Why do you call <code>optimizer.zero_grad()</code> before
 # <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details>
+
+# %% [markdown]
+# **What every check tries.** Besides ordinary inputs, these come up wherever they make sense, and no statement repeats
+# them:
 #
-# Every check also tries one single image, float64, images that are not square and memory that is not contiguous. Your
-# inputs must stay unchanged.
+# - *Inputs*: a single image, color, images that are not square, float64, and memory that is not contiguous (a
+#   transposed tensor, on which `.view` fails).
+# - *Numbers*: class labels above 9 and with gaps, an argument of 0, a value exactly at a threshold, very large and very
+#   small values.
+# - *A second call* with other values in the same shapes, so nothing may be remembered from the first.
+# - *What must stay*: your inputs, unless the statement asks for a change. For a tensor these are values and
+#   `requires_grad`. For a network it is also the mode of each module. Afterwards gradients are recorded as before.
+# - *What you return*: tensors in, tensors out, on the device of the inputs. "A Python float" means `.item()`, not a
+#   tensor.
 
 # %% [markdown]
 # ## 2. The data
@@ -108,8 +121,7 @@ check.accuracy(accuracy)
 #
 # **How to read the numbers.** A *recorded* number comes from runs that were made before, with three seeds, and is given
 # as mean ± standard deviation over them. Your own run has one seed, so it will differ a little. Where the text says
-# *predict*, write your guess down before you run the cell. You learn more if you commit to a guess before you see the
-# result.
+# *predict*, put your guess in place of the dots. It is stored, and shown beside the result and the recorded number.
 
 # %% tags=["demo"]
 shape = tuple(data.images.shape[1:])
@@ -122,7 +134,10 @@ plots.show(plots.class_examples(data.images, data.labels, data.class_names))
 #
 # The simplest classifier needs no training: it gives each test image the label of the most similar labeled image,
 # compared pixel by pixel (*nearest neighbor*). **Predict**: with ten labeled images per class, how many of ten test
-# images will be right? Guessing gets one.
+# images will be right? Guessing gets one. (`0.1` or `10` both mean 10 percent.)
+
+# %% tags=["predict"]
+predict.nearest_neighbor(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 of_each = [torch.nonzero(data.labels == k).squeeze(1)[:10] for k in range(num_classes)]
@@ -135,6 +150,7 @@ nearest = evaluation.knn_accuracy(
 )  # fmt: skip
 print(f"guessing: {1 / num_classes:.0%}")
 print(f"nearest of {len(first)} labeled images: {nearest:.0%}")
+predict.nearest_neighbor.compare(nearest)
 
 # %% [markdown]
 # Over {{ result("label_curve", "pixels_knn@10").n }} recorded draws of ten glyphs per class, the nearest neighbor
@@ -279,6 +295,9 @@ check.train_step(train_step)
 # shifted a little at random: this is *data augmentation*, and it needs no additional label. **Predict**: what share of
 # the test images will be right?
 
+# %% tags=["predict"]
+predict.all_labels(...)  # a share between 0 and 1
+
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step")
 
@@ -302,7 +321,8 @@ def train(model, labeled, steps, *, curve=None, seed=0):
 
 train(model, data, steps, curve=plots.live_curve(steps, title="All labels"))
 test_batches = Batches(test.images, test.labels, batch_size=64)
-print(evaluate(model, test_batches))
+print(found := evaluate(model, test_batches))
+predict.all_labels.compare(found["accuracy"])
 
 # %% [markdown]
 # The loss falls steeply at first, then slowly while the learning rate goes to zero. The jitter comes from single
@@ -331,8 +351,11 @@ for batch_size in (129, 64, 32, 4):
 # property of the network. With batches of 64 it is {{ result("failures", "loss_by_batch_means").mean | num(2) }}
 # (recorded), while the mean over images is {{ result("failures", "loss_of_all_images").mean | num(2) }}.
 #
-# The second trap is the mode. **Predict** what happens to the accuracy in *train* mode, first with the test images
-# shuffled, then with the test images sorted by class.
+# The second trap is the mode. What happens to the accuracy in *train* mode, if the test images are shuffled, and if
+# they are sorted by class? **Predict** the accuracy for the sorted ones.
+
+# %% tags=["predict"]
+predict.train_mode_sorted(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 check.needs("accuracy", "evaluate", "train_step")
@@ -346,6 +369,7 @@ for name, order in orders.items():
         for images, labels in batches:
             correct += accuracy(careless(images), labels) * len(labels)
     print(f"{name:16} train {correct / len(test):.1%}, eval {in_eval_mode:.1%}")
+predict.train_mode_sorted.compare(correct / len(test))
 
 # %% [markdown]
 # | recorded | test accuracy |
@@ -439,6 +463,9 @@ check.few_label_split(few_label_split)
 # Now the experiment from which the whole course starts. Network and number of steps stay the same, and only the label
 # budget changes: 1, 2, 5, 10, 20 or 50 labels per class. **Predict** the accuracy at ten labels per class.
 
+# %% tags=["predict"]
+predict.scratch_at_10(...)  # a share between 0 and 1
+
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step", "few_label_split")
 budgets = (1, 2, 5, 10, 20, 50)
@@ -451,6 +478,7 @@ for budget in tqdm(budgets, desc="labels per class"):
     reached = evaluate(few_label_model, test_batches)["accuracy"]
     mine[budget] = [reached]
     print(f"{budget:2} labels per class, {len(rest):,} images without: {reached:.1%}")
+predict.scratch_at_10.compare(mine[10][0])
 
 # %% [markdown]
 # One seed is not enough: at ten labels per class, the recorded seeds range from {{ result("label_curve",
@@ -494,7 +522,11 @@ plots.show(plots.label_curve(shown, title=title))
 # ## 7. When it fails
 #
 # A colleague has read that a classifier ends in a softmax, so they put one behind the network. Everything else is as in
-# your run, including your training step. **Predict**: will the network learn anything? At what value will the loss end?
+# your run, including your training step. Will the network learn anything? At what value will the loss end?
+# **Predict** the test accuracy.
+
+# %% tags=["predict"]
+predict.two_softmaxes(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("accuracy", "evaluate", "train_step")
@@ -503,7 +535,8 @@ floor = math.log(1 + (num_classes - 1) / math.e)
 line = {"baseline": floor, "baseline_label": "what is this line?"}
 curve = plots.live_curve(2 * steps, title="Their loss", **line)
 train(colleagues_model, data, 2 * steps, curve=curve)
-print(evaluate(colleagues_model, test_batches))
+print(theirs := evaluate(colleagues_model, test_batches))
+predict.two_softmaxes.compare(theirs["accuracy"])
 
 # %% [markdown]
 # | at the end, recorded | loss | test accuracy |
@@ -529,8 +562,8 @@ print(evaluate(colleagues_model, test_batches))
 # only $e / (e + K - 1)$ of that. So the loss cannot fall below $\log(1 + (K - 1) / e)$, about $1.46$ for ten classes.
 # Softmax keeps the order of the classes, so the argmax, and with it the accuracy, can become as good as ever. They
 # should hand the logits to the loss and use softmax only to read probabilities. If they leave it, the probabilities
-# behind the loss never exceed about a quarter, so the loss cannot tell a sure network from an unsure one; gradients are
-# smaller too, and an image that is wrong with full confidence hardly teaches anything.
+# behind the loss never exceed about a quarter, so the loss cannot tell a confident network from an uncertain one;
+# gradients are smaller too, and an image that is wrong with full confidence hardly teaches anything.
 #
 # *Sample answer (2).* Softmax is applied twice, the inputs of the second are between 0 and 1, so the probability of the
 # right class never gets near 1 and the loss stays above zero. They must remove their softmax.
@@ -547,7 +580,7 @@ print(evaluate(colleagues_model, test_batches))
 # %% [markdown]
 # ## 8. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. You add 100 to every logit. What happens to accuracy and to the loss?</summary> Nothing, because
 # argmax and softmax depend on differences only.</details>
@@ -562,6 +595,9 @@ print(evaluate(colleagues_model, test_batches))
 #
 # <details><summary>4. May you choose the number of steps by test accuracy?</summary> No, because then the test images
 # take part in training. Use a validation set.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

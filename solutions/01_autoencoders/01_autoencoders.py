@@ -40,7 +40,7 @@ from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import (
     Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded,
 )  # fmt: skip
@@ -48,6 +48,7 @@ from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("01_autoencoders")
+predict = predictions_for("01_autoencoders")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device = settings.device()
@@ -186,7 +187,11 @@ check.reconstruction_loss(reconstruction_loss)
 
 # %% [markdown]
 # Now train it. `fit` runs a loop like the one of unit 00, with your loss. The dashed line is the error of PCA with a
-# code of the same length. **Predict**: will a network with about half a million weights get below it?
+# code of the same length. **Predict**: how probable is it that a network with about half a million
+# weights gets below it?
+
+# %% tags=["predict"]
+predict.below_pca(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss")
@@ -220,6 +225,7 @@ error = reconstruction_loss(x_hat, test_images)
 print(f"squared error per image: autoencoder {error:.1f}, PCA {pca_error:.1f}")
 title = f"Autoencoder, {code_dim} numbers"
 plots.show(plots.reconstructions(test_images[:8], x_hat[:8], title=title))
+predict.below_pca.compare(bool(error < pca_error))
 
 # %% [markdown]
 # The loss falls steeply at first, and then slowly. On glyphs PCA has the lower error, {{ every_seed("pca_error_normal <
@@ -332,7 +338,10 @@ check.denoising_loss(denoising_loss)
 # %% [markdown]
 # The noise is strong: its standard deviation is half of the range from black to white. The denoiser is compared with
 # three others, which are to do nothing, a Gaussian blur of the best width, and your first autoencoder, which was
-# trained without noise. **Predict** the order.
+# trained without noise. **Predict**: how probable is it that this first autoencoder beats the best blur?
+
+# %% tags=["predict"]
+predict.beats_the_blur(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "corrupt", "denoising_loss")
@@ -359,6 +368,7 @@ figure = plots.reconstructions(
     noisy[:8], denoised[:8], clean=test_images[:8], title="Denoising"
 )
 plots.show(figure)
+predict.beats_the_blur.compare()
 
 # %% [markdown]
 # | recorded | squared error per image |
@@ -483,8 +493,11 @@ check.anomaly_score(anomaly_score)
 # %% [markdown]
 # There are two glyphs that no training image shows, the ring and the cross. (On other data, one class is left out of
 # training.) The *AUROC* is the chance that a random anomaly has a higher score than a random normal image. A score that
-# ignores the image has one half. **Predict**: PCA has the lower reconstruction error. Does it also detect anomalies
-# better?
+# ignores the image has one half. PCA has the lower reconstruction error. **Predict** which of the two
+# detects anomalies better.
+
+# %% tags=["predict"]
+predict.detector(...)  # "PCA" or "autoencoder"
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "anomaly_score")
@@ -507,6 +520,7 @@ scores = {
     "pca": (pca_reconstruct(candidates) - candidates).pow(2).flatten(1).sum(dim=1),
 }
 plots.show(plots.roc_curve(scores, is_anomaly, title="Shapes that were never seen"))
+predict.detector.compare()
 
 # %% [markdown]
 # On glyphs the AUROC is {{ result("anomaly", "autoencoder") | pm }} for the autoencoder and {{ result("anomaly", "pca")
@@ -551,8 +565,11 @@ print(f"squared error per image: {reconstruction_loss(x_hat, test_images):.1f}")
 
 # %% [markdown]
 # Now ten labels per class, four ways. From scratch and fine-tuned have the same steps and learning rate. On a frozen
-# encoder only a linear classifier is trained. **Predict** the order of the four: from scratch, fine-tuned, random
-# frozen, pretrained frozen.
+# encoder only a linear classifier is trained. What is the order of the four: from scratch, fine-tuned, random
+# frozen, pretrained frozen? **Predict** the accuracy of the last one.
+
+# %% tags=["predict"]
+predict.pretrained_frozen(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "extract_features")
@@ -576,6 +593,7 @@ for name, frozen in kinds.items():
     train_x = extract_features(frozen, few_images, 256).cpu()  # (100, 256)
     test_x = extract_features(frozen, test_images, 256).cpu()
     accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
+predict.pretrained_frozen.compare(accuracy["autoencoder_frozen"])
 title = "10 labels per class, one seed"
 plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 
@@ -617,7 +635,10 @@ Markdown(records.results_table(up_to=unit, dataset="glyphs", budgets=(1, 5, 10, 
 #
 # Why does reconstruction help so little with the class? Look at the loss. The cell moves a test image by three pixels,
 # so for you it shows the same thing. Then it looks for the training image of *another* class that is closest to the
-# original. **Predict** which of the two has the smaller squared error.
+# original. **Predict** for which share of the images this other class is closer.
+
+# %% tags=["predict"]
+predict.closer(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 count = min(200, len(test))
@@ -631,6 +652,7 @@ distances[same_class.to(device)] = math.inf
 other_error, other = distances.min(dim=1)
 share = (other_error < own_error).float().mean()
 print(f"another class is closer than the moved image itself: {share:.0%} of images")
+predict.closer.compare(share)
 rows = torch.cat([some[:6], moved[:6], train_images[other[:6]]])
 shown = torch.cat([own_error[:6], other_error[:6]])
 errors = [f"{e:.0f}" for e in shown]
@@ -676,7 +698,7 @@ plots.show(plots.image_grid(
 # %% [markdown]
 # ## 9. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. Your loss is hundreds of times smaller than your neighbor's, but the reconstructions are
 # identical. Why?</summary> You average over pixels, and your neighbor sums.</details>
@@ -690,6 +712,9 @@ plots.show(plots.image_grid(
 #
 # <details><summary>4. Why keep a copy of the encoder from before pretraining?</summary> It is the control: the same
 # network and the same initial weights, without pretraining.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

@@ -46,12 +46,13 @@ from torch.nn import functional as F
 
 from course_lib import plots, records, settings, widgets
 from course_lib.data import Batches, as_float, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import seeded
 from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("02_variational_autoencoders")
+predict = predictions_for("02_variational_autoencoders")
 plain = {"clutter": 0.0, "noise": 0.0} if settings.dataset_name() == "glyphs" else {}
 data = load(n=settings.by_profile(smoke=1_000, laptop=10_000, full=40_000), **plain)
 test = load(
@@ -297,8 +298,11 @@ class VAE(nn.Module):
         return self.decoder(z), mu, logvar
 
 # %% [markdown]
-# The pixels are sampled anew for each batch from their probabilities. The dashed line is the baseline. **Predict**: how
-# far below it will the loss get? And why may it rise in the first half of the run?
+# The pixels are sampled anew for each batch from their probabilities. The dashed line is the baseline. Why may the
+# loss rise in the first half of the run? **Predict** the nats per test image at the end.
+
+# %% tags=["predict"]
+predict.nats(...)  # nats per image
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -353,6 +357,7 @@ def measure(model, images, *, seed=0):
 
 
 found = measure(vae, test_images)
+predict.nats.compare(found["loss"])
 with torch.no_grad():
     z = torch.randn(24, code_dim, generator=torch.Generator().manual_seed(1)).to(device)
     samples = vae.decoder(z).sigmoid().cpu()
@@ -418,12 +423,16 @@ check.latent_traversal(latent_traversal)
 
 # %% [markdown]
 # Each row is one latent, from $-2$ to $2$. The first three have the highest KL, the last two have the lowest.
-# **Predict** what the last rows look like.
+# What will the last rows look like? **Predict** how many of the ten latents cost at least $0.05$ nats.
+
+# %% tags=["predict"]
+predict.used(...)  # a number of latents
 
 # %% tags=["demo"]
 check.needs(
     "reparameterize", "kl_divergence", "negative_elbo", "kl_warmup", "latent_traversal"
 )
+predict.used.compare((found["costs"] >= 0.05).sum())
 order = found["costs"].argsort(descending=True)  # (code_dim,)
 shown, values = [*order[:3], *order[-2:]], torch.linspace(-2, 2, 11)
 # (5 * 11, code_dim)
@@ -463,7 +472,7 @@ widgets.latent_explorer(
 
 # %% [markdown]
 # With two latents the whole space of codes can be drawn. The cell trains on glyphs that hardly move, so that two
-# numbers are enough. **Predict**: the model sees no labels. Will the classes form clusters?
+# numbers are enough. The model sees no labels. Will the classes form clusters?
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -533,7 +542,11 @@ check.importance_weighted_bound(importance_weighted_bound)
 
 # %% [markdown]
 # The cell computes the bound for some test images, and shows the recorded one beside it. Both are written as a bound on
-# $-\log p(x)$, so lower is tighter. **Predict**: by how many nats is the ELBO off?
+# $-\log p(x)$, so lower is tighter. **Predict**: how many nats lower is it with a
+# hundred samples than with one?
+
+# %% tags=["predict"]
+predict.gap(...)  # nats per image
 
 # %% tags=["demo"]
 check.needs(
@@ -543,10 +556,11 @@ check.needs(
 
 
 @torch.no_grad()
-def log_terms(model, images, num_samples, *, generator):
+def log_terms(model, images, num_samples, *, seed=0):
     """log p(x|z), log p(z) and log q(z|x), each (num_samples, N)."""
     mu, logvar = (part.repeat(num_samples, 1) for part in model.encode(images))
-    z = reparameterize(mu, logvar, generator=generator)  # (K * N, code_dim)
+    # (K * N, code_dim)
+    z = reparameterize(mu, logvar, generator=torch.Generator().manual_seed(seed))
     x = images.repeat(num_samples, 1, 1, 1)  # (K * N, C, H, W)
     loss = F.binary_cross_entropy_with_logits(model.decoder(z), x, reduction="none")
     log_px, prior = -loss.flatten(1).sum(dim=1), torch.distributions.Normal(0.0, 1.0)
@@ -556,13 +570,12 @@ def log_terms(model, images, num_samples, *, generator):
 
 
 for count in (1, 10, 100):
-    generator = torch.Generator().manual_seed(0)
-    terms = log_terms(vae, test_images[:200], count, generator=generator)
-    bound = importance_weighted_bound(*terms).mean()
+    bound = importance_weighted_bound(*log_terms(vae, test_images[:200], count)).mean()
     print(f"{count:4} samples: -log p(x) is at most {-bound:.1f} nats")
 curve = records.curve("02_variational_autoencoders", "bound", "nats", dataset="glyphs")
 bounds = dict(zip(curve.x, curve.values))
 labels = {"x_label": "samples per image", "y_label": "bound on -log p(x), nats"}
+predict.gap.compare()
 title = "More samples, a tighter bound (recorded)"
 plots.show(plots.label_curve({"vae": bounds}, title=title, percent=False, **labels))
 
@@ -645,7 +658,11 @@ plots.show(plots.share_table(
 #
 # In *posterior collapse* the encoder ignores the image and returns the prior, so the decoder draws the same picture for
 # every image. We cause it twice. First, the cross-entropy is averaged over pixels while the KL is summed, which is a
-# very common mistake. Second, $\beta$ is large. **Predict**: how many latents will still be used?
+# very common mistake. Second, $\beta$ is large. **Predict**: how many latents are still in use in
+# the first case?
+
+# %% tags=["predict"]
+predict.used_after(...)  # a number of latents
 
 # %% tags=["train"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup")
@@ -664,6 +681,7 @@ collapsed = train(
 high_beta = train(train_probs, "KL weight 30", beta=30.0, steps=short)
 models = {"healthy": vae, "pixels averaged": collapsed, "beta is 30": high_beta}
 ends = {name: measure(model, test_images) for name, model in models.items()}
+predict.used_after.compare((ends["pixels averaged"]["costs"] >= 0.05).sum())
 plots.show(
     plots.latent_costs({name: end["costs"]
     for name, end in ends.items()}, title="What is left of the code")
@@ -710,7 +728,7 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 # %% [markdown]
 # ## 9. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. Your KL is negative. What is wrong?</summary> Its sign, or you estimate it from single draws. The
 # KL of two distributions is never below zero.</details>
@@ -724,6 +742,9 @@ plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 #
 # <details><summary>4. With more samples the importance-weighted bound rose. Is the model better?</summary> No. The
 # bound is tighter, but the model is the same.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

@@ -19,7 +19,9 @@
 # **You will** rotate, flip and mask batches of images, write a loss for hidden pixels only, and build a linear probe.
 # **You will measure** what each task is worth at every label budget, and see two tasks that mislead.
 #
-# **You need** PyTorch modules and a training loop (unit 00).
+# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
+# loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and
+# [convolutions](https://cs231n.github.io/convolutional-networks/).
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 4 (4 minutes of computing).
 #
@@ -39,12 +41,13 @@ from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder
 from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("04_pretext_tasks")
+predict = predictions_for("04_pretext_tasks")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, channels, num_classes = settings.device(), data.images.shape[1], len(
@@ -182,8 +185,11 @@ def rotation_pretext(images):
 check.rotation_pretext(rotation_pretext)
 
 # %% [markdown]
-# Now train on thousands of images without labels. The dashed line is the loss of guessing, $\log 4$. **Predict**: for
-# which class will the rotation be hardest to predict?
+# Now train on thousands of images without labels. The dashed line is the loss of guessing, $\log 4$. **Predict**
+# for which class the rotation will be hardest to predict.
+
+# %% tags=["predict"]
+predict.hardest(...)  # a class, such as "house"
 
 # %% tags=["train"]
 check.needs("rotate_batch", "rotation_pretext")
@@ -212,6 +218,7 @@ plots.show(plots.bar_with_seeds(
     x_label="rotation accuracy",
     title="For which classes can the rotation be predicted?",
 ))  # fmt: skip
+predict.hardest.compare()
 
 # %% [markdown]
 # | class, recorded | rotation accuracy |
@@ -280,8 +287,11 @@ def flip_pretext(images, *, generator):
 check.flip_pretext(flip_pretext)
 
 # %% [markdown]
-# This is your batch. **Predict** which task teaches more about the classes: rotations or flips? Can you tell from the
+# This is your batch. **Predict** which task teaches more about the classes, rotations or flips. Can you tell from the
 # accuracy on the task itself?
+
+# %% tags=["predict"]
+predict.worth_more(...)  # "rotations" or "flips"
 
 # %% tags=["demo"]
 check.needs("flip_pretext")
@@ -292,6 +302,7 @@ told = ["upside down" if coin else "mirrored" for coin in coins.tolist()]
 plots.show(
     plots.image_grid(flipped, captions=told, columns=8, title="Flips and their labels")
 )
+predict.worth_more.compare()
 
 # %% [markdown]
 # {{ figures_table({"rotations": "rotation", "flips": "flip"}, {"the task itself": "_pretext", "probe, 10 labels":
@@ -419,12 +430,14 @@ plots.show(plots.reconstructions(
 #
 # What has each network learned? A *linear probe* is a linear classifier on frozen features, trained with the few
 # labels. Its test accuracy measures how well the classes can be separated by a linear layer.
-#
+
+# %% [markdown]
 # ### Exercise 4.6: linear_probe (hard, 15 minutes)
 #
 # `evaluation.extract_features(encoder, images)` gives the features in eval mode. Standardize training *and* test
 # features with the mean and standard deviation of the *training* features. Then train one linear layer with any
-# optimizer, or with scikit-learn.
+# optimizer, or with scikit-learn. The check compares your accuracy with that of a layer that fits well, so train long
+# enough, and regularize weakly or not at all.
 
 # %% nbgrader={"grade_id": "linear_probe", "solution": true}
 def linear_probe(encoder, images, labels, test_images, test_labels):
@@ -462,7 +475,10 @@ check.linear_probe(linear_probe)
 
 # %% [markdown]
 # Now probe the three blocks. The control is the same encoder with its random initial weights. **Predict** which block
-# has the highest accuracy, after rotation and with random weights.
+# has the highest accuracy after rotation.
+
+# %% tags=["predict"]
+predict.best_block(...)  # "block 1", "block 2" or "block 3"
 
 # %% tags=["demo"]
 check.needs(
@@ -492,6 +508,8 @@ for name, source in encoders.items():
     }
 title = "What a linear layer can read (ten labels per class)"
 plots.show(plots.label_curve(curves, x_label="block", title=title))
+mine = max((1, 2, 3), key=lambda number: curves["rotation_frozen"][number][0])
+predict.best_block.compare(f"block {mine}")
 
 # %% [markdown]
 # {{ figures_table({"after rotation": "rotation", "after masking": "masked", "random": "random"}, {"1": "_block1@10",
@@ -503,8 +521,11 @@ plots.show(plots.label_curve(curves, x_label="block", title=title))
 # ## 6. The question of the course: does it help with few labels?
 #
 # Here is *pretraining* followed by fine-tuning: the encoder gets a new head, and all weights are trained on the ten
-# labels per class, with the steps and learning rate of training from scratch. **Predict** the order of the three:
-# rotation, masked, from scratch.
+# labels per class, with the steps and learning rate of training from scratch. What is the order of
+# rotation, masked and from scratch? **Predict** the accuracy after rotation.
+
+# %% tags=["predict"]
+predict.after_rotation(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs(
@@ -520,6 +541,7 @@ accuracy["random_frozen"] = curves["random_frozen"][3][0]
 plots.show(plots.bar_with_seeds(
     accuracy, baseline=1 / num_classes, title="Ten labels per class, one seed"
 ))
+predict.after_rotation.compare(accuracy["rotation_finetuned"])
 
 # %% [markdown]
 # One seed is not enough. The next figure shows {{ result("label_curve", "scratch@10").n }} recorded seeds, beside an
@@ -614,8 +636,11 @@ Markdown(records.results_table(up_to=unit))
 #
 # ## 7. When it fails: a network that cheats
 #
-# Why only quarter turns? After a rotation by 45 degrees the corners of the image are black. **Predict** the accuracy on
-# this task after a few steps, and what its features are worth.
+# Why only quarter turns? After a rotation by 45 degrees the corners of the image are black. How well can this
+# be predicted after a few steps? **Predict** the accuracy of a linear probe on the features, at ten labels per class.
+
+# %% tags=["predict"]
+predict.tilt_features(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 def straight_or_tilted(images):
@@ -643,6 +668,7 @@ kinds = {"upright": test_images, "upright, corners painted black": painted}
 for name, pictures in kinds.items():
     called = (evaluation.predict(cheat, pictures).argmax(dim=1) == 1).float().mean()
     print(f"{name:31} predicted tilted: {called:.0%}")
+predict.tilt_features.compare()
 title = "Upright, with black corners: the network predicts tilted"
 plots.show(plots.image_grid(painted[:8], columns=8, title=title))
 
@@ -690,7 +716,7 @@ plots.show(plots.image_grid(painted[:8], columns=8, title=title))
 # %% [markdown]
 # ## 8. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. Your rotation loss stays at log 4 from beginning to end. What do you check first?</summary>
 # Whether image and label belong together: print a few rotated images with their labels.</details>
@@ -703,6 +729,9 @@ plots.show(plots.image_grid(painted[:8], columns=8, title=title))
 #
 # <details><summary>4. The masked loss falls quickly when visible pixels count too. Why is this not progress?</summary>
 # Visible pixels can be copied, which needs no knowledge.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

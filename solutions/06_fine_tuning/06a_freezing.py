@@ -45,12 +45,13 @@ from torch import nn
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, count_parameters
 from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("06_fine_tuning")
+predict = predictions_for("06a_freezing")
 # Of ten classes, these five train the encoder; of another number, every second one.
 OLD = (0, 2, 3, 5, 9)
 
@@ -207,8 +208,11 @@ def freeze(module, frozen=True):
 check.freeze(freeze)
 
 # %% [markdown]
-# Compare three ways to freeze the encoder, with twenty training steps each. **Predict**: in which of them does
-# something in the encoder change?
+# Compare three ways to freeze the encoder, with twenty training steps each. **Predict**: how probable is it that
+# something in the encoder changes when only gradients are off?
+
+# %% tags=["predict"]
+predict.still_changes(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("freeze")
@@ -233,6 +237,7 @@ plots.show(plots.bar_with_seeds(
     title="What twenty steps do to a frozen encoder",
     x_label="largest change of a running mean or variance",
 ))  # fmt: skip
+predict.still_changes.compare(changes["gradients off"][0] > 0)
 
 # %% [markdown]
 # The second way changes as much as the first, because `fit` calls `model.train()` and thereby undoes the single
@@ -271,7 +276,11 @@ check.trainable_parameters(trainable_parameters)
 # %% [markdown]
 # Now compare three runs with the baseline. The first freezes the pretrained encoder and trains only the head. The
 # second trains everything. The third is the *control*: a frozen encoder with random weights, which trains as few
-# parameters as the first run but contains no knowledge. **Predict** the order of the four.
+# parameters as the first run but contains no knowledge. What is the order of the four? **Predict** the
+# accuracy of the first run.
+
+# %% tags=["predict"]
+predict.frozen_at_5(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters")
@@ -291,6 +300,7 @@ accuracy["transfer_finetuned"] = tune(
     new_classifier(pretrained.encoder), "all trainable"
 )
 accuracy["random_frozen"] = head_only(first_weights(), "random, frozen")
+predict.frozen_at_5.compare(accuracy["transfer_frozen"])
 title = "Five labels per class, one seed"
 plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 
@@ -309,7 +319,10 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title)
 #
 # There are choices between all and nothing, because you can freeze the lowest block, or the lowest two. This *depth*
 # trades two errors. A deep freeze keeps features that may not fit, while a shallow one lets few labels change many
-# weights. **Predict** the best depth for five labels per class, and for fifty.
+# weights. **Predict** the best depth for five labels per class. Is it the same for fifty?
+
+# %% tags=["predict"]
+predict.depth_at_5(...)  # 0, 1, 2 or 3 frozen blocks
 
 # %% tags=["demo"]
 unit, recorded_on = "06_fine_tuning", both.name
@@ -321,6 +334,7 @@ depth = records.curves(unit, "freezing_depth", dataset=recorded_on)
 lines = {f"{k} labels per class": depth[f"{k}_labels"] for k in (5, 20, 50)}
 title = f"How deep to freeze (recorded on {recorded_on})"
 plots.show(plots.label_curve(lines, x_label="frozen blocks", title=title))
+predict.depth_at_5.compare()
 
 # %% [markdown]
 # The lines cross. With five labels per class mean accuracy rises with each frozen block, from
@@ -557,6 +571,9 @@ check.tune_blocks(tune_blocks)
 # Now the classes stay the old ones, with the old head, but the images are inverted. All edges are still there, with
 # the opposite sign. You have five labels per class. **Predict** which single block is worth tuning.
 
+# %% tags=["predict"]
+predict.block_for_inverted(...)  # "block 1", "block 2" or "block 3"
+
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters", "tune_blocks")
 def invert(data):
@@ -579,6 +596,7 @@ for number, name in enumerate(list(parts)[:3]):
 plots.show(
     plots.image_grid(inverted.images[:8], columns=8, title="The old classes, inverted")
 )
+predict.block_for_inverted.compare(max(single, key=single.get))
 title = "Inverted images, one block tuned, one seed"
 plots.show(plots.bar_with_seeds(single, styled_as="transfer", title=title))
 
@@ -640,7 +658,10 @@ Markdown(records.results_table(up_to=unit))
 # ## 9. When it fails: zero gradients, moving weights
 #
 # Hooks set the encoder's gradients to zero, it is in eval mode, and AdamW with a weight decay of $0.1$ has all
-# parameters. **Predict** what happens to weights whose gradient is zero.
+# parameters. What happens to weights whose gradient is zero? **Predict** how much of their norm they lose.
+
+# %% tags=["predict"]
+predict.norm_lost(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("freeze")
@@ -662,6 +683,7 @@ plots.show(
     plots.learning_curve(kept, y_label="norm of all frozen weights", title=title)
 )
 print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}")
+predict.norm_lost.compare(1 - kept[-1] / kept[0])
 weight, values = nn.Parameter(torch.ones(())), []
 momentum = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
 (0.5 * weight).backward()
@@ -712,7 +734,7 @@ print("with momentum:", values)
 # %% [markdown]
 # ## 10. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. You freeze the middle block only. Does the first block still get gradients?</summary>
 # Yes. They pass through a frozen block, which only stores none for itself.</details>
@@ -722,7 +744,11 @@ print("with momentum:", values)
 #
 # <details><summary>3. Frozen features beat fine-tuning on your data. What will change that?</summary>
 # More labels. They can correct more weights.</details>
-#
+
+# %% tags=["demo"]
+predict.summary()
+
+# %% [markdown]
 # ## Key takeaways
 #
 # - On glyphs, only the head with five labels per class, and everything from ten on. On MNIST, everything at five.

@@ -20,9 +20,10 @@
 # two stages (LP-FT), and early stopping. **You will measure** each method in distribution and out of distribution, and
 # choose among source models before any training.
 #
-# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a training loop (unit 00) and
-# [batch normalization](https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). The first notebook of this
-# unit helps, but is not needed.
+# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
+# loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and [batch
+# normalization](https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). The first notebook of this unit
+# helps, but is not needed.
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 5. About 2 minutes of it are
 # computation.
@@ -48,11 +49,12 @@ from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, torchvision_backbone
 from course_lib.training import fit
 
 check = checks_for("06_fine_tuning")
+predict = predictions_for("06b_fine_tuning")
 device, dataset = settings.device(), settings.dataset_name()
 train_size, test_size = settings.by_profile(
     smoke=(300, 100), laptop=(4_000, 1_000), full=(20_000, 2_000)
@@ -94,7 +96,7 @@ tests = {name: pictures("new", name, split="test", n=test_size) for name in DOMA
 # filled test images are *in distribution* (ID), and outlined and faint ones are *out of distribution* (OOD). Such a
 # difference between training and test images is called a *distribution shift*.
 #
-# **Predict**: will a network that was fine-tuned on filled images recognize an outlined tree?
+# Will a network that was fine-tuned on filled images recognize an outlined tree?
 
 # %% tags=["demo"]
 rows = {
@@ -150,7 +152,10 @@ for domain in DOMAINS:
 # ## 2. The baseline: full fine-tuning
 #
 # The usual way is *full fine-tuning*. You add a new head with random weights and train all weights on the hundred
-# images.
+# images. **Predict** the accuracy on outlined images.
+
+# %% tags=["predict"]
+predict.outlined(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 tune_steps = settings.by_profile(smoke=3, laptop=150, full=1_000)
@@ -174,6 +179,7 @@ def measure(model):
 finetuned = start()
 fit(finetuned, batches_of(few), steps=tune_steps, lr=1e-3, label="full fine-tuning")
 found = {"full fine-tuning": measure(finetuned)}
+predict.outlined.compare(found["full fine-tuning"][1])
 plots.show(plots.share_table(
     list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
 ))
@@ -309,7 +315,10 @@ check.joint_loss(joint_loss)
 
 # %% [markdown]
 # The old images come in all three domains, so the encoder must keep features for outlined and faint images.
-# **Predict**: does that help new classes whose outlines were never labeled?
+# **Predict**: how probable is it that this helps new classes whose outlines were never labeled?
+
+# %% tags=["predict"]
+predict.joint_helps(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss")
@@ -330,6 +339,8 @@ def both_tasks(model, batch):
 
 fit(joint, batches_of(few), both_tasks, steps=tune_steps, lr=1e-3, label="joint loss")
 found["joint loss"] = measure(joint)
+better = found["joint loss"][1] > found["full fine-tuning"][1]
+predict.joint_helps.compare(better)
 plots.show(plots.share_table(
     list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
 ))
@@ -413,8 +424,11 @@ check.lp_ft(lp_ft)
 
 # %% [markdown]
 # With no epochs in the second stage, `lp_ft` is a linear probe. To compare fairly, the second stage has the rate and
-# the steps of full fine-tuning, so only the head it starts from differs. **Predict** the order of linear probe, full
-# fine-tuning and LP-FT on filled images, and on outlined ones.
+# the steps of full fine-tuning, so only the head it starts from differs. **Predict** which is best on outlined
+# images, the linear probe, full fine-tuning or LP-FT. Is it also best on filled ones?
+
+# %% tags=["predict"]
+predict.best_outlined(...)  # "linear probe", "full fine-tuning" or "LP-FT"
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss", "lp_ft")
@@ -426,6 +440,8 @@ lp_ft(two_stages, batches_of(few), **head, epochs=tune_epochs, lr=1e-3)
 found |= {"linear probe": measure(probe), "LP-FT": measure(two_stages)}
 print(f"LP-FT moved by {distance(two_stages):.2f}")
 print(f"full fine-tuning moved by {distance(finetuned):.2f}")
+three = ("linear probe", "full fine-tuning", "LP-FT")
+predict.best_outlined.compare(max(three, key=lambda name: found[name][1]))
 plots.show(plots.share_table(
     list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
 ))
@@ -585,8 +601,11 @@ plots.show(plots.share_table(
 # - *H-score* (Bao et al. 2019): $\mathrm{tr}\big(\mathrm{cov}(f)^{-1}\, \mathrm{cov}(\mathbb{E}[f \mid y])\big)$. It
 #   sums, over whitened directions of the features, the share of variance that lies between classes.
 #
-# **Predict** the best and the worst of the seven sources in the table below the cell. The cell itself scores two
-# encoders and prints the course's table of results.
+# **Predict** the best of seven sources after fine-tuning. They were trained on *filled* or *outlined* images, on *all
+# domains*, on *two classes*, by *rotation*, on *random labels*, or not at all (*random weights*).
+
+# %% tags=["predict"]
+predict.best_source(...)  # one of the seven names, in quotes
 
 # %% tags=["demo"]
 from IPython.display import Markdown
@@ -598,6 +617,7 @@ for kind, encoder in (("source", source.encoder), ("random weights", random_enco
     )
     score = evaluation.knn_accuracy(x, few.labels, z, validation.labels)
     print(f"{kind}: nearest neighbors {score:.0%} of the validation images")
+predict.best_source.compare()
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -659,8 +679,11 @@ if resnet is not None:
 # ## 10. When it fails: a frozen encoder that still learns
 #
 # Train a linear probe once more, with all encoder weights frozen by `requires_grad=False`. This time the encoder is
-# never put into eval mode, and `fit`, like every training loop, calls `model.train()`. **Predict** how the result
-# differs from the probe above.
+# never put into eval mode, and `fit`, like every training loop, calls `model.train()`. **Predict** its
+# accuracy on faint images.
+
+# %% tags=["predict"]
+predict.probe_in_train_mode(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss", "lp_ft")
@@ -668,6 +691,7 @@ following = start()
 following.encoder.requires_grad_(False)
 fit(following, batches_of(few), steps=tune_steps, lr=3e-2, label="probe in train mode")
 found["probe in train mode"] = measure(following)
+predict.probe_in_train_mode.compare(found["probe in train mode"][2])
 kept = ("linear probe", "probe in train mode")
 before = source.encoder.state_dict()
 moved = [
@@ -726,7 +750,7 @@ plots.show(plots.share_table(
 # %% [markdown]
 # ## 11. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. Your L2-SP penalty is zero in every step. What has happened?</summary>
 # The start was not copied, so it is the current weights themselves.</details>
@@ -736,6 +760,9 @@ plots.show(plots.share_table(
 #
 # <details><summary>3. Two methods have the same validation accuracy. Are they equally good?</summary>
 # On images like the validation images, yes. Out of distribution they can differ a lot.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

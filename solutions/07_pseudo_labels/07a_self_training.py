@@ -46,13 +46,14 @@ from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
 # %% tags=["setup"]
 unit = "07_pseudo_labels"
 check = checks_for(unit)
+predict = predictions_for("07a_self_training")
 data = load(n=settings.by_profile(smoke=800, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, num_classes = settings.device(), len(data.class_names)
@@ -73,7 +74,10 @@ print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} withou
 # set aside. Section 3 uses these for calibration. They are labels too, twice as many as the network trains on.
 #
 # The baseline is the course's small encoder, trained on ten labeled images per class with small shifts as
-# augmentation. **Predict**: for which share of the unlabeled images does it predict the right class?
+# augmentation. **Predict**: for which share of the test images does it predict the right class?
+
+# %% tags=["predict"]
+predict.labels_alone(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 start = Classifier(
@@ -100,6 +104,7 @@ def test_accuracy(network):
 model = copy.deepcopy(start)
 train(model, few_images, few_labels, title="labels alone")
 print(f"test accuracy with ten labels per class: {test_accuracy(model):.0%}")
+predict.labels_alone.compare(test_accuracy(model))
 
 # %% [markdown]
 # The *recorded* accuracy is {{ result("label_curve", "scratch@10") | pm(percent=true) }}. In this notebook "recorded"
@@ -265,7 +270,11 @@ check.expected_calibration_error(expected_calibration_error)
 
 # %% [markdown]
 # In practice only the validation images have labels for this. Here we also know the labels of the unlabeled images, so
-# we can look at both. **Predict**: is the model overconfident (confidence above accuracy) or underconfident?
+# we can look at both. Is the model overconfident (confidence above accuracy) or underconfident? **Predict**: how probable
+# is it that more than 90 percent are right where the confidence is at least $0.9$?
+
+# %% tags=["predict"]
+predict.underconfident(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["demo"]
 check.needs("expected_calibration_error")
@@ -282,6 +291,7 @@ for name, positions in (
 plots.show(plots.reliability_diagram(
     groups, title="Confidence and accuracy (bars: accuracy; hatched: the gap)"
 ))
+predict.underconfident.compare()
 
 # %% [markdown]
 # | recorded, unlabeled images | ECE | accuracy where confidence is at least $0.9$ |
@@ -352,7 +362,10 @@ check.self_training_round(self_training_round)
 # Run three rounds with restart. Each round trains longer, because there are more images to learn from. The labeled
 # images are repeated five times, because otherwise a thousand pseudo-labels of easy classes would outweigh them. The
 # threshold of $0.9$ and the five repeats were set by hand, and no search over them is recorded. **Predict** the
-# accuracy after each round.
+# accuracy after the third round.
+
+# %% tags=["predict"]
+predict.three_rounds(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
@@ -377,6 +390,7 @@ networks, choices = self_train(
 )
 accuracy = {number: [test_accuracy(network)] for number, network in enumerate(networks)}
 print("chosen in each round:", ", ".join(f"{len(chosen):,}" for chosen in choices))
+predict.three_rounds.compare(accuracy[3][0])
 plots.show(plots.label_curve(
     {"pseudo_label": accuracy}, x_label="round", title="Ten labels per class, one seed"
 ))
@@ -551,8 +565,11 @@ Markdown(records.results_table(up_to=unit))
 # {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
 #
 # **Older methods** spread labels along a graph of neighbors, or run self-training around a support vector machine
-# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. **Predict**
-# which of them come near the network.
+# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. Which of
+# them come near the network? **Predict** the accuracy of LabelSpreading on pixels.
+
+# %% tags=["predict"]
+predict.spreading(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 record = {
@@ -570,6 +587,7 @@ bars["Network, three rounds"] = records.figure(unit, "label_curve", "pseudo_labe
 plots.show(plots.bar_with_seeds(
     bars, styled_as="pseudo_label", baseline=0.1, title="Ten labels per class (glyphs)"
 ))
+predict.spreading.compare()
 
 # %% [markdown]
 # On pixels every method is far below the network, which has {{ result("baselines", "network").mean | pct }}. On its
@@ -605,7 +623,10 @@ plots.show(plots.share_table(
 # ## 7. When it fails: confirmation bias
 #
 # Use five labels per class, no threshold and no repeats, so every pseudo-label counts as much as a true label.
-# **Predict** the accuracy after five rounds, and which classes the network will predict in the end.
+# Which classes will the network predict in the end? **Predict** the accuracy after five rounds.
+
+# %% tags=["predict"]
+predict.no_threshold(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
@@ -619,6 +640,7 @@ options = {"tau": 0.0, "steps": [300] * 5, "repeats": 1}
 unlabeled = images[five.unlabeled]
 naive, _ = self_train(first, five_images, five_labels, unlabeled, **options)
 print("test accuracy:", ", ".join(f"{test_accuracy(network):.0%}" for network in naive))
+predict.no_threshold.compare(test_accuracy(naive[-1]))
 predicted = [pseudo_label(network, unlabeled)[0].cpu() for network in naive]
 shares = torch.stack(
     [labels.bincount(minlength=num_classes) / len(labels) for labels in predicted]
@@ -676,7 +698,7 @@ plots.show(plots.share_table(
 # %% [markdown]
 # ## 8. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. The loss on pseudo-labels falls to almost nothing. What do you know?</summary>
 # The network agrees with its own predictions. Only images with true labels show whether these are right.</details>
@@ -690,6 +712,9 @@ plots.show(plots.share_table(
 # <details><summary>4. A network is perfectly calibrated. Is it accurate?</summary>
 # Not necessarily. With ten equally frequent classes, always predicting ten percent for each is calibrated and
 # useless.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

@@ -20,7 +20,8 @@
 # three ways to use unlabeled images, FixMatch, an averaged teacher, and Mean Teacher. **You will measure** each one
 # beside a control that sees the same views and no unlabeled image.
 #
-# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a training loop (unit 00) and
+# **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
+# loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and
 # [cross-entropy](https://pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html). The first notebook
 # of this unit helps, but is not needed.
 #
@@ -47,12 +48,13 @@ from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
-from course_lib.exercises import checks_for
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder
 from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("07_pseudo_labels")
+predict = predictions_for("07b_consistency")
 data = load(n=settings.by_profile(smoke=1_000, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, channels = settings.device(), data.images.shape[1]
@@ -95,7 +97,11 @@ plots.show(plots.image_grid(
 # few labeled images can be shown in many different strong views. This costs no label and needs no unlabeled image. It
 # is the *control* of this notebook, and every method that uses unlabeled images must beat it.
 #
-# **Predict** the test accuracy with five labels per class for weak views alone, and for weak and strong views.
+# Train with five labels per class, once with weak views alone, once with weak and strong views. **Predict** the test
+# accuracy of the second.
+
+# %% tags=["predict"]
+predict.strong_views(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 steps = settings.by_profile(smoke=6, laptop=800, full=4_000)
@@ -129,6 +135,7 @@ accuracy = {"scratch": train(partial(from_labels, views=(weak_view,)), "weak vie
 accuracy["augmented"] = train(from_labels, "weak and strong views")[1]
 for name, value in accuracy.items():
     print(f"{plots.method_style(name).label}: {value:.0%}")
+predict.strong_views.compare(accuracy["augmented"])
 
 # %% [markdown]
 # Strong views of labeled images help a lot. The *recorded* accuracy of the control is
@@ -258,7 +265,10 @@ check.semi_supervised_loss(semi_supervised_loss)
 
 # %% [markdown]
 # Try all three with your ramp, with weak views only and few steps. The weights bring the three losses to a similar
-# size, and were set by hand. **Predict** which of the losses help.
+# size, and were set by hand. Which of them help? **Predict**: how probable is it that pseudo-labels do?
+
+# %% tags=["predict"]
+predict.pseudo_labels_help(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("ramp_up", "semi_supervised_loss")
@@ -290,6 +300,7 @@ for name, (term, weight) in losses.items():
     loss_fn = partial(one_view, term=term, weight=weight, used=[])
     found[name] = train(loss_fn, name, model=with_decoder(), steps=short)[1]
 plots.show(plots.bar_with_seeds(found, styled_as="pseudo_label", title="One seed"))
+predict.pseudo_labels_help.compare(found["pseudo_label"] > found["labels alone"])
 
 # %% [markdown]
 # | recorded, weak views, 200 steps | test accuracy |
@@ -354,12 +365,14 @@ def fixmatch_loss(weak_logits, strong_logits, *, threshold):
 check.fixmatch_loss(fixmatch_loss)
 
 # %% [markdown]
-# Train with it. **Predict** which share of the unlabeled images is above the threshold after a hundred steps, and at
-# the end.
+# Train with it. Which share of the unlabeled images will be above the threshold after a hundred steps, and at the end?
 #
 # Our recipe is smaller than the paper's (Sohn et al. 2020), which has $\tau = 0.95$, seven unlabeled images per labeled
 # one and RandAugment. We use $\tau = 0.8$, because a training of one minute hardly reaches higher confidence. It was
-# set by hand, and no search is recorded.
+# set by hand, and no search is recorded. **Predict** the test accuracy.
+
+# %% tags=["predict"]
+predict.fixmatch_at_5(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("fixmatch_loss")
@@ -383,6 +396,7 @@ student, accuracy["fixmatch"] = train(fixmatch, "FixMatch", on_step=curve)
 plots.show(plots.learning_curve(
     confident, y_label="share above the threshold", title="Confident predictions"
 ))
+predict.fixmatch_at_5.compare(accuracy["fixmatch"])
 plots.show(plots.bar_with_seeds(
     accuracy, baseline=1 / num_classes, title="Five labels per class, one seed"
 ))
@@ -542,7 +556,10 @@ plots.show(plots.label_curve(followed, x_label="step", title=title))
 # ## 5. The question of the course: what is it worth?
 #
 # Recorded at three label budgets are the control, FixMatch, and FixMatch that starts from an encoder pretrained by
-# predicting rotations (unit 04). **Predict** their order, and where the gaps close.
+# predicting rotations (unit 04). **Predict** the accuracy of the third with five labels per class.
+
+# %% tags=["predict"]
+predict.rotation_first(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
 from IPython.display import Markdown
@@ -552,6 +569,7 @@ recorded = records.curves(unit, "consistency", dataset="glyphs")
 order = ["rotation_fixmatch", "fixmatch", "augmented"]
 title = "FixMatch (recorded on glyphs)"
 plots.show(plots.label_curve({key: recorded[key] for key in order}, title=title))
+predict.rotation_first.compare()
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -604,7 +622,10 @@ plots.show(plots.bar_with_seeds(
 #
 # There is an easy way to agree on two views, which is to predict the same class for every image. Only the labels
 # prevent it. So let the unlabeled loss dominate, with weight 100 from the first step, no ramp and no threshold.
-# **Predict** agreement and accuracy.
+# **Predict** the accuracy.
+
+# %% tags=["predict"]
+predict.weight_100(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("mean_teacher_loss")
@@ -628,6 +649,7 @@ for weight in (1, 100):
     predicted = evaluation.predict(model, test_images).argmax(dim=1)
     counts = predicted.bincount(minlength=num_classes)
     shares[title] = (counts / len(test_images)).tolist()
+predict.weight_100.compare(score)
 plots.show(plots.share_table(
     list(shares.values()), list(shares), data.class_names,
     title="Share of test images predicted as each class",
@@ -674,7 +696,7 @@ plots.show(plots.share_table(
 # %% [markdown]
 # ## 7. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. Your FixMatch loss is NaN in the first step. What have you probably written?</summary>
 # A mean over the confident images only. There are none yet, and the mean of an empty tensor is NaN.</details>
@@ -687,6 +709,9 @@ plots.show(plots.share_table(
 #
 # <details><summary>4. A paper's baseline uses no strong views. What would you ask?</summary>
 # How good the same network is with strong views of the labeled images alone.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

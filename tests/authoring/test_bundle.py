@@ -11,7 +11,9 @@ import pytest
 import tiny_course
 from leaks import readable, solution_blocks, squeezed
 
+from course_lib import settings
 from course_lib.authoring import bundle, sources
+from course_lib.exercises.predicting.questions import all_questions
 
 UNIT = tiny_course.UNIT
 
@@ -40,6 +42,14 @@ def test_the_bundle_holds_no_answer_and_no_test(project):
             assert not [block for block in blocks if block in squeezed(text)], name
             assert "_reference_double" not in text and "You halved it" not in text, name
             assert "顺时针" not in text and not name.endswith(".po"), name  # translations say what the judges say
+
+
+def test_the_records_that_predictions_need_travel_with_it():
+    names = bundle._handed_out(settings.root())
+    for notebook, asked in all_questions().items():
+        for question in asked:
+            assert f"results/{question.unit}/{question.experiment}.glyphs.laptop.json" in names, notebook
+    assert "course_lib/exercises/first_steps/predictions.py" in names
 
 
 def test_a_check_works_from_the_unpacked_bundle(project, tmp_path):

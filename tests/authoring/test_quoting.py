@@ -57,7 +57,7 @@ def test_on_every_seed_is_written_only_where_it_is_so():
     middle = sorted(records.figure(UNIT, "label_curve", "scratch@5").values)[1]
     with pytest.raises(records.RecordError, match=r"is not so on every seed: \d\.\d+ > "):
         quoting.render(f'{{{{ every_seed("scratch@5 > {middle}") }}}}', unit=UNIT)
-    with pytest.raises(records.RecordError, match="compares two keys"):
+    with pytest.raises(records.RecordError, match="comparison has two keys"):
         quoting.render('{{ every_seed("scratch@5") }}', unit=UNIT)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import tiny_course
 
-from course_lib.authoring import rules, sources, wording
+from course_lib.authoring import rules, sources, translating, wording
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READ = {".py", ".md", ".po", ".tsv", ".toml", ".yml", ".yaml", ".cff", ".css", ".js", ".ts", ".txt", ""}
@@ -132,3 +133,15 @@ def test_the_words_of_an_exercise_are_read_at_its_release(tmp_path, monkeypatch)
     monkeypatch.setattr(rules, "exercises_by_name", lambda unit: tiny_course.EXERCISES)
     with pytest.raises(sources.ReleaseError, match=r"mistakes\.md:4: 'shall': write should"):
         rules.read_unit(tiny_course.UNIT, root=tmp_path)
+
+
+# Words for which the field has a term that a learner can search for.
+HOME_MADE = re.compile(r"\bat rest\b|\b(un)?sure[rs]?\b|\bdear(er)?\b|\bawake\b|\bwants? a gradient\b", re.IGNORECASE)
+
+
+def test_sentences_and_texts_have_the_terms_of_the_field():
+    said = dict(translating.english())
+    for path in sorted((ROOT / "solutions").glob("*/*.py")):
+        said[path.name] = "\n".join(line for line in path.read_text().split("\n") if line.startswith("# "))
+    assert len(said) > 1_000
+    assert {key: found[0] for key, text in said.items() if (found := HOME_MADE.search(text))} == {}

@@ -22,7 +22,7 @@ def test_a_reliability_diagram_shows_each_bins_accuracy_and_its_gap():
     ]
     error = (2 * 0.44 + 5 * 0.76) / 7
     assert ax.get_title(loc="left") == f"few: error {error:.3f}"
-    assert "43 % right, 85 % sure on average, too bold" in plots.alt_text(figure)
+    assert "43 % right, 85 % confidence on average, overconfident" in plots.alt_text(figure)
     with pytest.raises(ValueError, match="at least one group"):
         plots.reliability_diagram({})
 

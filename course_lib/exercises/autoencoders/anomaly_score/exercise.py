@@ -61,7 +61,9 @@ exercise = Exercise(
             "return (...).flatten(1)...  # (N,)"
         ),
     ),
-    takeaway="One number per image, from a model at rest: now images can be ranked, and a threshold can be chosen.",
+    takeaway=(
+        "One number per image, from a model in eval mode: now images can be ranked, and a threshold can be chosen."
+    ),
     cases=cases,
     observe=observe,
     words={

@@ -72,7 +72,7 @@ exercise = Exercise(
     hints=Hints(
         concept=(
             "Three questions about the weak view: how probable is its best class, which class is that, and is that "
-            "enough? One cross-entropy per image of the strong view. Images that are not sure enough count with 0, but "
+            "enough? One cross-entropy per image of the strong view. Images below the threshold count with 0, but "
             "they count."
         ),
         api="`Tensor.detach`, `Tensor.softmax(dim=1)`, `Tensor.max(dim=1)`, `F.cross_entropy(..., reduction='none')`",
@@ -84,8 +84,9 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "Divided by the whole batch, the loss is small while few images are sure, and grows with the network's "
-        "knowledge: a ramp-up without a setting. Divided by the sure ones it would be NaN when there are none."
+        "Divided by the whole batch, the loss is small while few predictions are confident, and grows as the network "
+        "improves: a ramp-up without a setting. Divided by the number of confident ones it would be NaN when there "
+        "are none."
     ),
     cases=cases,
     observe=observe,

@@ -29,11 +29,11 @@ judge = Judge(
         Criterion(
             "sure_ones",
             1,
-            "images that are sure in the weak view pay the cross-entropy of the strong view",
+            "images with a confident prediction on the weak view pay the cross-entropy of the strong view",
             _both,
             _ALL_SURE,
         ),
-        Criterion("whole_batch", 1, "the mean is over the whole batch, sure or not", _both, _SOME_SURE),
+        Criterion("whole_batch", 1, "the mean is over the whole batch, above the threshold or not", _both, _SOME_SURE),
         Criterion(
             "empty_mask",
             1,

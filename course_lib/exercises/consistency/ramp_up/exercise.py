@@ -63,8 +63,8 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "A network that knows nothing has nothing to teach itself: its own opinion begins to count when it has one. "
-        "And after the ramp the weight stays, which a formula alone does not do."
+        "At first the network's own predictions are useless, so they count nothing, and their weight grows with "
+        "training. After the ramp the weight stays, which the formula alone does not do."
     ),
     cases=cases,
     observe=observe,

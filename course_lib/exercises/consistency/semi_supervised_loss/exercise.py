@@ -87,8 +87,8 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "One frame holds them all: labels, plus a weight times something that needs none. What differs is the belief "
-        "behind the second term, and only some of these beliefs are about classes."
+        "One frame holds them all: labels, plus a weight times something that needs none. What differs is what the "
+        "second term assumes, and only some of these assumptions are about classes."
     ),
     cases=cases,
     observe=observe,

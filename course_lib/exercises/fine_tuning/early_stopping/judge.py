@@ -49,7 +49,7 @@ judge = Judge(
         Criterion(
             "buffers",
             1,
-            "and with them the running statistics of that moment",
+            "`restore` puts the running statistics of the best validation back, too",
             as_expected("statistics_restored", "batches_counted_restored"),
             _ACCURACIES,
         ),

@@ -75,19 +75,20 @@ exercise = Exercise(
     hints=Hints(
         concept=(
             "Two trainings in a row, each with an optimizer of its own. In the first only the head may change: the "
-            "encoder's weights stay, and so do the running statistics of its batch normalization, which gradients have "
-            "nothing to do with. The second goes on from that head, with everything awake and at the small rate."
+            "encoder's weights stay, and so do the running statistics of its batch normalization, which gradients "
+            "have nothing to do with. The second continues from that head, in train mode, with everything trainable "
+            "and at the small rate."
         ),
         api=(
             "`requires_grad_(False)` and `requires_grad_(True)` of a module, `model.train()`, `model.encoder.eval()`, "
             "`torch.optim.Adam`, `F.cross_entropy`"
         ),
         skeleton=(
-            "model.train()\nmodel.encoder....()  # at rest: its statistics must not move\n"
+            "model.train()\nmodel.encoder....()  # eval mode: its statistics must not move\n"
             "model.encoder.requires_grad_(...)\noptimizer = torch.optim.Adam(model.head.parameters(), lr=...)\n"
             "for _ in range(head_epochs):\n    for images, labels in batches:\n"
             "        ...  # loss, zero_grad, backward, step\n"
-            "model....()  # awake\nmodel.requires_grad_(...)\noptimizer = torch.optim.Adam(..., lr=...)\n..."
+            "model....()  # train mode\nmodel.requires_grad_(...)\noptimizer = torch.optim.Adam(..., lr=...)\n..."
         ),
     ),
     takeaway=(

@@ -52,7 +52,7 @@ judge = Judge(
         Criterion(
             "every_step",
             1,
-            "so do the calls after it: no gradient is left over from the step before",
+            "later calls make one step each, too: no gradient is left over from the step before",
             all_steps,
             (*PLAIN, "old_gradients"),
         ),

@@ -59,7 +59,7 @@ judge = Judge(
         Criterion(
             "complete",
             1,
-            "all parameters that want a gradient are there, and no others",
+            "all trainable parameters are there, and no others",
             lambda c, s, e: s["rate"].keys() == e["rate"].keys(),
         ),
         Criterion(

@@ -92,8 +92,8 @@ exercise = Exercise(
     points=4,
     hints=Hints(
         concept=(
-            "Every parameter knows whether it wants a gradient. Keep those that do, wherever they are: weights, "
-            "biases, and the scale and shift of batch normalization as well."
+            "Every parameter knows whether it is trainable. Keep those that are, wherever they are: weights, biases, "
+            "and the scale and shift of batch normalization as well."
         ),
         api="`model.parameters()` (goes through all submodules, each parameter once), `Parameter.requires_grad`",
         skeleton="return [parameter for parameter in ... if ...]",

@@ -45,7 +45,7 @@ def _one_decides(trials: Sequence[Trial]) -> bool:
 judge = Judge(
     reference=reference,
     criteria=(
-        Criterion("complete", 1, "every parameter that wants a gradient is there", lambda c, s, e: _complete(s, e)),
+        Criterion("complete", 1, "every trainable parameter is there", lambda c, s, e: _complete(s, e)),
         Criterion(
             "nothing_frozen",
             1,

@@ -62,13 +62,14 @@ exercise = Exercise(
     points=5,
     hints=Hints(
         concept=(
-            "The encoder is measured, not trained: its features are computed once, at rest. What is trained is one "
-            "linear layer, on the features of the training images, standardized by their own mean and deviation. The "
-            "same two numbers per feature standardize the test features."
+            "The encoder is measured, not trained: compute its features once, in eval mode. Train one linear layer, "
+            "on the features of the training images, standardized by their own mean and standard deviation. The same "
+            "two numbers per feature standardize the test features."
         ),
         api=(
-            "`evaluation.extract_features(encoder, images)` (at rest, mode restored, on the CPU), `Tensor.mean(dim=0)`,"
-            " `nn.Linear`, `torch.optim.Adam`, `F.cross_entropy`; or scikit-learn's `LogisticRegression`"
+            "`evaluation.extract_features(encoder, images)` (in eval mode, mode restored, on the CPU), "
+            "`Tensor.mean(dim=0)`, `nn.Linear`, `torch.optim.Adam`, `F.cross_entropy`; or scikit-learn's "
+            "`LogisticRegression`"
         ),
         skeleton=(
             "train_x, test_x = (evaluation.extract_features(encoder, x) for x in (images, test_images))\n"

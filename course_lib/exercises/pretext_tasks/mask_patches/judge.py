@@ -83,7 +83,7 @@ judge = Judge(
         Criterion(
             "chance",
             1,
-            "other patches in each image and at each call, drawn from the generator alone",
+            "the hidden patches differ in each image and at each call, and come from the generator alone",
             _chance,
             form=True,
         ),

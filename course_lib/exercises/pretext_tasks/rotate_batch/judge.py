@@ -33,7 +33,13 @@ judge = Judge(
     reference=reference,
     criteria=(
         Criterion("quarter_turn", 1, "one quarter turn is counterclockwise, in height and width", _right, _ONE_TURN),
-        Criterion("other_turns", 1, "so are none, two and three", _right, _OTHER_TURNS),
+        Criterion(
+            "other_turns",
+            1,
+            "with `k` = 0, 2 and 3 the images are turned counterclockwise by `k` quarters",
+            _right,
+            _OTHER_TURNS,
+        ),
         Criterion("any_k", 1, "any whole number will do: backward, and more than once around", _right, _ANY_TURN),
         Criterion(
             "images_kept",

@@ -60,15 +60,16 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
 
 exercise = Exercise(
     name="expected_calibration_error",
-    title="Does 90 percent sure mean right in nine of ten?",
+    title="Does a confidence of 90 percent mean right in nine of ten?",
     signature="expected_calibration_error(logits, labels, *, num_bins=10)",
     minutes=15,
     difficulty=3,
     points=4,
     hints=Hints(
         concept=(
-            "Sort the images into bins by confidence. In each bin compare two averages: how sure the network was, and "
-            "how often it was right. A bin counts by its share of the images, so an empty one counts nothing."
+            "Sort the images into bins by confidence. In each bin compare two averages: the confidence of the "
+            "network, and how often it was right. A bin counts by its share of the images, so an empty one counts "
+            "nothing."
         ),
         api=(
             "`Tensor.softmax(dim=1)`, `Tensor.max(dim=1)`, `Tensor.ceil` or `torch.bucketize`, a mask for each bin, "

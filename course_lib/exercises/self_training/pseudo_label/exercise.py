@@ -64,9 +64,9 @@ exercise = Exercise(
     points=5,
     hints=Hints(
         concept=(
-            "Ask the network at rest, without gradients, all images in their order, a batch at a time. Its logits "
-            "become probabilities; the largest one of an image is the confidence, and where it stands is the label. "
-            "Each part of the network has a mode of its own: note them all before."
+            "Let the network predict in eval mode, without gradients, all images in their order, a batch at a time. "
+            "Its logits become probabilities; the largest one of an image is the confidence, and its position is the "
+            "label. Each part of the network has a mode of its own: note them all before."
         ),
         api=(
             "`model.modules()`, `module.training`, `model.eval()`, `torch.no_grad()`, `Tensor.split`, `torch.cat`, "
@@ -80,8 +80,8 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "A pseudo-label is the network's opinion at rest: no dropout, no statistics of this batch, no gradient. Image "
-        "and label keep their place, so nothing can come apart on the way."
+        "A pseudo-label is the network's prediction in eval mode: no dropout, no statistics of this batch, no "
+        "gradient. Image and label keep their place, so nothing can come apart on the way."
     ),
     cases=cases,
     observe=observe,

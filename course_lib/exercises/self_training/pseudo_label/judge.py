@@ -14,7 +14,7 @@ _modes = all_of(as_expected("mode_after", "modes_of_parts"), lambda c, s, e: boo
 judge = Judge(
     reference=reference_pseudo_label,
     criteria=(
-        Criterion("labels", 1, "image i gets the class that the network at rest finds most probable, int64", _labels),
+        Criterion("labels", 1, "image i gets the class that the network predicts in eval mode, int64", _labels),
         Criterion("confidences", 1, "its confidence is the probability of that class", as_expected("confidences")),
         Criterion("at_rest", 1, "the network is asked in eval mode, and none of its numbers moves", _at_rest),
         Criterion(

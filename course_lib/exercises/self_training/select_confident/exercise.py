@@ -68,7 +68,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
 
 exercise = Exercise(
     name="select_confident",
-    title="Keep the labels that the network is sure of",
+    title="Keep the confident pseudo-labels",
     signature="select_confident(labels, confidences, tau, *, per_class=None)",
     minutes=12,
     difficulty=2,

@@ -96,9 +96,9 @@ exercise = Exercise(
     points=5,
     hints=Hints(
         concept=(
-            "First the network so far gives its labels and its confidences, and the sure ones are chosen. Only then a "
-            "copy is made, of the first weights or of the network so far, and trained: on the labeled images with "
-            "their own labels, and on the chosen ones with theirs."
+            "First the current model predicts labels and confidences, and the confident ones are chosen. Only then a "
+            "copy is made, of the initial weights or of the current model, and trained: on the labeled images with "
+            "their own labels, and on the chosen ones with their pseudo-labels."
         ),
         api="your `pseudo_label` and `select_confident`, `copy.deepcopy`, `torch.cat`",
         skeleton=(

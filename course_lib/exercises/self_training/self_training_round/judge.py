@@ -28,7 +28,7 @@ def _in_both_rounds(test: Callable[[Values, Values], bool]) -> Passes:
 
 
 def _sure(given: Values, seen: Values) -> Pairs:
-    """The unlabeled images that the network handed in is sure of: a wrong first round costs nothing twice."""
+    """The unlabeled images above the threshold, by the network handed in: a wrong first round costs nothing twice."""
     confidences, labels = (given["unlabeled"].flatten(1) @ seen["weight_before"].T).softmax(dim=1).max(dim=1)
     return [(i, int(labels[i])) for i in range(len(labels)) if confidences[i] >= given["tau"]]
 
@@ -56,7 +56,8 @@ judge = Judge(
         Criterion(
             "pseudo_labels",
             1,
-            "trained on: every unlabeled image that the network so far is sure of, with its label, and no other",
+            "trained on: every unlabeled image that the current model predicts with a confidence of at least tau, "
+            "with that label, and no other",
             _pseudo_labels,
         ),
         Criterion("labeled", 1, "trained on as well: each labeled image once, with its own label", _labeled),

@@ -16,12 +16,12 @@
 # *One network draws, and another one learns to tell its images from real ones. Do both together learn to draw every
 # kind of image, and how would you notice that they do not?*
 #
-# **You will** write the losses of both networks and the step in which they take turns, draw samples, and count and
-# measure what was drawn. **You will measure** how many classes the samples cover, how far their features are from those
-# of real images, and what the second network has learned about classes without a label.
+# **You will** write the losses of both networks and the step in which they take turns, and draw samples. **You will
+# measure** how many classes the samples cover, how far their features are from those of real images, and what the
+# second network has learned about classes without a label.
 #
-# **You need** a training step (unit 00), a decoder (a network that maps a short code to an image, as in unit 01), and
-# mean, covariance and eigenvalues ([chapter 2 of the Deep Learning
+# **You need** a training step (unit 00), a decoder (it maps a code to an image, as in unit 01), and mean, covariance
+# and eigenvalues ([chapter 2 of the Deep Learning
 # book](https://www.deeplearningbook.org/contents/linear_algebra.html)).
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 4. The computer needs 3 minutes of
@@ -45,15 +45,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib import plots, records, settings, widgets
+from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, load
-from course_lib.evaluation import evaluate, extract_features, predict
-from course_lib.exercises import checks_for
+from course_lib.evaluation import extract_features
+from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, eval_mode, seeded
 from course_lib.training import fit
 
 # %% tags=["setup"]
 check = checks_for("03_adversarial")
+predict = predictions_for("03_adversarial")
 glyphs = settings.dataset_name() == "glyphs"
 easy = {"clutter": 0.0, "noise": 0.0, "jitter": 0.25} if glyphs else {}
 data = load(n=settings.by_profile(smoke=600, laptop=8_000, full=8_000), **easy)
@@ -73,15 +74,15 @@ def down(a, b, *, size=4, norm=True):
 
 def up(a, b):
     """Doubles the sides of a map: a channels -> b channels."""
-    conv = nn.Conv2d(a, b, 3, padding=1, bias=False)
-    return nn.Sequential(nn.Upsample(scale_factor=2), conv, nn.BatchNorm2d(b), nn.ReLU())
+    conv, norm = nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b)
+    return nn.Sequential(nn.Upsample(scale_factor=2), conv, norm, nn.ReLU())
 
 # %% [markdown]
 # ## 1. What makes a drawn image good?
 #
 # Unit 02 gave each image a probability. Here we only want to *draw* images that look real. The glyphs of this unit are
 # easy ones, without clutter and noise, because a GAN of a minute cannot learn more. The cell draws images from PCA with
-# a random code. **Predict**: what would a number have to see, to say that these are worse than the real ones?
+# a random code. What would a number have to see, to say that these are worse than the real ones?
 
 # %% tags=["demo"]
 from sklearn.decomposition import PCA
@@ -124,7 +125,7 @@ batches = Batches(
 )  # fmt: skip
 judge_steps = settings.by_profile(smoke=3, laptop=500, full=2_000)
 fit(judge, batches, steps=judge_steps, lr=3e-3, label="judge network")
-accuracy = evaluate(judge, test.images, test.labels)["accuracy"]
+accuracy = evaluation.evaluate(judge, test.images, test.labels)["accuracy"]
 print(f"the judge network is right for {accuracy:.1%} of the real test images")
 
 # %% [markdown]
@@ -211,7 +212,12 @@ check.generator_loss(generator_loss)
 
 # %% [markdown]
 # The cell computes the size of both gradients at one logit, from an image that is certainly drawn to one that is
-# certainly real. **Predict**: where do the two curves cross?
+# certainly real. Where will the two curves cross? A second question is about whole networks. The discriminator alone
+# learns for 25 steps, and the generator is untrained. **Predict** how many times as large as the saturating gradient
+# the non-saturating one is then, over all the generator's parameters.
+
+# %% tags=["predict"]
+predict.ratio(...)  # times
 
 # %% tags=["demo"]
 check.needs("generator_loss")
@@ -228,15 +234,15 @@ curves = {
     name: {p: [gradient_size(p, saturating)] for p in probabilities}
     for name, saturating in (("non-saturating", False), ("saturating", True))
 }
+predict.ratio.compare()
 plots.show(plots.label_curve(
     curves, percent=False, x_label="probability that the image is real",
     y_label="size of the gradient", title="Two losses of the generator",
 ))  # fmt: skip
 
 # %% [markdown]
-# The curves cross at one half. To the left, where training begins, only the non-saturating loss has a gradient. The
-# table trains the discriminator alone for some steps against an untrained generator, and compares the gradients of all
-# the generator's parameters:
+# The curves cross at one half. To the left, where training begins, only the non-saturating loss has a gradient. This is
+# what happens to the whole gradient while the discriminator alone learns:
 #
 # | steps of the discriminator alone, recorded | 0 | 10 | 25 | 100 |
 # |---|---:|---:|---:|---:|
@@ -255,8 +261,8 @@ plots.show(plots.label_curve(
 #
 # A step has two halves. First the discriminator learns: its loss goes backward through the discriminator only, so the
 # drawn images are *detached* from the generator. Then the generator learns: its loss goes backward through the new
-# discriminator into the generator, and only the generator's optimizer steps. Real and drawn images pass through the
-# discriminator in batches of their own, because batch normalization would mix them.
+# discriminator into the generator, and only the generator's optimizer steps. Real and drawn images go through the
+# discriminator in two batches, because batch normalization would mix them.
 #
 # | generator | shape | discriminator | shape |
 # |---|---|---|---|
@@ -268,7 +274,7 @@ plots.show(plots.label_curve(
 # ### Exercise 3.3: GAN (hard, 30 minutes)
 
 # %% [markdown]
-# Write both networks (the table is a proposal; $H$ and $W$ are multiples of 4, and halves are rounded up) and the step:
+# Write both networks (the table is a proposal, and halves are rounded up) and the step. $H$ and $W$ are multiples of 4.
 #
 # - `GAN(image_shape, code_dim)` has the modules `generator`, codes `(N, code_dim)` to images `(N, C, H, W)` in
 #   $[0, 1]$, and `discriminator`, images to logits `(N,)`.
@@ -325,14 +331,14 @@ check.GAN(GAN)
 # | arithmetic of the discriminator's half of a step, beside the one with `detach` | {{
 # result("detach", "work").mean | num(2) }} |
 #
-# It points against the generator's own gradient. Where it is not cleared, the two nearly cancel. Where
-# `zero_grad` clears it, nothing is wrong except the cost, so the samples do not show the mistake.
+# It points against the generator's own gradient. Where it is not cleared, the two nearly cancel. Where `zero_grad`
+# clears it, only the cost is higher, so the samples do not show the mistake.
 #
 # ### Exercise 3.4: sample_images (warm-up, 8 minutes)
 #
-# To draw means eval mode and no gradients. `with eval_mode(network):` is given: inside, every module is in eval mode,
-# and afterwards each has its old mode. The network is called `generator` here, so the source of random numbers is
-# called `rng`. The check looks at codes, modes and gradients.
+# `with eval_mode(network):` is given: inside, every module is in eval mode, and afterwards each has its old mode. The
+# network is called `generator` here, so the source of random numbers is `rng`. The check looks at codes, modes and
+# gradients.
 
 # %% nbgrader={"grade_id": "sample_images", "solution": true}
 def sample_images(generator, count, code_dim, *, rng):
@@ -361,7 +367,7 @@ check.sample_images(sample_images)
 # %% [markdown]
 # `train` calls your step with 64 real images and 64 codes at a time. Adam with $\beta_1 = 0.5$ is usual for GANs
 # (Radford et al. 2016), and both learning rates fall in the second half. The dashed line is a discriminator that
-# guesses. **Predict**: will the loss of the discriminator fall while the images get better?
+# guesses. Will the loss of the discriminator fall while the images get better?
 
 # %% tags=["train"]
 check.needs("discriminator_loss", "generator_loss", "GAN")
@@ -393,11 +399,19 @@ def train(gan, rates, steps, title, *, moments=()):
     return losses, copies
 
 # %% [markdown]
-# The same eight codes are decoded after three moments of the training, so each column shows one code.
+# The same eight codes are decoded after three moments of the training, so each column shows one code. **Predict** how
+# many of the ten classes the samples cover at the end, and how probable it is that they are closer to real images, in
+# features of the judge network, than the samples of a VAE that has trained for the same time.
+
+# %% tags=["predict"]
+predict.covered(...)  # a number of classes
+predict.closer(...)  # a probability
 
 # %% tags=["train"]
 check.needs("discriminator_loss", "generator_loss", "GAN", "sample_images")
-moments = settings.by_profile(smoke=(1, 2, 4), laptop=(100, 400, 800), full=(1_000, 4_000, 8_000))
+moments = settings.by_profile(
+    smoke=(1, 2, 4), laptop=(100, 400, 800), full=(1_000, 4_000, 8_000)
+)
 with seeded(torch.Generator().manual_seed(0)):
     gan = GAN(image_shape, code_dim)
 losses, copies = train(
@@ -412,7 +426,7 @@ samples = {
 }
 rows = torch.cat([*(drawn[:8] for drawn in samples.values()), test_images[:8]])
 title = f"After {moments[0]}, {moments[1]} and {moments[2]} steps; real test images"
-alt = f"{title}. Three rows that become clearer, with mixtures among them, and a real row."
+alt = f"{title}. Three rows that become clearer, mixtures among them, and a real row."
 plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 
 # %% [markdown]
@@ -503,15 +517,17 @@ real_features = extract_features(judge.encoder, test_images)  # (N, d)
 
 
 def measure(name, drawn):
-    covered = classes_covered(predict(judge, drawn))
+    covered = classes_covered(evaluation.predict(judge, drawn))
     distance = frechet_distance(extract_features(judge.encoder, drawn), real_features)
     print(f"{name:28} {covered:2} of {num_classes} classes, distance {distance:5.2f}")
+    return covered
 
 
 measure("PCA with a random code", by_pca)
-for step, drawn in samples.items():
-    measure(f"GAN, {step} steps", drawn)
+covered = [measure(f"GAN, {step} steps", drawn) for step, drawn in samples.items()]
 measure("real training images", as_float(data.images[:2_000]))
+predict.covered.compare(covered[-1])
+predict.closer.compare()
 
 # %% [markdown]
 # | recorded, glyphs | classes covered | Fréchet distance |
@@ -576,9 +592,12 @@ plots.show(plots.nearest_neighbours(
 #
 # ## 7. The question of the course: what does the discriminator learn for free?
 #
-# The discriminator has seen thousands of images without a label. **Predict**: with ten labels per class, are its
-# features better than those of the same network with random weights? Better than after predicting rotations (unit 04),
-# with as many steps on the same images?
+# The discriminator has seen thousands of images without a label. It is compared with the same network with random
+# weights, and with the same network after it has predicted rotations (unit 04), for as many steps on the same images.
+# **Predict** which frozen features are best with ten labels per class.
+
+# %% tags=["predict"]
+predict.features(...)  # "random", "discriminator" or "rotation"
 
 # %% tags=["demo"]
 unit, name = "03_adversarial", data.name
@@ -588,6 +607,7 @@ if not records.record_path(
     name = "glyphs"  # nothing is recorded on this data set
 recorded = records.curves(unit, dataset=name)
 order = ["rotation", "discriminator", "random"]
+predict.features.compare()
 plots.show(plots.label_curve(
     {f"{key}_frozen": recorded[f"{key}_frozen"] for key in order},
     title=f"Linear probe of the best block (recorded on easy {name})",
@@ -601,7 +621,11 @@ plots.show(plots.label_curve(
 #
 # In *mode collapse* the generator maps all codes to a few images. We cause it by unequal learning rates. Two small
 # networks without convolutions are trained twice: once with equal rates, and once with a generator that learns 25 times
-# as fast as the discriminator. **Predict**: will you see it in the loss?
+# as fast as the discriminator. A discriminator that guesses has the loss $2 \log 2 \approx 1.39$. **Predict** the
+# discriminator's loss at the end of the second run.
+
+# %% tags=["predict"]
+predict.calm(...)  # nats
 
 # %% tags=["train"]
 check.needs("discriminator_loss", "generator_loss", "GAN", "sample_images")
@@ -627,7 +651,8 @@ def small_gan():
 small_steps = settings.by_profile(smoke=3, laptop=1_000, full=10_000)
 pair = {"equal rates": small_gan(), "fast generator": small_gan()}
 for (title, small), rates in zip(pair.items(), ((5e-4, 5e-4), (5e-3, 2e-4))):
-    train(small, rates, small_steps, title)
+    losses, _ = train(small, rates, small_steps, title)
+predict.calm.compare(sum(d for d, _ in losses[-small_steps // 10 :]) / (small_steps // 10 or 1))
 
 # %% [markdown]
 # Look at both curves before you look at the samples. Which one would you stop?
@@ -679,13 +704,13 @@ plots.show(plots.image_grid(
 
 # %% [markdown] nbgrader={"grade_id": "calm_losses", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains a GAN on photographs of ten kinds of fruit. They report that both
-# losses are calm, the discriminator's at 1.39 and the generator's at 0.69, and they show one sample, a very good apple.
+# losses are calm, the discriminator's at `1.39` and the generator's at `0.69`, and they show one sample, a very good apple.
 # They conclude that the training has converged. In four to six sentences, say (a) what these two losses mean and why
 # they do not show that the generator has learned the data, (b) which failure would look exactly like this, and why the
 # discriminator does not stop it, and (c) what you would measure, on which samples, and what you would change first.
 #
 # ### BEGIN SOLUTION
-# *Sample answer (3).* 1.39 is 2 log 2 and 0.69 is log 2: the discriminator answers one half for every image, so it
+# *Sample answer (3).* `1.39` is 2 log 2 and `0.69` is log 2: the discriminator answers one half for every image, so it
 # guesses. This happens when generated images cannot be told from real ones, but also when the discriminator is too weak
 # or too slow, so the losses do not decide. Mode collapse looks exactly like this: every code gives the same apple, and
 # as soon as the discriminator has learned that this apple is drawn, the fast generator moves to another picture. The
@@ -710,7 +735,7 @@ plots.show(plots.image_grid(
 # %% [markdown]
 # ## 9. Quiz
 #
-# Ungraded. Answer first, then open.
+# Ungraded. Answer first, then open. Your predictions are summed up below.
 #
 # <details><summary>1. Where does <code>detach</code> belong, and where must it not be?</summary> In the discriminator's
 # loss, around the drawn images. In the generator's loss it would cut off the only gradient that the generator
@@ -725,6 +750,9 @@ plots.show(plots.image_grid(
 #
 # <details><summary>4. Your Fréchet distance is lower than that in a paper. Is your model better?</summary> You cannot
 # know. The number depends on the judge network, the number of samples and the data.</details>
+
+# %% tags=["demo"]
+predict.summary()
 
 # %% [markdown]
 # ## Key takeaways
@@ -741,9 +769,8 @@ plots.show(plots.image_grid(
 # **Language models** are tuned by human feedback with a reward model, which is also a loss that was learned.
 #
 # In **medicine**, GANs translate between kinds of scans, and invented details are a danger there. In **finance** they
-# simulate rare market days. In **robotics** they make simulated pictures look real (domain adaptation uses the same
-# idea: features that a discriminator cannot assign to a domain). In **fraud detection** the discriminator's kin look
-# for generated faces.
+# simulate rare market days. In **robotics** they make simulated pictures look real. Domain adaptation uses the same
+# idea, with features that a discriminator cannot assign to a domain.
 
 # %% [markdown]
 # **Further reading.**
@@ -751,7 +778,8 @@ plots.show(plots.image_grid(
 # - Goodfellow et al. (2014), *Generative Adversarial Nets*: the game, and why its solution is the data's distribution.
 # - Radford et al. (2016), *Unsupervised Representation Learning with Deep Convolutional GANs*: the recipe of section 4,
 #   and discriminator features as pretraining.
-# - Lucic et al. (2018), *Are GANs Created Equal?*: many losses compared fairly; the seed and the budget matter more.
+# - Lucic et al. (2018), *Are GANs Created Equal?*, which compares many losses fairly. The seed and the budget matter
+#   more than the loss.
 #
 # **Challenge.** Get below a Fréchet distance of {{ result("training", "frechet@800").mean | num(2) }} with 800 steps of
 # 64 images. You may change both networks, the rates and the loss.

@@ -51,7 +51,7 @@ exercise = Exercise(
     points=4,
     hints=Hints(
         concept=(
-            "Two questions with two known answers. For real images the target is 1, for generated ones it is 0. Take "
+            "Every image has a known answer. For real images the target is 1, for generated ones it is 0. Take "
             "the mean of each batch by itself and add the two means. Logits go into the loss as they are."
         ),
         api="`F.binary_cross_entropy_with_logits`, `torch.ones_like`, `torch.zeros_like`, or `F.softplus`",

@@ -77,7 +77,7 @@ judge = Judge(
         "generator_never_moves": everywhere(lambda t: stays(t.seen, "generator"), *STEPPING),
         "discriminator_never_moves": everywhere(lambda t: stays(t.seen, "discriminator"), *STEPPING),
         "generator_first": everywhere(lambda t: t.seen["order"].startswith("G D"), *STEPPING),
-        "left_in_eval_mode": somewhere(lambda t: "eval" in t.seen["modes"], "in_eval_mode"),
+        "left_in_eval_mode": somewhere(lambda t: t.seen["modes"] == "eval", "in_eval_mode"),
         "losses_as_tensors": everywhere(lambda t: all(isinstance(v, Tensor) for v in t.seen["losses"][0]), *STEPPING),
         "detach_forgotten": everywhere(
             lambda t: t.seen["backward_passes_of_the_generator"] > t.expected["backward_passes_of_the_generator"],

@@ -46,15 +46,15 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
 
 exercise = Exercise(
     name="generator_loss",
-    title="What the generator wants, in two forms",
+    title="What the generator minimizes, in two forms",
     signature="generator_loss(fake_logits, *, saturating=False)",
     minutes=12,
     difficulty=2,
     points=4,
     hints=Hints(
         concept=(
-            "The generator wants its images to be called real. The usual loss is the cross-entropy with target 1. The "
-            "saturating one is minus the discriminator's own term, the cross-entropy with target 0."
+            "Generated images should be predicted to be real, so the usual loss is the cross-entropy with target 1. "
+            "The saturating one is minus the discriminator's own term, the cross-entropy with target 0."
         ),
         api="`F.binary_cross_entropy_with_logits`, `torch.ones_like`, `torch.zeros_like`, or `F.softplus`",
         skeleton=(
@@ -64,7 +64,7 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "Both losses fall when the images look more real. They differ in the gradient where the discriminator is sure: "
+        "Both losses fall when the images look more real. They differ in the gradient where the discriminator is confident: "
         "there the saturating one has almost none."
     ),
     cases=cases,

@@ -17,7 +17,7 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from course_lib import settings
 
 Value = float | list[float]
 MAIN_EXPERIMENT = "label_curve"
+PROTOCOL = "protocol"
 
 
 class RecordError(LookupError):
@@ -91,6 +92,9 @@ class Curve:
 def read(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = "laptop") -> Record:
     """The record of an experiment.
 
+    The experiment "protocol" is one for the whole course, and each unit records its own rows of it. So its record holds
+    the keys of all units, of those seeds that this unit has.
+
     Raises:
         RecordError: there is none (the message names the command that makes it), or the file is not a record.
     """
@@ -100,7 +104,13 @@ def read(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = 
         raise RecordError(
             f"No record of {experiment!r} of unit {unit} on {dataset}, profile {profile}. Make it: {command}"
         )
-    return read_file(path)
+    record = read_file(path)
+    if experiment == PROTOCOL:
+        for other in sorted(results_folder().glob(f"[0-9]*/{path.name}")):
+            for seed, figures in read_file(other).seeds.items():
+                if seed in record.seeds:
+                    record.seeds[seed] = figures | record.seeds[seed]
+    return record
 
 
 def figure(unit: str, experiment: str, key: str, *, dataset: str = "glyphs", profile: str = "laptop") -> Figure:
@@ -276,40 +286,66 @@ def listed_methods() -> dict[str, dict[str, str]]:
         ) from error
 
 
-def results_table(
-    *, up_to: str | None = None, dataset: str | None = None, budgets: Sequence[float] | None = None
-) -> str:
+COLUMNS: Mapping[str, Sequence[float]] = {"glyphs": (1, 10, 50), "digits": (10,), "mnist": (10,)}
+"""What the results table shows in notebooks: data set -> numbers of labels per class."""
+
+
+def results_table(*, up_to: str | None = None, columns: Mapping[str, Sequence[float]] | None = COLUMNS) -> str:
     """The course's results table in Markdown: accuracy by labels per class, one row per recorded method.
 
     Args:
         up_to: the last unit to include; None includes all.
-        dataset: only rows of this data set in the profile laptop, without columns that are then the same everywhere.
-        budgets: only these numbers of labels per class, and rows that have one of them; None takes all.
+        columns: data set -> numbers of labels per class: one row per method with these columns, of the profile
+            laptop. None: everything, one row per data set and method.
     """
     rows = table_rows(up_to=up_to)
-    if dataset is not None:
-        rows = [row for row in rows if (row.dataset, row.profile) == (dataset, "laptop")]
-    if budgets is not None:
-        rows = [row for row in rows if set(row.curve.x) & set(budgets)]
+    if columns is not None:
+        return _compact_table([row for row in rows if row.profile == "laptop"], columns)
     if not rows:
-        return "No results are recorded yet; `course results UNIT` records them."
-    shown = sorted({x for row in rows for x in row.curve.x if budgets is None or x in budgets})
-    seeds = sorted({row.curve.n for row in rows})
-    short = dataset is not None and len(seeds) == 1
-    over = f"{seeds[0]} seeds, on *{dataset}*" if short else "seeds"
+        return _NOTHING
+    shown = sorted({x for row in rows for x in row.curve.x})
     lines = [
-        f"Test accuracy by number of labels per class: mean ± standard deviation over {over}.",
+        f"{_CAPTION} over seeds.",
         "",
-        ("| Unit | Method | " if short else "| Data set | Profile | Unit | Method | ")
-        + " | ".join(f"{x:g}" for x in shown)
-        + (" |" if short else " | Seeds |"),
-        ("|---|---|" if short else "|---|---|---|---|") + "---:|" * (len(shown) + (0 if short else 1)),
+        f"| Data set | Profile | Unit | Method | {' | '.join(f'{x:g}' for x in shown)} | Seeds |",
+        f"|---|---|---|---|{'---:|' * (len(shown) + 1)}",
     ]
     for row in rows:
-        cells = [pm(row.curve.at(x), percent=True) if x in row.curve.x else "–" for x in shown]
-        start = f"| {row.unit[:2]} | {row.method} | {' | '.join(cells)} |"
-        lines.append(start if short else f"| {row.dataset} | {row.profile} {start} {row.curve.n} |")
+        cells = " | ".join(_cell(row, x) for x in shown)
+        lines.append(f"| {row.dataset} | {row.profile} | {row.unit[:2]} | {row.method} | {cells} | {row.curve.n} |")
     return "\n".join(lines)
+
+
+_CAPTION = "Test accuracy by number of labels per class: mean ± standard deviation"
+_NOTHING = "No results are recorded yet; `course results UNIT` records them."
+
+
+def _compact_table(rows: Sequence[TableRow], columns: Mapping[str, Sequence[float]]) -> str:
+    """One row per method, and the columns that are asked for."""
+    found: dict[tuple[str, str], dict[str, TableRow]] = {}
+    for row in rows:
+        if set(row.curve.x) & set(columns.get(row.dataset, ())):
+            found.setdefault((row.unit, row.method), {})[row.dataset] = row
+    if not found:
+        return _NOTHING
+    seeds = sorted({row.curve.n for methods in found.values() for row in methods.values()})
+    over = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    where = f", on *{next(iter(columns))}*" if len(columns) == 1 else ""
+    titles = [f"{x:g}" if where else f"{name}, {x:g}" for name, budgets in columns.items() for x in budgets]
+    lines = [
+        f"{_CAPTION} over {over}{where}.",
+        "",
+        f"| Unit | Method | {' | '.join(titles)} |",
+        f"|---|---|{'---:|' * len(titles)}",
+    ]
+    for (unit, method), by_dataset in sorted(found.items(), key=lambda item: item[0][0]):
+        cells = [_cell(by_dataset.get(name), x) for name, budgets in columns.items() for x in budgets]
+        lines.append(f"| {unit[:2]} | {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: TableRow | None, x: float) -> str:
+    return pm(row.curve.at(x), percent=True) if row is not None and x in row.curve.x else "–"
 
 
 # --- how numbers are written ---

@@ -86,9 +86,9 @@ def test_a_diverged_run_is_recorded_as_not_a_number():
 
 
 def test_the_results_table_grows_with_each_unit():
-    assert "No results are recorded yet" in records.results_table()
+    assert "No results are recorded yet" in records.results_table(columns=None)
     run(seeds=3)
-    first = records.results_table()
+    first = records.results_table(columns=None)
     assert (
         "| glyphs | laptop | 00 | Supervised, from scratch | 11 ± 1\u00a0% | 51 ± 1\u00a0% | 101 ± 1\u00a0% | 3 |"
         in first
@@ -96,11 +96,29 @@ def test_the_results_table_grows_with_each_unit():
     second = EXPERIMENT.replace("(5, 1, 10)", "(5, 20)").replace("scratch", "frozen").replace("Supervised, from ", "")
     write(second, unit="01_next")
     recording.run("01_next", seeds=1, progress=False)
-    both = records.results_table()
+    both = records.results_table(columns=None)
     assert len(both.splitlines()) == len(first.splitlines()) + 1
     assert "| 01 | frozen | – | 50\u00a0% | – | 200\u00a0% | 1 |" in both
-    assert records.results_table(up_to=UNIT) == first
-    assert quoting.render("{{ results_table() }}", unit=UNIT) == first
+    assert records.results_table(up_to=UNIT, columns=None) == first
+    short = quoting.render("{{ results_table() }}", unit=UNIT)
+    assert (
+        short == records.results_table(up_to=UNIT)
+        and "| 00 | Supervised, from scratch | 11 ± 1\u00a0% | 101 ± 1\u00a0% |" in short
+    )
+
+
+def test_the_protocol_is_one_record_of_all_units():
+    named = EXPERIMENT.replace('"label_curve": label_curve', '"protocol": label_curve')
+    write(named)
+    run(seeds=2)
+    write(named.replace("scratch", "frozen"), unit="01_next")
+    recording.run("01_next", seeds=1, progress=False)
+    assert set(records.curves("01_next", "protocol")) == set(records.curves(UNIT, "protocol")) == {"scratch", "frozen"}
+    assert records.figure("01_next", "protocol", "scratch@5").n == 1, "of the seeds that the unit has"
+    assert records.figure(UNIT, "protocol", "scratch@5").n == 2
+    assert quoting.render('{{ every_seed("scratch@5 < frozen@10", "protocol") }}', unit=UNIT) == "on every seed"
+    with pytest.raises(records.RecordError, match="No record of 'protocol' of unit 02_none"):
+        records.figure("02_none", "protocol", "scratch@5")
 
 
 def test_the_table_names_other_experiments_and_leaves_smoke_out():
@@ -110,9 +128,9 @@ def test_the_table_names_other_experiments_and_leaves_smoke_out():
         )
     )
     run(profile="smoke")
-    assert "No results" in records.results_table()
+    assert "No results" in records.results_table(columns=None)
     run()
-    assert "Supervised" in records.results_table()
+    assert "Supervised" in records.results_table(columns=None)
 
 
 def test_the_table_needs_the_records_alone(tmp_path):
@@ -120,10 +138,10 @@ def test_the_table_needs_the_records_alone(tmp_path):
     run(seeds=3)
     write(EXPERIMENT.replace("scratch", "frozen"), unit="01_next")
     recording.run("01_next", seeds=1, progress=False)
-    whole = records.results_table()
+    whole = records.results_table(columns=None)
     assert whole.count("Supervised") == 2
     shutil.rmtree(tmp_path / "solutions")
-    assert records.results_table() == whole
+    assert records.results_table(columns=None) == whole
     assert records.table_rows(up_to=UNIT)[0].prefix == "scratch"
 
 
@@ -132,7 +150,7 @@ def test_a_list_of_methods_that_cannot_be_read_is_named(content):
     run()
     records.table_path().write_text(content)
     with pytest.raises(records.RecordError, match=r"results/table\.json cannot be read"):
-        records.results_table()
+        records.results_table(columns=None)
 
 
 def test_reading_records_imports_neither_torch_nor_what_an_author_has():
@@ -141,7 +159,7 @@ def test_reading_records_imports_neither_torch_nor_what_an_author_has():
 import sys
 import course_lib.records as records
 records.figure('{UNIT}', 'label_curve', 'scratch@5')
-records.results_table()
+records.results_table(columns=None)
 assert 'torch' not in sys.modules
 assert not [name for name in sys.modules if name.startswith(('course_lib.authoring', 'course_lib.grading'))]
 """

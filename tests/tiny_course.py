@@ -236,7 +236,8 @@ def write_project(root: Path) -> Path:
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(PROJECT / "course_lib", root / "course_lib", ignore=leave_out)
     for listing in (root / "course_lib" / "exercises").glob("*/__init__.py"):
-        shutil.rmtree(listing.parent)
+        if "\nEXERCISES = " in listing.read_text(encoding="utf-8"):  # a unit
+            shutil.rmtree(listing.parent)
     write_rooms(root / "course_lib" / "exercises")
     for name in ("pyproject.toml", "environment.yml", "Makefile", "LICENSE", "README.md", "nbgrader_config.py"):
         shutil.copy(PROJECT / name, root / name)

@@ -1,4 +1,4 @@
-"""What README.md and docs/ show of the course, made by `course pictures`: two pictures, units, the grader in figures.
+"""What README.md and docs/ show of the course, made by `course pictures`: two pictures and three tables.
 
 The card is the one that a learner sees, of a real check of a real mistake; the curve is drawn from the records. Both
 are in results/pictures/, and their alt texts in README.md are filled in with them.
@@ -14,6 +14,7 @@ import io
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from course_lib import files, settings
@@ -27,6 +28,8 @@ CURVE_TITLE = "What labels buy, and what pretraining without labels adds"
 _UNITS = re.compile(r"(<!-- units -->\n).*?(<!-- /units -->)", re.DOTALL)
 INSTRUCTOR = "docs/instructor.md"
 _GRADER = re.compile(r"(<!-- grader -->\n).*?(<!-- /grader -->)", re.DOTALL)
+TEACHING = "docs/teaching.md"
+_OUTCOMES = re.compile(r"(<!-- outcomes -->\n).*?(<!-- /outcomes -->)", re.DOTALL)
 
 
 def write(root: Path | None = None) -> list[Path]:
@@ -61,7 +64,10 @@ def _wanted(root: Path) -> dict[str, bytes]:
     readme = _UNITS.sub(lambda match: f"{match.group(1)}{units_table(root)}\n{match.group(2)}", readme)
     guide = (root / INSTRUCTOR).read_text(encoding="utf-8")
     guide = _GRADER.sub(lambda match: f"{match.group(1)}{grader_table(root)}\n{match.group(2)}", guide)
-    return {CARD: card.encode(), CURVE: curve, "README.md": readme.encode(), INSTRUCTOR: guide.encode()}
+    plan = (root / TEACHING).read_text(encoding="utf-8")
+    plan = _OUTCOMES.sub(lambda match: f"{match.group(1)}{outcomes_table(root)}\n{match.group(2)}", plan)
+    texts = {"README.md": readme, INSTRUCTOR: guide, TEACHING: plan}
+    return {CARD: card.encode(), CURVE: curve, **{name: text.encode() for name, text in texts.items()}}
 
 
 def _same(here: bytes, wanted: bytes) -> bool:
@@ -143,24 +149,70 @@ def _curve() -> tuple[bytes, str]:
 
 def units_table(root: Path | None = None) -> str:
     """A Markdown table of the course's notebooks: title, number of exercises, time."""
+    lines = ["| Unit | Title | Exercises | Time |", "|---|---|---:|---|"]
+    for each in _notebooks(root or settings.root()):
+        lines.append(f"| [{each.number}]({each.link}) | {each.title} | {len(each.exercises)} | {each.time} |")
+    return "\n".join(lines)
+
+
+def outcomes_table(root: Path | None = None) -> str:
+    """A Markdown table for docs/: what learners can do after each notebook, by which exercises, in which time."""
+    from course_lib.exercises import exercises
+
+    known = exercises()
+    lines = ["| Unit | after it, students can | by these exercises (minutes of writing) | points: code, text | time |"]
+    lines.append("|---|---|---|---:|---|")
+    for each in _notebooks(root or settings.root()):
+        listed = [known[name] for name in each.exercises]
+        shown = ", ".join(f"`{exercise.name}` ({exercise.minutes})" for exercise in listed)
+        points = f"{sum(exercise.points for exercise in listed):g}, {each.written_points}"
+        lines.append(f"| [{each.number}](../{each.link}) | {each.outcomes} | {shown} | {points} | {each.time} |")
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Notebook:
+    """What the opening and the cells of a source say: `outcomes` is its "You will", as a clause that follows "can"."""
+
+    number: str
+    link: str
+    title: str
+    time: str
+    outcomes: str
+    exercises: tuple[str, ...]
+    written_points: int
+
+
+def _notebooks(root: Path) -> Iterator[_Notebook]:
+    """The course's notebooks in their order.
+
+    Raises:
+        ValueError: an opening lacks a title, a claim, what learners will do or the time.
+    """
     from course_lib.authoring import quoting
 
-    lines = ["| Unit | Title | Exercises | Time |", "|---|---|---:|---|"]
-    for unit, folder in unit_folders(root or settings.root()).items():
+    for unit, folder in unit_folders(root).items():
         for source in source_files(folder):
             text = source.read_text(encoding="utf-8")
-            exercises = len(re.findall(r'^# %% .*"grade_id": "check_', text, re.MULTILINE))
             opening = re.sub(r"^# ?", "", text.partition("# %% [markdown]\n")[2].partition("\n# %%")[0], flags=re.M)
             opening = " ".join(quoting.render(opening, unit=unit).replace("\n\n", " | ").split())
             title = re.search(r"# ([^|]+?) \|", opening)
             claim = re.search(r"\| \*([^*].*?[^*])\* \|", opening)
+            will = re.search(r"\*\*You will\*\* (.+?) \|", opening)
             time = re.search(r"\*\*Time\*\*: (?:about )?([\d.]+(?: to [\d.]+)? (?:minutes|hours))", opening)
-            if not title or not claim or not time:
-                raise ValueError(f"{source}: its first cell must hold a title, *a claim* and **Time**: 2 to 2.5 hours.")
-            number = source.stem.partition("_")[0]
-            link = f"notebooks/{unit}/{source.stem}.ipynb"
-            lines.append(f"| [{number}]({link}) | {title[1]} | {exercises} | {time[1]} |")
-    return "\n".join(lines)
+            if not title or not claim or not will or not time:
+                needs = "a title, *a claim*, **You will** and **Time**: 2 to 2.5 hours"
+                raise ValueError(f"{source}: its first cell must hold {needs}.")
+            written = re.findall(r"^# %% \[markdown\] nbgrader=.*?\"points\": (\d+)", text, re.MULTILINE)
+            yield _Notebook(
+                number=source.stem.partition("_")[0],
+                link=f"notebooks/{unit}/{source.stem}.ipynb",
+                title=title[1],
+                time=time[1],
+                outcomes=re.sub(r"\.? \*\*You will (\w+)\*\*", r"; \1", will[1]).rstrip("."),
+                exercises=tuple(re.findall(r'^# %% .*"grade_id": "check_(\w+)"', text, re.MULTILINE)),
+                written_points=sum(map(int, written)),
+            )
 
 
 # --- the grader ---

@@ -118,15 +118,15 @@ def _evaluated(expression: str, where: str, **names: Any) -> str:
 
 # The files that show the table: a short one where people arrive, all of it beside the records.
 README_FILES = ("README.md", "results/README.md")
-_TABLE = re.compile(r"(<!-- results(?: ([\w-]+))?((?: \d+)*) -->\n).*?(<!-- /results -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- results((?: [a-z][\w-]*(?: \d+)+)*) -->\n).*?(<!-- /results -->)", re.DOTALL)
 _INLINE = re.compile(r"(<!-- (result\(.*?) -->).*?(<!-- / -->)", re.DOTALL)
 
 
 def write_readme(path: Path) -> bool:
     """Fills in a Markdown file's results, the file's other text left alone.
 
-    The table goes between `<!-- results -->` and `<!-- /results -->`; `<!-- results glyphs 1 10 -->` takes one data
-    set and some numbers of labels per class. Single numbers go between
+    The table goes between `<!-- results -->` and `<!-- /results -->`; `<!-- results glyphs 1 10 mnist 10 -->` has a
+    column for each number of labels per class of the data sets that it names. Single numbers go between
     `<!-- result("label_curve", "scratch@10", unit="00_first_steps").mean | pct -->` and `<!-- / -->`.
 
     Returns:
@@ -158,8 +158,9 @@ def filled_readme(text: str, *, name: str = "README.md") -> str:
     )
 
     def table(match: re.Match[str]) -> str:
-        budgets = [float(x) for x in match.group(3).split()] or None
-        return f"{match.group(1)}{records.results_table(dataset=match.group(2), budgets=budgets)}\n{match.group(4)}"
+        wanted = re.findall(r"([a-z][\w-]*)((?: \d+)+)", match.group(2))
+        columns = {name: [float(x) for x in numbers.split()] for name, numbers in wanted} or None
+        return f"{match.group(1)}{records.results_table(columns=columns)}\n{match.group(3)}"
 
     return _TABLE.sub(table, text)
 

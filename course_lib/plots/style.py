@@ -54,12 +54,16 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "gan": MethodStyle("GAN discriminator", "#7A6A00", "p"),
     "masked": MethodStyle("Masked reconstruction", "#0F3357", "h"),
     "rotation": MethodStyle("Rotation", "#D55E00", "v"),
+    "rotation_lp_ft": MethodStyle("Rotation, LP-FT", "#94384F", "v", "--"),
+    "mu": MethodStyle("Latent means", "#D000A0", "<", "--"),
+    "pixels": MethodStyle("Pixels", "#57330F", "."),
     "contrastive": MethodStyle("Contrastive", "#117733", "P"),
     "consistency": MethodStyle("Stop-gradient pair", "#44885A", ">"),
     "transfer": MethodStyle("Supervised transfer", "#882255", "*"),
     "pseudo_label": MethodStyle("Pseudo-labels", "#94384F", "8"),
     "pseudo_label_continued": MethodStyle("Pseudo-labels, continued", "#0072B2", ">", "-."),
     "pseudo_label_all": MethodStyle("All pseudo-labels, no threshold", "#D55E00", "x", ":"),
+    "self_training": MethodStyle("Self-training", "#94384F", "H"),
     "fixmatch": MethodStyle("FixMatch", "#330066", (4, 1, 0)),
     "mean_teacher": MethodStyle("Mean teacher", "#0000E0", "1"),
     "augmented": MethodStyle("Labels alone, strong views", "#6B6B6B", "o", "--"),
@@ -89,7 +93,10 @@ ANOMALY_HATCH, FROZEN_HATCH = "////", "///"
 
 # For methods that are in no table: colors, and markers that are told apart without them.
 _SPARE = (("#0072B2", "o"), ("#D55E00", "s"), ("#117733", "^"), ("#AA3377", "D"), ("#332288", "v"), ("#882255", "P"))
-_SUFFIXES = {"frozen": "frozen", "finetuned": "fine-tuned", "probe": "linear probe", "knn": "kNN"}
+_SUFFIXES = {
+    "frozen": "frozen", "finetuned": "fine-tuned", "probe": "linear probe", "knn": "kNN", "weak": "weak views",
+    "strong": "strong views",
+}  # fmt: skip
 
 _RC = {
     "font.size": 11,
@@ -115,9 +122,9 @@ _STYLE: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.star
 def method_style(method: str) -> MethodStyle:
     """The style of a method, the same in every figure.
 
-    `METHOD_STYLE` is the table. `name_frozen`, `name_probe` and `name_knn` take the color and marker of `name`, a
-    dashed or dotted line and hollow markers; `name_finetuned` is drawn as `name`. A name that is in no table gets a
-    style computed from the name, so that it too stays the same from figure to figure.
+    `METHOD_STYLE` is the table. `name_frozen`, `name_probe`, `name_knn` and `name_weak` take the color and marker of
+    `name`, a dashed or dotted line and hollow markers; `name_finetuned` and `name_strong` are drawn as `name`. A name
+    that is in no table gets a style computed from the name, so that it too stays the same from figure to figure.
 
     >>> method_style("autoencoder_frozen").label
     'Autoencoder, frozen'
@@ -128,7 +135,7 @@ def method_style(method: str) -> MethodStyle:
     if base and suffix in _SUFFIXES:
         parent = method_style(base)
         label = f"{parent.label}, {_SUFFIXES[suffix]}"
-        if suffix == "finetuned":
+        if suffix in ("finetuned", "strong"):
             return dataclasses.replace(parent, label=label)
         return dataclasses.replace(parent, label=label, linestyle="--" if suffix == "frozen" else ":", hollow=True)
     color, marker = _SPARE[zlib.crc32(method.encode()) % len(_SPARE)]

@@ -17,11 +17,12 @@ from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
 BUDGETS = (1, 2, 5, 10, 20, 50)
-# Name in the course's results table -> key of the record "label_curve".
+# Method -> experiment:key prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Supervised, from scratch": "scratch",
-    "Random encoder, frozen, linear probe": "random_probe",
-    "Nearest neighbor on pixels": "pixels_knn",
+    "From scratch, weak views": "protocol:scratch_weak",
+    "From scratch, strong views": "protocol:scratch_strong",
+    "Random encoder, frozen": "protocol:random_frozen",
+    "Nearest neighbor on pixels": "protocol:pixels_knn",
 }
 
 

@@ -611,7 +611,7 @@ if not path.is_file():
 curves = records.curves(unit, dataset=name)
 title = f"Pretraining by reconstruction (recorded on {name})"
 plots.show(plots.label_curve(curves, title=title))
-Markdown(records.results_table(up_to=unit, dataset="glyphs", budgets=(1, 5, 10, 50)))
+Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # Read the rows of unit 01 in the course's table above.

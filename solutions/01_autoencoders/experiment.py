@@ -26,12 +26,11 @@ LINEAR_DIM = 6
 NOISE = 0.5
 HELD_OUT = 4  # the class kept out of training, on data sets that have no anomalies of their own
 
-# Method -> key prefix in "label_curve", for the course's table of results.
+# Method -> experiment:key prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Random encoder, frozen, linear probe": "random_frozen",
-    "Autoencoder, frozen, linear probe": "autoencoder_frozen",
-    "Autoencoder, fine-tuned": "autoencoder_finetuned",
-    "The same network, from scratch": "scratch",
+    "Autoencoder, frozen": "protocol:autoencoder_frozen",
+    "Autoencoder, fine-tuned, weak views": "protocol:autoencoder_weak",
+    "Autoencoder, fine-tuned, strong views": "protocol:autoencoder_strong",
 }
 
 

@@ -304,3 +304,11 @@ EXPERIMENTS = {
     "collapse": collapse,
     "protocol": pretrained_rows,
 }
+
+# Method -> experiment:key prefix, for the course's table of results.
+TABLE_ROWS = {
+    "Variational autoencoder, probe on mu": "protocol:mu_frozen",
+    "Variational autoencoder, frozen": "protocol:vae_frozen",
+    "Variational autoencoder, fine-tuned, weak views": "protocol:vae_weak",
+    "Variational autoencoder, fine-tuned, strong views": "protocol:vae_strong",
+}

@@ -27,15 +27,14 @@ VALIDATION = 20  # labeled images per class, outside the pool: they choose the b
 WIDTHS = (16, 32, 64)
 PATCH, RATIO = 4, 0.5
 
-# Method -> key prefix in "label_curve", for the course's table of results.
+# Method -> experiment:key prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Random encoder, frozen, best block": "random_frozen",
-    "Rotation, frozen, best block": "rotation_frozen",
-    "Autoencoder, fine-tuned": "autoencoder_finetuned",
-    "Variational autoencoder, fine-tuned": "vae_finetuned",
-    "Masked reconstruction, fine-tuned": "masked_finetuned",
-    "Rotation, fine-tuned": "rotation_finetuned",
-    "The same encoder, from scratch": "scratch",
+    "Masked reconstruction, frozen": "protocol:masked_frozen",
+    "Masked reconstruction, fine-tuned, weak views": "protocol:masked_weak",
+    "Masked reconstruction, fine-tuned, strong views": "protocol:masked_strong",
+    "Rotation, frozen": "protocol:rotation_frozen",
+    "Rotation, fine-tuned, weak views": "protocol:rotation_weak",
+    "Rotation, fine-tuned, strong views": "protocol:rotation_strong",
 }
 
 
@@ -341,29 +340,6 @@ def pretexts(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     return figures
 
 
-def longer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Is the gain only that of a short training? Ten labels per class with four times as many images: twice the steps,
-    twice the batch, for the same two starts."""
-    train, test = _sets(dataset, seed)
-    chosen = _split(dataset, seed, settings.by_profile(smoke=2, laptop=10, full=10)).labeled
-    starts = {
-        "scratch": _first_weights(train.images.shape[1], seed),
-        "rotation_finetuned": _rotation(dataset, seed).encoder,
-    }
-    figures: dict[str, float | list[float]] = {}
-    for name, start in starts.items():
-        generator = torch.Generator().manual_seed(seed)
-        classifier = Classifier(copy.deepcopy(start), len(train.class_names), generator=generator)
-        batches = Batches(
-            train.images[chosen], train.labels[chosen], batch_size=min(64, len(chosen)), shuffle=True,
-            generator=generator, augment=augment.random_shift,
-        )  # fmt: skip
-        steps = settings.by_profile(smoke=2, laptop=600, full=4000)
-        fit(classifier, batches, steps=steps, lr=3e-3, progress=False)
-        figures[name] = evaluate(classifier, test.images, test.labels)["accuracy"]
-    return figures
-
-
 def ablation(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """Depth and width: fewer steps than elsewhere, the same for encoders of two blocks and of half the width."""
     pool, per_class = _pool(dataset, seed), settings.by_profile(smoke=2, laptop=10, full=10)
@@ -384,7 +360,6 @@ EXPERIMENTS = {
     "pretexts": pretexts,
     "artefacts": artefacts,
     "unlabeled": unlabeled,
-    "longer": longer,
     "ablation": ablation,
     "protocol": pretrained_rows,
 }

@@ -836,12 +836,8 @@ EXPERIMENTS = {
     "protocol": protocol_rows,
 }
 
-# Method -> key prefix in "label_curve", for the course's table of results. Five classes instead of ten are easier: the
-# rows are to be compared with each other.
+# Method -> experiment:key prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Five new classes: random encoder, frozen": "random_frozen",
-    "Five new classes: encoder of five others, frozen": "transfer_frozen",
-    "Five new classes: encoder of five others, fine-tuned": "transfer_finetuned",
-    "Five new classes: from scratch": "scratch",
-    "Rotation, head first, then fine-tuned": "rotation_lp_ft:rotation_lp_ft",
+    "Rotation, LP-FT, weak views": "protocol:rotation_lp_ft_weak",
+    "Rotation, LP-FT, strong views": "protocol:rotation_lp_ft_strong",
 }

@@ -270,8 +270,8 @@ check.expected_calibration_error(expected_calibration_error)
 
 # %% [markdown]
 # In practice only the validation images have labels for this. Here we also know the labels of the unlabeled images, so
-# we can look at both. Is the model overconfident (confidence above accuracy) or underconfident? **Predict**: how probable
-# is it that more than 90 percent are right where the confidence is at least $0.9$?
+# we can look at both. Is the model overconfident (confidence above accuracy) or underconfident? **Predict**: how
+# probable is it that more than 90 percent are right where the confidence is at least $0.9$?
 
 # %% tags=["predict"]
 predict.underconfident(...)  # how probable: 0 is no, 1 is yes

@@ -677,11 +677,10 @@ EXPERIMENTS = {
     "protocol": protocol_rows,
 }
 
-# Method -> key prefix in "label_curve", or experiment:prefix, for the course's table of results.
+# Method -> experiment:key prefix, for the course's table of results.
 TABLE_ROWS = {
-    "Pseudo-labels, restarted": "pseudo_label",
-    "The same network, labels only": "scratch",
-    "Labels alone, strong views": "consistency:augmented",
-    "FixMatch": "consistency:fixmatch",
-    "Rotation, then FixMatch": "consistency:rotation_fixmatch",
+    "Self-training, weak views": "protocol:self_training_weak",
+    "Self-training, strong views": "protocol:self_training_strong",
+    "FixMatch": "protocol:fixmatch",
+    "Rotation, then FixMatch": "protocol:rotation_fixmatch",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from leaks import readable, solution_blocks, squeezed
 
 from course_lib import settings
 from course_lib.authoring import bundle, sources
+from course_lib.desk.cli import cli
 from course_lib.exercises.predicting.questions import all_questions
 
 UNIT = tiny_course.UNIT
@@ -105,3 +107,29 @@ def test_a_sealed_module_behaves_as_its_source_and_does_not_show_it():
     namespace = {"__file__": "tiny.py"}
     exec(text, namespace)
     assert namespace["answer"] == 42 and namespace["double"](4) == 8 and namespace["SEALED"] is True
+
+
+# --- what a coding agent is asked ---
+
+
+def test_a_students_copy_asks_coding_agents_to_tutor(project):
+    with zipfile.ZipFile(project / "first.zip") as archive:
+        text = archive.read("learning-with-few-labels/AGENTS.md").decode()
+        names = {name.removeprefix("learning-with-few-labels/") for name in archive.namelist()}
+    for asked in ("Do not write the answer", "judge.py", "mistakes.md", "Edit anything in `work/`", "next hint"):
+        assert asked in text, asked
+    commands = set(re.findall(r"`course ([\w-]+)", text))
+    assert commands >= {"progress", "check", "exercises", "doctor"}
+    assert commands <= {*cli.commands}
+    assert max(map(len, text.splitlines())) <= 120 and len(text.split()) < 500
+    # All else is as it is without these two texts: nothing more is handed out, and what is sealed is sealed.
+    kept = {bundle.sealed(name, b"")[0] for name in bundle._handed_out(project)}
+    assert names == kept | {"README.md", "AGENTS.md"}
+    assert not [name for name in names if name.endswith("mistakes.md")]
+
+
+def test_the_project_itself_has_no_such_request():
+    root = Path(bundle.__file__).resolve().parents[2]
+    folders = [root, *(root / name for name in ("course_lib", "solutions", "docs", "tests"))]
+    found = [path for folder in folders for path in folder.glob("AGENTS.md" if folder == root else "**/AGENTS.md")]
+    assert found == []

@@ -87,7 +87,7 @@ def test_write_readme_fills_the_table_and_single_numbers(tmp_path):
     assert quoting.write_readme(readme)
     text = readme.read_text()
     assert "-->51\N{NO-BREAK SPACE}%<!-- / -->" in text and "old" not in text
-    assert records.results_table() in text and text.endswith("End\n")
+    assert records.results_table(columns=None) in text and text.endswith("End\n")
     assert not quoting.write_readme(readme)
 
 
@@ -120,7 +120,12 @@ def test_a_short_table_has_one_data_set_and_some_budgets_and_the_columns_that_di
     assert "over 3 seeds, on *glyphs*" in text and "| Unit | Method | 1 | 10 |\n|---|---|---:|---:|\n" in text
     assert "| 00 | Both | 50 ± 1\u00a0% | 50 ± 1\u00a0% |\n" in text and "Five" not in text and "Digits" not in text
     rows.append(row("Twice", "glyphs", 1, n=2))
-    assert "| Seeds |" in quoting.filled_readme(text) and "| 2 |" in quoting.filled_readme(text)
+    assert "over 2 to 3 seeds, on *glyphs*" in quoting.filled_readme(text)
+    readme.write_text("<!-- results glyphs 5 10 mnist 1 -->\n<!-- /results -->\n")
+    assert quoting.write_readme(readme)
+    text = readme.read_text()
+    assert "over 3 seeds.\n\n| Unit | Method | glyphs, 5 | glyphs, 10 | mnist, 1 |\n" in text
+    assert "| 00 | Five | 50 ± 1\u00a0% | – | – |\n| 00 | Digits | – | – | 50 ± 1\u00a0% |\n" in text
 
 
 def test_the_table_beside_the_records_is_looked_at_too(tmp_path):

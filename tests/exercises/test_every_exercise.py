@@ -14,6 +14,7 @@ from course_lib.exercises.observing import resolve
 from tests.exercises.known import check
 
 SEEDS = (0, 1, 20261121)
+MISTAKE_SEEDS = (0, 20261121)  # the verdict of a mistake hangs on the seed less than that of a right answer
 EXERCISES = list(exercises().values())
 MISTAKES = [(e, m) for e in EXERCISES for m in judge_of(e).mistakes]
 RIGHT = [
@@ -25,7 +26,7 @@ def _name(value):
     return getattr(value, "name", None) or getattr(value, "__name__", None)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", MISTAKE_SEEDS)
 @pytest.mark.parametrize(("exercise", "mistake"), MISTAKES, ids=_name)
 def test_a_mistake_loses_points_and_is_named(exercise, mistake, seed):
     result = check(exercise, mistake.fn, seed=seed)

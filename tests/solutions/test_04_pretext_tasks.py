@@ -14,9 +14,7 @@ UNIT = "04_pretext_tasks"
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "longer", "ablation"]
-)
+@pytest.mark.parametrize("name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "ablation"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
     def run():
         module = recording.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
@@ -24,12 +22,12 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_PROFILE", "smoke")
-        module, figures = run()
+        figures = run()[1]
         if name != "label_curve":  # the longest
             assert figures == run()[1]
     assert figures and all(math.isfinite(number) and 0 <= number <= 1 for number in figures.values())
     if name == "label_curve":
-        for prefix in module.TABLE_ROWS.values():
+        for prefix in ("random_frozen", "rotation_frozen", "rotation_finetuned", "masked_finetuned", "scratch"):
             assert {f"{prefix}@{budget}" for budget in (1, 2, 5)} <= figures.keys()
 
 
@@ -42,29 +40,33 @@ def mean(experiment, key, **where):
 
 
 def test_the_claim_of_the_unit_holds_on_every_seed():
-    """At ten labels per class: fine-tuned 10 points over scratch, the best block's probe 15 over random and frozen."""
+    """At ten labels per class: ahead of scratch by either views, the best block's probe 30 over random and frozen."""
 
     def gaps(better, worse):
         found = [figure(*key.split(":")).values for key in (better, worse)]
         return [a - b for a, b in zip(*found, strict=True)]
 
-    assert figure("label_curve", "scratch@10").n >= 3
-    assert min(gaps("label_curve:rotation_finetuned@10", "label_curve:scratch@10")) >= 0.10
-    assert min(gaps("label_curve:rotation_frozen@10", "label_curve:random_frozen@10")) >= 0.15
-    assert min(gaps("longer:rotation_finetuned", "longer:scratch")) >= 0.10, "it is not only a matter of patience"
+    assert figure("protocol", "rotation_weak@10").n >= 3
+    for views in ("weak", "strong"):
+        gains = [min(gaps(f"protocol:rotation_{views}@{k}", f"protocol:scratch_{views}@{k}")) for k in (5, 10, 50)]
+        assert gains[0] >= 0.02 and gains[1] >= 0.02 and gains[2] > 0
+    assert min(gaps("protocol:rotation_frozen@10", "protocol:random_frozen@10")) >= 0.3
+    # as good as strong views alone, and better together
+    assert abs(mean("protocol", "rotation_weak@10") - mean("protocol", "scratch_strong@10")) < 0.03
+    for alone in ("rotation_weak", "scratch_strong"):
+        assert min(gaps("protocol:rotation_strong@10", f"protocol:{alone}@10")) > 0
 
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
     assert all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
     scratch = mean("label_curve", "scratch@10")
-    # with all labels the same network is good, and pretraining has no more to give
-    assert mean("label_curve", "scratch@780") > scratch + 0.15
-    assert abs(mean("label_curve", "rotation_finetuned@780") - mean("label_curve", "scratch@780")) < 0.015
-    # reconstructions do not help; with a single label the frozen probe is best
+    # with many labels the same network is good, and pretraining has little more to give
+    assert mean("protocol", "scratch_weak@50") > mean("protocol", "scratch_weak@10") + 0.1
+    assert mean("protocol", "rotation_weak@50") - mean("protocol", "scratch_weak@50") < 0.02
+    # reconstructions do not help
     for method in ("autoencoder", "vae", "masked"):
-        assert mean("label_curve", f"{method}_finetuned@10") < scratch + 0.02
-    assert mean("label_curve", "rotation_frozen@1") > mean("label_curve", "rotation_finetuned@1") + 0.05
+        assert abs(mean("protocol", f"{method}_weak@10") - mean("protocol", "scratch_weak@10")) < 0.03
     # block by block
     blocks = [mean("label_curve", f"rotation_block{block}@10") for block in (1, 2, 3)]
     assert blocks == sorted(blocks) and blocks[2] > mean("label_curve", "random_block3@10") + 0.15
@@ -107,5 +109,5 @@ _TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)
 
 
 def test_the_text_quotes_every_experiment():
-    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
+    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS)
     assert {name for name, *_ in QUOTED} | set(_TABLES) == of_the_text

@@ -143,11 +143,6 @@ def test_on_the_courses_ten_classes_the_order_is_worth_nothing_in_domain():
     assert first > mean("rotation_lp_ft", "rotation_lp@10") + 0.1
 
 
-def test_the_row_of_the_results_table_is_recorded():
-    row = recording.load_experiments(UNIT).TABLE_ROWS["Rotation, head first, then fine-tuned"]
-    assert records.curve(UNIT, *row.split(":")).x == (5, 10, 20, 50)
-
-
 # --- the cell with a large network: from a local file, and without a network ----------------------------------------
 
 

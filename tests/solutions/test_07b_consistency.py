@@ -63,7 +63,7 @@ def gaps(experiment, better, worse, **where):
     return [a - b for a, b in pairs]
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}_2.py").read_text().replace("\n# ", " ")
+_SOURCE = release.folder_of(UNIT).joinpath("07b_consistency.py").read_text().replace("\n# ", " ")
 # Numbers of other units (unit="...") are theirs to guard.
 _PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from course_lib import records
 from course_lib.authoring.website.notebook_pages import image
 from course_lib.authoring.website.page import Page, unit_name
-from course_lib.exercises.contract import DIFFICULTY
+from course_lib.exercises.contract import DIFFICULTY, Exercise
 
-PEOPLE = ("learner", "instructor", "author")
+PEOPLE = ("learner", "instructor", "teaching", "author")
 # The modules in the reference: what notebooks, exercises and experiments are written with.
 MODULES = (
     "data", "data.augment", "models", "training", "evaluation", "plots", "widgets", "records", "settings",
@@ -47,15 +47,34 @@ def _tree(caption: str, documents: Iterable[str]) -> str:
     return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *documents, "```"])
 
 
-def glossary_page(text: str, units: Units) -> str:
-    """docs/glossary.md with links to the pages of the site; a notebook that is not in the site loses its link."""
+def with_links(text: str, units: Units) -> str:
+    """A page of docs/ with links to pages of the site: notebooks, and the place of an exercise among the mistakes.
+
+    What is not in the site loses its link.
+    """
+    from course_lib.exercises import exercises_of
+
     documents = {page.stem: page.document for pages in units.values() for page in pages}
+    folders = {_folder_of(exercise) for unit in units for exercise in exercises_of(unit)}
 
     def link(match: re.Match[str]) -> str:
-        document = documents.get(Path(match.group(2)).stem)
-        return f"[{match.group(1)}](/{document}.ipynb)" if document else match.group(1)
+        words, path = match.group(1), Path(match.group(2))
+        if path.suffix == ".ipynb":
+            return f"[{words}](/{documents[path.stem]}.ipynb)" if path.stem in documents else words
+        return f"[{words}](#{_mistakes_of(path.parent.name)})" if path.parent.name in folders else words
 
-    return re.sub(r"\[([^\]]*)\]\(([^)]*\.ipynb)\)", link, text)
+    return re.sub(r"\[([^\]]*)\]\(([^)]*(?:\.ipynb|/mistakes\.md))\)", link, text)
+
+
+def _folder_of(exercise: Exercise) -> str:
+    from course_lib.exercises import judge_module
+
+    return judge_module(exercise).__name__.split(".")[-2]
+
+
+def _mistakes_of(folder: str) -> str:
+    """The name of an exercise's place on the page of mistakes."""
+    return f"mistakes-{folder.replace('_', '-')}"
 
 
 _MAP = """# Course map
@@ -106,7 +125,8 @@ def mistakes_page(units: Units) -> str:
         lines.append(f"\n## {unit_name(unit, pages)}")
         for exercise in exercises_of(unit):
             known = answers_beside(judge_module(exercise))
-            lines.append(f"\n### {exercise.number} `{exercise.name}`\n")
+            place = _mistakes_of(_folder_of(exercise))
+            lines.append(f"\n({place})=\n### {exercise.number} `{exercise.name}`\n")
             for answer in known.right:
                 lines.append(_folded(f"A right answer: {answer.name.replace('_', ' ')}", "python", answer.source))
             for answer in known.mistakes:

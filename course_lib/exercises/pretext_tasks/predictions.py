@@ -24,6 +24,6 @@ PREDICTIONS = (
         "the best block after rotation, by a probe",
         {f"block {k}": f"rotation_block{k}@10" for k in (1, 2, 3)},
     ),
-    share("after_rotation", "accuracy after rotation, ten labels per class", "rotation_finetuned@10"),
+    share("after_rotation", "accuracy after rotation, ten labels per class", "rotation_weak@10", "protocol"),
     share("tilt_features", "accuracy of a probe on the features of the tilt", "corners_frozen", "artefacts"),
 )

@@ -96,9 +96,7 @@ class ExerciseUnderTest:
 
     # --- records ---
 
-    def judged(
-        self, replies: Sequence[dict[str, Any]], limits: Limits, earlier: Mapping[str, str]
-    ) -> Record:
+    def judged(self, replies: Sequence[dict[str, Any]], limits: Limits, earlier: Mapping[str, str]) -> Record:
         """The record of an answer from different replies about it: the worst counts.
 
         Args:
@@ -117,9 +115,7 @@ class ExerciseUnderTest:
             worst["mistake"] = None
         return worst
 
-    def _judged_once(
-        self, observations: list[Observation], limits: Limits, earlier: Mapping[str, Mistake]
-    ) -> Record:
+    def _judged_once(self, observations: list[Observation], limits: Limits, earlier: Mapping[str, Mistake]) -> Record:
         try:
             result = judge_observations(
                 self.exercise, self.judge, observations, observe=self.observe_known, earlier=earlier

@@ -100,6 +100,7 @@ def test_the_map_lists_exercises_and_the_reference_has_the_docstrings(built):
 @tiny_site.needs_extra
 def test_known_mistakes_are_folded_under_their_sentences(built):
     page = page_of(built, "mistakes.html")
+    assert 'id="mistakes-double"' in page
     for sentence, line in (("You halved it.", "+    return x / 2"), ("You averaged.", "+    return float(x.mean())")):
         inside = page[page.index(f"<details><summary>{sentence}</summary>") :].partition("</details>")[0]
         assert line in re.sub("<[^>]*>", "", inside)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+import tiny_course
 
 from course_lib import records
 from course_lib.authoring.website import notebook_pages, overview_pages
@@ -42,3 +44,15 @@ def test_pictures_go_into_files_with_their_text_and_size(tmp_path):
     width = int(re.search(r'width="(\d+)"', light.data["text/html"]).group(1))
     assert width > 100 and file.read_bytes().startswith(b"\x89PNG")
     assert "base64" in output.data["text/html"]  # what is kept stays whole
+
+
+def test_pages_of_docs_lead_to_pages_of_the_site(monkeypatch):
+    tiny_course.install(monkeypatch)
+    unit = tiny_course.UNIT
+    page = SimpleNamespace(stem=unit, document=f"units/{unit}/{unit}")
+    text = (
+        f"[90](../notebooks/{unit}/{unit}.ipynb), [91](../notebooks/91_no/91_no.ipynb), [`double.half`](../course_lib/"
+        "exercises/tiny/double/mistakes.md), [`no.half`](../course_lib/exercises/tiny/no/mistakes.md), [a](author.md)"
+    )
+    linked = f"[90](/units/{unit}/{unit}.ipynb), 91, [`double.half`](#mistakes-double), `no.half`, [a](author.md)"
+    assert overview_pages.with_links(text, {unit: [page]}) == linked

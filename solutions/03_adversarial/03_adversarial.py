@@ -18,7 +18,7 @@
 #
 # **You will** write the losses of both networks and the step in which they take turns, and draw samples. **You will
 # measure** how many classes the samples cover, how far their features are from those of real images, and what the
-# second network has learned about classes without a label.
+# second network learns about classes.
 #
 # **You need** a training step (unit 00), a decoder (it maps a code to an image, as in unit 01), and mean, covariance
 # and eigenvalues ([chapter 2 of the Deep Learning
@@ -180,7 +180,7 @@ check.discriminator_loss(discriminator_loss)
 # L_G = -\frac1M \sum_m \log \sigma(D(G(z_m)))$$
 #
 # Both fall when the logit rises, but their derivatives differ. With $p = \sigma(D(G(z)))$ they are $-p$ and $-(1 - p)$.
-# At the start the discriminator is soon sure, so $p$ is close to 0 and the saturating loss has almost no gradient. The
+# At the start the discriminator is soon confident, so $p$ is close to 0 and the saturating loss has almost no gradient. The
 # other one has its largest gradient there.
 #
 # ### Exercise 3.2: generator_loss (core, 12 minutes)
@@ -518,7 +518,8 @@ real_features = extract_features(judge.encoder, test_images)  # (N, d)
 
 def measure(name, drawn):
     covered = classes_covered(evaluation.predict(judge, drawn))
-    distance = frechet_distance(extract_features(judge.encoder, drawn), real_features)
+    features = extract_features(judge.encoder, drawn)
+    distance = max(0.0, frechet_distance(features, real_features))  # rounding aside
     print(f"{name:28} {covered:2} of {num_classes} classes, distance {distance:5.2f}")
     return covered
 
@@ -606,10 +607,10 @@ if not records.record_path(
 ).is_file():
     name = "glyphs"  # nothing is recorded on this data set
 recorded = records.curves(unit, dataset=name)
-order = ["rotation", "discriminator", "random"]
+order = {"rotation": "rotation", "gan": "discriminator", "random": "random"}
 predict.features.compare()
 plots.show(plots.label_curve(
-    {f"{key}_frozen": recorded[f"{key}_frozen"] for key in order},
+    {f"{key}_frozen": recorded[f"{of}_frozen"] for key, of in order.items()},
     title=f"Linear probe of the best block (recorded on easy {name})",
 ))  # fmt: skip
 
@@ -652,7 +653,8 @@ small_steps = settings.by_profile(smoke=3, laptop=1_000, full=10_000)
 pair = {"equal rates": small_gan(), "fast generator": small_gan()}
 for (title, small), rates in zip(pair.items(), ((5e-4, 5e-4), (5e-3, 2e-4))):
     losses, _ = train(small, rates, small_steps, title)
-predict.calm.compare(sum(d for d, _ in losses[-small_steps // 10 :]) / (small_steps // 10 or 1))
+last = [d_loss for d_loss, _ in losses[-max(1, small_steps // 10) :]]
+predict.calm.compare(sum(last) / len(last))
 
 # %% [markdown]
 # Look at both curves before you look at the samples. Which one would you stop?
@@ -762,11 +764,10 @@ predict.summary()
 # %% [markdown]
 # ## What became of it
 #
-# For some years GANs were the **best image generators**, from DCGAN to StyleGAN, whose faces cannot be told from
-# photographs at a glance. Today diffusion models and transformers draw most images, because they are easier to train
-# and cover the data better. The learned loss has stayed: the autoencoders in front of diffusion models are trained with
+# For some years GANs were the **best image generators**, from DCGAN to StyleGAN. Today diffusion models and
+# transformers draw most images, because they are easier to train and cover the data better. The learned loss has stayed: the autoencoders in front of diffusion models are trained with
 # a discriminator, which keeps their images sharp, and it helps to distill slow diffusion models into fast ones.
-# **Language models** are tuned by human feedback with a reward model, which is also a loss that was learned.
+# **Language models** are tuned by human feedback with a reward model, which is also a learned loss.
 #
 # In **medicine**, GANs translate between kinds of scans, and invented details are a danger there. In **finance** they
 # simulate rare market days. In **robotics** they make simulated pictures look real. Domain adaptation uses the same

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib import settings
+from course_lib import protocol, settings
 from course_lib.data import Batches, FewLabelSplit, ImageData, as_float, augment, few_label_split, load
 from course_lib.evaluation import evaluate, extract_features, linear_probe, predict
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, eval_mode, seeded
@@ -37,14 +37,8 @@ COVERED = 0.02  # the share of samples from which on a class counts as covered
 VAE_STEPS = 3_200  # of 128 images: about the CPU time of the GAN, measured before anything was recorded
 ALONE = (0, 10, 25, 100)  # steps of the discriminator alone
 
-# Method -> key prefix in "label_curve", for the course's table of results.
-TABLE_ROWS = {
-    "Easy glyphs: random encoder, frozen, best block": "random_frozen",
-    "Easy glyphs: discriminator of a GAN, frozen, best block": "discriminator_frozen",
-    "Easy glyphs: rotation, frozen, best block": "rotation_frozen",
-    "Easy glyphs: discriminator of a GAN, fine-tuned": "discriminator_finetuned",
-    "Easy glyphs: the same encoder, from scratch": "scratch",
-}
+# Method -> key prefix in "protocol", for the course's table of results.
+TABLE_ROWS = {"GAN discriminator, frozen": "protocol:gan_frozen"}
 
 
 # --- data and judge -------------------------------------------------------------------------------------------------
@@ -486,10 +480,29 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
     return figures
 
 
+def protocol_networks(encoder: ConvEncoder, shape: tuple[int, ...], rng: torch.Generator) -> tuple[nn.Module, nn.Module]:
+    """The unit's generator, and a discriminator whose features are those of the protocol's encoder."""
+    with seeded(rng):
+        head = nn.Linear(encoder.feature_dim, 1)
+    drawing = ConvDecoder(CODE_DIM, shape, widths=(48, 24, 12), output="sigmoid", generator=rng)
+    return drawing, nn.Sequential(encoder, head, nn.Flatten(0))
+
+
+def discriminator_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The row of the course's table: the protocol's encoder, trained as a discriminator on the whole pool, frozen."""
+    data = protocol.setting(dataset, seed)
+    encoder = data.first_weights(grid=2)
+    networks = functools.partial(protocol_networks, encoder)
+    _adversarial(data.pool, networks, steps=_moments()[-1], rates=RATES, seed=seed)
+    found = protocol.frozen(data, encoder, protocol.budgets(data))
+    return {f"gan_frozen@{k}": value for k, value in found.items()}
+
+
 EXPERIMENTS = {
     "training": training,
     "label_curve": label_curve,
     "collapse": collapse,
     "saturating": saturating,
     "detach": detach,
+    "protocol": discriminator_rows,
 }

@@ -23,8 +23,10 @@ from course_lib.authoring.sources import source_files, unit_folders
 CARD, CURVE = "results/pictures/card.svg", "results/pictures/label_curve.png"
 CARD_EXERCISE, CARD_MISTAKE = "evaluate", "mean_of_batch_means"
 CURVE_UNIT = "04_pretext_tasks"
-CURVE_METHODS = ("rotation_finetuned", "autoencoder_finetuned", "scratch", "rotation_frozen", "random_frozen")
-CURVE_TITLE = "What labels buy, and what pretraining without labels adds"
+CURVE_METHODS = (
+    "rotation_strong", "scratch_strong", "rotation_weak", "scratch_weak", "rotation_frozen", "random_frozen",
+)  # fmt: skip
+CURVE_TITLE = "What labels buy, what strong views add, and what pretraining adds"
 _UNITS = re.compile(r"(<!-- units -->\n).*?(<!-- /units -->)", re.DOTALL)
 INSTRUCTOR = "docs/instructor.md"
 _GRADER = re.compile(r"(<!-- grader -->\n).*?(<!-- /grader -->)", re.DOTALL)
@@ -131,7 +133,7 @@ def _curve() -> tuple[bytes, str]:
 
     from course_lib import plots, records
 
-    recorded = records.curves(CURVE_UNIT)
+    recorded = records.curves(CURVE_UNIT, records.PROTOCOL)
     shown = {method: recorded[method] for method in CURVE_METHODS}
     figure = plots.label_curve(shown, title=CURVE_TITLE)
     alt = plots.alt_text(figure)

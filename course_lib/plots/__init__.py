@@ -7,7 +7,7 @@
 - tables.py: share_table, confusion_matrix
 - scores.py: histogram_of_scores, roc_curve
 - calibration.py: reliability_diagram
-- diagrams.py: does not exist yet; the place for diagrams of the methods
+- diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; drawing.py: what they are drawn with
 - style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
 - figure.py: new_figure, finished, alt_text, show, png, mime_bundle
 - inputs.py: what figures take becomes NumPy arrays, or an error that says what was expected
@@ -19,6 +19,17 @@ returns `finished(figure, "its content in words", alt, title=title)`. Import it 
 
 from course_lib.plots.calibration import reliability_diagram
 from course_lib.plots.comparisons import bar_with_seeds, label_curve
+from course_lib.plots.diagrams import (
+    diagram_autoencoder,
+    diagram_ema_teacher,
+    diagram_fixmatch,
+    diagram_freezing,
+    diagram_lp_ft,
+    diagram_masking,
+    diagram_rotation_batch,
+    diagram_self_training,
+    diagram_vae,
+)
 from course_lib.plots.figure import Figure, alt_text, finished, legend_above, mime_bundle, new_figure, png, show
 from course_lib.plots.images import (
     absolute_error,
@@ -57,6 +68,8 @@ __all__ = [  # noqa: RUF022
     "learning_curve", "live_curve", "LiveCurve", "label_curve", "bar_with_seeds", "Baseline",
     "latent_map", "latent_costs", "share_table", "confusion_matrix",
     "histogram_of_scores", "roc_curve", "reliability_diagram",
+    "diagram_autoencoder", "diagram_vae", "diagram_rotation_batch", "diagram_masking", "diagram_freezing",
+    "diagram_lp_ft", "diagram_self_training", "diagram_fixmatch", "diagram_ema_teacher",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

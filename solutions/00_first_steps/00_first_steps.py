@@ -25,8 +25,7 @@
 # [convolutions](https://cs231n.github.io/convolutional-networks/).
 #
 # **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
-
-# %% [markdown]
+#
 # **How a unit works.** Shift-Enter runs a cell. Replace `raise NotImplementedError(...)` by your own code. The cell
 # below it checks your code at once, says what is wrong, and offers hints. Try as often as you like.
 
@@ -134,7 +133,7 @@ plots.show(plots.class_examples(data.images, data.labels, data.class_names))
 #
 # The simplest classifier needs no training: it gives each test image the label of the most similar labeled image,
 # compared pixel by pixel (*nearest neighbor*). **Predict**: with ten labeled images per class, how many of ten test
-# images will be right? Guessing gets one. (`0.1` or `10` both mean 10 percent.)
+# images will be right? Guessing gets one.
 
 # %% tags=["predict"]
 predict.nearest_neighbor(...)  # a share between 0 and 1
@@ -351,8 +350,7 @@ for batch_size in (129, 64, 32, 4):
 # property of the network. With batches of 64 it is {{ result("failures", "loss_by_batch_means").mean | num(2) }}
 # (recorded), while the mean over images is {{ result("failures", "loss_of_all_images").mean | num(2) }}.
 #
-# The second trap is the mode. What happens to the accuracy in *train* mode, if the test images are shuffled, and if
-# they are sorted by class? **Predict** the accuracy for the sorted ones.
+# The second trap is the mode. **Predict** the accuracy in *train* mode, with the test images sorted by class.
 
 # %% tags=["predict"]
 predict.train_mode_sorted(...)  # a share between 0 and 1
@@ -599,7 +597,7 @@ predict.two_softmaxes.compare(theirs["accuracy"])
 # %% [markdown]
 # ## 8. Quiz
 #
-# Ungraded. Answer first, then open. Your predictions are summed up below.
+# Ungraded. Answer first, then open.
 #
 # <details><summary>1. You add 100 to every logit. What happens to accuracy and to the loss?</summary> Nothing, because
 # argmax and softmax depend on differences only.</details>

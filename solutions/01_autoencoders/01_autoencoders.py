@@ -94,6 +94,13 @@ plots.show(plots.reconstructions(test_images[:8], by_pca[:8], title=title))
 #
 # An *autoencoder* replaces the linear maps by networks. An *encoder* $f$ maps the image to a short vector, the *code*
 # (its numbers are called *latents*). A *decoder* $g$ rebuilds the image from the code alone.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_autoencoder())
+
+# %% [markdown]
+# The code is the only way from the image to its copy, so what does not fit into it is lost. The image is also the
+# target, therefore no label is needed.
 #
 # $$z = f(x), \qquad \hat x = g(z)$$
 #

@@ -168,6 +168,13 @@ check.reparameterize(reparameterize)
 # It is zero for a latent that ignores the image ($\mu = 0$, $\sigma = 1$), and grows when $\mu$ moves away from zero or
 # $\sigma$ shrinks. The KL pulls the $q(z|x)$ of *each* image towards the prior. As a result, codes drawn from the prior
 # lie near codes of images.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_vae())
+
+# %% [markdown]
+# Gradients reach $\mu$ and $\sigma$ through the code, because the noise is an input. The lower row shows what the KL is
+# for: the clouds of all images together, the *aggregate posterior*, should look like the prior.
 #
 # ### Exercise 2.2: kl_divergence (warm-up, 10 minutes)
 

@@ -158,6 +158,13 @@ plots.show(plots.image_grid(
 #
 # Next, put all four rotations of every image into one batch, with their labels. This has two advantages: the four
 # labels are balanced, and all four versions share the same batch statistics. Images are square here.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_rotation_batch())
+
+# %% [markdown]
+# The label of a row is the number of quarter turns, so it needs no person. After pretraining the encoder is kept, and
+# the head is thrown away.
 #
 # Shapes: `images` `(N, C, H, H)`, `x` `(4N, C, H, H)` and `labels` `(4N,)`. Row $kN + i$ is image $i$, rotated $k$
 # times.
@@ -316,6 +323,13 @@ predict.worth_more.compare()
 #
 # A third task is *masked reconstruction*: hide patches of an image, and fill them in (Pathak et al. 2016; He et al.
 # 2022).
+
+# %% tags=["demo"]
+plots.show(plots.diagram_masking())
+
+# %% [markdown]
+# The network sees the image without its hidden patches, and the loss looks at these patches only. So the gradient comes
+# from pixels that the network had to guess.
 #
 # ### Exercise 4.4: mask_patches (hard, 15 minutes)
 #

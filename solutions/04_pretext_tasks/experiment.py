@@ -7,7 +7,6 @@ it is asked differs. Accuracies are shares of test images.
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Callable

@@ -166,8 +166,17 @@ print("parameters:", parts)
 #
 # $$\mu \leftarrow (1 - m)\,\mu + m\,\mu_\text{batch}$$
 #
-# Therefore a *frozen* part needs `requires_grad=False` *and* eval mode. Keeping it in eval mode is the harder half,
-# because training loops call `model.train()`, which reaches every submodule. There are three usual ways: call
+# Therefore a *frozen* part needs `requires_grad=False` *and* eval mode.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_freezing())
+
+# %% [markdown]
+# The gradient stops before the frozen blocks, but in train mode a batch still changes the running statistics. In eval
+# mode they are only used.
+#
+# Keeping a part in eval mode is the harder half, because training loops call `model.train()`, which reaches every
+# submodule. There are three usual ways: call
 # `backbone.eval()` after every `model.train()`, override `train` in a subclass, or give the one instance its own
 # `train` attribute, which hides the method of its class. The last way works for any module that is given to you.
 #

@@ -383,6 +383,13 @@ widgets.strength_explorer(
 #
 # 1. *Linear probing (LP).* Keep the encoder fixed and train only the head.
 # 2. *Fine-tuning (FT).* Start from this head and train all parameters.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_lp_ft())
+
+# %% [markdown]
+# In stage 1 the gradient stops before the encoder, so the random head cannot damage it. In stage 2 the gradients come
+# from a head that already fits the features.
 #
 # ### Exercise 6.8: lp_ft (hard, 20 minutes)
 #
@@ -631,20 +638,21 @@ Markdown(records.results_table(up_to=unit))
 # features as they are. *Rotation* has a lower probe than *all domains*, and after fine-tuning both are equal.
 
 # %% [markdown]
-# The course's table, printed above, has a row of this notebook. It has ten classes, and an encoder that was pretrained
-# to predict the rotation of images (unit 04).
+# The course's table, printed above, has two rows of this notebook. It has ten classes, and an encoder that was
+# pretrained to predict the rotation of images (unit 04). All rows have the same steps. LP-FT spends a quarter of them on
+# the head.
 #
-# | ten labels per class, ten classes | recorded |
-# |---|---:|
-# | rotation, full fine-tuning (unit 04) | {{
-# result("label_curve", "rotation_finetuned@10", unit="04_pretext_tasks") | pm(percent=true) }} |
-# | rotation, LP-FT | {{ result("rotation_lp_ft", "rotation_lp_ft@10") | pm(percent=true) }} |
-# | no pretraining, strong views of labeled images (unit 07) | {{
-# result("consistency", "augmented@10", unit="07_pseudo_labels") | pm(percent=true) }} |
+# {{ figures_table({"rotation, full fine-tuning, weak views": "rotation_weak", "rotation, LP-FT, weak views":
+# "rotation_lp_ft_weak", "rotation, full fine-tuning, strong views": "rotation_strong", "rotation, LP-FT, strong views":
+# "rotation_lp_ft_strong", "from scratch, strong views": "scratch_strong"}, (1, 2, 10, 50), "protocol") }}
 #
-# In distribution LP-FT is worth little here too. The last row has more steps and strong data augmentation, and no
-# pretraining. Recipes differ between units, so do not add their gains.
-#
+# With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1, rotation_lp_ft_strong@1
+# > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{ every_seed("rotation_lp_ft_weak@10 <
+# rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10, rotation_lp_ft_weak@50 < rotation_weak@50",
+# "protocol") }}. Its second stage has a lower learning rate, so the features change less. This protects them when there
+# are few labels, and holds them back when there are more.
+
+# %% [markdown]
 # ## 9. The same code on a large network
 #
 # Your functions need only `model.encoder` and `model.head`, so they work on a ResNet with ImageNet weights, which are

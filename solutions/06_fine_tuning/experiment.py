@@ -781,32 +781,6 @@ def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[
     return figures
 
 
-def rotation_lp_ft(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """The course's ten classes after unit 04's rotation pretraining: the head first, then everything.
-
-    The second stage has the steps and the rate of unit 04's fine-tuning, with batches of fifty.
-    """
-    size = settings.by_profile(smoke=400, laptop=8000, full=8000)
-    train, test = (
-        load(dataset, split=split, n=n, seed=seed) for split, n in (("train", size), ("test", 2 * _test_size_2()))
-    )
-    budgets = (2,) if profile == "smoke" else (5, 10, 20, 50)
-    splits = {k: few_label_split(train.labels, per_class=k, generator=_generator_2(seed)) for k in budgets}
-    held_out = torch.zeros(len(train), dtype=torch.bool)
-    held_out[splits[budgets[0]].validation] = True
-    steps = settings.by_profile(smoke=3, laptop=1000, full=4000)
-    source = _rotation_2(train.images[~held_out], seed=seed, steps=steps)
-    figures: dict[str, float | list[float]] = {}
-    for k, split in splits.items():
-        labeled = train.subset(split.labeled)
-        model = _on_source_2(source, seed, len(train.class_names))
-        _tuned_2(model, labeled, seed=seed, lr=HEAD_LR_2, frozen=True, at_rest=True)
-        figures[f"rotation_lp@{k}"] = evaluate(model, test.images, test.labels)["accuracy"]
-        _tuned_2(model, labeled, seed=seed, lr=3e-3, steps=settings.by_profile(smoke=3, laptop=300, full=2000))
-        figures[f"rotation_lp_ft@{k}"] = evaluate(model, test.images, test.labels)["accuracy"]
-    return figures
-
-
 def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """The rows of the course's table: the rotation encoder, the head first and then everything."""
     data, encoder = protocol.setting(dataset, seed), protocol.rotation_encoder(dataset, seed)
@@ -832,7 +806,6 @@ EXPERIMENTS = {
     "epochs": epochs,
     "classes": scores_by_class,
     "sources": sources,
-    "rotation_lp_ft": rotation_lp_ft,
     "protocol": protocol_rows,
 }
 

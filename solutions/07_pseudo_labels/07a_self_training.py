@@ -309,17 +309,14 @@ predict.underconfident.compare()
 # ## 4. A round of self-training
 #
 # One round of *self-training* has four steps. Predict pseudo-labels, select the confident ones, add them to the labeled
-# set, and train:
-#
-# ```
-# model --> pseudo-labels --> c >= tau --+
-#                                        +--> train a copy --> next model
-# labeled images, own labels ------------+
-# ```
+# set, and train.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_self_training())
 
 # %% [markdown]
 # In every round the labeled images keep their own labels, and pseudo-labels are predicted anew, so that a wrong one can
-# change. One choice remains. Each round can *restart* from the initial weights, or continue from the current ones.
+# change. Gradients exist only inside the training, so a pseudo-label is a plain number there. One choice remains. Each round can *restart* from the initial weights, or continue from the current ones.
 #
 # ### Exercise 7.4: self_training_round (core, 15 minutes)
 #

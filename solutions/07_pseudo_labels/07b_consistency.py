@@ -319,13 +319,14 @@ predict.pseudo_labels_help.compare(found["pseudo_label"] > found["labels alone"]
 #
 # Training on a prediction for the *same* view mostly repeats what the network already computes. FixMatch (Sohn et al.
 # 2020) changes two things. The pseudo-label comes from the weak view and is learned on the strong view, and it counts
-# only if its confidence is at least $\tau$:
-#
-# ```
-#           weak view ---> model, no gradient --> class, if confidence >= tau --+
-# image --<                                                                     +--> loss
-#           strong view -> model --------------> log-probabilities -------------+
-# ```
+# only if its confidence is at least $\tau$.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_fixmatch())
+
+# %% [markdown]
+# Both views go through the same weights. The gradient flows back through the strong view alone, because the pseudo-label
+# is a fixed target.
 #
 # With probabilities $p_n$ of the weak view and $q_n$ of the strong view:
 #
@@ -334,8 +335,7 @@ predict.pseudo_labels_help.compare(found["pseudo_label"] > found["labels alone"]
 #
 # The sum is divided by all $N$ images, also those below the threshold. So the loss is small while few predictions are
 # confident, which acts like a ramp.
-
-# %% [markdown]
+#
 # ### Exercise 7.8: fixmatch_loss (core, 15 minutes)
 #
 # Both logits are `(N, K)`. At the start of training no prediction is confident. Then the loss is 0, and `backward()`
@@ -433,6 +433,13 @@ widgets.teaching_views(
 # With student weights $\theta$ and a *decay* $\alpha$ near 1:
 #
 # $$\theta'_\text{teacher} = \alpha\, \theta_\text{teacher} + (1 - \alpha)\, \theta_\text{student}$$
+
+# %% tags=["demo"]
+plots.show(plots.diagram_ema_teacher())
+
+# %% [markdown]
+# The teacher sees the weak view and gives the target, and no gradient reaches it. It changes only by the average, after
+# each step of the student.
 #
 # ### Exercise 7.9: ema_update (hard, 12 minutes)
 #

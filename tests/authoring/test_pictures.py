@@ -43,7 +43,7 @@ def test_what_is_stale_is_found_and_written_anew(project, monkeypatch):
     written = pictures.write(project)
     assert {path.relative_to(project).as_posix() for path in written} == {pictures.CARD, "README.md"}
     assert pictures.stale(project) == [] and readme.read_text(encoding="utf-8") == TEXTS["README.md"]
-    monkeypatch.setattr(pictures, "CURVE_METHODS", ("scratch", "random_frozen"))
+    monkeypatch.setattr(pictures, "CURVE_METHODS", ("scratch_weak", "random_frozen"))
     assert pictures.stale(project) == [pictures.CURVE, "README.md"]
 
 

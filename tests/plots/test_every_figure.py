@@ -13,6 +13,8 @@ from matplotlib.text import Text
 
 from course_lib import plots
 
+DIAGRAMS = [name for name in plots.__all__ if name.startswith("diagram_")]
+
 
 def every_figure() -> dict[str, plots.Figure]:
     labels = np.arange(60) % 10
@@ -58,6 +60,7 @@ def every_figure() -> dict[str, plots.Figure]:
         "reliability_diagram": plots.reliability_diagram(
             {"in distribution": (scores, positive), "out of distribution": (scores, ~positive)}, title=title
         ),
+        **{name: getattr(plots, name)(title=title) for name in DIAGRAMS},
     }
 
 
@@ -88,6 +91,7 @@ FIGURES = [
     "histogram_of_scores",
     "roc_curve",
     "reliability_diagram",
+    *DIAGRAMS,
 ]
 # The numbers of images above the bars of a reliability diagram.
 SMALLEST_TEXT = {"reliability_diagram": 7.5}

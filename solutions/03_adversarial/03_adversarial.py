@@ -211,8 +211,8 @@ def generator_loss(fake_logits, *, saturating=False):
 check.generator_loss(generator_loss)
 
 # %% [markdown]
-# The cell computes the size of both gradients at one logit, from an image that is certainly drawn to one that is
-# certainly real. Where will the two curves cross? A second question is about whole networks. The discriminator alone
+# The cell prints the size of both gradients at one logit, from an image that is certainly drawn to one that is almost
+# certainly real. Where are they equal? A second question is about whole networks. The discriminator alone
 # learns for 25 steps, and the generator is untrained. **Predict** how many times as large as the saturating gradient
 # the non-saturating one is then, over all the generator's parameters.
 
@@ -229,20 +229,15 @@ def gradient_size(probability, saturating):
     return float(logit.grad.abs())
 
 
-probabilities = (0.001, 0.01, 0.1, 0.5, 0.9)
-curves = {
-    name: {p: [gradient_size(p, saturating)] for p in probabilities}
-    for name, saturating in (("non-saturating", False), ("saturating", True))
-}
+print("probability   non-saturating   saturating")
+for probability in (0.001, 0.01, 0.1, 0.5, 0.9):
+    usual, other = (gradient_size(probability, flag) for flag in (False, True))
+    print(f"{probability:11}{usual:17.3f}{other:13.3f}")
 predict.ratio.compare()
-plots.show(plots.label_curve(
-    curves, percent=False, x_label="probability that the image is real",
-    y_label="size of the gradient", title="Two losses of the generator",
-))  # fmt: skip
 
 # %% [markdown]
-# The curves cross at one half. To the left, where training begins, only the non-saturating loss has a gradient. This is
-# what happens to the whole gradient while the discriminator alone learns:
+# They are equal at one half. In the first rows, where training begins, only the non-saturating loss has a gradient. This
+# is what happens to the whole gradient while the discriminator alone learns:
 #
 # | steps of the discriminator alone, recorded | 0 | 10 | 25 | 100 |
 # |---|---:|---:|---:|---:|
@@ -259,28 +254,35 @@ plots.show(plots.label_curve(
 # %% [markdown]
 # ## 4. Two networks take turns
 #
-# A step has two halves. First the discriminator learns: its loss goes backward through the discriminator only, so the
-# drawn images are *detached* from the generator. Then the generator learns: its loss goes backward through the new
+# A step has two halves. First the discriminator learns. Its loss goes backward through the discriminator only, so the
+# drawn images are *detached* from the generator. Then the generator learns. Its loss goes backward through the new
 # discriminator into the generator, and only the generator's optimizer steps. Real and drawn images go through the
 # discriminator in two batches, because batch normalization would mix them.
+
+# %% tags=["demo"]
+plots.show(plots.diagram_gan())
+
+# %% [markdown]
+# Each loss ends in one network, although both pass through the discriminator. After the second half a gradient of the
+# generator's loss is left in the discriminator. It has to be cleared before the discriminator learns again.
+#
+# A proposal for both networks, with halves rounded up ($H$ and $W$ are multiples of 4):
 #
 # | generator | shape | discriminator | shape |
 # |---|---|---|---|
 # | linear, unflatten | `(48, H/4, W/4)` | `down`, no norm | `(24, H/2, W/2)` |
 # | batch norm, ReLU, `up` | `(24, H/2, W/2)` | `down` | `(48, H/4, W/4)` |
 # | `up` | `(12, H, W)` | `down`, size 3 | `(96, H/8, W/8)` |
-# | convolution (3, padding 1), sigmoid | `(C, H, W)` | flatten, linear, `nn.Flatten(0)` | one logit |
-#
-# ### Exercise 3.3: GAN (hard, 30 minutes)
+# | convolution, sigmoid | `(C, H, W)` | flatten, linear, `nn.Flatten(0)` | one logit |
 
 # %% [markdown]
-# Write both networks (the table is a proposal, and halves are rounded up) and the step. $H$ and $W$ are multiples of 4.
+# ### Exercise 3.3: GAN (hard, 30 minutes)
 #
 # - `GAN(image_shape, code_dim)` has the modules `generator`, codes `(N, code_dim)` to images `(N, C, H, W)` in
 #   $[0, 1]$, and `discriminator`, images to logits `(N,)`.
-# - `step(images, codes, *, generator_optimizer, discriminator_optimizer)` puts both modules into train mode, moves the
-#   discriminator, then the generator with the same codes, and returns both losses as floats, the discriminator's first.
-#   `self.generator` and `self.discriminator` may be replaced by others before it is called.
+# - `step(images, codes, *, generator_optimizer, discriminator_optimizer)` puts both into train mode, moves the
+#   discriminator, then the generator with the same codes. It returns both losses as floats, the discriminator's first.
+#   The two modules may be replaced by others before it is called.
 #
 # The check looks at shapes and ranges, and at the weights after three steps with small networks of its own. **The
 # number to reach** comes in section 5: a Fréchet distance below {{ result("training", "vae_frechet").mean | num(1) }},
@@ -327,12 +329,12 @@ check.GAN(GAN)
 # | recorded, at the start of the training | |
 # |---|---:|
 # | cosine of this gradient and the generator's own | {{ result("detach", "cosine").mean | num(2) }} |
-# | size of the sum of both, beside the own one alone | {{ result("detach", "left").mean | num(2) }} |
+# | what is left of its own, when both are added | {{ result("detach", "left") | pm(percent=true) }} |
 # | arithmetic of the discriminator's half of a step, beside the one with `detach` | {{
 # result("detach", "work").mean | num(2) }} |
 #
-# It points against the generator's own gradient. Where it is not cleared, the two nearly cancel. Where `zero_grad`
-# clears it, only the cost is higher, so the samples do not show the mistake.
+# It points against the generator's own gradient, so without `zero_grad` a part of both cancels. Where `zero_grad`
+# clears it, only the cost is higher. So the samples need not show the mistake.
 #
 # ### Exercise 3.4: sample_images (warm-up, 8 minutes)
 #
@@ -430,9 +432,9 @@ alt = f"{title}. Three rows that become clearer, mixtures among them, and a real
 plots.show(plots.image_grid(rows, columns=8, title=title, alt=alt))
 
 # %% [markdown]
-# Blobs become shapes. Many are recognizable, and others remain mixtures of two. The loss of the discriminator is not a
-# measure of quality: it compares two networks that both change. To know whether the samples improve, count and measure
-# them.
+# Blobs become shapes. Many are recognizable, and others remain mixtures of two. In the meantime the discriminator's
+# loss falls, so it improves faster than the generator. The loss is not a measure of quality, because it compares two
+# networks that both change. To know whether the samples improve, count and measure them.
 #
 # *A natural break.*
 #
@@ -545,15 +547,15 @@ predict.closer.compare()
 # result("training", "train_frechet") | pm }} |
 #
 # The distance falls from moment to moment, and ends below that of the VAE, {{ every_seed("frechet@100 > frechet@400,
-# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. But the VAE covers all classes as well, and
-# real images are still far closer than any sample. Compare such numbers only within one judge network and one number of
-# samples.
-
-# %% [markdown]
+# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. But the VAE covers all classes too, and real
+# images are far closer. Only {{ result("training", "sure@800").mean | pct }} of the samples get a confident prediction,
+# and {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog is not the worst in your list, so look
+# at the samples too.
+#
 # ## 6. Look inside
 #
-# Do nearby codes give similar images? The sliders walk from one code towards two others. Codes keep the length that a
-# standard normal code has, because the generator has seen no others.
+# Do nearby codes give similar images? Walk from one code towards two others. The generator has only seen codes of a
+# certain length, so they keep it.
 
 # %% tags=["demo"]
 check.needs("discriminator_loss", "generator_loss", "GAN", "sample_images")
@@ -574,31 +576,17 @@ widgets.latent_explorer(
 )
 
 # %% [markdown]
-# Shapes change into each other smoothly, so the generator has not memorized single images. Another test for copies: find
-# the training image that is nearest to each sample, pixel by pixel.
-
-# %% tags=["demo"]
-check.needs("discriminator_loss", "generator_loss", "GAN", "sample_images")
-shown = samples[moments[-1]][:5]  # (5, C, H, W)
-distances = torch.cdist(shown.flatten(1), as_float(data.images).flatten(1))
-nearest = distances.argsort(dim=1)[:, :4]  # (5, 4)
-plots.show(plots.nearest_neighbours(
-    shown, as_float(data.images[nearest.flatten()]).reshape(5, 4, *image_shape),
-    title="Samples and their nearest training images",
-))  # fmt: skip
-
-# %% [markdown]
-# The nearest images resemble the samples, and none is a copy. On average a sample is farther from its nearest training
-# image than a real test image is, {{ every_seed("copying > test_copying", "training") }}.
+# Shapes change into each other smoothly. The generator has not memorized images either. On average a sample is farther
+# from its nearest training image than a real test image is, {{ every_seed("copying > test_copying", "training") }}.
 #
 # ## 7. The question of the course: what does the discriminator learn for free?
 #
 # The discriminator has seen thousands of images without a label. It is compared with the same network with random
 # weights, and with the same network after it has predicted rotations (unit 04), for as many steps on the same images.
-# **Predict** which frozen features are best with ten labels per class.
+# **Predict** the accuracy on the discriminator's frozen features with one label per class.
 
 # %% tags=["predict"]
-predict.features(...)  # "random", "discriminator" or "rotation"
+predict.features(...)  # between 0 and 1
 
 # %% tags=["demo"]
 unit, name = "03_adversarial", data.name
@@ -615,10 +603,21 @@ plots.show(plots.label_curve(
 ))  # fmt: skip
 
 # %% [markdown]
-# TABLE_FEATURES
+# {{ figures_table({"random, frozen": "random_frozen", "discriminator, frozen": "discriminator_frozen",
+# "rotation, frozen": "rotation_frozen", "discriminator, fine-tuned": "discriminator_finetuned", "rotation, fine-tuned":
+# "rotation_finetuned", "from scratch": "scratch"}, (1, 2, 5, 10), "label_curve") }}
+#
+# Random blocks already separate easy glyphs, so ten labels per class leave little to gain. With few labels the
+# discriminator's frozen features are far better, {{ every_seed("discriminator_frozen@1 > random_frozen@1,
+# discriminator_frozen@2 > random_frozen@2, discriminator_frozen@5 > random_frozen@5", "label_curve") }}, and about as
+# good as those after rotation. Fine-tuned, the discriminator is only a little above scratch, and rotation is ahead of
+# it, {{ every_seed("discriminator_finetuned@5 > scratch@5, rotation_finetuned@5 > discriminator_finetuned@5",
+# "label_curve") }} with five labels.
+#
+# PROTOCOL_TEXT
 
 # %% [markdown]
-# ## 8. When it fails: one picture for every code
+# ## 8. When it fails: a few pictures for all codes
 #
 # In *mode collapse* the generator maps all codes to a few images. We cause it by unequal learning rates. Two small
 # networks without convolutions are trained twice: once with equal rates, and once with a generator that learns 25 times
@@ -682,7 +681,7 @@ for title, images_of_one in (drawn | {"real test images": test_images}).items():
     measure(title, images_of_one)
     print(f"{'':28} nearest other image: {nearest_other(images_of_one[:500]):.2f}")
 rows = torch.cat([images_of_one[:10] for images_of_one in drawn.values()])
-alt = "Two rows of ten: ghosts that differ, and ten pictures that are nearly the same."
+alt = "Two rows of ten: blurred shapes that differ, and a few noisy ones that repeat."
 plots.show(plots.image_grid(
     rows, columns=10, title="Samples: equal rates; fast generator", alt=alt
 ))  # fmt: skip
@@ -699,10 +698,11 @@ plots.show(plots.image_grid(
 # | generator's loss at the end | {{ result("collapse", "g_loss_balanced").mean | num(2) }} | {{
 # result("collapse", "g_loss_collapsed").mean | num(2) }} | |
 #
-# The samples of the fast generator are nearly the same picture, {{ every_seed("nearest_collapsed < 0.5,
-# nearest_balanced > 1.0", "collapse") }}. Its losses are the calm ones, near $2 \log 2$ and $\log 2$: the discriminator
-# guesses, because the generator moves its picture faster than the discriminator can follow. So a calm loss is not a
-# good sign. Look at samples of many codes, and measure how much they differ.
+# The samples of the fast generator repeat a few pictures, {{ every_seed("nearest_collapsed < 0.5,
+# nearest_balanced > 1.0", "collapse") }}. The count of classes shows little of it, because the judge network predicts
+# several classes for such pictures. The losses hardly differ either. Both discriminators are close to
+# guessing, which suggests that the fast generator moves its picture before the discriminator can follow. So a calm loss
+# is not a good sign. Draw many codes, and measure how much the samples differ.
 
 # %% [markdown] nbgrader={"grade_id": "calm_losses", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains a GAN on photographs of ten kinds of fruit. They report that both
@@ -730,7 +730,7 @@ plots.show(plots.image_grid(
 # *Rubric.* One point each. (a) reads the numbers as guessing (2 log 2 and log 2, or probability one half) AND says that
 # a weak or slow discriminator gives them too. (b) names mode collapse AND a reason that the discriminator does not stop
 # it (it judges images one by one, or the generator moves faster). (c) measures variety over many samples (classes
-# covered, or distances between samples) AND names a change that concerns the balance of the two networks. "Train
+# covered, or better distances between samples) AND names a change that concerns the balance of the two networks. "Train
 # longer" earns no point for (c).
 # ### END SOLUTION
 
@@ -744,8 +744,7 @@ plots.show(plots.image_grid(
 # has.</details>
 #
 # <details><summary>2. The loss of the discriminator is close to zero. Is that good?</summary> Not for the generator.
-# The discriminator tells every drawn image from a real one, so the saturating loss has almost no gradient. The
-# non-saturating one still has.</details>
+# The discriminator tells every drawn image from a real one, so the saturating loss has almost no gradient.</details>
 #
 # <details><summary>3. All ten classes are covered. Can the generator have collapsed?</summary> Yes, to one picture per
 # class. The count does not see it, but the distance to the nearest other sample does.</details>
@@ -759,7 +758,15 @@ predict.summary()
 # %% [markdown]
 # ## Key takeaways
 #
-# TAKEAWAYS
+# - Two networks in competition learn to draw easy glyphs. In 800 steps the samples cover all classes, and their Fréchet
+#   distance ends below that of a VAE of the same time, {{ every_seed("vae_frechet > frechet@800", "training") }}. Real
+#   images are still far closer.
+# - The losses do not show a collapse, and a count of classes shows little. Measure how much samples differ.
+# - Each network learns from its own loss. Drawn images are detached for the discriminator, and the generator's gradient
+#   passes through it.
+# - The non-saturating loss has a gradient where the discriminator is confident.
+# - The discriminator's frozen features separate easy glyphs with very few labels, but fine-tuned they gain less than
+#   those after rotation. TAKE_PROTOCOL
 
 # %% [markdown]
 # ## What became of it
@@ -767,10 +774,10 @@ predict.summary()
 # For some years GANs were the **best image generators**, from DCGAN to StyleGAN. Today diffusion models and
 # transformers draw most images, because they are easier to train and cover the data better. The learned loss has stayed: the autoencoders in front of diffusion models are trained with
 # a discriminator, which keeps their images sharp, and it helps to distill slow diffusion models into fast ones.
-# **Language models** are tuned by human feedback with a reward model, which is also a learned loss.
+# **Language models** are tuned by human feedback with a reward model, also a learned loss.
 #
 # In **medicine**, GANs translate between kinds of scans, and invented details are a danger there. In **finance** they
-# simulate rare market days. In **robotics** they make simulated pictures look real. Domain adaptation uses the same
+# simulate rare days. In **robotics** they make simulated pictures look real. Domain adaptation uses the same
 # idea, with features that a discriminator cannot assign to a domain.
 
 # %% [markdown]

@@ -55,12 +55,12 @@ judge = Judge(
     criteria=(
         Criterion("means", 1, "between equal spreads it is the squared distance of the means", right, _SHIFTED),
         Criterion("spread", 1, "the covariances count, and not only the variances", right, (*_SPREAD, *_DIFFERENT)),
-        Criterion("zero", 1, "between equal sets it is zero", right, _EQUAL),
+        Criterion("zero", 1, "between equal sets it is zero", right, _EQUAL, form=True),
         Criterion("few", 1, "it is finite and right with fewer rows than columns too", right, _FEW),
         Criterion("number", 1, "it is a Python float, the same with the two sets exchanged", symmetric_float),
     ),
     predicates={
-        "as_a_tensor": somewhere(lambda t: t.seen["kind"] != "float" and right(*t[:3])),
+        "as_a_tensor": everywhere(lambda t: t.seen["kind"] != "float" and right(*t[:3])),
         "complex_number": somewhere(lambda t: t.seen["distance"] == "a complex number"),
         "not_a_number": lambda trials: in_any(
             named(trials, *_FEW, *_EQUAL),

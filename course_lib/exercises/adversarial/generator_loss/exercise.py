@@ -64,8 +64,8 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "Both losses fall when the images look more real. They differ in the gradient where the discriminator is confident: "
-        "there the saturating one has almost none."
+        "Both losses fall when the images look more real. They differ in the gradient where the discriminator is "
+        "confident: there the saturating one has almost none."
     ),
     cases=cases,
     observe=observe,

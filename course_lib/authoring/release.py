@@ -15,7 +15,7 @@ from course_lib.authoring import assignment
 from course_lib.authoring.answers import BEGIN
 from course_lib.authoring.conversion import build_notebook
 from course_lib.authoring.rules import read_unit
-from course_lib.authoring.sources import ReleaseError, exercises_by_name, folder_of, pictures_of, unit_folders
+from course_lib.authoring.sources import ReleaseError, exercises_by_name, folder_of, pages_of, pictures_of, unit_folders
 from course_lib.notebooks import notebook_text, release_hash, released_files
 
 # Names that moved, for grading/ and its tests until they take them from where they stand: to be deleted then.
@@ -71,7 +71,8 @@ def stale_files(units: Sequence[str], *, root: Path | None = None) -> list[str]:
 def build_unit(
     unit: str, *, root: Path | None = None, exercises: Mapping[str, Any] | None = None, gradebook: Path | None = None
 ) -> dict[str, bytes]:
-    """The released files of a unit, name -> bytes: its notebooks and whatever pictures lie beside the source.
+    """The released files of a unit, name -> bytes: its notebooks, whatever pictures lie beside the
+    source, and the pages of docs/ that it links to by their bare names, as `prerequisites.md`.
 
     Args:
         unit: such as "01_autoencoders".
@@ -89,7 +90,7 @@ def build_unit(
     for stem, notebook in assignment.cleared(with_answers, unit, exercises, gradebook=gradebook).items():
         notebook.metadata["course"]["release"] = release_hash(notebook)
         contents[f"{stem}.ipynb"] = notebook_text(notebook).encode()
-    for path in pictures_of(folder_of(unit, root)):
+    for path in [*pictures_of(folder_of(unit, root)), *pages_of(sources, root)]:
         contents[path.name] = path.read_bytes()
     for name, content in contents.items():
         for mark in (BEGIN, "BEGIN HIDDEN"):

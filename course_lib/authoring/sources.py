@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,14 @@ def pictures_of(folder: Path) -> list[Path]:
     """The files of a unit's folder that are released as they are, beside its notebooks."""
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     return [path for path in files if path.suffix not in _KEPT_BACK]
+
+
+def pages_of(sources: Sequence[Source], root: Path | None = None) -> list[Path]:
+    """The pages of docs/ that sources link to by their bare names: JupyterLab opens no file outside work/."""
+    folder = (root or settings.root()) / "docs"
+    texts = [cell.source for source in sources for cell in source.notebook.cells if cell.cell_type == "markdown"]
+    names = {name for text in texts for name in re.findall(r"\]\((\w+\.md)\)", text)}
+    return [folder / name for name in sorted(names) if (folder / name).is_file()]
 
 
 def exercises_by_name(unit: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
 # it](https://pytorch.org/tutorials/beginner/basics/intro.html)), shapes that
 # [broadcast](https://pytorch.org/docs/stable/notes/broadcasting.html), and
-# [convolutions](https://cs231n.github.io/convolutional-networks/).
+# [convolutions](https://cs231n.github.io/convolutional-networks/). [Ten questions](prerequisites.md) test it.
 #
 # **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
 #
@@ -531,8 +531,8 @@ plots.show(plots.label_curve(shown, title="The same experiment (recorded on digi
 # {{ results_table() }}
 #
 # Each unit adds rows, and all share one recipe: the same encoder, labels, 800 steps and batch size. *Weak views* are
-# shifted images. *Strong views* are also turned, scaled, changed in contrast, and partly covered. Your run has fewer
-# steps and no views, so it is lower. Another 20 labels per class are set aside for *validation*, which means for
+# shifted images, as in your run, which has fewer steps and so is lower. *Strong views* are also turned, scaled, changed
+# in contrast, and partly covered. Another 20 labels per class are set aside for *validation*, which means for
 # choices such as which block to freeze.
 
 # %% [markdown]
@@ -650,7 +650,7 @@ predict.summary()
 #
 # **Challenge.** Beat {{ result("label_curve", "scratch@10").mean | pct }} at ten labels per class with the same labels,
 # from scratch and without other images. You may change data augmentation, steps and batch size; choose them on
-# validation images. Unit 07 reaches {{ result("consistency", "augmented@10", unit="07_pseudo_labels").mean | pct }}.
+# validation images. Strong views reach {{ result("protocol", "scratch_strong@10").mean | pct }}.
 #
 # **Bonus.** (1) Run this unit with `COURSE_DATASET=mnist`. Is one label worth more there? (2) Leave `augment=` out of
 # `train`. What were the shifts worth at five labels per class?

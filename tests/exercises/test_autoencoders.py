@@ -3,7 +3,6 @@ ones."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 
@@ -128,6 +127,133 @@ class LayersInLists(Base):
         return self.pair[1](codes).sigmoid()
 
 
+class Conv(nn.Module):
+    """A right answer to ConvAutoencoder; `wide` and `squash` are what variants change."""
+
+    wide, squash, before, activation = 16, nn.Sigmoid, None, nn.ReLU
+
+    def __init__(self, image_shape, feature_dim):
+        super().__init__()
+        self.channels, *size = image_shape
+        wide, h, w = self.wide, *(side // 4 for side in size)
+        down = [nn.Conv2d(self.before or self.channels, wide, 4, 2, 1), self.activation()]
+        down += [nn.Conv2d(wide, wide, 4, 2, 1), self.activation(), nn.Flatten()]
+        self.encoder = nn.Sequential(*down, nn.Linear(wide * h * w, feature_dim))
+        self.decoder = nn.Sequential(
+            *(nn.Linear(feature_dim, wide * h * w), nn.Unflatten(1, (wide, h, w)), self.activation()),
+            *(nn.Upsample(scale_factor=4), nn.Conv2d(wide, wide, 3, padding=1), self.activation()),
+            *(nn.Conv2d(wide, self.channels, 3, padding=1), self.squash()),
+        )
+
+    def forward(self, images):
+        return self.decoder(self.encoder(images))
+
+
+class OnlyGray(Conv):
+    before = 1
+
+
+class SquashedByRelu(Conv):
+    squash = nn.ReLU6
+
+
+class TooFewChannels(Conv):
+    wide = 1
+
+
+class HeightForWidth(Conv):
+    def __init__(self, image_shape, feature_dim):
+        channels, height, width = image_shape
+        super().__init__((channels, width, height), feature_dim)
+
+
+class NearestOnly(Conv):
+    """Its decoder is linear, and enlarges."""
+
+    def __init__(self, image_shape, feature_dim):
+        super().__init__(image_shape, feature_dim)
+        half = (image_shape[0], image_shape[1] // 2, image_shape[2] // 2)
+        shape = [nn.Unflatten(1, half), nn.Upsample(scale_factor=2)]
+        self.decoder = nn.Sequential(nn.Linear(feature_dim, math.prod(half)), *shape, nn.Sigmoid())
+
+
+class LooksBack(Conv):
+    """A way round the features: the decoder uses what the encoder saw last."""
+
+    def __init__(self, image_shape, feature_dim):
+        super().__init__(image_shape, feature_dim)
+        self.encoder[0].register_forward_hook(self.keep)
+        self.decoder[-2].register_forward_hook(lambda module, given, out: out + self.kept)
+
+    def keep(self, module, given, out):
+        self.kept = given[0].mean()
+
+
+class UnderNoGrad(Conv):
+    def forward(self, images):
+        with torch.no_grad():
+            features = self.encoder(images)
+        return self.decoder(features)
+
+
+class NeverDark(Conv):
+    def __init__(self, image_shape, feature_dim):
+        super().__init__(image_shape, feature_dim)
+        self.decoder.insert(-1, nn.ReLU())
+
+
+class FrozenEncoder(Conv):
+    def __init__(self, image_shape, feature_dim):
+        super().__init__(image_shape, feature_dim)
+        self.encoder.requires_grad_(False)
+
+
+class DecoderOfAnotherName(Conv):
+    def __init__(self, image_shape, feature_dim):
+        super().__init__(image_shape, feature_dim)
+        self.dec = self.decoder
+        del self.decoder
+
+    def forward(self, images):
+        return self.dec(self.encoder(images))
+
+
+class WithDropout(Conv):
+    def __init__(self, image_shape, feature_dim):
+        super().__init__(image_shape, feature_dim)
+        self.encoder.insert(4, nn.Dropout(0.2))
+
+
+class ByFunctions(nn.Module):
+    """Kernels of its own and `F.conv2d`, no layer of torch's."""
+
+    class Half(nn.Module):
+        def __init__(self, before, after, run):
+            super().__init__()
+            self.kernel = nn.Parameter(0.2 * torch.randn(after, before, 3, 3))
+            self.run = run
+
+        def forward(self, x):
+            return self.run(self, x)
+
+    def __init__(self, image_shape, feature_dim):
+        super().__init__()
+        channels, height, width = image_shape
+        self.encoder = self.Half(channels, 12, lambda half, x: half.last(half.conv(x).relu().flatten(1)))
+        self.encoder.conv = lambda x: F.conv2d(x, self.encoder.kernel, stride=2, padding=1)
+        self.encoder.last = nn.Linear(3 * height * width, feature_dim)
+        self.decoder = self.Half(
+            12, channels, lambda half, z: F.conv2d(half.enlarged(z), half.kernel, padding=1).sigmoid()
+        )
+        self.decoder.first = nn.Linear(feature_dim, 3 * height * width)
+        self.decoder.enlarged = lambda z: F.interpolate(
+            self.decoder.first(z).relu().reshape(-1, 12, height // 2, width // 2), scale_factor=2
+        )
+
+    def forward(self, images):
+        return self.decoder(self.encoder(images))
+
+
 def loss_by_module(x_hat, images):
     return nn.MSELoss()(x_hat, images)
 
@@ -207,61 +333,6 @@ def named_arguments(model, images, corrupt, loss_fn):
     return loss_fn(x_hat=model(corrupt(images)), target=images)
 
 
-@torch.no_grad()
-def eval_forgotten(encoder, images, batch_size):
-    return torch.cat([encoder(b) for b in torch.split(images, batch_size)])
-
-
-def requires_grad_switched_off(encoder, images, batch_size):
-    mode = encoder.training
-    encoder.eval().requires_grad_(False)
-    features = torch.cat([encoder(b) for b in images.split(batch_size)])
-    encoder.train(mode)
-    return features
-
-
-def steps_of_the_range(encoder, images, batch_size):
-    mode = encoder.training
-    encoder.eval()
-    out = []
-    with torch.no_grad():
-        for start in range(0, len(images) - batch_size + 1, batch_size):
-            out.append(encoder(images[start : start + batch_size]))
-    encoder.train(mode)
-    return torch.cat(out) if out else torch.zeros(0)
-
-
-def trains_afterwards(encoder, images, batch_size):
-    with torch.no_grad():
-        encoder.eval()
-        features = torch.cat([encoder(b) for b in images.chunk(math.ceil(len(images) / batch_size))])
-        encoder.train(True)
-    return features
-
-
-def one_image_at_a_time(encoder, images, batch_size):
-    mode = encoder.training
-    encoder.eval()
-    with torch.no_grad():
-        features = torch.stack([encoder(image.unsqueeze(0)).squeeze(0) for image in images])
-    encoder.train(mode)
-    return features
-
-
-def in_so_many_parts(encoder, images, batch_size):
-    mode = encoder.training
-    with torch.no_grad():
-        features = torch.cat([encoder.eval()(b) for b in torch.chunk(images, batch_size)])
-    encoder.train(mode)
-    return features
-
-
-def on_a_copy(encoder, images, batch_size):
-    frozen = copy.deepcopy(encoder).eval()
-    with torch.no_grad():
-        return torch.cat([frozen(b) for b in images.split(batch_size)])
-
-
 def goes_backward(model, images, corrupt, loss_fn):
     loss = loss_fn(model(corrupt(images)), images)
     loss.sum().backward()
@@ -294,10 +365,20 @@ CASES = [
     ("Autoencoder", ModuleDict, None),
     ("Autoencoder", PeeksAtTheEncoder, "skips_the_code"),
     ("Autoencoder", LayersInLists, "plain_list"),
+    ("ConvAutoencoder", NearestOnly, "no_convolutions"),
+    ("ConvAutoencoder", OnlyGray, "hard_coded_size"),
+    ("ConvAutoencoder", HeightForWidth, "hard_coded_size"),
+    ("ConvAutoencoder", LooksBack, "skips_the_features"),
+    ("ConvAutoencoder", UnderNoGrad, "features_cut_off"),
+    ("ConvAutoencoder", SquashedByRelu, "without_sigmoid"),
+    ("ConvAutoencoder", TooFewChannels, "does_not_learn"),
+    ("ConvAutoencoder", NeverDark, "clamped"),
+    ("ConvAutoencoder", FrozenEncoder, "unused_weights"),
+    ("ConvAutoencoder", DecoderOfAnotherName, "methods_instead_of_modules"),
+    ("ConvAutoencoder", ByFunctions, None),
+    ("ConvAutoencoder", WithDropout, None),
     ("corrupt", noise_cut_first, "cut_too_early"),
     ("denoising_loss", goes_backward, "backward_inside"),
-    ("extract_features", in_so_many_parts, "batch_size_as_a_count"),
-    ("extract_features", on_a_copy, None),
     ("reconstruction_loss", loss_by_module, "mean_of_everything"),
     ("reconstruction_loss", distance_squared, "sum_of_everything"),
     ("reconstruction_loss", detached_at_the_end, "cut_from_the_graph"),
@@ -315,11 +396,6 @@ CASES = [
     ("denoising_loss", loss_as_number, "without_gradient"),
     ("denoising_loss", never_corrupted, "clean_input"),
     ("denoising_loss", named_arguments, None),
-    ("extract_features", eval_forgotten, "in_train_mode"),
-    ("extract_features", requires_grad_switched_off, "weights_frozen_for_good"),
-    ("extract_features", steps_of_the_range, "last_batch_dropped"),
-    ("extract_features", trains_afterwards, "always_back_to_train"),
-    ("extract_features", one_image_at_a_time, None),
     ("anomaly_score", at_rest(lambda y, x: F.mse_loss(y, x, reduction="none").mean((1, 2, 3))), "mean_over_pixels"),
     ("anomaly_score", at_rest(lambda y, x: 1 / (1 + (y - x).square().flatten(1).sum(1))), "upside_down"),
     ("anomaly_score", at_rest(lambda y, x: (y - x).square().sum((2, 3))), "map_of_pixels"),
@@ -347,6 +423,23 @@ def test_an_autoencoder_of_any_size_is_right(size):
         assert result.state == "right", result.as_json()
 
 
+def test_what_the_encoder_of_a_convolutional_one_must_be():
+    """A copy of it alone goes into a classifier, and a decoder that ignores the features is no autoencoder."""
+
+    class OfTheWhole(Conv):
+        def __init__(self, image_shape, feature_dim):
+            super().__init__(image_shape, feature_dim)
+            self.encoder.register_forward_hook(lambda module, given, out: out * (1 if module is self.encoder else 2))
+
+    class Ignores(Conv):
+        def forward(self, images):
+            return self.decoder(0 * self.encoder(images))
+
+    copied, ignoring = (check(exercise_named("ConvAutoencoder"), answer).criteria for answer in (OfTheWhole, Ignores))
+    assert [c.name for c in copied if not c.score] == ["shapes"]
+    assert {c.name for c in ignoring if not c.score} >= {"code", "learns"}
+
+
 def test_a_decoder_that_ignores_its_code_is_no_bottleneck():
     result = check(exercise_named("Autoencoder"), IgnoresTheCode)
     assert {c.name for c in result.criteria if not c.score} >= {"bottleneck"}
@@ -361,15 +454,15 @@ def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mist
 
 def test_half_right_gets_its_share():
     score = check(exercise_named("anomaly_score"), at_rest(lambda y, x: (y - x).square().flatten(1).mean(1)))
-    assert (score.score, score.points) == (3, 4)  # all but the value
+    assert (score.score, score.points) == (2, 3)  # all but the value
     names = {c.name for c in score.criteria if not c.score}
     assert names == {"value"}
 
 
 def test_gradients_switched_off_by_an_answer_come_back():
-    def switches_off(encoder, images, batch_size):
+    def switches_off(model, images):
         torch.set_grad_enabled(False)
-        return encoder(images)
+        return (model(images) - images).square().flatten(1).sum(1)
 
-    assert check(exercise_named("extract_features"), switches_off).state == "wrong"
+    assert check(exercise_named("anomaly_score"), switches_off).state == "wrong"
     assert torch.is_grad_enabled()

@@ -53,7 +53,7 @@ QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in 
 
 
 def test_the_text_quotes_every_experiment():
-    assert {name for name, *_ in QUOTED} == set(EXPERIMENTS)
+    assert {name for name, *_ in QUOTED} == {*EXPERIMENTS, "protocol"}
 
 
 def test_every_quoted_number_has_three_seeds():
@@ -61,11 +61,11 @@ def test_every_quoted_number_has_three_seeds():
 
 
 def test_the_claim_of_the_notebook_holds_on_every_seed():
-    """Ten labels per class: three rounds gain at least 5 points; and at every other budget something."""
-    assert min(gaps("label_curve:pseudo_label@10", "label_curve:scratch@10")) >= 0.05
-    for budget in (5, 20, 50):
-        assert min(gaps(f"label_curve:pseudo_label@{budget}", f"label_curve:scratch@{budget}")) > 0
-    assert min(gaps("label_curve:pseudo_label@10", "label_curve:scratch@20")) > 0, "worth more than twenty labels"
+    """With weak views, three rounds gain from five labels per class on, and lose with one."""
+    for budget, gain in ((5, 0.05), (10, 0.05), (20, 0.02)):
+        assert min(gaps(f"protocol:self_training_weak@{budget}", f"protocol:scratch_weak@{budget}")) >= gain
+    assert min(gaps("protocol:scratch_weak@1", "protocol:self_training_weak@1")) > 0
+    assert min(gaps("label_curve:pseudo_label@10", "label_curve:scratch@10")) >= 0.05, "so does the shorter recipe"
     assert (
         mean("rounds", "restarted_chosen@1")
         < mean("rounds", "restarted_chosen@2")

@@ -108,13 +108,11 @@ def _write_sources(source: Path, root: Path, pages: Sequence[Page], profile: str
         (folder / f"{page.stem}.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
         shutil.copy(root / "notebooks" / page.unit / f"{page.stem}.ipynb", files / f"{page.stem}.ipynb")
     units = {page.unit: [other for other in pages if other.unit == page.unit] for page in pages}
-    for person in overview_pages.PEOPLE:
-        text = (root / "docs" / f"{person}.md").read_text(encoding="utf-8")
-        (source / f"{person}.md").write_text(overview_pages.with_links(text, units), encoding="utf-8")
+    for name in (*overview_pages.PEOPLE, *overview_pages.SHEETS):
+        text = (root / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        (source / f"{name}.md").write_text(overview_pages.with_links(text, units), encoding="utf-8")
     home = (root / "docs" / "index.md").read_text(encoding="utf-8")
     (source / "index.md").write_text(overview_pages.home_page(home, units, files), encoding="utf-8")
-    glossary = (root / "docs" / "glossary.md").read_text(encoding="utf-8")
-    (source / "glossary.md").write_text(overview_pages.with_links(glossary, units), encoding="utf-8")
     (source / "map.md").write_text(overview_pages.map_page(units), encoding="utf-8")
     (source / "mistakes.md").write_text(overview_pages.mistakes_page(units), encoding="utf-8")
     (source / "results.md").write_text(overview_pages.results_page(units, files), encoding="utf-8")

@@ -42,6 +42,8 @@ def as_page(page: Page, files: Path, profile: str) -> NotebookNode:
             answer = cell.source[len(question) :].strip()
             summary = "<summary>Show sample answers and rubric</summary>"
             cell.source = f"{question}\n\n<details>{summary}\n\n{answer}\n\n</details>"
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\((\w+\.md)\)", r"](/\1)", cell.source)  # pages stand at the top of the site
         result.cells.append(cell)
         if index == 0:
             result.cells.append(nbformat.v4.new_markdown_cell(_about(page, profile)))

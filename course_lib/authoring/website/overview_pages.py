@@ -13,6 +13,8 @@ from course_lib.authoring.website.page import Page, unit_name
 from course_lib.exercises.contract import DIFFICULTY, Exercise
 
 PEOPLE = ("learner", "instructor", "teaching", "author")
+# Pages of docs/ for those who take the course, in the table of contents of the units.
+SHEETS = ("prerequisites", "glossary", "cheat_sheet")
 # The modules in the reference: what notebooks, exercises and experiments are written with.
 MODULES = (
     "data", "data.augment", "models", "training", "evaluation", "plots", "widgets", "records", "settings",
@@ -36,7 +38,7 @@ def home_page(text: str, units: Units, files: Path) -> str:
         lines.append(f"{_curves(rows, files)}\n\nMore under [results](results.md), with what did not help.")
     listed = [f"{page.label} <{page.document}>" for pages in units.values() for page in pages]
     lines += [
-        _tree("The course", ["map", *listed, "results", "glossary", "mistakes"]),
+        _tree("The course", ["map", *listed, "results", *SHEETS, "mistakes"]),
         _tree("For you", PEOPLE),
         _tree("The library", [f"reference/{module}" for module in MODULES]),
     ]

@@ -6,6 +6,6 @@ EXERCISES = (
     "reconstruction_loss",
     "corrupt",
     "denoising_loss",
-    "extract_features",
     "anomaly_score",
+    "conv_autoencoder",
 )

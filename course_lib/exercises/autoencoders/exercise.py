@@ -1,14 +1,59 @@
-"""What several exercises of unit 01 share: a network that notes how it is used, beside the learner's code."""
+"""What several exercises of unit 01 share, beside the learner's code: a network that notes how it is used, and how an
+autoencoder of the learner's is looked at."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Diary, seeded
-from course_lib.exercises.observing import mode_of
+from course_lib.exercises.contract import Case, Diary, Values, seeded
+from course_lib.exercises.observing import gradient_of, mode_of
+
+# What cards call the values of `squashed` and `gradients`, and what else two exercises observe.
+WORDS = {
+    "x_hat": "the result of `forward`",
+    "x_hat_of_large_weights": "the result of `forward` with large weights",
+    "gradient_sums": "the list of the gradients that reach the parameters",
+    "made_late": "the number of parameters that come with the first images",
+    "image_gradient": "the gradient that reaches the images",
+    "images_after": "your argument `images` after the call",
+    "extremes": "the darkest and the brightest pixel of each image, of codes farther and farther from 0",
+}
+_AMPLIFY = 8.0  # factor on all weights, which shows outputs that only happen to lie in [0, 1]
+
+
+def squashed(
+    model: nn.Module, images: Tensor, decode: Callable[[Tensor], Tensor], codes: Tensor, *, far: bool
+) -> Values:
+    """How pixels are squashed: `forward` with large weights, and, with `far`, images of codes farther and farther away.
+
+    Of these images the darkest and the brightest pixel of each.
+    """
+    parameters = list(model.parameters())
+    for parameter in parameters:
+        parameter.mul_(_AMPLIFY)
+    seen = {"x_hat_of_large_weights": model(images)}
+    for parameter in parameters:
+        parameter.div_(_AMPLIFY)  # as it was: a power of two is exact
+    if far:
+        near = torch.rand_like(codes) - 0.5
+        decoded = [decode(near * 2.0**k).flatten(1) for k in range(-5, 12)]
+        seen["extremes"] = torch.stack([torch.stack([x.amin(dim=1), x.amax(dim=1)]) for x in decoded])
+    return seen
+
+
+def gradients(model: nn.Module, images: Tensor) -> Values:
+    """What a backward pass in train mode brings to each parameter, -1 for none, and to the images."""
+    if len(images) == 1:  # too few for batch normalization in train mode
+        return {}
+    model.train()
+    x = images.clone().requires_grad_()
+    (model(x) - images).pow(2).sum().backward()
+    sums = [-1.0 if p.grad is None else float(p.grad.abs().sum()) for p in model.parameters()]
+    return {"gradient_sums": sums, "image_gradient": gradient_of(x)}
 
 
 class Stateful(nn.Module):

@@ -39,7 +39,7 @@ def page_of(built: tuple[Path, list[str]], name: str) -> str:
 @tiny_site.needs_extra
 def test_every_page_is_there_and_sphinx_warns_of_nothing(built):
     root, said = built
-    pages = ["index", "map", "glossary", "mistakes", "results", "search", "genindex"]
+    pages = ["index", "map", "mistakes", "results", "search", "genindex", *overview_pages.SHEETS]
     wanted = [*pages, *overview_pages.PEOPLE, f"units/{UNIT}/{UNIT}"]
     wanted += [f"reference/{module}" for module in overview_pages.MODULES]
     assert [name for name in wanted if not (root / "site" / f"{name}.html").is_file()] == []

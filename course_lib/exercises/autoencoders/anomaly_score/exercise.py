@@ -46,20 +46,17 @@ exercise = Exercise(
     name="anomaly_score",
     title="How strange is each image?",
     signature="anomaly_score(model, images)",
-    minutes=10,
+    minutes=8,
     difficulty=2,
-    points=4,
+    points=3,
     hints=Hints(
         concept=(
             "What the model was trained on it reconstructs well; what it has never seen, badly. So an image's own "
-            "squared error, summed over its pixels, is its score. A score is a measurement: it must not change the "
+            "squared error, summed over its pixels, is its score. A score is a measurement, so it must not change the "
             "model."
         ),
-        api="`model.eval()`, `torch.no_grad()`, `Tensor.flatten(1)`, `Tensor.sum(dim=1)`, `model.train(mode)`",
-        skeleton=(
-            "was_training = ...\nmodel.eval()\nwith torch.no_grad():\n    x_hat = ...\nmodel.train(...)\n"
-            "return (...).flatten(1)...  # (N,)"
-        ),
+        api="`with eval_mode(model), torch.no_grad():`, `Tensor.flatten(1)`, `Tensor.sum(dim=1)`",
+        skeleton="with eval_mode(...), torch.no_grad():\n    x_hat = ...\nreturn (...).flatten(1)...  # (N,)",
     ),
     takeaway=(
         "One number per image, from a model in eval mode: now images can be ranked, and a threshold can be chosen."

@@ -43,13 +43,13 @@ judge = Judge(
         Criterion(
             "at_rest",
             1,
-            "the model works in eval mode and without gradients",
+            "the model works in eval mode and without gradients, and afterwards it is as it was",
             all_of(
                 as_expected("modes", "scores_require_grad", "gradients_during", "grad_mode_after"),
                 as_expected("weights_require_grad_after", "running_mean_after"),
+                mode_restored,
             ),
         ),
-        Criterion("mode_restored", 1, "afterwards the model is in the mode that it was in", mode_restored, form=True),
     ),
     predicates={
         "scored_in_train_mode": everywhere(lambda t: "train" in t.seen["modes"], "plain", "color"),

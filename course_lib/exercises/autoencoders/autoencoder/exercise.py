@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_lib.exercises.autoencoders.exercise import WORDS, gradients, squashed
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.observing import gradient_of
-
-_AMPLIFY = 8.0  # factor on all weights, which shows outputs that only happen to lie in [0, 1]
 
 
 def cases(seed: int) -> list[Case]:
@@ -39,23 +37,9 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
         seen = {"x_hat": model(images), "codes": codes}
         model.encode(torch.zeros_like(images))  # a decoder that peeks at what the encoder saw last now shows
         seen["decoded"] = model.decode(codes)
-        parameters = list(model.parameters())
-        for parameter in parameters:
-            parameter.mul_(_AMPLIFY)
-        seen["x_hat_of_large_weights"] = model(images)
-        for parameter in parameters:
-            parameter.div_(_AMPLIFY)  # as it was: a power of two is exact
-        if case.name == "color_wide":  # darkest and brightest pixel of each image, of codes farther and farther away
-            near = torch.rand_like(codes) - 0.5
-            decoded = [model.decode(near * 2.0**k).flatten(1) for k in range(-5, 12)]
-            seen["extremes"] = torch.stack([torch.stack([x.amin(dim=1), x.amax(dim=1)]) for x in decoded])
-    seen["made_late"] = sum(id(p) not in as_made for p in parameters)
-    if len(images) > 1:
-        model.train()
-        x = images.clone().requires_grad_()
-        (model(x) - images).pow(2).sum().backward()
-        seen["gradient_sums"] = [-1.0 if p.grad is None else float(p.grad.abs().sum()) for p in parameters]
-        seen["image_gradient"] = gradient_of(x)
+        seen |= squashed(model, images, model.decode, codes, far=case.name == "color_wide")
+    seen["made_late"] = sum(id(p) not in as_made for p in model.parameters())
+    seen |= gradients(model, images)
     if case.name == "learning":
         seen["outputs"] = _learn(model, images)
     return {**seen, "images_after": images}
@@ -78,7 +62,7 @@ exercise = Exercise(
     name="Autoencoder",
     title="An encoder, a narrow code, a decoder",
     signature="Autoencoder(image_shape, code_dim)",
-    minutes=15,
+    minutes=12,
     difficulty=2,
     points=4,
     hints=Hints(
@@ -98,15 +82,9 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     words={
-        "x_hat": "the result of `forward`",
+        **WORDS,
         "codes": "the result of `encode`",
         "decoded": "the result of `decode`",
-        "x_hat_of_large_weights": "the result of `forward` with large weights",
-        "gradient_sums": "the list of the gradients that reach the parameters",
-        "made_late": "the number of parameters that come with the first images",
-        "image_gradient": "the gradient that reaches the images",
-        "images_after": "your argument `images` after the call",
-        "extremes": "the darkest and the brightest pixel of each image, of codes farther and farther from 0",
         "outputs": "the list of the results of `forward` before and after some training",
     },
     inputs_shown=("images",),

@@ -112,8 +112,8 @@ def diagram_gan(*, title: str | None = None, alt: str | None = None) -> Figure:
         "Codes z (N, code_dim) go into the generator G, which returns drawn images (N, C, H, W). Drawn images and real "
         "images go into the discriminator D and on to the discriminator's loss. The gradient flows back into the "
         "discriminator and stops before the drawn images, which are detached. Second half: the generator learns. Drawn "
-        "images alone go into the new discriminator and on to the generator's loss. The gradient flows back through the "
-        "discriminator, which does not step here, into the generator."
+        "images alone go into the new discriminator and on to the generator's loss. The gradient flows back through "
+        "the discriminator, which does not step here, into the generator."
     )
     return d.done(alt, words, title)
 

@@ -100,12 +100,11 @@ plots.show(plots.image_grid(
 ))  # fmt: skip
 
 # %% [markdown]
-# Mean and variance of every pixel are right, and still no image is. The eye sees that no shape is a house or a key. A
-# number can see it too, if it looks at *features* instead of pixels. For this we train a *judge network*, an ordinary
+# Mean and variance of every pixel are right, and still no shape is a house or a key. A number can see this, if it looks
+# at *features* instead of pixels. For this we train a *judge network*, an ordinary
 # classifier with all labels. It judges samples and never trains the generator.
 #
-# The judge has to see noisy images in training, because samples are never as clean as real images. In a trial with one
-# seed, a judge that had seen only clean images called a third of good samples fish.
+# The judge has to see noisy images in training, because samples are never as clean as real images.
 
 # %% tags=["train"]
 hard = load(n=len(data)) if glyphs else data  # with clutter, noise and all movements
@@ -248,8 +247,7 @@ predict.ratio.compare()
 # result("saturating", "ratio@10").mean | num(0) }} | {{ result("saturating", "ratio@25").mean | num(0) }} | {{
 # result("saturating", "ratio@100").mean | num(0) }} |
 #
-# This does not mean that training with the saturating loss fails. In training both networks take turns, and the
-# discriminator is rarely a hundred steps ahead.
+# This does not show that training with the saturating loss fails, because in training both networks take turns.
 
 # %% [markdown]
 # ## 4. Two networks take turns
@@ -746,13 +744,10 @@ plots.show(plots.image_grid(
 # loss, around the drawn images. In the generator's loss it would cut off the only gradient that the generator
 # has.</details>
 #
-# <details><summary>2. The loss of the discriminator is close to zero. Is that good?</summary> Not for the generator.
-# The discriminator tells every drawn image from a real one, so the saturating loss has almost no gradient.</details>
-#
-# <details><summary>3. All ten classes are covered. Can the generator have collapsed?</summary> Yes, to one picture per
+# <details><summary>2. All ten classes are covered. Can the generator have collapsed?</summary> Yes, to one picture per
 # class. The count does not see it, but the distance to the nearest other sample does.</details>
 #
-# <details><summary>4. Your Fréchet distance is lower than that in a paper. Is your model better?</summary> You cannot
+# <details><summary>3. Your Fréchet distance is lower than that in a paper. Is your model better?</summary> You cannot
 # know. The number depends on the judge network, the number of samples and the data.</details>
 
 # %% tags=["demo"]
@@ -775,13 +770,13 @@ predict.summary()
 # ## What became of it
 #
 # For some years GANs were the **best image generators**, from DCGAN to StyleGAN. Today diffusion models and
-# transformers draw most images, because they are easier to train and cover the data better. The learned loss has stayed: the autoencoders in front of diffusion models are trained with
-# a discriminator, which keeps their images sharp, and it helps to distill slow diffusion models into fast ones.
-# **Language models** are tuned by human feedback with a reward model, also a learned loss.
+# transformers draw most images, because they are easier to train and cover the data better. The learned loss has
+# stayed: the autoencoders in front of diffusion models are trained with a discriminator. **Language models** are tuned
+# by human feedback with a reward model, also a learned loss.
 #
 # In **medicine**, GANs translate between kinds of scans, and invented details are a danger there. In **finance** they
-# simulate rare days. In **robotics** they make simulated pictures look real. Domain adaptation uses the same
-# idea, with features that a discriminator cannot assign to a domain.
+# simulate rare days. In **robotics** they make simulated pictures look real. Domain adaptation uses the same idea, with
+# features that a discriminator cannot assign to a domain.
 
 # %% [markdown]
 # **Further reading.**

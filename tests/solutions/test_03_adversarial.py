@@ -87,5 +87,4 @@ _TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)
 
 
 def test_the_text_quotes_every_experiment():
-    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
-    assert {name for name, *_ in QUOTED} | set(_TABLES) == of_the_text
+    assert {name for name, *_ in QUOTED} | set(_TABLES) == set(recording.load_experiments(UNIT).EXPERIMENTS)

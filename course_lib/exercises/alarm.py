@@ -16,11 +16,14 @@ class OutOfTime(BaseException):
 
 
 @contextlib.contextmanager
-def stopped_after(seconds: float, observe: Callable[..., Any]) -> Iterator[list[int]]:
+def stopped_after(seconds: float, observe: Callable[..., Any], *, of_cpu: bool = False) -> Iterator[list[int]]:
     """Stops what runs below `observe` after a while, where the system has a timer; elsewhere the learner may do so.
 
     The alarm is repeated and heard only while the observer is at work: not while output is being put back. What is
     given holds an entry per alarm that was heard.
+
+    Args:
+        of_cpu: seconds that the process computes, in place of those on the clock: the same on a loaded machine.
     """
     rings: list[int] = []
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
@@ -33,16 +36,17 @@ def stopped_after(seconds: float, observe: Callable[..., Any]) -> Iterator[list[
             rings.append(number)
             raise OutOfTime
 
-    handler = signal.signal(signal.SIGALRM, ring)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)
+    timer, alarm = (signal.ITIMER_PROF, signal.SIGPROF) if of_cpu else (signal.ITIMER_REAL, signal.SIGALRM)
+    handler = signal.signal(alarm, ring)
+    left, interval = signal.setitimer(timer, seconds, 0.05)
     begun = time.perf_counter()
     try:
         yield rings
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(timer, 0)
+        signal.signal(alarm, handler)
         if left:  # another alarm goes on
-            signal.setitimer(signal.ITIMER_REAL, max(left - (time.perf_counter() - begun), 1e-3), interval)
+            signal.setitimer(timer, max(left - (time.perf_counter() - begun), 1e-3), interval)
 
 
 def _is_below(frame: FrameType | None, code: CodeType) -> bool:

@@ -30,7 +30,6 @@ import functools
 import gzip
 import itertools
 import linecache
-import math
 import re
 import sys
 import types
@@ -40,6 +39,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from course_lib.exercises.contract import Alternative, Judge, Mistake
+from course_lib.exercises.observing import given_names
 
 NAME = "mistakes.md"
 RIGHT, MISTAKES = "Right answers", "Mistakes"
@@ -183,13 +183,6 @@ def parse_answers(text: str, path: Path) -> Answers:
             raise AnswersError(f"{path}:{heading.number}: the name {heading.text} is used a second time.")
         found[part].append(Answer(heading.text, words, source + "\n", diff, heading.number))
     return Answers(path, tuple(found[RIGHT]), tuple(found[MISTAKES]))
-
-
-def given_names() -> dict[str, Any]:
-    """What a notebook's setup cell imports: an answer may use no other names."""
-    import torch
-
-    return {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math}
 
 
 def _sections(text: str, path: Path) -> Iterator[tuple[str, Line, list[Line]]]:

@@ -30,7 +30,7 @@ STYLE = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);line-height:1.5;"
     "color:var(--jp-ui-font-color0,CanvasText);background:var(--jp-layout-color1,Canvas)"
 )
-MARKS = {True: "✓", False: "✗"}
+MARKS = {"card.met": "✓", "card.partly_met": "–", "card.not_met": "✗"}
 
 
 def card(exercise: Exercise, result: Result, *, standing: Standing, borrowed: bool = False) -> str:
@@ -89,10 +89,10 @@ def criteria_list(criteria: Sequence[tuple[str, float, float]]) -> str:
     """Title, score and points of each criterion as a list; met or not is said in words beside the mark."""
     rows = []
     for title, score, points in criteria:
-        met = score > 0
-        said = say("card.criterion", said=say("card.met" if met else "card.not_met"), score=_of(score, points))
+        word = _word_for(score, points)
+        said = say("card.criterion", said=say(word), score=_of(score, points))
         rows.append(
-            f'<li style="list-style:none"><span aria-hidden="true">{MARKS[met]}</span> '
+            f'<li style="list-style:none"><span aria-hidden="true">{MARKS[word]}</span> '
             f"{marked_up(title)} <em>{html.escape(said)}</em></li>"
         )
     label = html.escape(say("card.criteria"))
@@ -165,9 +165,18 @@ def text_card(exercise: Exercise, result: Result) -> str:
 
 def text_criteria(criteria: Sequence[tuple[str, float, float]]) -> list[str]:
     """Title, score and points of each criterion, a line each."""
-    words = {True: say("card.met"), False: say("card.not_met")}
+    words = {word: say(word) for word in ("card.met", "card.not_met")}
+    words |= {word: say(word) for word in (_word_for(score, points) for _, score, points in criteria)}
     width = max(map(len, words.values()))
-    return [f"  [{words[score > 0]:<{width}}] {title} ({_of(score, points)})" for title, score, points in criteria]
+    return [
+        f"  [{words[_word_for(score, points)]:<{width}}] {title} ({_of(score, points)})"
+        for title, score, points in criteria
+    ]
+
+
+def _word_for(score: float, points: float) -> str:
+    """The id of the word for a criterion's points."""
+    return "card.not_met" if score <= 0 else "card.met" if score >= points else "card.partly_met"
 
 
 def _of(score: float, points: float) -> str:

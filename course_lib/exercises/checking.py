@@ -21,7 +21,16 @@ from typing import Any
 import torch
 
 from course_lib import files
-from course_lib.exercises import exercise_named, judge_module, judge_of, leaving_out, progress, shrinking, silent
+from course_lib.exercises import (
+    candidates,
+    exercise_named,
+    judge_module,
+    judge_of,
+    leaving_out,
+    progress,
+    shrinking,
+    silent,
+)
 from course_lib.exercises.contract import TRIED, Exercise, Mistake, State, with_a_repeat
 from course_lib.exercises.judging import Known, Result, blank_result, judge_observations
 from course_lib.exercises.messages import Message, say
@@ -62,6 +71,9 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
     except BaseException as fault:  # the judge's own fault: say so, and keep the notebook running
         text = f"{type(fault).__name__}: {fault}"
         return blank_result(exercise, judge, State.ERROR, Message("contract.judge_failed", {"text": text}))
+    if exercise.check_of and result.state in TRIED and seconds_for_smallest > 0:
+        with contextlib.suppress(Exception):
+            result = dataclasses.replace(result, smallest=candidates.example(exercise, fn, observations[0]))
     if result.explanation is None or seconds_for_smallest <= 0:
         return result
     if statistics.median(observation.seconds for observation in observations) > shrinking.CHEAP:

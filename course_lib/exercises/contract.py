@@ -10,9 +10,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+
+if TYPE_CHECKING:
+    from course_lib.exercises.messages import Message
 
 Values = dict[str, Any]
 
@@ -156,6 +159,7 @@ class Exercise:
         uses: earlier exercises whose functions an answer may call. A known mistake in one of them costs points there
             alone: this answer is right too where it does what a right one does with that mistake. Where that is to
             stop with an error, nothing is seen of the answer, and it has no points.
+        check_of: the earlier exercise of the same unit that the learner writes a check of; see `trying_checks`.
         number: "1.2": set by the registry from the order in the unit.
     """
 
@@ -175,6 +179,7 @@ class Exercise:
     words: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
     inputs_shown: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    check_of: str = ""
     unit: str = ""
     number: str = ""
 
@@ -204,6 +209,8 @@ class Criterion:
         cases: the names of the cases it applies to; None means all.
         form: whether it is about the manner (modes, gradients, types), which code may keep and compute nothing: it
             counts only where a criterion about values is met.
+        share: for a criterion that can be met in part: `share(case, seen, expected)` from 0 to 1 of its points, 1 where
+            it passes.
     """
 
     name: str
@@ -212,6 +219,7 @@ class Criterion:
     passes: Passes
     cases: tuple[str, ...] | None = None
     form: bool = False
+    share: Callable[[Case, Values, Values], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -247,6 +255,9 @@ class Judge:
             functions, given by the names of the exercises; right ones for those that are not given.
         exact: False for answers that draw random numbers: they are judged by moments and other properties in the
             criteria, and no message compares their values with the reference's.
+        says: `says(trials)`: what is said of a wrong answer of which no known mistake is named, instead of how its
+            values differ.
+        left_out: of an exercise that is a check: names of known mistakes of the other exercise that are not tried.
         mistakes, alternatives: come from the exercise's mistakes.md.
     """
 
@@ -255,6 +266,8 @@ class Judge:
     predicates: Mapping[str, Predicate] = field(default_factory=dict)
     building_on: Callable[..., Callable[..., Any]] | None = None
     exact: bool = True
+    says: Callable[[Sequence[Trial]], Message] | None = None
+    left_out: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
 

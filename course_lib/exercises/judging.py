@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from course_lib.exercises import messages
-from course_lib.exercises.contract import Case, Exercise, Judge, Mistake, State, Trial, Values, close
+from course_lib.exercises.contract import Case, Criterion, Exercise, Judge, Mistake, State, Trial, Values, close
 from course_lib.exercises.explaining import Explanation, Way, explain, gives_nothing
 from course_lib.exercises.messages import Message
 from course_lib.exercises.observing import Observation, observe_all
 from course_lib.exercises.reason import within_reason
 
 if TYPE_CHECKING:
+    from course_lib.exercises.candidates import CheckExample
     from course_lib.exercises.smallest import SmallestCase
 
 Observe = Callable[..., list[Observation]]  # `observe_all`, or what remembers what it gave
@@ -68,7 +69,7 @@ class Result:
     printed: str = field(default="", compare=False)
     explanation: Explanation | None = field(default=None, compare=False, repr=False)
     trials: tuple[Trial, ...] = field(default=(), compare=False, repr=False)
-    smallest: SmallestCase | None = field(default=None, compare=False, repr=False)
+    smallest: SmallestCase | CheckExample | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain data, the message rendered; `smallest_case` only where one was found."""
@@ -138,15 +139,15 @@ def judge_observations(
         for o, e in zip(observations, expected, strict=True)
     ]
     excused = _due_to(earlier, exercise, judge, observations, trials) if earlier else [False] * len(trials)
-    met = {c.name: _meets(c, trials, excused) for c in judge.criteria}
+    met = {c.name: _share_met(c, trials, excused) for c in judge.criteria}
     values = [c.name for c in judge.criteria if not c.form]
-    if all(met.values()) and any((o.changed or o.left) and not due for o, due in zip(observations, excused)):
-        met[values[0]] = False  # what an answer does to others' data and settings is part of what it does
+    if _all_met(met) and any((o.changed or o.left) and not due for o, due in zip(observations, excused)):
+        met[values[0]] = 0.0  # what an answer does to others' data and settings is part of what it does
     if not any(met[name] for name in values):
-        met = dict.fromkeys(met, False)  # code that computes nothing may well keep the form
+        met = dict.fromkeys(met, 0.0)  # code that computes nothing may well keep the form
     criteria = _criteria(exercise, judge, met)
     score = round(min(max(sum(c.score for c in criteria), 0.0), exercise.points), 2)
-    if all(met.values()):
+    if _all_met(met):
         message = Message("contract.right", {"takeaway": f"{exercise.name}.takeaway"})
         points = exercise.points
         return Result(exercise.name, exercise.unit, State.RIGHT, points, points, message, None, criteria, printed)
@@ -157,6 +158,8 @@ def judge_observations(
         message = Message("contract.used_library", {"name": refused.library_name})
     elif mistake:
         message = Message(f"{exercise.name}.mistake.{mistake.name}", fields)
+    elif judge.says and not all(trial.error for trial in trials):
+        message = judge.says(trials)
     else:
         explanation = explain(exercise, judge, trials)
         message = explanation.message
@@ -168,12 +171,16 @@ def judge_observations(
     return replace(result, explanation=explanation, trials=tuple(trials)) if explanation else result
 
 
-def _criteria(exercise: Exercise, judge: Judge, met: dict[str, bool]) -> tuple[CriterionResult, ...]:
+def _all_met(met: Mapping[str, float]) -> bool:
+    return all(share == 1 for share in met.values())
+
+
+def _criteria(exercise: Exercise, judge: Judge, met: Mapping[str, float]) -> tuple[CriterionResult, ...]:
     return tuple(
         CriterionResult(
             c.name,
             Message(f"{exercise.name}.criterion.{c.name}"),
-            float(c.points) if met.get(c.name) else 0.0,
+            round(float(c.points) * met.get(c.name, 0.0), 2),
             float(c.points),
         )
         for c in judge.criteria
@@ -208,22 +215,29 @@ def _due_to(
     ]
 
 
-def _meets(criterion: Any, trials: Sequence[Trial], excused: Sequence[bool]) -> bool:
-    """Whether a criterion is met on every case that it applies to, those aside for which the answer is excused."""
+def _share_met(criterion: Criterion, trials: Sequence[Trial], excused: Sequence[bool]) -> float:
+    """How much of a criterion is met on every case that it applies to, those aside for which the answer is excused."""
     applicable = [
         (t, due) for t, due in zip(trials, excused) if criterion.cases is None or t.case.name in criterion.cases
     ]
     if not applicable:
         raise ValueError(f"criterion {criterion.name!r} applies to no case: it names {criterion.cases}")
+    shares = [1.0]
     for trial in (trial for trial, due in applicable if not due):
-        if trial.error:
-            return False
-        try:
-            if not criterion.passes(trial.case, trial.seen, trial.expected):
-                return False
-        except Exception:  # values of another kind than the criterion can compare: not met
-            return False
-    return True
+        shares.append(0.0 if trial.error else _share_on(criterion, trial))
+        if not shares[-1]:
+            break
+    return min(shares)
+
+
+def _share_on(criterion: Criterion, trial: Trial) -> float:
+    """How much of a criterion is met on one case."""
+    try:
+        if criterion.share is not None:
+            return min(max(float(criterion.share(trial.case, trial.seen, trial.expected)), 0.0), 1.0)
+        return float(bool(criterion.passes(trial.case, trial.seen, trial.expected)))
+    except Exception:  # values of another kind than the criterion can compare: not met
+        return 0.0
 
 
 # --- which known mistake is it? -------------------------------------------------------------------------------------

@@ -95,6 +95,20 @@ SENTENCES = {
     "contract.judge_failed": (
         "This check itself failed ({text}). That is a fault of the course, not of your answer: please report it."
     ),
+    # Of a check that a learner writes.
+    "contract.check_refuses": (
+        "Your check refuses {refused} of the {right} right answers, so it earns no points, because its message would"
+        " send a reader to look for a mistake in code that has none. Assert only what the statement of the function"
+        " promises, and compare floats with a tolerance."
+    ),
+    "contract.check_lets_pass": (
+        "Your check lets every right answer pass, and it stops {stopped} of the {wrong} wrong ones. On your inputs the"
+        " others do what your assertions expect. Add an input, or an assertion, that tells them apart."
+    ),
+    "contract.check_endless": (
+        "On {endless} of the {count} answers your check does not end, so it was stopped after {seconds} s of"
+        " computing and decided nothing. Look for a loop that waits for something that an answer may not do."
+    ),
     # What fields may hold: kept in English, and said in the reader's language.
     "phrase.tensor": "a tensor of shape {shape}",
     "phrase.number": "a tensor with a single number",
@@ -147,6 +161,7 @@ SENTENCES = {
     "card.criterion": "({said}, {score})",
     "card.of": "{score} of {points}",
     "card.met": "met",
+    "card.partly_met": "partly met",
     "card.not_met": "not met",
     "card.printed": "What your code printed",
     "card.hint": "Hint {number} of 3: {name}",
@@ -163,6 +178,13 @@ SENTENCES = {
     "smallest.wanted": "expected",
     "smallest.scale": "Black is {low}, white is {high}.",
     "smallest.alt": "{name}, {height} by {width} pixels",
+    "check_example.counts": "Right answers refused: {refused} of {right}. Wrong answers stopped: {stopped} of {wrong}.",
+    "check_example.refused": "A right answer that your check refuses. Its last call in your check:",
+    "check_example.returns": "it returns {value}",
+    "check_example.stops": "your check stops with {type}: {text}{where}",
+    "check_example.passes": (
+        "A wrong answer that your check lets pass. The check of Exercise {number} tells its author:"
+    ),
     "card.text_title": "{state}: Exercise {number} {name}, {points}",
     # check.needs and other uses of `check`.
     "needs.open": (

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import io
 import linecache
+import math
 import os
 import random
 import re
@@ -65,7 +66,16 @@ class Failure:
 
     @property
     def is_stub(self) -> bool:
-        return self.type == "NotImplementedError" and self.text.startswith("Exercise")
+        return _says_stub(self.type, self.text)
+
+
+def is_stub(fault: BaseException) -> bool:
+    """Whether an exception is that of a cell in which nothing was written."""
+    return _says_stub(type(fault).__name__, str(fault))
+
+
+def _says_stub(type_name: str, text: str) -> bool:
+    return type_name == "NotImplementedError" and text.startswith("Exercise")
 
 
 @dataclass(frozen=True)
@@ -110,14 +120,16 @@ def observe_all(
 def _observe_one(
     exercise: Exercise, fn: Callable[..., Any], case: Case, device: torch.device | str | None, output: CapturedOutput
 ) -> Observation:
-    _seed_everything(0)
+    seed_everything(0)
     values: Values = {}
     error = None
     conduct = Conduct(exercise.signature, exercise.may_change)
     begun = time.process_time()
     with output:
         try:
-            seen = exercise.observe(conduct.watched(fn), case.copy(device))
+            # What a check does to the modes is what it calls does, which are right and wrong answers.
+            watched = fn if exercise.check_of else conduct.watched(fn)
+            seen = exercise.observe(watched, case.copy(device))
             values = {str(key): plain(value) for key, value in seen.items()}
         except BaseException as caught:  # SystemExit and KeyboardInterrupt too: a check never raises
             error = failure_of(caught, fn, check=source_file(exercise.observe))
@@ -199,6 +211,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return Other(type(value).__name__)
+
+
+def given_names() -> dict[str, Any]:
+    """What a notebook's setup cell imports: an answer may use no other names."""
+    return {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math}
 
 
 # --- for the exercises' own observers -------------------------------------------------------------------------------
@@ -380,7 +397,8 @@ def manual_seed(seed: int) -> None:
         torch.mps.manual_seed(seed)
 
 
-def _seed_everything(seed: int) -> None:
+def seed_everything(seed: int) -> None:
+    """Seeds the generators of Python, NumPy and torch."""
     random.seed(seed)
     np.random.seed(seed)
     manual_seed(seed)

@@ -48,7 +48,7 @@ class SmallestCase:
     def inputs(self) -> list[str]:
         """The inputs as Python, to be copied where they are tensors or numbers and fit."""
         return [
-            f"{input_name(self.exercise, name)} = {_as_code(value)}"
+            f"{input_name(self.exercise, name)} = {as_code(value)}"
             for name, value in arguments_of(self.exercise, self.trial.case).items()
         ]
 
@@ -59,7 +59,7 @@ class SmallestCase:
             return [say("smallest.stops", type=self.trial.error.type, text=self.trial.error.text)]
         seen, expected, part = self.values()
         given, wanted = _both(seen, expected, found.way)
-        if found.way is Way.VALUES and not (_fits(seen) and _fits(expected)):  # the place where they differ most
+        if found.way is Way.VALUES and not (fits(seen) and fits(expected)):  # the place where they differ most
             fields = found.message.fields
             part, given, wanted = f"{part} at `{fields['place']}`", fields["given"], fields["expected"]
         key = str(said(found.message.fields["key"]))
@@ -72,7 +72,7 @@ class SmallestCase:
         """What was seen and what is expected where they differ, and where inside the result that is."""
         found = self.explanation
         seen, expected = self.trial.seen.get(found.key), self.trial.expected[found.key]
-        if _fits(seen) and _fits(expected) and found.way not in (Way.MISSING, Way.EXTRA):
+        if fits(seen) and fits(expected) and found.way not in (Way.MISSING, Way.EXTRA):
             return seen, expected, ""
         for part in found.path:
             seen, expected = _inside(seen, part), _inside(expected, part)
@@ -122,7 +122,8 @@ def _inside(value: Any, part: Any) -> Any:
 # --- text -----------------------------------------------------------------------------------------------------------
 
 
-def _fits(value: Any) -> bool:
+def fits(value: Any) -> bool:
+    """Whether a value is short enough to be shown in full."""
     return sum(1 for _ in _entries(value)) <= FITS
 
 
@@ -136,9 +137,9 @@ def _entries(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _as_code(value: Any) -> str:
+def as_code(value: Any) -> str:
     """A value as Python that makes it, where it fits: "torch.tensor([[0.0, 1.0]], dtype=torch.float64)"."""
-    if not _fits(value):
+    if not fits(value):
         return str(said(kind(value)))
     if not isinstance(value, torch.Tensor):
         return repr(value)
@@ -162,7 +163,7 @@ def _makes(text: str, value: torch.Tensor) -> bool:
 def _both(seen: Any, expected: Any, way: Way) -> tuple[str, str]:
     """Result and expectation, rounded alike, with what makes the difference."""
     given, wanted = shown_apart(seen, expected)
-    given, wanted = (t if _fits(v) else str(said(kind(v))) for t, v in ((given, seen), (wanted, expected)))
+    given, wanted = (t if fits(v) else str(said(kind(v))) for t, v in ((given, seen), (wanted, expected)))
     if isinstance(seen, torch.Tensor) and isinstance(expected, torch.Tensor):
         if way is Way.SHAPE:
             given, wanted = (f"{t}, shape {tuple(v.shape)}" for t, v in ((given, seen), (wanted, expected)))

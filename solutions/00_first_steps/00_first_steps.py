@@ -16,15 +16,15 @@
 # *How much accuracy does a network lose when it has ten labels per class instead of thousands? And how can you tell
 # that the number you measured is right?*
 #
-# **You will** write four functions: measure accuracy, evaluate a network, train it by one step, and choose a few labels
-# fairly. **You will measure** what labels are worth, and three mistakes that give no error message.
+# **You will** measure accuracy, check such a measurement, evaluate a network, train it by one step, and choose a few
+# labels fairly. **You will see** what labels are worth, and three mistakes that give no error message.
 #
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
 # it](https://pytorch.org/tutorials/beginner/basics/intro.html)), shapes that
 # [broadcast](https://pytorch.org/docs/stable/notes/broadcasting.html), and
 # [convolutions](https://cs231n.github.io/convolutional-networks/). [Ten questions](prerequisites.md) test it.
 #
-# **Time**: about 1.5 to 2 hours in two sittings, with a natural break after section 4 (3 minutes of computing).
+# **Time**: about 1.75 to 2 hours in two sittings, with a break after section 4 (3 minutes of computing).
 #
 # **How a unit works.** Shift-Enter runs a cell. Replace `raise NotImplementedError(...)` by your own code. The cell
 # below it checks your code at once, says what is wrong, and offers hints. Try as often as you like.
@@ -536,7 +536,52 @@ plots.show(plots.label_curve(shown, title="The same experiment (recorded on digi
 # choices such as which block to freeze.
 
 # %% [markdown]
-# ## 7. When it fails
+# ## 7. Check the check
+#
+# A wrong measurement rarely stops with an error, as section 4 has shown. Therefore people who measure also write small
+# checks of their own functions, with inputs so small that the right result can be counted by hand. A check can be wrong
+# in two ways. If it refuses right code, you search for a mistake that does not exist. If it lets wrong code pass, you
+# trust a wrong number. So a check is tested like any other code: it must let several right functions pass, and stop
+# wrong ones that people really write.
+#
+# ### Exercise 0.5: accuracy_check (core, 12 minutes)
+#
+# Your check is given a function, `candidate`, that should do what `accuracy` of Exercise 0.1 does. Call it on inputs of
+# your choice, and `assert` what the results must be.
+
+# %% [markdown]
+# **What is tried.** Three right functions and twelve wrong ones, the known mistakes of Exercise 0.1, come in random
+# order. What they return for float32 `logits` and int64 `labels` tells right from wrong, because it is another number
+# or not a float. Some do so only for certain shapes, shares or sizes of the logits. Names and code of the functions
+# tell nothing.
+#
+# **Points.** A function is stopped if your check raises an error, for example an AssertionError. If it stops a right
+# function, it earns nothing. Otherwise the points are given by the share of wrong functions that it stops. What your
+# check returns or prints does not count.
+
+# %% nbgrader={"grade_id": "accuracy_check", "solution": true}
+def accuracy_check(candidate):
+    """Raises an error if `candidate` is not a right `accuracy`; lets a right one pass.
+
+    Args:
+        candidate: a function of logits, an (N, K) float tensor, and labels, an (N,)
+            int64 tensor; it should return the share of correct images as a float.
+    """
+    ### BEGIN SOLUTION
+    logits = torch.tensor([[9.0, 1, 2, 0], [0, 5, 1, 2], [3, 2, 8, 0]])  # (3, 4)
+    value = candidate(logits, torch.tensor([0, 1, 3]))
+    assert isinstance(value, float), f"{value!r} is not a float"
+    assert abs(value - 2 / 3) < 1e-5, f"{value} is not 2 / 3"
+    # Far from 0 a sigmoid is 1 everywhere, so these logits look equal to it.
+    value = candidate(logits + 100, torch.tensor([1, 1, 2]))
+    assert abs(value - 2 / 3) < 1e-5, f"{value} is not 2 / 3"
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_accuracy_check", "grade": true}
+check.accuracy_check(accuracy_check)
+
+# %% [markdown]
+# ## 8. When it fails
 #
 # A colleague has read that a classifier ends in a softmax, so they put one behind the network. Everything else is as in
 # your run, including your training step. Will the network learn anything? At what value will the loss end?
@@ -595,7 +640,7 @@ predict.two_softmaxes.compare(theirs["accuracy"])
 # ### END SOLUTION
 
 # %% [markdown]
-# ## 8. Quiz
+# ## 9. Quiz
 #
 # Ungraded. Answer first, then open.
 #

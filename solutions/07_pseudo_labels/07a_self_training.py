@@ -17,13 +17,13 @@
 # make it better, how much is it worth, and when does it make the network worse?*
 #
 # **You will** predict pseudo-labels, select the confident ones, measure whether confidence can be trusted, write a
-# round of self-training, and repair a training loop with six faults. **You will measure** the gain at each number of
-# labels, and see self-training fail.
+# round of self-training, repair a training loop with six faults, and write a check that finds such faults. **You will
+# measure** the gain at each number of labels, and see self-training fail.
 #
 # **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a training loop (unit 00) and
 # [softmax](https://pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html).
 #
-# **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 4. About 4 minutes of it are
+# **Time**: about 2.5 hours in two sittings, with a natural break after section 4. About 4 minutes of it are
 # computation.
 
 # %% [markdown]
@@ -42,6 +42,7 @@ import copy
 from functools import partial
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
@@ -519,6 +520,64 @@ print(f"test accuracy after: {test_accuracy(last):.0%}")
 # After two independent permutations only one pair in ten matches, as by chance. The repaired loop is correct, but it
 # accepts every pseudo-label without a threshold. Compare the accuracy before and after. Correct code does not make a
 # method good.
+
+# %% [markdown]
+# **A check finds such faults earlier.** Usually a fault stays for weeks, because a training loop with a wrong label
+# or a wrong mode still runs, and its accuracy is only a little lower. Therefore functions that a result depends on
+# get a check, which runs again after each change. For `pseudo_label` it looks at two things. The first is the result,
+# compared with what you compute yourself for a small model. The second is what the caller finds afterwards, such as
+# the mode of each module, because this fault shows only later and in other code.
+#
+# ### Exercise 7.6: pseudo_label_check (hard, 20 minutes)
+#
+# Your check is given a `candidate` that should do what `pseudo_label` of Exercise 7.1 does. Build a small model and
+# images inside the check (a wrong candidate may change them), call `candidate(model, images)`, and `assert` what must
+# hold.
+
+# %% [markdown]
+# **What is tried.** Three right functions and twenty wrong ones, the known mistakes of Exercise 7.1, come in random
+# order. They return wrong labels, confidences, types or orders, or too few of them, predict in train mode, or leave
+# modes, gradients or `requires_grad` changed. Some of them are right if all modules have the same mode, if no module
+# depends on the mode, or if all images fit in one batch of 256. Two mistakes that only use too much memory are not
+# among them.
+#
+# **Points.** A function is stopped if your check raises an error. If it stops a right function, it earns nothing.
+# Otherwise the points are given by the share of wrong functions that it stops. Assert only what the statement of
+# `pseudo_label` promises, so allow for rounding.
+
+# %% nbgrader={"grade_id": "pseudo_label_check", "solution": true}
+def pseudo_label_check(candidate):
+    """Raises an error if `candidate` is not a right `pseudo_label`; lets a right one
+    pass.
+
+    Args:
+        candidate: a function of a model and of (N, C, H, W) images; it should return
+            labels (N,) and confidences (N,), and leave the model as it was.
+    """
+    ### BEGIN SOLUTION
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 5), nn.Dropout(0.5))
+    model[1].weight.data *= 10  # so that several classes are predicted
+    images = torch.rand(300, 1, 4, 4)
+    best = model.eval()(images).softmax(dim=1).max(dim=1)
+    for mode in (True, False):
+        model.train(mode)
+        model[1].eval()  # one module that must stay in eval mode
+        modes = [module.training for module in model.modules()]
+        labels, confidences = candidate(model, images)
+        assert torch.is_grad_enabled(), "gradients stay switched off"
+        assert labels.dtype == torch.int64, f"labels are {labels.dtype}"
+        assert torch.equal(labels, best.indices), "other labels"
+        assert torch.allclose(confidences, best.values, atol=1e-5), "other confidences"
+        assert not confidences.requires_grad, "the graph is kept"
+        assert all(weight.requires_grad for weight in model.parameters()), "frozen"
+        assert modes == [module.training for module in model.modules()], "other modes"
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_pseudo_label_check", "grade": true}
+check.pseudo_label_check(pseudo_label_check)
+
+# %% [markdown]
+# The result alone is not enough. A function that leaves the model in another mode passes every comparison of labels.
 #
 # ## 6. The question of the course: what is it worth?
 

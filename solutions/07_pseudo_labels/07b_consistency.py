@@ -156,7 +156,7 @@ predict.strong_views.compare(accuracy["augmented"])
 # $L_\text{unlabeled}$ uses the predictions of the network itself, which are useless at first. Therefore its weight
 # starts at 0 and grows (Laine and Aila 2017).
 #
-# ### Exercise 7.6: ramp_up (warm-up, 8 minutes)
+# ### Exercise 7.7: ramp_up (warm-up, 8 minutes)
 #
 # At $t = 0$ the formula gives $0.0067$ of the maximum, which is not quite 0. We want a purely supervised first step, so
 # step 0 gets exactly 0.
@@ -219,7 +219,7 @@ plots.show(
 # Without its second term, clustering would be minimal when all images have one class.
 
 # %% [markdown]
-# ### Exercise 7.7: semi_supervised_loss (core, 15 minutes)
+# ### Exercise 7.8: semi_supervised_loss (core, 15 minutes)
 #
 # Return $L_\text{labeled} + \lambda\, L_\text{unlabeled}$ with one of these three terms. In an entropy, $0 \log 0$
 # counts as 0. Each call uses only the arguments that its term needs.
@@ -333,7 +333,7 @@ plots.show(plots.diagram_fixmatch())
 # The sum is divided by all $N$ images, also those below the threshold. So the loss is small while few predictions are
 # confident, which acts like a ramp.
 #
-# ### Exercise 7.8: fixmatch_loss (core, 15 minutes)
+# ### Exercise 7.9: fixmatch_loss (core, 15 minutes)
 #
 # Both logits are `(N, K)`. At the start of training no prediction is confident. Then the loss is 0, and `backward()`
 # must still work.
@@ -438,7 +438,7 @@ plots.show(plots.diagram_ema_teacher())
 # The teacher sees the weak view and gives the target, and no gradient reaches it. It changes only by the average, after
 # each step of the student.
 #
-# ### Exercise 7.9: ema_update (hard, 12 minutes)
+# ### Exercise 7.10: ema_update (hard, 12 minutes)
 #
 # A network has more than parameters. Batch normalization keeps running statistics and a count of batches, which are
 # *buffers*.
@@ -482,7 +482,7 @@ check.ema_update(ema_update)
 # In the paper both views have the same kind of random noise. We give the teacher the weak view and the student the
 # strong one, so that the method can be compared with FixMatch.
 #
-# ### Exercise 7.10: mean_teacher_loss (core, 10 minutes)
+# ### Exercise 7.11: mean_teacher_loss (core, 10 minutes)
 #
 # A known mistake is to compare the student with itself. Check which network sees which view.
 

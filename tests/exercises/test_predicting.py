@@ -124,6 +124,12 @@ def test_the_summary_shows_what_was_predicted_and_hides_the_rest(work, heard):
     assert f"Shares (1): off by {100 * mean - 60:.0f} points" in text and "pessimistic" not in text
 
 
+def answered(notebook, name):
+    """The mean of what is recorded for a question."""
+    (question,) = (each for each in questions.questions_of(notebook) if each.name == name)
+    return answer_on(question, "glyphs").value.mean
+
+
 def said(notebook, **values):
     for name, value in values.items():
         getattr(predictions_for(notebook), name)(value)
@@ -131,18 +137,12 @@ def said(notebook, **values):
 
 
 def test_calibration_over_all_notebooks(work, heard):
-    def mean(unit, experiment, key):
-        return records.figure(unit, experiment, key).mean
-
-    curve = (
-        mean("00_first_steps", "label_curve", "scratch@10"),
-        mean("04_pretext_tasks", "label_curve", "rotation_finetuned@10"),
-    )
+    curve = answered("00_first_steps", "scratch_at_10"), answered("04_pretext_tasks", "after_rotation")
     said("00_first_steps", scratch_at_10=round(curve[0], 4) + 0.1)
     said("04_pretext_tasks", after_rotation=round(curve[1], 4) + 0.04, worth_more="flips")
     said("01_autoencoders", below_pca=0.8, closer=0.1, detector="autoencoder")  # closer: neither good nor bad
     told = " ".join(calibration.sentences(calibration.everything()))
-    closer = 100 * mean("01_autoencoders", "closeness", "other_class_closer") - 10
+    closer = 100 * answered("01_autoencoders", "closer") - 10
     assert f"Shares (3): off by {(10 + 4 + closer) / 3:.0f} points" in told
     assert "You are optimistic by 7 points" in told
     assert "a Brier score of 0.64" in told and "Choices: 1 of 2 right." in told

@@ -70,11 +70,15 @@ def test_absurd_values_earn_nothing_and_reach_no_criterion(exercise):
     sizes = []
 
     def watched(criterion):
-        def passes(case, seen, expected):
-            sizes.extend(largest(value) for value in seen.values())
-            return criterion.passes(case, seen, expected)
+        def watched_call(asked):
+            def call(case, seen, expected):
+                sizes.extend(largest(value) for value in seen.values())
+                return asked(case, seen, expected)
 
-        return dataclasses.replace(criterion, passes=passes)
+            return call
+
+        share = criterion.share and watched_call(criterion.share)
+        return dataclasses.replace(criterion, passes=watched_call(criterion.passes), share=share)
 
     watching = dataclasses.replace(judge, criteria=tuple(watched(criterion) for criterion in judge.criteria))
     result = judge_observations(exercise, watching, shown, observe=there.observe)

@@ -96,12 +96,14 @@ def test_a_unit_keeps_its_shape_and_the_instructors_text_stays_behind(unit, name
     released = release.build_unit(unit)[f"{name}.ipynb"]
     notebook = conversion.solution_notebooks(unit)[name]
     texts = [c.source.split("Sample answer")[0] for c in notebook.cells if c.cell_type != "code"]
-    # A prediction is one line, and a diagram comes with two cells: they stand beside what a unit's shape counts.
+    # A prediction is one line, a diagram comes with two cells, and a check that learners write, beside its answer, with
+    # a cell that says what is tried: they stand beside what a unit's shape counts.
     diagrams = sum("plots.diagram_" in c.source for c in notebook.cells)
     predictions = sum(notebooks.kind_of(c) == "predict" for c in notebook.cells)
-    assert 35 <= len(notebook.cells) - predictions - 2 * diagrams <= 52
+    checks = sum(bool(exercise.check_of) for exercise in exercises_in(unit, notebook))
+    assert 35 <= len(notebook.cells) - predictions - 2 * diagrams - 4 * checks <= 52
     # Rendered: tables of numbers, warm-ups, quiz, what became of it and further reading included.
-    assert 1_200 <= sum(map(prose.word_count, texts)) <= 2_700 + 40 * diagrams
+    assert 1_200 <= sum(map(prose.word_count, texts)) <= 2_700 + 40 * diagrams + 250 * checks
     text = released.decode()
     assert "Sample answer" not in text and "Rubric" not in text
     assert "Written answer (3 points)" in text, "the question itself must stay"

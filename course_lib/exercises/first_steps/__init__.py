@@ -6,4 +6,5 @@ EXERCISES = (
     "evaluate",
     "train_step",
     "few_label_split",
+    "accuracy_check",
 )

@@ -8,4 +8,5 @@ EXERCISES = (
     "expected_calibration_error",
     "self_training_round",
     "train_with_pseudo_labels",
+    "pseudo_label_check",
 )

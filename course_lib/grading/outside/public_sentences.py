@@ -192,6 +192,13 @@ PUBLIC: dict[str, tuple[str, dict[str, Callable[[Any, str], str]]]] = {
     "contract.unmet": (VERDICTS[Verdict.WRONG], {}),
     "contract.changed": (SENTENCES["contract.changed"], {"names": _arguments}),
     **{sentence: (SENTENCES[sentence], {}) for sentence in SENTENCES if sentence.startswith("contract.left_")},
+    # How many of the answers, which are the same for everyone; not which.
+    "contract.check_refuses": (SENTENCES["contract.check_refuses"], {"refused": _figure, "right": _figure}),
+    "contract.check_lets_pass": (SENTENCES["contract.check_lets_pass"], {"stopped": _figure, "wrong": _figure}),
+    "contract.check_endless": (
+        SENTENCES["contract.check_endless"],
+        {"endless": _figure, "count": _figure, "seconds": _figure},
+    ),
     "contract.judge_failed": (
         "The check itself failed here. That is a fault of the course, not of your answer; your instructor can see it.",
         {},

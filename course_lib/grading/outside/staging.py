@@ -28,6 +28,7 @@ LEFT_OUT = (
     "exercises/checking.py",
     "exercises/judging.py",
     "exercises/answers.py",
+    "exercises/candidates.py",
     "judge.py",
 )
 

@@ -34,9 +34,11 @@ sys.path[:0] = [stage, *packages.split(":")]
 from course_lib import exercises
 from course_lib.grading.inside import student_code, transport, zygote
 exercises.silence_checks()
-setup = "import torch\\nfrom course_lib.exercises import checks_for\\ncheck = checks_for('04_pretext_tasks')\\n"
+setup = "import torch\\nfrom course_lib.exercises import checks_for, predictions_for\\n"
+setup += "check = checks_for('04_pretext_tasks')\\npredict = predictions_for('04_pretext_tasks')\\n"
+predicts = "predict.hardest('star')\\npredict.no_such_name.compare(1)\\npredict.summary()"
 answer = "def rotate_batch(images, k):\\n    print('here')\\n    return torch.rot90(images, k, dims=(2, 3))\\n"
-for cell in (setup, answer, "check.rotate_batch(rotate_batch)"):
+for cell in (setup, predicts, answer, "check.rotate_batch(rotate_batch)"):
     assert student_code.run_cell(cell, 100) == {"printed": "", "error": None}
 exercise = exercises.exercise_named("rotate_batch")
 cases = [{"name": case.name, "inputs": case.inputs} for case in exercise.cases(0)]

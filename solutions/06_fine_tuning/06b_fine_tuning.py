@@ -353,8 +353,7 @@ plots.show(plots.share_table(
 # {{ every_seed("joint_out@0.3 > joint_out@0, joint_faint@0.3 > joint_faint@0", "anchors") }}, and filled is as good as
 # before. With weight 1, filled begins to suffer.
 #
-# The next figure compares both methods at every recorded weight. Choose a weight, and look at accuracy and at the
-# distance that the encoder moved.
+# Choose a weight, and compare accuracy and the distance that the encoder moved.
 
 # %% tags=["demo"]
 unit = "06_fine_tuning"
@@ -432,7 +431,7 @@ check.lp_ft(lp_ft)
 # %% [markdown]
 # With no epochs in the second stage, `lp_ft` is a linear probe. To compare fairly, the second stage has the rate and
 # the steps of full fine-tuning, so only the head it starts from differs. **Predict** which is best on outlined
-# images, the linear probe, full fine-tuning or LP-FT. Is it also best on filled ones?
+# images, the linear probe, full fine-tuning or LP-FT.
 
 # %% tags=["predict"]
 predict.best_outlined(...)  # "linear probe", "full fine-tuning" or "LP-FT"
@@ -524,8 +523,8 @@ class EarlyStopping:
 check.EarlyStopping(EarlyStopping)
 
 # %% [markdown]
-# Use it for full fine-tuning. The most common fault is `best = model.state_dict()` without a copy, because then there
-# is no error, and `restore` returns the weights of the last epoch.
+# Use it for full fine-tuning. The most common fault is `best = model.state_dict()` without a copy, because
+# `restore` then returns the weights of the last epoch.
 
 # %% tags=["train"]
 check.needs("EarlyStopping")
@@ -595,7 +594,7 @@ plots.show(plots.share_table(
 # images are predicted to be mushrooms, with a precision of
 # {{ result("classes", "ft_out_precision_mushroom").mean | pct }}. LP-FT improves *lamp*
 # {{ every_seed("lp_ft_out_recall_lamp > ft_out_recall_lamp", "classes") }}, while its gain on *key* comes from one of
-# the three seeds, as the standard deviation shows. So look at single classes before you trust a mean.
+# the three seeds, as the standard deviation shows.
 
 # %% [markdown]
 # ## 8. Experiment: which source, before any training?
@@ -639,25 +638,25 @@ Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # The course's table, printed above, has two rows of this notebook. It has ten classes, and an encoder that was
-# pretrained to predict the rotation of images (unit 04). All rows have the same steps. LP-FT spends a quarter of them on
-# the head.
+# pretrained to predict the rotation of images (unit 04). All rows have the same steps. LP-FT spends a quarter of
+# them on the head.
 #
 # {{ figures_table({"rotation, full fine-tuning, weak views": "rotation_weak", "rotation, LP-FT, weak views":
 # "rotation_lp_ft_weak", "rotation, full fine-tuning, strong views": "rotation_strong", "rotation, LP-FT, strong views":
 # "rotation_lp_ft_strong", "from scratch, strong views": "scratch_strong"}, (1, 2, 10, 50), "protocol") }}
 #
-# With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1, rotation_lp_ft_strong@1
-# > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{ every_seed("rotation_lp_ft_weak@10 <
-# rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10, rotation_lp_ft_weak@50 < rotation_weak@50",
-# "protocol") }}. Its second stage has a lower learning rate, so the features change less. This protects them when there
-# are few labels, and holds them back when there are more.
+# With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1,
+# rotation_lp_ft_strong@1 > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{
+# every_seed("rotation_lp_ft_weak@10 < rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10,
+# rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. Its second stage has a lower learning rate, so the
+# features change less. This protects them when there are few labels, and holds them back when there are more.
 
 # %% [markdown]
 # ## 9. The same code on a large network
 #
 # Your functions need only `model.encoder` and `model.head`, so they work on a ResNet with ImageNet weights, which are
-# downloaded once. Without internet access, put `resnet18.pth` into the folder that `COURSE_DATA` names, or skip this
-# cell. Nothing below needs it, and no number from it is recorded.
+# downloaded once. Offline, put `resnet18.pth` into the folder of `COURSE_DATA`, or skip this cell. Nothing
+# from it is recorded.
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")
@@ -758,7 +757,7 @@ plots.show(plots.share_table(
 # %% [markdown]
 # ## 11. Quiz
 #
-# Ungraded. Answer first, then open. Your predictions are summed up below.
+# Ungraded. Answer first, then open.
 #
 # <details><summary>1. Your L2-SP penalty is zero in every step. What has happened?</summary>
 # The start was not copied, so it is the current weights themselves.</details>
@@ -774,8 +773,6 @@ predict.summary()
 
 # %% [markdown]
 # ## Key takeaways
-#
-# What does fine-tuning forget, and what keeps it?
 #
 # - Full fine-tuning forgets domains that its labels do not show, and validation images of the same kind do not reveal
 #   it.

@@ -179,8 +179,8 @@ check.discriminator_loss(discriminator_loss)
 # L_G = -\frac1M \sum_m \log \sigma(D(G(z_m)))$$
 #
 # Both fall when the logit rises, but their derivatives differ. With $p = \sigma(D(G(z)))$ they are $-p$ and $-(1 - p)$.
-# At the start the discriminator is soon confident, so $p$ is close to 0 and the saturating loss has almost no gradient. The
-# other one has its largest gradient there.
+# At the start the discriminator is soon confident, so $p$ is close to 0 and the saturating loss has almost no gradient.
+# The other one has its largest gradient there.
 #
 # ### Exercise 3.2: generator_loss (core, 12 minutes)
 #
@@ -235,8 +235,8 @@ for probability in (0.001, 0.01, 0.1, 0.5, 0.9):
 predict.ratio.compare()
 
 # %% [markdown]
-# They are equal at one half. In the first rows, where training begins, only the non-saturating loss has a gradient. This
-# is what happens to the whole gradient while the discriminator alone learns:
+# They are equal at one half. In the first rows, where training begins, only the non-saturating loss has a gradient.
+# The whole gradient, while the discriminator alone learns:
 #
 # | steps of the discriminator alone, recorded | 0 | 10 | 25 | 100 |
 # |---|---:|---:|---:|---:|
@@ -545,9 +545,9 @@ predict.closer.compare()
 # result("training", "train_frechet") | pm }} |
 #
 # The distance falls from moment to moment, and ends below that of the VAE, {{ every_seed("frechet@100 > frechet@400,
-# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. But the VAE covers all classes too, and real
-# images are far closer. Only {{ result("training", "sure@800").mean | pct }} of the samples get a confident prediction,
-# and {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog is not the worst in your list, so look
+# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}, on MNIST too. But the VAE covers all classes,
+# and real images are far closer. Only {{ result("training", "sure@800").mean | pct }} of the samples get a confident
+# prediction, and {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog is not the worst, so look
 # at the samples too.
 #
 # ## 6. Look inside
@@ -701,16 +701,16 @@ plots.show(plots.image_grid(
 #
 # The samples of the fast generator repeat a few pictures, {{ every_seed("nearest_collapsed < 0.5,
 # nearest_balanced > 1.0", "collapse") }}. The count of classes shows little of it, because the judge network predicts
-# several classes for such pictures. The losses hardly differ either. Both discriminators are close to
-# guessing, which suggests that the fast generator moves its picture before the discriminator can follow. So a calm loss
-# is not a good sign. Draw many codes, and measure how much the samples differ.
+# several classes for such pictures. The losses hardly differ either. Both discriminators are close to guessing, which
+# suggests that the fast generator moves its picture before the discriminator can follow. So a calm loss is not a good
+# sign. Draw many codes, and measure how much the samples differ.
 
 # %% [markdown] nbgrader={"grade_id": "calm_losses", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains a GAN on photographs of ten kinds of fruit. They report that both
-# losses are calm, the discriminator's at `1.39` and the generator's at `0.69`, and they show one sample, a very good apple.
-# They conclude that the training has converged. In four to six sentences, say (a) what these two losses mean and why
-# they do not show that the generator has learned the data, (b) which failure would look exactly like this, and why the
-# discriminator does not stop it, and (c) what you would measure, on which samples, and what you would change first.
+# losses are calm, the discriminator's at `1.39` and the generator's at `0.69`, and they show one sample, a very good
+# apple. They conclude that the training has converged. In four to six sentences, say (a) what these two losses mean and
+# why they do not show that the generator has learned the data, (b) which failure would look exactly like this, and why
+# the discriminator does not stop it, and (c) what you would measure, on which samples, and what you would change first.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* `1.39` is 2 log 2 and `0.69` is log 2: the discriminator answers one half for every image, so it

@@ -356,13 +356,17 @@ def training(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     run, train, test = _gan(dataset, seed), *_sets(dataset, seed)
     figures: dict[str, float | list[float]] = {"seconds": run["seconds"]}
     for moment, generator in run["copies"].items():
-        figures |= {f"{key}@{moment}": value for key, value in _judged(_drawn(generator, _samples()), dataset, seed).items()}
+        figures |= {
+            f"{key}@{moment}": value for key, value in _judged(_drawn(generator, _samples()), dataset, seed).items()
+        }
     vae, figures["vae_seconds"] = _vae_samples(_pool(dataset, seed), seed=seed)
     figures |= {f"vae_{key}": value for key, value in _judged(vae, dataset, seed).items()}
     real = as_float(train.images)
     figures |= {f"train_{key}": value for key, value in _judged(real[: _samples()], dataset, seed).items()}
     known, some = _pool(dataset, seed), settings.by_profile(smoke=50, laptop=500, full=500)
-    for name, images in (("", _drawn(run["generator"], some)), ("vae_", vae[:some]), ("test_", as_float(test.images[:some]))):
+    for name, images in (
+        ("", _drawn(run["generator"], some)), ("vae_", vae[:some]), ("test_", as_float(test.images[:some]))
+    ):  # fmt: skip
         distances = torch.cdist(images.flatten(1), as_float(known).flatten(1))
         figures[f"{name}copying"] = float(distances.min(dim=1).values.mean())
     for name, column in (("d_losses", 0), ("g_losses", 1)):
@@ -375,7 +379,7 @@ def training(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
 def collapse(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """A GAN whose generator learns 25 times as fast as its discriminator, beside one with equal rates.
 
-    `nearest` is the mean distance of a sample to its nearest other sample among 500, `real_nearest` that of test images.
+    `nearest` is the mean distance of a sample to its nearest other sample among 500, `real_nearest` that of images.
     """
     pool, test = _pool(dataset, seed), _sets(dataset, seed)[1]
     some = settings.by_profile(smoke=50, laptop=500, full=500)
@@ -400,7 +404,7 @@ def _gradient(generator: nn.Module, loss: Tensor) -> Tensor:
 
 
 def saturating(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """The size of the gradient at an untrained generator, by both losses, after some steps of the discriminator alone."""
+    """The size of the gradient at an untrained generator, by both losses, after steps of the discriminator alone."""
     rng, device = torch.Generator().manual_seed(seed), settings.device()
     pool = as_float(_pool(dataset, seed)).to(device)
     generator, discriminator = (part.to(device).train() for part in _convolutional(tuple(pool.shape[1:]), rng))
@@ -480,7 +484,9 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
     return figures
 
 
-def protocol_networks(encoder: ConvEncoder, shape: tuple[int, ...], rng: torch.Generator) -> tuple[nn.Module, nn.Module]:
+def protocol_networks(
+    encoder: ConvEncoder, shape: tuple[int, ...], rng: torch.Generator
+) -> tuple[nn.Module, nn.Module]:
     """The unit's generator, and a discriminator whose features are those of the protocol's encoder."""
     with seeded(rng):
         head = nn.Linear(encoder.feature_dim, 1)

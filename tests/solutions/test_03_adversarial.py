@@ -46,8 +46,6 @@ def test_the_claim_of_the_unit_holds_on_every_seed():
     assert all(a > b > c for a, b, c in zip(*moments, strict=True)) and len(moments[0]) >= 3
     assert all(v - g > 1 for g, v in zip(moments[2], figure("training", "vae_frechet").values, strict=True))
     assert set(figure("training", "classes@800").values) == {10}
-    on_mnist = (figure("training", key, dataset="mnist").values for key in ("frechet@800", "vae_frechet"))
-    assert all(g < v for g, v in zip(*on_mnist, strict=True)) and figure("training", "seconds", dataset="mnist").n >= 3
     times = (figure("training", key).values for key in ("seconds", "vae_seconds"))
     assert all(abs(a - b) < 0.1 * a for a, b in zip(*times, strict=True)), "the same time for both"
 

@@ -523,8 +523,8 @@ plots.show(plots.label_curve(shown, title="The same experiment (recorded on digi
 # Digits are easier: {{ result("label_curve", "scratch@1", dataset="digits") | pm(percent=true) }} with one label per
 # class, {{ result("label_curve", "scratch@10", dataset="digits") | pm(percent=true) }} with ten. They are centered and
 # upright, so a nearest neighbor on pixels is as good as the network, and better at one label, {{
-# every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}. A simple baseline belongs beside every
-# method. `COURSE_DATASET=digits` runs any notebook of the course on them.
+# every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}. `COURSE_DATASET=digits` runs any
+# notebook of the course on them.
 #
 # **The table of the course** (data set, labels per class):
 #

@@ -645,9 +645,9 @@ Markdown(records.results_table(up_to=unit))
 # %% [markdown]
 # The figure has 300 steps, and the course's table has 800:
 #
-# {{ figures_table({"from scratch, weak views": "scratch_weak", "autoencoder, fine-tuned, weak views": "autoencoder_weak",
-# "from scratch, strong views": "scratch_strong", "autoencoder, fine-tuned, strong views": "autoencoder_strong"},
-# (1, 5, 10, 50), "protocol") }}
+# {{ figures_table({"from scratch, weak views": "scratch_weak", "autoencoder, fine-tuned, weak views":
+# "autoencoder_weak", "from scratch, strong views": "scratch_strong", "autoencoder, fine-tuned, strong views":
+# "autoencoder_strong"}, (1, 2, 5, 10, 50), "protocol") }}
 #
 # - **Fine-tuned against scratch, 300 steps**: a small gain, about two points at ten labels, positive {{
 #   every_seed("autoencoder_finetuned@1 > scratch@1, autoencoder_finetuned@2 > scratch@2, autoencoder_finetuned@5 >

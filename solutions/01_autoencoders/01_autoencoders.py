@@ -524,7 +524,7 @@ widgets.threshold_slider(scores["autoencoder"], is_anomaly, x_label=x_label)
 #
 # The check also uses a copy of `encoder` alone and, in eval mode, a single image. Pixels are squashed smoothly (a clamp
 # has no gradient). Every weight is made in `__init__` and gets a gradient. It trains on a few pictures of 8 by 8 pixels
-# with `Adam(lr=0.005)`: After 80 steps the squared error must be below `0.8` times the error of their mean picture.
+# with `Adam(lr=0.005)`: after 80 steps the squared error must be below `0.8` times the error of their mean picture.
 
 # %% nbgrader={"grade_id": "ConvAutoencoder", "solution": true}
 class ConvAutoencoder(nn.Module):

@@ -545,7 +545,7 @@ predict.closer.compare()
 # result("training", "train_frechet") | pm }} |
 #
 # The distance falls from moment to moment, and ends below that of the VAE, {{ every_seed("frechet@100 > frechet@400,
-# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. But the VAE covers all classes,
+# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}, on MNIST too. But the VAE covers all classes,
 # and real images are far closer. Only {{ result("training", "sure@800").mean | pct }} of the samples get a confident
 # prediction, and {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog is not the worst, so look
 # at the samples too.

@@ -46,6 +46,10 @@ def test_the_claim_of_the_unit_holds_on_every_seed():
     assert all(a > b > c for a, b, c in zip(*moments, strict=True)) and len(moments[0]) >= 3
     assert all(v - g > 1 for g, v in zip(moments[2], figure("training", "vae_frechet").values, strict=True))
     assert set(figure("training", "classes@800").values) == {10}
+    on_mnist = [figure("training", f"frechet@{moment}", dataset="mnist") for moment in (100, 400, 800)]
+    vae = figure("training", "vae_frechet", dataset="mnist").values
+    assert all(a > b > c < v for a, b, c, v in zip(*(moment.values for moment in on_mnist), vae, strict=True))
+    assert on_mnist[0].n >= 3
     times = (figure("training", key).values for key in ("seconds", "vae_seconds"))
     assert all(abs(a - b) < 0.1 * a for a, b in zip(*times, strict=True)), "the same time for both"
 

@@ -860,5 +860,5 @@ predict.summary()
 # "self_training_weak@5") | pm(percent=true) }}, with small shifts as the only augmentation. Use at least three
 # seeds.
 #
-# **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Select with the
-# scaled confidences of section 3, at the same threshold.
+# **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Divide the
+# logits by $T$ before you select, with a threshold of $0.9$ and a lower one. Do three rounds gain from it?

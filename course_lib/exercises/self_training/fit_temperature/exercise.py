@@ -54,7 +54,10 @@ exercise = Exercise(
             "T) is always positive. Another is to try many temperatures between 0.05 and 20, evenly spaced in log T, "
             "and to keep the one with the lowest loss."
         ),
-        api="`F.cross_entropy(logits / temperature, labels)`, `torch.logspace`, `torch.optim.LBFGS` or `Adam`, `.item()`",
+        api=(
+            "`F.cross_entropy(logits / temperature, labels)`, `torch.logspace`, `torch.optim.LBFGS` or `Adam`, "
+            "`.item()`"
+        ),
         skeleton=(
             "candidates = torch.logspace(math.log10(0.05), math.log10(20), 500)\n"
             "losses = torch.stack([F.cross_entropy(..., labels) for t in candidates])\n"

@@ -21,13 +21,13 @@ __all__ = [
     "accuracy",
     "auroc",
     "confusion",
-    "evaluate",
     "extract_features",
     "knn_accuracy",
     "label_curve",
-    "linear_probe",
+    "loss_and_accuracy",
     "per_class_scores",
     "predict",
+    "probe_accuracy",
 ]
 
 
@@ -89,7 +89,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(dim=1).cpu() == labels).double().mean().item()
 
 
-def evaluate(
+def loss_and_accuracy(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -210,7 +210,7 @@ def extract_features(encoder: nn.Module, images: Tensor, *, block: int | None = 
     return _outputs(encoder, chosen, images, batch_size=batch_size)
 
 
-def linear_probe(
+def probe_accuracy(
     train_x: Tensor,
     train_y: Tensor,
     test_x: Tensor,

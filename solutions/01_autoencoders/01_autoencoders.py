@@ -39,7 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.data import Batches, as_float, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, LinearAutoencoder, eval_mode, seeded
 from course_lib.training import fit
@@ -603,7 +603,7 @@ predict.pretrained_frozen(...)  # a share between 0 and 1
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "ConvAutoencoder")
 num_classes, generator = len(data.class_names), torch.Generator().manual_seed(0)
-split = few_label_split(data.labels, per_class=10, generator=generator)
+split = split_labels(data.labels, per_class=10, generator=generator)
 few = data.subset(split.labeled)
 accuracy = {}
 few_steps = settings.by_profile(smoke=2, laptop=300, full=2_000)
@@ -615,13 +615,13 @@ for name, start in (("scratch", random_encoder), ("autoencoder_finetuned", encod
         generator=generator, augment=augment.random_shift,
     )  # fmt: skip
     fit(classifier, batches, steps=few_steps, lr=3e-3, label=name)
-    measured = evaluation.evaluate(classifier, test.images, test.labels)
+    measured = evaluation.loss_and_accuracy(classifier, test.images, test.labels)
     accuracy[name] = measured["accuracy"]
 kinds = {"random_frozen": random_encoder, "autoencoder_frozen": encoder}
 for name, frozen in kinds.items():
     train_x = evaluation.extract_features(frozen, few.images)  # (100, feature_dim)
     test_x = evaluation.extract_features(frozen, test.images)
-    accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
+    accuracy[name] = evaluation.probe_accuracy(train_x, few.labels, test_x, test.labels)
 predict.pretrained_frozen.compare(accuracy["autoencoder_frozen"])
 title = "10 labels per class, one seed"
 plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))

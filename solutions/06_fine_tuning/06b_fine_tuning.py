@@ -48,7 +48,7 @@ import torch
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, augment, few_label_split, load
+from course_lib.data import Batches, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, torchvision_backbone
 from course_lib.training import fit
@@ -84,7 +84,7 @@ def pictures(part, domain, *, split="train", n=train_size):
 
 new = pictures("new", "filled")
 generator = torch.Generator().manual_seed(0)
-split = few_label_split(new.labels, per_class=20, generator=generator)
+split = split_labels(new.labels, per_class=20, generator=generator)
 few, validation = new.subset(split.labeled), new.subset(split.validation)
 tests = {name: pictures("new", name, split="test", n=test_size) for name in DOMAINS}
 
@@ -140,7 +140,7 @@ options = {"steps": source_steps, "lr": 3e-3, "label": "source", "on_step": curv
 fit(source, batches_of(old, 64), **options)
 for domain in DOMAINS:
     test = pictures("old", domain, split="test", n=test_size)
-    found = evaluation.evaluate(source, test.images, test.labels)
+    found = evaluation.loss_and_accuracy(source, test.images, test.labels)
     print(f"old classes, {domain}: {found['accuracy']:.0%}")
 
 # %% [markdown]
@@ -171,7 +171,7 @@ def start():
 
 def measure(model):
     return [
-        evaluation.evaluate(model, test.images, test.labels)["accuracy"]
+        evaluation.loss_and_accuracy(model, test.images, test.labels)["accuracy"]
         for test in tests.values()
     ]
 
@@ -540,7 +540,7 @@ for epoch in range(1, 1 + settings.by_profile(smoke=5, laptop=150, full=1_000)):
         optimizer.step()
         losses.append(loss.item())
     if epoch % 5 == 0:
-        value = evaluation.evaluate(
+        value = evaluation.loss_and_accuracy(
             stopped, validation.images, validation.labels
         )["accuracy"]
         accuracies.append((len(losses), value))

@@ -184,6 +184,16 @@ def curves(
     return result
 
 
+def recorded_on(unit: str, experiment: str, dataset: str, *, profile: str = "laptop") -> str:
+    """The name of the data set if the experiment is recorded on it, else "glyphs".
+
+    >>> recorded_on("00_first_steps", "label_curve", "no_such_data")
+    'glyphs'
+    """
+    path = record_path(unit, experiment, dataset=dataset, profile=profile)
+    return dataset if path.is_file() else "glyphs"
+
+
 _COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
 
 

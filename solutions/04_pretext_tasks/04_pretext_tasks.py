@@ -476,8 +476,7 @@ def linear_probe(encoder, images, labels, test_images, test_labels):
     """
     ### BEGIN SOLUTION
     with eval_mode(encoder), torch.no_grad():
-        train_x = encoder(images).cpu()  # (N, d)
-        test_x = encoder(test_images).cpu()  # (M, d)
+        train_x, test_x = encoder(images).cpu(), encoder(test_images).cpu()  # (n, d)
     mean, std = train_x.mean(dim=0), train_x.std(dim=0) + 1e-6  # for both
     head = nn.Linear(train_x.shape[1], int(labels.max()) + 1)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05, weight_decay=1e-3)

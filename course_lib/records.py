@@ -184,6 +184,21 @@ def curves(
     return result
 
 
+def figures(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = "laptop") -> dict[str, Figure]:
+    """All recorded numbers of an experiment by key, in the order of recording: what `plots.bar_with_seeds` takes.
+
+    Raises:
+        RecordError: no such record.
+    """
+    record = read(unit, experiment, dataset=dataset, profile=profile)
+    return {key: found for key in record.keys if (found := _figure_in(record, key))}
+
+
+def recorded_on(unit: str, experiment: str = MAIN_EXPERIMENT, *, dataset: str, profile: str = "laptop") -> str:
+    """The data set whose record a notebook shows: `dataset`, or glyphs where nothing is recorded on it."""
+    return dataset if record_path(unit, experiment, dataset=dataset, profile=profile).is_file() else "glyphs"
+
+
 _COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
 
 

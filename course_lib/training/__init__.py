@@ -1,9 +1,10 @@
-"""One training loop for the whole course: `fit`. It stands in loop.py."""
+"""One training loop for the whole course: `fit`. It stands in loop.py; `fine_tuned` uses it on an encoder."""
 
 from __future__ import annotations
 
 from course_lib import settings
 from course_lib.training.checkpoints import CheckpointError
+from course_lib.training.fine_tuning import fine_tuned
 from course_lib.training.history import History, LossNotFiniteError, Stopped
 from course_lib.training.loop import fit
 from course_lib.training.losses import cross_entropy
@@ -17,6 +18,7 @@ __all__ = [
     "Options",
     "Stopped",
     "cross_entropy",
+    "fine_tuned",
     "fit",
     "learning_rate_factor",
 ]

@@ -640,9 +640,9 @@ Markdown(records.results_table(up_to=unit))
 # %% [markdown]
 # The figure has the 300 steps of this notebook. The course's table has 800, and from it:
 #
-# {{ figures_table({"from scratch, weak views": "scratch_weak", "autoencoder, fine-tuned, weak views": "autoencoder_weak",
-# "from scratch, strong views": "scratch_strong", "autoencoder, fine-tuned, strong views": "autoencoder_strong"},
-# (1, 5, 10, 50), "protocol") }}
+# {{ figures_table({"from scratch, weak views": "scratch_weak", "autoencoder, fine-tuned, weak views":
+# "autoencoder_weak", "from scratch, strong views": "scratch_strong", "autoencoder, fine-tuned, strong views":
+# "autoencoder_strong"}, (1, 5, 10, 50), "protocol") }}
 #
 # - **Fine-tuned against scratch, 300 steps**: a small gain, about two points at ten labels, positive {{
 #   every_seed("autoencoder_finetuned@1 > scratch@1, autoencoder_finetuned@2 > scratch@2, autoencoder_finetuned@5 >
@@ -746,8 +746,8 @@ predict.summary()
 # - It removes noise better than filters, if the corrupted image is the input and the clean one is the target.
 # - It finds anomalies better than PCA here, although PCA has the lower reconstruction error. A linear autoencoder spans
 #   the subspace of PCA.
-# - With few labels it helps a little after a short fine-tuning, and hardly after a longer one. Data augmentation is worth
-#   far more. Frozen features beat random ones clearly, but from ten labels on not scratch.
+# - With few labels it helps a little after a short fine-tuning, and hardly after a longer one. Data augmentation is
+#   worth far more. Frozen features beat random ones clearly, but from ten labels on not scratch.
 # - Features and scores are measurements: eval mode, no gradients, mode restored.
 
 # %% [markdown]

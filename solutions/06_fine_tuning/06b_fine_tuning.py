@@ -638,18 +638,18 @@ Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # The course's table, printed above, has two rows of this notebook. It has ten classes, and an encoder that was
-# pretrained to predict the rotation of images (unit 04). All rows have the same steps. LP-FT spends a quarter of them on
-# the head.
+# pretrained to predict the rotation of images (unit 04). All rows have the same steps. LP-FT spends a quarter of
+# them on the head.
 #
 # {{ figures_table({"rotation, full fine-tuning, weak views": "rotation_weak", "rotation, LP-FT, weak views":
 # "rotation_lp_ft_weak", "rotation, full fine-tuning, strong views": "rotation_strong", "rotation, LP-FT, strong views":
 # "rotation_lp_ft_strong", "from scratch, strong views": "scratch_strong"}, (1, 2, 10, 50), "protocol") }}
 #
-# With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1, rotation_lp_ft_strong@1
-# > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{ every_seed("rotation_lp_ft_weak@10 <
-# rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10, rotation_lp_ft_weak@50 < rotation_weak@50",
-# "protocol") }}. Its second stage has a lower learning rate, so the features change less. This protects them when there
-# are few labels, and holds them back when there are more.
+# With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1,
+# rotation_lp_ft_strong@1 > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{
+# every_seed("rotation_lp_ft_weak@10 < rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10,
+# rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. Its second stage has a lower learning rate, so the
+# features change less. This protects them when there are few labels, and holds them back when there are more.
 
 # %% [markdown]
 # ## 9. The same code on a large network

@@ -782,8 +782,8 @@ predict.summary()
 #
 # When does a model get better from its own predictions?
 #
-# - When its accepted pseudo-labels are mostly right. With weak views, three rounds gained from five labels per class on,
-#   and cost accuracy with one.
+# - When its accepted pseudo-labels are mostly right. With weak views, three rounds gained from five labels per
+#   class on, and cost accuracy with one.
 # - A threshold helped in the recorded comparison, but what it promises depends on calibration. The restart made no
 #   difference.
 # - Strong views of the labels alone are the control. It was ahead with five labels per class and behind with ten.
@@ -812,9 +812,9 @@ predict.summary()
 # - Arazo et al. (2020), *Pseudo-Labeling and Confirmation Bias*. They measure the bias of section 7 and reduce it.
 # - Guo et al. (2017), *On Calibration of Modern Neural Networks*, for the ECE and temperature scaling.
 #
-# **Challenge.** Beat three rounds with five labels per class, which reach
-# {{ result("protocol", "self_training_weak@5") | pm(percent=true) }}, with small shifts as the only augmentation. Use at
-# least three seeds.
+# **Challenge.** Beat three rounds with five labels per class, which reach {{ result("protocol",
+# "self_training_weak@5") | pm(percent=true) }}, with small shifts as the only augmentation. Use at least three
+# seeds.
 #
 # **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Fit a temperature on
 # validation images, and select with it.

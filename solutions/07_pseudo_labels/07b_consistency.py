@@ -582,14 +582,14 @@ Markdown(records.results_table(up_to=unit))
 # (1, 5, 10, 20, 50), "protocol") }}
 #
 # From five to twenty labels per class FixMatch beats the control, {{ every_seed("fixmatch@5 > scratch_strong@5,
-# fixmatch@10 > scratch_strong@10, fixmatch@20 > scratch_strong@20", "protocol") }}, and after rotation it beats rotation
-# with strong views alone, also {{ every_seed("rotation_fixmatch@5 > rotation_strong@5, rotation_fixmatch@10 >
-# rotation_strong@10, rotation_fixmatch@20 > rotation_strong@20", "protocol") }}. So pretraining, data augmentation and
-# consistency add to each other.
+# fixmatch@10 > scratch_strong@10, fixmatch@20 > scratch_strong@20", "protocol") }}, and after rotation it beats
+# rotation with strong views alone, also {{ every_seed("rotation_fixmatch@5 > rotation_strong@5,
+# rotation_fixmatch@10 > rotation_strong@10, rotation_fixmatch@20 > rotation_strong@20", "protocol") }}. So
+# pretraining, data augmentation and consistency add to each other.
 #
 # With one label per class FixMatch is *worse* than its control, {{ every_seed("fixmatch@1 < scratch_strong@1,
-# rotation_fixmatch@1 < rotation_strong@1", "protocol") }}. This suggests that it learns its own early mistakes, which is
-# the confirmation bias of the first notebook.
+# rotation_fixmatch@1 < rotation_strong@1", "protocol") }}. This suggests that it learns its own early mistakes,
+# which is the confirmation bias of the first notebook.
 #
 # No search over settings is recorded, and FixMatch uses no validation image.
 

@@ -90,12 +90,6 @@ def squeezed_elbo(logits, images, kl, *, beta=1.0):
     return (per_pixel + beta * kl.squeeze().sum(-1)).mean()
 
 
-def squeezed_traversal(code, dim, values):
-    codes = code.repeat(len(values), 1)
-    codes[:, dim] = values
-    return codes.squeeze(1)
-
-
 def squeezed_code(mu, logvar, *, generator):
     return (mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator).to(mu)).squeeze(1)
 
@@ -309,7 +303,6 @@ NARROW = {
 SQUEEZED = {
     "kl_divergence": squeezed_kl,
     "negative_elbo": squeezed_elbo,
-    "latent_traversal": squeezed_traversal,
     "reparameterize": squeezed_code,
     "Autoencoder": autoencoder(torch.sigmoid, squeeze=True),
 }

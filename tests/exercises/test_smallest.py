@@ -53,12 +53,6 @@ def two_steps_longer(step, warmup_steps, *, beta=1.0):
     return beta * min(1.0, step / (warmup_steps + 2) if warmup_steps else 1.0)
 
 
-def squeezed(code, dim, values):
-    rows = code.repeat(len(values), 1)
-    rows[:, dim] = values
-    return rows.squeeze(0)
-
-
 SHRUNK = [
     ("accuracy", too_low, {"logits": (1, 1)}),
     ("accuracy", zero_without_a_hit, {"logits": (1, 1)}),
@@ -66,7 +60,6 @@ SHRUNK = [
     ("rotate_batch", mixes_channels, {"images": (1, 2, 1, 1)}),
     ("masked_loss", one_more, {"images": (1, 1, 1, 1), "mask": (1, 1, 1, 1)}),
     ("kl_warmup", two_steps_longer, {"steps": 1}),
-    ("latent_traversal", squeezed, {"values": (1,)}),
 ]
 
 

@@ -265,68 +265,6 @@ def by_interpolation(step, warmup_steps, *, beta=1.0):
     return beta if step >= warmup_steps else float(np.interp(step, [0, warmup_steps], [0.0, beta]))
 
 
-# --- 2.5 latent_traversal
-
-
-def offset(code, dim, values):
-    codes = code.unsqueeze(0).repeat(len(values), 1)
-    codes[:, dim] = codes[:, dim] + values
-    return codes
-
-
-def in_the_code(code, dim, values):
-    out = []
-    for v in values:
-        code[dim] = v
-        out.append(code)
-    return torch.stack(out)
-
-
-def row_instead_of_column(code, dim, values):
-    codes = code.repeat(len(values), 1)
-    codes[dim, :] = values
-    return codes
-
-
-def stack_on_the_wrong_axis(code, dim, values):
-    rows = []
-    for v in values:
-        c = code.clone()
-        c[dim] = v
-        rows.append(c)
-    return torch.stack(rows, dim=1)
-
-
-def counted_from_one(code, dim, values):
-    codes = code.repeat(len(values), 1)
-    codes[:, (dim + 1) % len(code)] = values
-    return codes
-
-
-def zeros_elsewhere(code, dim, values):
-    return F.one_hot(torch.tensor(dim), len(code)).to(code)[None] * values[:, None].to(code)
-
-
-def python_list(code, dim, values):
-    return [torch.cat([code[:dim], v[None], code[dim + 1 :]]) for v in values]
-
-
-def written_to_a_view(code, dim, values):
-    codes = code[None].expand(len(values), len(code))
-    codes[:, dim] = values
-    return codes
-
-
-def by_index_copy(code, dim, values):
-    codes = code.expand(len(values), -1).clone()
-    return codes.index_copy(1, torch.tensor([dim], device=code.device), values[:, None].to(code))
-
-
-def by_where(code, dim, values):
-    here = torch.arange(len(code), device=code.device) == dim
-    return torch.where(here, values[:, None].to(code), code[None])
-
-
 # --- 2.6 importance_weighted_bound
 
 
@@ -438,16 +376,6 @@ CASES = [
     ("kl_warmup", squared_rise, "bent_line"),
     ("kl_warmup", by_tensor, "weight_as_a_tensor"),
     ("kl_warmup", by_interpolation, None),
-    ("latent_traversal", offset, "values_added"),
-    ("latent_traversal", in_the_code, "code_changed"),
-    ("latent_traversal", row_instead_of_column, "row_instead_of_column"),
-    ("latent_traversal", stack_on_the_wrong_axis, "rows_and_columns_swapped"),
-    ("latent_traversal", counted_from_one, "one_latent_off"),
-    ("latent_traversal", zeros_elsewhere, "others_at_zero"),
-    ("latent_traversal", python_list, "list_of_codes"),
-    ("latent_traversal", written_to_a_view, "shared_memory"),
-    ("latent_traversal", by_index_copy, None),
-    ("latent_traversal", by_where, None),
     ("importance_weighted_bound", average_of_elbos, "mean_of_logs"),
     ("importance_weighted_bound", naive, "out_of_the_logarithm"),
     ("importance_weighted_bound", only_the_sum, "count_forgotten"),
@@ -474,7 +402,6 @@ def test_half_right_gets_its_share():
         "kl_divergence": sigma_is_logvar,
         "negative_elbo": logarithms_by_hand,
         "kl_warmup": without_a_guard,
-        "latent_traversal": offset,
         "reparameterize": rsample,
         "importance_weighted_bound": naive,
     }
@@ -486,7 +413,6 @@ def test_half_right_gets_its_share():
         "kl_divergence": {"shape", "value", "zero_at_the_prior", "gradient"},
         "negative_elbo": {"stable"},
         "kl_warmup": {"no_warmup"},
-        "latent_traversal": {"moves"},
         "reparameterize": {"generator"},
         "importance_weighted_bound": {"stable"},
     }

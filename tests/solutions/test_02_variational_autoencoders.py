@@ -55,6 +55,16 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert min(single[4]) < max(single[1])
     assert mean("disentanglement", "single_pca") > mean("disentanglement", "single@1")
     assert mean("disentanglement", "negative_elbo@4") > mean("disentanglement", "negative_elbo@1") + 5
+
+    # the probe on the means: with one label better than what comes next to it, with ten behind training from scratch
+    def of(key, unit=UNIT):
+        return records.figure(unit, "protocol", key).values
+
+    for budget in (1, 10, 50):
+        pairs = zip(of(f"mu_frozen@{budget}"), of(f"random_frozen@{budget}", "00_first_steps"), strict=True)
+        assert all(ours > random for ours, random in pairs)
+    assert mean("protocol", "mu_frozen@1") > max(of("scratch_weak@1", "00_first_steps"))
+    assert mean("protocol", "mu_frozen@10") < min(of("scratch_weak@10", "00_first_steps")) - 0.2
     # collapse
     assert mean("collapse", "in_use_wrong_reduction") == 0 < mean("collapse", "in_use_healthy")
     assert mean("collapse", "kl_wrong_reduction") < 0.1 < 3 < mean("collapse", "kl_healthy")
@@ -71,5 +81,4 @@ QUOTED = [
 
 
 def test_the_text_quotes_every_experiment():
-    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
-    assert {line["experiment"] for line in QUOTED} == of_the_text
+    assert {line["experiment"] for line in QUOTED} == set(recording.load_experiments(UNIT).EXPERIMENTS)

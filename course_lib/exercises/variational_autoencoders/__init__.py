@@ -6,6 +6,6 @@ EXERCISES = (
     "kl_divergence",
     "negative_elbo",
     "kl_warmup",
-    "latent_traversal",
+    "vae",
     "importance_weighted_bound",
 )

@@ -194,9 +194,14 @@ def figures(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str
     return {key: found for key in record.keys if (found := _figure_in(record, key))}
 
 
-def recorded_on(unit: str, experiment: str = MAIN_EXPERIMENT, *, dataset: str, profile: str = "laptop") -> str:
-    """The data set whose record a notebook shows: `dataset`, or glyphs where nothing is recorded on it."""
-    return dataset if record_path(unit, experiment, dataset=dataset, profile=profile).is_file() else "glyphs"
+def recorded_on(unit: str, experiment: str, dataset: str, *, profile: str = "laptop") -> str:
+    """The name of the data set if the experiment is recorded on it, else "glyphs".
+
+    >>> recorded_on("00_first_steps", "label_curve", "no_such_data")
+    'glyphs'
+    """
+    path = record_path(unit, experiment, dataset=dataset, profile=profile)
+    return dataset if path.is_file() else "glyphs"
 
 
 _COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")

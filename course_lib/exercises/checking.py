@@ -86,11 +86,17 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
 def _earlier_mistakes(exercise: Exercise, fn: Any, seed: int) -> dict[str, Mistake]:
     """The known mistakes that functions of earlier exercises are, which an answer calls, by the exercises' names."""
     scope, found = getattr(fn, "__globals__", {}), {}
-    for name in set(exercise.uses) & _names_in(getattr(fn, "__code__", None)):
+    for name in _called(fn, set(exercise.uses), scope):
         earlier = exercise_named(name)
         if name in scope and (told := check(earlier, scope[name], seed=seed).mistake):
             found[name] = next(mistake for mistake in judge_of(earlier).mistakes if mistake.name == told)
     return found
+
+
+def _called(fn: Any, among: set[str], scope: dict[str, Any]) -> set[str]:
+    """Which of these functions an answer mentions, directly or in one of them."""
+    called = among & _names_in(getattr(fn, "__code__", None))
+    return called.union(*(_called(scope.get(name), among - called, scope) for name in called))
 
 
 def _names_in(code: Any) -> set[str]:

@@ -68,7 +68,8 @@ from course_lib.plots.training_curves import LiveCurve, learning_curve, live_cur
 # In the order of the reference page: figures, then what they are made with.
 __all__ = [  # noqa: RUF022
     "image_grid", "image_rows", "class_examples", "reconstructions", "nearest_neighbours",
-    "learning_curve", "live_curve", "LiveCurve", "schedule", "label_curve", "recorded_curves", "bar_with_seeds", "Baseline",
+    "learning_curve", "live_curve", "LiveCurve", "schedule",
+    "label_curve", "recorded_curves", "bar_with_seeds", "Baseline",
     "latent_map", "latent_costs", "share_table", "score_table", "confusion_matrix",
     "histogram_of_scores", "roc_curve", "reliability_diagram",
     "diagram_autoencoder", "diagram_vae", "diagram_rotation_batch", "diagram_masking", "diagram_freezing",

@@ -33,7 +33,7 @@ def recorded_curves(
     Raises:
         records.RecordError: no such record on glyphs either, or a method that is not in it.
     """
-    name = records.recorded_on(unit, experiment, dataset=dataset)
+    name = records.recorded_on(unit, experiment, dataset)
     if methods is None:
         curves: dict[str, Any] = dict(records.curves(unit, experiment, dataset=name))
     else:

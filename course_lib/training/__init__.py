@@ -1,10 +1,10 @@
-"""One training loop for the whole course: `fit`. It stands in loop.py; `fine_tuned` uses it on an encoder."""
+"""One training loop for the whole course: `fit`. It stands in loop.py; `fit_classifier` uses it on an encoder."""
 
 from __future__ import annotations
 
 from course_lib import settings
 from course_lib.training.checkpoints import CheckpointError
-from course_lib.training.fine_tuning import fine_tuned
+from course_lib.training.classifier import fit_classifier
 from course_lib.training.history import History, LossNotFiniteError, Stopped
 from course_lib.training.loop import fit
 from course_lib.training.losses import cross_entropy
@@ -18,8 +18,8 @@ __all__ = [
     "Options",
     "Stopped",
     "cross_entropy",
-    "fine_tuned",
     "fit",
+    "fit_classifier",
     "learning_rate_factor",
 ]
 

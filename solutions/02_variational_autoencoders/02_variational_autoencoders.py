@@ -669,18 +669,9 @@ for name, model in (("trained", vae), ("random", untrained)):
 # %% [markdown]
 # Recorded by the protocol of the course's table (its convolutional encoder, glyphs with clutter, 32 latents):
 #
-# | labels per class | 1 | 10 | 50 |
-# |---|---:|---:|---:|
-# | probe on `mu` | {{ result("protocol", "mu_frozen@1") | pm(percent=true) }} | {{
-# result("protocol", "mu_frozen@10") | pm(percent=true) }} | {{ result("protocol", "mu_frozen@50") | pm(percent=true) }} |
-# | probe on the encoder's features | {{ result("protocol", "vae_frozen@1") | pm(percent=true) }} | {{
-# result("protocol", "vae_frozen@10") | pm(percent=true) }} | {{ result("protocol", "vae_frozen@50") | pm(percent=true) }} |
-# | probe on random frozen features | {{ result("protocol", "random_frozen@1", unit="00_first_steps") | pm(percent=true) }} | {{
-# result("protocol", "random_frozen@10", unit="00_first_steps") | pm(percent=true) }} | {{
-# result("protocol", "random_frozen@50", unit="00_first_steps") | pm(percent=true) }} |
-# | from scratch, weak views | {{ result("protocol", "scratch_weak@1", unit="00_first_steps") | pm(percent=true) }} | {{
-# result("protocol", "scratch_weak@10", unit="00_first_steps") | pm(percent=true) }} | {{
-# result("protocol", "scratch_weak@50", unit="00_first_steps") | pm(percent=true) }} |
+# {{ figures_table({"probe on `mu`": "mu_frozen", "probe on the encoder's features": "vae_frozen",
+# "probe on random frozen features": "random_frozen", "from scratch, weak views": "scratch_weak"}, (1, 10, 50),
+# "protocol") }}
 #
 # The 32 means are better than random features at each of these budgets. With one label per class they beat training
 # from scratch, but with ten they are far below it. With one label they also beat the 256 features that they are

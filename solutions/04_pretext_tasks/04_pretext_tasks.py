@@ -43,7 +43,7 @@ from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder
-from course_lib.training import fine_tuned, fit
+from course_lib.training import fit_classifier, fit
 
 # %% tags=["setup"]
 check = checks_for("04_pretext_tasks")
@@ -75,7 +75,7 @@ def first_weights(grid=1):
 
 def finetune(encoder, title):
     steps = settings.by_profile(smoke=2, laptop=800, full=4_000)
-    model = fine_tuned(encoder, few, steps=steps, label=title)
+    model = fit_classifier(encoder, few, steps=steps, label=title)
     return evaluation.accuracy_on(model, test)
 
 

@@ -90,19 +90,6 @@ def _pretrained_1(dataset: str, seed: int) -> Classifier:
     return model
 
 
-@functools.cache
-def _memorizer_1(dataset: str, seed: int) -> ConvEncoder:
-    """The same images with labels that were drawn by lot: they can only be learned by heart."""
-    source = _sets_1(dataset, seed)["source_train"]
-    generator = torch.Generator().manual_seed(seed)
-    labels = source.labels[torch.randperm(len(source), generator=generator)]
-    model = Classifier(_random_1(dataset, seed), len(source.class_names), generator=generator)
-    batches = Batches(source.images, labels, batch_size=64, shuffle=True, generator=generator)
-    steps = settings.by_profile(smoke=4, laptop=2500, full=10_000)
-    fit(model, batches, steps=steps, lr=3e-3, schedule="constant", progress=False)
-    return model.encoder
-
-
 # --- part 1: freezing and tuning ------------------------------------------------------------------------------------
 
 
@@ -243,24 +230,6 @@ def which_block(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
     for change, applied in changes.items():
         test = applied(sets["source_test"])
         figures[f"{change}_before"] = evaluate(old, test.images, test.labels)["accuracy"]
-    return figures
-
-
-def negative_transfer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """A source that teaches nothing (labels drawn by lot, learned by heart) beside the true one and no source at all.
-
-    The same learning rate for all, twenty labels per class; `_frozen`: with two blocks frozen.
-    """
-    k = settings.by_profile(smoke=2, laptop=20, full=20)
-    starts = {
-        "random_labels": _memorizer_1(dataset, seed),
-        "true_labels": _pretrained_1(dataset, seed).encoder,
-        "scratch": _random_1(dataset, seed),
-    }
-    figures: dict[str, float | list[float]] = {}
-    for name, encoder in starts.items():
-        figures[name] = _on_target_1(encoder, dataset, seed, k)
-        figures[f"{name}_frozen"] = _on_target_1(encoder, dataset, seed, k, frozen=(0, 1))
     return figures
 
 
@@ -798,7 +767,6 @@ EXPERIMENTS = {
     "freeze_picker": freeze_picker,
     "by_layer": by_layer,
     "which_block": which_block,
-    "negative_transfer": negative_transfer,
     "cost": cost,
     "leaks": leaks,
     "forgetting": forgetting,

@@ -1,7 +1,7 @@
 """Does a mistake cost points twice? Exercises whose solution calls an earlier exercise's function, with that one wrong.
 
     python -m tests.benchmarks.charged_twice
-    python -m tests.benchmarks.charged_twice -k tune_blocks
+    python -m tests.benchmarks.charged_twice -k fine_tune
 
 For each such pair the later solution is checked as it stands in the notebook, once with each known mistake of the
 earlier exercise under its name, as in the notebook of a learner who has made it. Prints how many points the later
@@ -38,7 +38,17 @@ def solutions() -> dict[str, str]:
 
 
 def pairs(sources: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
-    """Each exercise whose solution names earlier exercises that it is not given as arguments, and these."""
+    """Each exercise whose solution names earlier exercises that it is not given as arguments, and all that it needs."""
+    named = dict(_named(sources))
+
+    def needed(name: str) -> set[str]:
+        return set(named.get(name, ())).union(*map(needed, named.get(name, ())))
+
+    for name in named:
+        yield name, sorted(needed(name))
+
+
+def _named(sources: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
     for name, source in sources.items():
         tree = ast.parse(source)
         given = {argument.arg for node in ast.walk(tree) if isinstance(node, ast.arguments)

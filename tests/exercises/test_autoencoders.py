@@ -424,7 +424,7 @@ def test_an_autoencoder_of_any_size_is_right(size):
 
 
 def test_what_the_encoder_of_a_convolutional_one_must_be():
-    """A copy of it alone goes into a classifier, and a decoder that ignores the features is no autoencoder."""
+    """A copy of it alone goes into a classifier, and a decoder that ignores the features is not an autoencoder."""
 
     class OfTheWhole(Conv):
         def __init__(self, image_shape, feature_dim):

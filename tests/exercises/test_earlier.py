@@ -19,9 +19,9 @@ MISTAKES = [
     ("parameter_groups", "trainable_parameters", "data_of_parameters"),
     ("gradual_unfreezing", "freeze", "never_opened"),
     ("gradual_unfreezing", "freeze", "opened_for_gradients_only"),
-    ("tune_blocks", "trainable_parameters", "without_submodules"),
-    ("tune_blocks", "trainable_parameters", "all_opened_first"),
-    ("tune_blocks", "freeze", "eval_without_gradients_off"),
+    ("fine_tune", "trainable_parameters", "linear_layers_only"),
+    ("fine_tune", "parameter_groups", "decayed_once"),
+    ("fine_tune", "freeze", "gradients_only"),
     ("self_training_round", "select_confident", "strictly_above"),
     ("self_training_round", "pseudo_label", "asked_in_train_mode"),
 ]
@@ -44,7 +44,7 @@ CHANGED = {  # one more mistake, in the later answer itself
     "rotation_pretext": ("repeat_interleave(len(images))", "repeat(len(images))"),
     "parameter_groups": ("decay**distance", "decay**(distance + 1)"),
     "gradual_unfreezing": ("len(blocks) - stage", "len(blocks) - stage - 1"),
-    "tune_blocks": ("number not in chosen", "number + 1 not in chosen"),
+    "fine_tune": ("total += loss.item() * len(labels)", "total += loss.item()"),
     "self_training_round": ("start if restart else model", "model"),
 }
 
@@ -76,6 +76,6 @@ def test_an_answer_that_calls_nothing_is_not_excused():
 
 
 def test_a_right_earlier_answer_excuses_nothing():
-    names = notebook_with(SOURCES, "tune_blocks", USES["tune_blocks"])
-    exec(SOURCES["tune_blocks"].replace("number not in chosen", "number in chosen"), names)
-    assert check(exercise_named("tune_blocks"), names["tune_blocks"]).state == "wrong"
+    names = notebook_with(SOURCES, "fine_tune", USES["fine_tune"])
+    exec(SOURCES["fine_tune"].replace("number in frozen", "number not in frozen"), names)
+    assert check(exercise_named("fine_tune"), names["fine_tune"]).state == "wrong"

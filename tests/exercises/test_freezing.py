@@ -5,7 +5,9 @@ from __future__ import annotations
 import types
 
 import pytest
+import torch
 from torch import nn
+from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
@@ -306,44 +308,71 @@ def by_difference(blocks, optimizer, stage, *, lr):
         optimizer.add_param_group(dict(params=list(new), lr=lr))
 
 
-# --- tune_blocks ----------------------------------------------------------------------------------------------------
+# --- fine_tune ------------------------------------------------------------------------------------------------------
 
 
-def one_based(blocks, head, chosen):
-    for part in blocks:
-        part.requires_grad_(False)
-    for number in chosen:
-        blocks[number - 1].requires_grad_(True)
-    return [p for part in [*blocks, head] for p in part.parameters() if p.requires_grad]
+def by_the_loop(model, batches, keep, num_epochs, optimizer):
+    """A loop that calls `model.train()`, then `eval()` of the layers in `keep`."""
+    history = []
+    for _ in range(num_epochs):
+        model.train()
+        for part in keep:
+            part.eval()
+        seen = []
+        for images, labels in batches:
+            losses = F.cross_entropy(model(images), labels, reduction="none")
+            optimizer.zero_grad()
+            losses.mean().backward()
+            optimizer.step()
+            seen += losses.tolist()
+        history.append(sum(seen) / len(seen))
+    return history
 
 
-def whole_body(blocks, head, chosen):
-    for i, block in enumerate(blocks):
-        block.requires_grad_(i in chosen)
-    return list(nn.ModuleList([*blocks, head]).parameters())
+def adam_for(model, frozen, lr, decay):
+    blocks = model.encoder.blocks
+    model.requires_grad_(True)
+    for i in frozen:
+        blocks[i].requires_grad_(False)
+    rates = {"head": lr, **{f"encoder.blocks.{i}": lr * decay ** (len(blocks) - i) for i in range(len(blocks))}}
+    return torch.optim.Adam(
+        [{"params": [p], "lr": next(r for n, r in rates.items() if name.startswith(n))}
+         for name, p in model.named_parameters() if p.requires_grad]
+    )  # fmt: skip
 
 
-def frozen_when_chosen(blocks, head, chosen):
-    for i, block in enumerate(blocks):
-        block.requires_grad_(i not in set(chosen))
-    return [p for part in [*blocks, head] for p in part.parameters() if p.requires_grad]
+def loop_with_eval(model, batches, *, frozen, num_epochs, lr, decay):
+    optimizer = adam_for(model, frozen, lr, decay)
+    return by_the_loop(model, batches, [model.encoder.blocks[i] for i in frozen], num_epochs, optimizer)
 
 
-def opens_only(blocks, head, chosen):
-    return [p.requires_grad_() for part in [*(blocks[i] for i in chosen), head] for p in part.parameters()]
+def each_layer_in_eval_mode(model, batches, *, frozen, num_epochs, lr, decay):
+    optimizer = adam_for(model, frozen, lr, decay)
+    keep = [layer for i in frozen for layer in model.encoder.blocks[i].modules()]
+    return by_the_loop(model, batches, keep, num_epochs, optimizer)
 
 
-def body_without_head(blocks, head, chosen):
-    for i, block in enumerate(blocks):
-        block.requires_grad_(i in chosen)
-    return [p for block in blocks for p in block.parameters() if p.requires_grad]
+def eval_only_once(model, batches, *, frozen, num_epochs, lr, decay):
+    optimizer = adam_for(model, frozen, lr, decay)
+    for i in frozen:
+        model.encoder.blocks[i].eval()
+    return by_the_loop(model, batches, [], num_epochs, optimizer)
 
 
-def by_slices(blocks, head, chosen):
-    model = nn.ModuleList([*blocks, head]).requires_grad_(False)
-    for i in [*chosen, -1]:
-        model[i].requires_grad_()
-    return [p for p in model.parameters() if p.requires_grad]
+def whole_model_in_eval_mode(model, batches, *, frozen, num_epochs, lr, decay):
+    optimizer = adam_for(model, frozen, lr, decay)
+    return by_the_loop(model, batches, [model], num_epochs, optimizer)
+
+
+def one_rate_for_all(model, batches, *, frozen, num_epochs, lr, decay):
+    optimizer = adam_for(model, frozen, lr, 1.0)
+    return by_the_loop(model, batches, [model.encoder.blocks[i] for i in frozen], num_epochs, optimizer)
+
+
+def optimizer_of_blocks(model, batches, *, frozen, num_epochs, lr, decay):
+    optimizer = adam_for(model, frozen, lr, decay)
+    optimizer.param_groups[-2:] = []  # weight and bias of the head
+    return by_the_loop(model, batches, [model.encoder.blocks[i] for i in frozen], num_epochs, optimizer)
 
 
 CASES = [
@@ -389,12 +418,12 @@ CASES = [
     ("gradual_unfreezing", sliced_with_minus, "minus_zero"),
     ("gradual_unfreezing", every_open_one_added, "handed_over_again"),
     ("gradual_unfreezing", by_difference, None),
-    ("tune_blocks", one_based, "counted_from_one"),
-    ("tune_blocks", whole_body, "all_returned"),
-    ("tune_blocks", frozen_when_chosen, "chosen_ones_frozen"),
-    ("tune_blocks", opens_only, "listed_but_not_frozen"),
-    ("tune_blocks", body_without_head, "head_left_out"),
-    ("tune_blocks", by_slices, None),
+    ("fine_tune", eval_only_once, "statistics_move"),
+    ("fine_tune", whole_model_in_eval_mode, "all_in_eval_mode"),
+    ("fine_tune", one_rate_for_all, "one_rate"),
+    ("fine_tune", optimizer_of_blocks, "head_left_out"),
+    ("fine_tune", loop_with_eval, None),
+    ("fine_tune", each_layer_in_eval_mode, None),
 ]  # fmt: skip
 
 

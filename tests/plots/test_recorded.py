@@ -22,7 +22,7 @@ def test_the_title_says_which_record_is_drawn(recorded, name):
         run(dataset=dataset)
     figure = plots.recorded_curves(UNIT, dataset="digits", title="A trial")
     assert f"A trial (recorded on {name})" in texts(figure)
-    assert records.recorded_on(UNIT, dataset="digits") == name
+    assert records.recorded_on(UNIT, "label_curve", "digits") == name
 
 
 def test_it_draws_the_methods_that_are_asked_for_and_those_beside_them():

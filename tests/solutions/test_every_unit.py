@@ -24,7 +24,7 @@ PICTURES = {
     "01_autoencoders": 9,
     "02_variational_autoencoders": 14,
     "04_pretext_tasks": 12,
-    "06a_freezing": 13,
+    "06a_freezing": 8,
 }
 
 

@@ -3,9 +3,9 @@
 UNIT = "06_fine_tuning"
 NOTEBOOK = "06a_freezing"
 EXERCISES = (
-    "freeze",
     "trainable_parameters",
+    "freeze",
     "parameter_groups",
+    "fine_tune",
     "gradual_unfreezing",
-    "tune_blocks",
 )

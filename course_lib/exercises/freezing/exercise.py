@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Case, Values, seeded
+from course_lib.exercises.contract import Case, Diary, Values, seeded
 from course_lib.exercises.observing import mode_of, state_of
 
 
@@ -196,3 +197,78 @@ def classes_left_alone() -> Iterator[None]:
                 setattr(kind, name, value)
             elif name in vars(kind):
                 delattr(kind, name)
+
+
+# --- for fine_tune --------------------------------------------------------------------------------------------------
+
+CLASSES, PIXELS, WIDTH = 4, 12, 6
+
+
+class _Encoder(nn.Module):
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        widths = [PIXELS, *(count * [WIDTH])]
+        # No bias before the normalization: its gradient would be rounding noise, which Adam turns into full steps.
+        self.linears = [nn.Linear(before, after, bias=False) for before, after in itertools.pairwise(widths)]
+        self.norms = [nn.BatchNorm1d(WIDTH) for _ in self.linears]
+        layers = zip(self.linears, self.norms, strict=True)
+        self.blocks = nn.ModuleList(nn.Sequential(*layer, nn.Tanh()) for layer in layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class Blocks(nn.Module):
+    """An encoder as if pretrained, with `encoder.blocks`, and a new head; it notes its logits."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.encoder, self.head = _Encoder(case.inputs["blocks"]), nn.Linear(WIDTH, CLASSES)
+        self.diary: list[Tensor] = Diary()
+        pretrain(self, case.inputs["seed"])
+        if "test_images" in case.inputs:
+            self._learn_the_source(case.inputs["test_images"])
+        self.to(case.inputs["images"]).requires_grad_(not case.inputs["came_frozen"])  # by other code
+        self.name = network_name(case.inputs["seed"])
+
+    def _learn_the_source(self, images: Tensor) -> None:
+        """Weights that pass the first pixels on, and running statistics that belong to them."""
+        for norm in self.encoder.norms:
+            norm.reset_parameters()
+            norm.momentum = 1.0
+        with torch.no_grad():
+            for linear in self.encoder.linears:
+                nn.init.eye_(linear.weight)
+            self.head.weight.zero_()
+            self.train()(images)
+        self.diary.clear()
+        for norm in self.encoder.norms:
+            norm.momentum = 0.1
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.encoder(x))
+        self.diary.append(logits.detach())
+        return logits
+
+    def numbers(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weights of each part, and running statistics of each block, by names such as "block 0 of net417"."""
+        parts: dict[str, nn.Module] = {
+            f"block {i} of {self.name}": block for i, block in enumerate(self.encoder.blocks)
+        }
+        statistics = {name: _flat(block.buffers()) for name, block in parts.items()}
+        parts[f"head of {self.name}"] = self.head
+        return {name: _flat(part.parameters()) for name, part in parts.items()}, statistics
+
+    def losses(self, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+        """The mean loss per image of each epoch of the steps that were made."""
+        noted = [(z, y) for z, (_, y) in zip(self.diary, itertools.cycle(batches), strict=False) if len(z) == len(y)]
+        sums = [float(F.cross_entropy(logits, labels, reduction="sum")) for logits, labels in noted]
+        count, images = len(batches), sum(len(labels) for _, labels in batches)
+        return [sum(sums[i : i + count]) / images for i in range(0, len(sums), count)]
+
+
+def _flat(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach().double().cpu().flatten() for tensor in tensors])

@@ -11,11 +11,5 @@ PREDICTIONS = (
         {str(k): f"5_labels@{k}" for k in range(4)},
         "freezing_depth",
     ),
-    choice(
-        "block_for_inverted",
-        "the single block to tune for inverted images",
-        {f"block {k}": f"inverted_block{k}" for k in (1, 2, 3)},
-        "which_block",
-    ),
     share("norm_lost", "norm that weights with gradients of zero lose", "zeroed_weights", "leaks", good=0),
 )

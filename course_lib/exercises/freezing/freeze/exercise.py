@@ -70,7 +70,7 @@ exercise = Exercise(
     title="Freeze a part of a network, and open it again",
     signature="freeze(module, frozen=True)",
     minutes=15,
-    difficulty=3,
+    difficulty=2,
     points=6,
     hints=Hints(
         concept=(

@@ -1,4 +1,4 @@
-"""fine_tuned: a copy of the encoder with a new head, trained on labeled images."""
+"""fit_classifier: a copy of the encoder with a new head, trained on labeled images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from small_training import assert_same_weights
 
 from course_lib.data import Batches, augment, load
 from course_lib.models import Classifier, ConvEncoder
-from course_lib.training import fine_tuned, fit
+from course_lib.training import fit, fit_classifier
 
 
 def encoder() -> ConvEncoder:
@@ -25,14 +25,14 @@ def test_it_is_the_loop_that_notebooks_wrote(batch_size):
     options = {"batch_size": min(batch_size, 40), "shuffle": True, "generator": generator}
     fit(by_hand, Batches(few.images, few.labels, augment=augment.random_shift, **options), steps=6, lr=1e-2)
     assert_same_weights(
-        fine_tuned(encoder(), few, steps=6, lr=1e-2, batch_size=batch_size, seed=3), by_hand.state_dict()
+        fit_classifier(encoder(), few, steps=6, lr=1e-2, batch_size=batch_size, seed=3), by_hand.state_dict()
     )
 
 
 def test_all_of_the_copy_learns_and_the_encoder_stays_as_it_is():
     few, source = load("glyphs", n=40), encoder()
     before = copy.deepcopy(source)
-    model = fine_tuned(source, few, steps=3)
+    model = fit_classifier(source, few, steps=3)
     assert_same_weights(source, before.state_dict())
     weights = dict(before.named_parameters())
     assert all(not torch.equal(weight, weights[name]) for name, weight in model.encoder.named_parameters())
@@ -40,6 +40,6 @@ def test_all_of_the_copy_learns_and_the_encoder_stays_as_it_is():
 
 def test_the_seed_decides():
     few = load("glyphs", n=40)
-    one, same, other = (fine_tuned(encoder(), few, steps=2, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (fit_classifier(encoder(), few, steps=2, seed=seed) for seed in (0, 0, 1))
     assert_same_weights(one, same.state_dict())
     assert not torch.equal(one.head.weight, other.head.weight)

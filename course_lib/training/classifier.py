@@ -1,4 +1,4 @@
-"""Fine-tuning with few labels, as the notebooks do it that teach something else."""
+"""A classifier from an encoder and few labels, as the notebooks make it that teach something else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from course_lib.models import Classifier
 from course_lib.training.loop import fit
 
 
-def fine_tuned(
+def fit_classifier(
     encoder: nn.Module,
     labeled: ImageData,
     *,

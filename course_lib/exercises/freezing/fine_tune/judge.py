@@ -1,0 +1,104 @@
+"""`fine_tune`: reference, criteria, and the mistakes that values alone do not show."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises.asking import as_expected, everywhere, of_this_network
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
+from course_lib.exercises.freezing.freeze.judge import reference as right_freeze
+from course_lib.exercises.freezing.parameter_groups.judge import building_on as groups_building_on
+from course_lib.exercises.freezing.trainable_parameters.judge import reference as right_parameters
+
+TO_REACH = 0.9  # right answers have 0.98 and more; a head that was never trained has 0.25
+
+
+def building_on(freeze=right_freeze, trainable_parameters=right_parameters, parameter_groups=None):
+    groups = parameter_groups or groups_building_on(trainable_parameters)
+
+    def fine_tune(model, batches, *, frozen, num_epochs, lr, decay):
+        blocks, count = [*model.encoder.blocks], sum(len(labels) for _, labels in batches)
+        for number, block in enumerate([*blocks, model.head]):
+            freeze(block, frozen=number in frozen)
+        optimizer = torch.optim.Adam(groups(blocks, model.head, lr=lr, decay=decay))
+        losses = num_epochs * [0.0]
+        for epoch in range(num_epochs):
+            for images, labels in batches:
+                loss = F.cross_entropy(model.train()(images), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses[epoch] += loss.item() * len(labels) / count
+        return losses
+
+    return fine_tune
+
+
+def _changed(seen: Values, kind: str) -> set[str]:
+    """The parts whose weights, or statistics, are not the same to the last bit."""
+    before, after = seen[f"{kind}_before"], seen[f"{kind}_after"]
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def _frozen(case: Case, seen: Values) -> set[str]:
+    """The names of the frozen parts, as they are seen."""
+    blocks = tuple(f"block {number} of" for number in case.inputs["frozen"])
+    return {name for name in seen["weights_before"] if blocks and name.startswith(blocks)}
+
+
+def _fixed(case: Case, seen: Values, expected: Values) -> bool:
+    """Also asks that something learns: what does nothing earns nothing."""
+    moved = _changed(seen, "weights")
+    return bool(moved) and not _frozen(case, seen) & (moved | _changed(seen, "statistics"))
+
+
+def _learns(case: Case, seen: Values, expected: Values) -> bool:
+    rest = seen["weights_before"].keys() - _frozen(case, seen)
+    return rest <= _changed(seen, "weights") and rest & seen["statistics_before"].keys() <= _changed(seen, "statistics")
+
+
+def _mean_losses(case: Case, seen: Values, expected: Values) -> bool:
+    """Of an answer's own steps: wrong ones cost their points elsewhere. Also asks that there are steps."""
+    numbers = [type(loss) for loss in seen["losses"]] == case.inputs["num_epochs"] * [float]
+    known = expected["losses"], seen["losses_of_its_steps"]
+    right = any(close(seen["losses"], losses, rtol=1e-3, atol=1e-4) for losses in known)
+    return numbers and right and bool(_changed(seen, "weights"))
+
+
+_SMALL = ("two_lowest", "in_the_middle", "from_above", "none", "head_only", "came_frozen", "float64")
+_SOME_FROZEN = tuple(name for name in _SMALL if name != "none")
+
+
+def _part(name: str, title: str, passes: Passes, cases: tuple[str, ...] = _SMALL) -> Criterion:
+    return Criterion(name, 1, title, of_this_network(passes, "weights_before"), cases)
+
+
+def _statistics_alone(t: Trial) -> bool:
+    """Whether of the frozen blocks only running statistics move."""
+    frozen = _frozen(t.case, t.seen)
+    return frozen <= _changed(t.seen, "statistics") and not frozen & _changed(t.seen, "weights")
+
+
+_REACHES = "trained on five labels per class, the network is right on 90 percent of the test images"
+
+judge = Judge(
+    reference=building_on(),
+    building_on=building_on,
+    criteria=(
+        _part("frozen", "the frozen blocks keep every weight and every running statistic", _fixed, _SOME_FROZEN),
+        _part("learns", "all other blocks, with their statistics, and the head change", _learns),
+        _part(
+            "rates",
+            "every part learns with Adam at its own rate, without weight decay, in all epochs",
+            as_expected("weights_after", atol=1e-4),
+        ),
+        _part("losses", "the mean loss per image of each epoch is returned, as Python floats", _mean_losses),
+        Criterion("reaches", 2, _REACHES, lambda c, s, e: s["accuracy"] >= TO_REACH, ("the_number_to_reach",)),
+    ),
+    predicates={
+        "statistics_move": everywhere(_statistics_alone, *_SOME_FROZEN),
+        "all_in_eval_mode": everywhere(lambda t: not _changed(t.seen, "statistics"), *_SMALL),
+        "head_left_out": everywhere(lambda t: "head" not in str(_changed(t.seen, "weights")), *_SMALL),
+    },
+)

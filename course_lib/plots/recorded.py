@@ -25,7 +25,8 @@ def recorded_curves(
 
     Args:
         unit, experiment: the record, of the profile laptop.
-        methods: the curves to draw, in this order; None draws all.
+        methods: the curves to draw, in this order; None draws all. What is recorded as one number, without a number
+            of labels, becomes a level line.
         dataset: where nothing is recorded on it, the record on glyphs is drawn.
         beside: more curves, drawn after the recorded ones, as `label_curve` takes them.
         x_label, title, alt: as for `label_curve`.
@@ -34,8 +35,13 @@ def recorded_curves(
         records.RecordError: no such record on glyphs either, or a method that is not in it.
     """
     name = records.recorded_on(unit, experiment, dataset)
-    if methods is None:
-        curves: dict[str, Any] = dict(records.curves(unit, experiment, dataset=name))
-    else:
-        curves = {method: records.curve(unit, experiment, method, dataset=name) for method in methods}
+    recorded, numbers = records.curves(unit, experiment, dataset=name), records.figures(unit, experiment, dataset=name)
+    drawn = list(recorded) if methods is None else methods
+    positions = sorted({x for method in drawn if method in recorded for x in recorded[method].x})
+    curves: dict[str, Any] = {}
+    for method in drawn:
+        if method in numbers:  # one number, whatever the number of labels
+            curves[method] = {x: numbers[method].values for x in positions}
+        else:
+            curves[method] = records.curve(unit, experiment, method, dataset=name)
     return label_curve(curves | dict(beside or {}), x_label=x_label, title=f"{title} (recorded on {name})", alt=alt)

@@ -43,7 +43,7 @@ from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder
-from course_lib.training import fit_classifier, fit
+from course_lib.training import fit, fit_classifier
 
 # %% tags=["setup"]
 check = checks_for("04_pretext_tasks")

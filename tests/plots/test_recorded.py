@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from drawing import line, texts
-from trial_course import UNIT, run, write
+from trial_course import EXPERIMENT, UNIT, run, write
 
 from course_lib import plots, records
 
@@ -38,3 +38,12 @@ def test_it_draws_the_methods_that_are_asked_for_and_those_beside_them():
 def test_a_method_that_is_not_recorded_is_named():
     with pytest.raises(records.RecordError, match="no keys 'rotation@"):
         plots.recorded_curves(UNIT, methods=["rotation"], title="A trial")
+
+
+def test_one_number_is_a_level_line():
+    write(EXPERIMENT.replace('"loss": [1.0, 0.5 + seed]', '"full_labels": 0.9'))
+    run(fresh=True)
+    (ax,) = plots.recorded_curves(UNIT, methods=["full_labels", "scratch"], title="A trial").axes
+    level = line(ax, plots.method_style("full_labels").label)
+    assert list(level.get_xdata()) == [1, 5, 10] and list(level.get_ydata()) == pytest.approx([0.9] * 3)
+    assert ax.lines[0] is level

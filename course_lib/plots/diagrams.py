@@ -78,6 +78,47 @@ def diagram_vae(*, title: str | None = None, alt: str | None = None) -> Figure:
 
 
 @styled
+def diagram_gan(*, title: str | None = None, alt: str | None = None) -> Figure:
+    """The two halves of a step of a generative adversarial network: who learns, and where gradients stop."""
+    d, color = Diagram(9.0, 4.6), method_style("gan").color
+
+    def chain(y: float) -> tuple[Box, Box, Box]:
+        z = d.data(0.65, y, "codes z\n(N, code_dim)", width=1.1)
+        generator = d.box(2.2, y, "generator G", color=color)
+        drawn = d.data(3.95, y, "drawn images\n(N, C, H, W)", width=1.1)
+        discriminator = d.box(5.85, y, "discriminator D", width=1.45, color=color)
+        d.flow(z, generator)
+        return generator, drawn, discriminator
+
+    generator, drawn, discriminator = chain(3.55)
+    real = d.data(3.95, 2.65, "real images\n(N, C, H, W)", width=1.1)
+    loss = d.box(8.05, 3.55, "discriminator's\nloss", width=1.3, height=0.6)
+    d.flow(generator, drawn)
+    d.flow(drawn, discriminator, stopped=True)
+    d.arrow(real.side("right"), discriminator.side("bottom"))
+    d.flow(discriminator, loss, back=True)
+    d.note(4.75, 4.0, "detach")
+    d.write(0.15, 4.3, "First half: the discriminator learns", align="left")
+    d.ax.plot([0.15, 8.85], [2.2, 2.2], color=CELL_BORDER, linewidth=1)
+    generator, drawn, discriminator = chain(1.15)
+    loss = d.box(8.05, 1.15, "generator's\nloss", width=1.3, height=0.6)
+    for start, end in ((generator, drawn), (drawn, discriminator), (discriminator, loss)):
+        d.flow(start, end, back=True)
+    d.note(5.85, 1.62, "the new one; it does not step here")
+    d.write(0.15, 1.9, "Second half: the generator learns", align="left")
+    d.legend(0.3, 0.3, ("data", "gradient", "stop"))
+    words = (
+        "Diagram of a step of a generative adversarial network, in two halves. First half: the discriminator learns. "
+        "Codes z (N, code_dim) go into the generator G, which returns drawn images (N, C, H, W). Drawn images and real "
+        "images go into the discriminator D and on to the discriminator's loss. The gradient flows back into the "
+        "discriminator and stops before the drawn images, which are detached. Second half: the generator learns. Drawn "
+        "images alone go into the new discriminator and on to the generator's loss. The gradient flows back through "
+        "the discriminator, which does not step here, into the generator."
+    )
+    return d.done(alt, words, title)
+
+
+@styled
 def diagram_rotation_batch(*, title: str | None = None, alt: str | None = None) -> Figure:
     """The rotation batch: four copies of each image, and the turn as label."""
     d, color = Diagram(9.0, 3.3), method_style("rotation").color

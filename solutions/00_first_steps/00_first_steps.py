@@ -16,7 +16,7 @@
 # *How much accuracy does a network lose when it has ten labels per class instead of thousands? And how can you tell
 # that the number you measured is right?*
 #
-# **You will** measure accuracy, check such a measurement, evaluate a network, train it by one step, and choose a few
+# **You will** measure accuracy, write a check for it, evaluate a network, make one training step, and choose a few
 # labels fairly. **You will see** what labels are worth, and three mistakes that give no error message.
 #
 # **You need** Python and a little PyTorch: tensors, `nn.Module`, `loss.backward()` ([to refresh
@@ -56,7 +56,7 @@ num_classes = len(data.class_names)
 #
 # A classifier outputs $K$ numbers per image, one for each class, called *logits*. The *softmax* turns them into
 # probabilities, $p_k = e^{z_k} / \sum_j e^{z_j}$. Because it keeps the order, the predicted class is the one with the
-# highest logit. *Accuracy* is the share of images for which the prediction is the label.
+# highest logit. *Accuracy* is the share of images for which the prediction equals the label.
 #
 # $$\hat y_n = \arg\max_k z_{nk}, \qquad \text{accuracy} = \frac{1}{N} \sum_{n=1}^{N} [\hat y_n = y_n]$$
 #
@@ -97,16 +97,16 @@ check.accuracy(accuracy)
 # <code>loss.backward()</code>?</summary> PyTorch adds new gradients to those that are already stored.</details>
 
 # %% [markdown]
-# **What every check tries.** Besides ordinary inputs, these come up wherever they make sense, and no statement repeats
-# them:
+# **What every check tries.** Besides ordinary inputs, every check also tries the following where it makes sense. The
+# exercises do not repeat it:
 #
 # - *Inputs*: a single image, color, images that are not square, float64, and memory that is not contiguous (a
 #   transposed tensor, on which `.view` fails).
 # - *Numbers*: class labels above 9 and with gaps, an argument of 0, a value exactly at a threshold, very large and very
 #   small values.
-# - *A second call* with other values in the same shapes, so nothing may be remembered from the first.
-# - *What must stay*: your inputs, unless the statement asks for a change. For a tensor these are values and
-#   `requires_grad`. For a network it is also the mode of each module. Afterwards gradients are recorded as before.
+# - *A second call* with other values in the same shapes, so your code must not store results of the first.
+# - *What must stay*: your inputs, unless the statement asks for a change. A tensor keeps its values and
+#   `requires_grad`. A network also keeps the mode of each module. Afterwards gradients are recorded as before.
 # - *What you return*: tensors in, tensors out, on the device of the inputs. "A Python float" means `.item()`, not a
 #   tensor.
 
@@ -127,12 +127,12 @@ print(f"{data.name}: {len(data):,} images of shape {shape}, {len(test):,} to tes
 plots.show(plots.class_examples(data.images, data.labels, data.class_names))
 
 # %% [markdown]
-# Position, size, contrast and clutter differ from image to image, and none of them tells the class. Therefore a learner
-# has to find out from examples what matters.
+# Position, size, contrast and clutter differ from image to image, and none of these differences depends on the class.
+# Therefore a classifier has to learn from examples what matters.
 #
 # The simplest classifier needs no training: it gives each test image the label of the most similar labeled image,
-# compared pixel by pixel (*nearest neighbor*). **Predict**: with ten labeled images per class, how many of ten test
-# images will be right? Guessing gets one.
+# compared pixel by pixel (*nearest neighbor*). **Predict**: with ten labeled images per class, for what share of the
+# test images will this be right? Guessing is right for one tenth.
 
 # %% tags=["predict"]
 predict.nearest_neighbor(...)  # a share between 0 and 1
@@ -176,13 +176,14 @@ print(f"{count_parameters(model):,} weights, untrained")
 print(f"accuracy {accuracy(logits, test.labels):.1%}")
 
 # %% [markdown]
-# The accuracy is at the level of chance. Random weights prefer one class for nearly every image, and this class is the
-# label of about one test image in ten.
+# The accuracy is at the level of chance. With random weights the network predicts the same class for nearly every
+# image, and about one test image in ten has this class.
 #
 # ## 3. A measurement you can trust
 #
 # A network learns from the *training set*. Settings, such as the number of steps, are chosen on a *validation set*. The
-# *test set* is used once, for the result; if you choose by it, the result is too good.
+# *test set* is used once, for the result. If you also use it to choose settings, the accuracy that you report is too
+# high.
 #
 # Images come in batches, and the last batch is often smaller: 2,000 is not a multiple of 64. Suppose a network has
 # these mean losses on three batches of 64, 64 and 1 images. What is the mean loss over the 129 images?
@@ -322,13 +323,13 @@ print(found := evaluate(model, test_batches))
 predict.all_labels.compare(found["accuracy"])
 
 # %% [markdown]
-# The loss falls steeply at first, then slowly while the learning rate goes to zero. The jitter comes from single
-# batches. On glyphs this network reaches {{ result("failures", "logits_accuracy") | pm(percent=true) }} after 300 steps
-# (recorded). So the network is large enough for the task, which matters in section 6, where the same network fails with
-# few labels.
+# The loss falls steeply at first, then slowly while the learning rate goes to zero. The curve is noisy because each
+# point is the loss of a single batch. On glyphs this network reaches {{ result("failures", "logits_accuracy") |
+# pm(percent=true) }} after 300 steps (recorded). So the network is large enough for the task, which matters in section
+# 6, where the same network fails with few labels.
 #
 # Next, check that your `evaluate` does not depend on how the images are cut into batches. The cell takes the 128 test
-# images with the lowest loss, and puts the one with the highest loss behind them.
+# images with the lowest loss, and puts the image with the highest loss after them.
 
 # %% tags=["demo"]
 check.needs("accuracy", "evaluate")
@@ -344,9 +345,9 @@ for batch_size in (129, 64, 32, 4):
     print(f"batches of {batch_size:3}: evaluate {honest:.4f}, batch means {naive:.4f}")
 
 # %% [markdown]
-# `evaluate` gives the same number four times. The mean of batch means depends on the batch size, which is not a
-# property of the network. With batches of 64 it is {{ result("failures", "loss_by_batch_means").mean | num(2) }}
-# (recorded), while the mean over images is {{ result("failures", "loss_of_all_images").mean | num(2) }}.
+# `evaluate` gives the same number four times. The mean of batch means changes with the batch size, although the network
+# stays the same. With batches of 64 it is {{ result("failures", "loss_by_batch_means").mean | num(2) }} (recorded),
+# while the mean over images is {{ result("failures", "loss_of_all_images").mean | num(2) }}.
 #
 # The second trap is the mode. **Predict** the accuracy in *train* mode, with the test images sorted by class.
 
@@ -374,11 +375,11 @@ predict.train_mode_sorted.compare(correct / len(test))
 # | train mode, shuffled | {{ result("failures", "train_mode_accuracy") | pm(percent=true) }} |
 # | train mode, sorted by class | {{ result("failures", "train_mode_sorted_accuracy") | pm(percent=true) }} |
 #
-# In train mode the mean of the batch is subtracted. If the batch holds one class only, this removes what the class has
-# in common, and the accuracy collapses. With shuffled images train mode is even a little better than eval mode, {{
+# In train mode the mean of the batch is subtracted. If the batch holds one class only, this removes what these images
+# have in common, and the accuracy collapses. With shuffled images train mode is even a little better than eval mode, {{
 # every_seed("train_mode_accuracy > logits_accuracy", "failures") }}, so the trap is easily overlooked. A possible
-# reason is that statistics of large mixed batches fit the test images well. (On MNIST one seed of three goes the other
-# way.) But the number still depends on which images share a batch.
+# reason is that the statistics of large mixed batches fit the test images well. (On MNIST train mode is worse on one
+# seed of three.) But the result still depends on which images share a batch.
 #
 # *A natural break.*
 #
@@ -393,8 +394,8 @@ matrix = evaluation.confusion(logits, test.labels)
 plots.show(plots.confusion_matrix(matrix, test.class_names, title="All labels"))
 
 # %% [markdown]
-# Right predictions stand on the diagonal. The mistakes beside it are not spread evenly. Most belong to a few pairs of
-# classes, which suggests that these share a part of their shape.
+# Correct predictions are on the diagonal. The mistakes are not spread evenly. Many belong to a few pairs of classes,
+# among the glyphs above all to lamp and umbrella. This suggests that these share a part of their shape.
 #
 # The highest softmax probability is the *confidence* of a prediction. Below, one minus the confidence is the score:
 # high where the network is uncertain.
@@ -408,15 +409,16 @@ options = {"names": ("right", "wrong"), "x_label": "1 - confidence"}
 widgets.threshold_slider(uncertainty, is_wrong, **options)
 
 # %% [markdown]
-# Move the threshold. Most right predictions are confident, and most wrong ones are not. So if a person looks at the
-# uncertain images, the network is right more often on the others. Unit 07 builds a method on this.
+# Move the threshold. Wrong predictions are much less confident than right ones. So if a person labels the uncertain
+# images, the network is right more often on the remaining ones. Unit 07 builds a method on this.
 #
 # ## 6. Few labels
 #
-# So far thousands of labels were free. In practice an expert writes each one. A *label budget* says how many labels per
-# class a method may use. We keep `per_class` labels of each class and hide the rest. The split is *stratified* (the
-# same number from every class, otherwise chance decides which class is learned), the two parts are disjoint, and all
-# random numbers come from a generator with a *seed*, so that two methods can be given the same labels.
+# So far you had thousands of labels. In practice each one has to be given by a person, often by an expert. A *label
+# budget* says how many labels per class a method may use. We keep `per_class` labels of each class and hide the rest.
+# The split is *stratified*: it takes the same number from every class, because otherwise chance decides which classes
+# are learned. The two parts are disjoint. All random numbers come from a generator with a *seed*, so that two methods
+# can be given the same labels.
 #
 # ### Exercise 0.4: few_label_split (core, 15 minutes)
 #
@@ -424,7 +426,7 @@ widgets.threshold_slider(uncertainty, is_wrong, **options)
 
 # %% nbgrader={"grade_id": "few_label_split", "solution": true}
 def few_label_split(labels, per_class, generator):
-    """Draws `per_class` positions of each class; the others are the rest.
+    """Draws `per_class` positions of each class, each with the same chance.
 
     Args:
         labels: (N,) int64 tensor; any classes (such as 2, 5 and 90), in any order, each
@@ -485,13 +487,14 @@ plots.show(plots.recorded_curves(
 ))  # fmt: skip
 
 # %% [markdown]
-# With all labels the network reaches {{ result("label_curve", "full_labels") | pm(percent=true) }}. With one label per
-# class even the nearest neighbor on pixels is better, {{ every_seed("pixels_knn@1 > scratch@1", "label_curve") }}. From
-# five labels on, training wins, also {{ every_seed("scratch@5 > pixels_knn@5, scratch@10 > pixels_knn@10, scratch@50 >
-# pixels_knn@50", "label_curve") }}.
+# With all labels and 600 steps the network reaches {{ result("label_curve", "full_labels") | pm(percent=true) }}. With
+# one label per class even the nearest neighbor on pixels is better, {{ every_seed("pixels_knn@1 > scratch@1",
+# "label_curve") }}. From two labels per class on, the trained network is better, also {{ every_seed("scratch@2 >
+# pixels_knn@2, scratch@5 > pixels_knn@5, scratch@10 > pixels_knn@10, scratch@20 > pixels_knn@20, scratch@50 >
+# pixels_knn@50", "label_curve") }}. The control stays far below it: random features are not enough.
 #
-# **The gap between few labels and all labels is what this course is about.** Thousands of images are there, but their
-# labels are missing. Is this a matter of drawn glyphs? Here are real digits, written by hand.
+# **The gap between few labels and all labels is what this course is about.** You have thousands of images, but their
+# labels are missing. Does the gap come from our drawn glyphs? Here are real digits, written by hand.
 
 # %% tags=["demo"]
 digits = load("digits")
@@ -506,18 +509,18 @@ plots.show(plots.recorded_curves("00_first_steps", methods=methods, **options))
 # %% [markdown]
 # Digits are easier: {{ result("label_curve", "scratch@1", dataset="digits") | pm(percent=true) }} with one label per
 # class, {{ result("label_curve", "scratch@10", dataset="digits") | pm(percent=true) }} with ten. They are centered and
-# upright, so a nearest neighbor on pixels is as good as the network, and better at one label, {{
-# every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}. A simple baseline belongs beside every
-# method. `COURSE_DATASET=digits` runs any notebook of the course on them.
+# upright, so a nearest neighbor on pixels is about as good as the network, and better at one label, {{
+# every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}. `COURSE_DATASET=digits` runs any
+# notebook of the course on digits.
 #
 # **The table of the course** (data set, labels per class):
 #
 # {{ results_table() }}
 #
 # Each unit adds rows, and all share one recipe: the same encoder, labels, 800 steps and batch size. *Weak views* are
-# shifted images, as in your run, which has fewer steps and so is lower. *Strong views* are also turned, scaled, changed
-# in contrast, and partly covered. Another 20 labels per class are set aside for *validation*, which means for
-# choices such as which block to freeze.
+# shifted images, as in your run. (Your run has fewer steps, so its accuracy is lower.) *Strong views* are also turned,
+# scaled, changed in contrast, and partly covered. Another 20 labels per class are set aside for *validation*, which
+# means for choices such as which block to freeze.
 
 # %% [markdown]
 # ## 7. Check the check
@@ -535,13 +538,13 @@ plots.show(plots.recorded_curves("00_first_steps", methods=methods, **options))
 
 # %% [markdown]
 # **What is tried.** Three right functions and twelve wrong ones, the known mistakes of Exercise 0.1, come in random
-# order. What they return for float32 `logits` and int64 `labels` tells right from wrong, because it is another number
-# or not a float. Some do so only for certain shapes, shares or sizes of the logits. Names and code of the functions
-# tell nothing.
+# order. For float32 `logits` and int64 `labels`, a wrong function returns a wrong number, or something that is not a
+# float. Some do this only for certain shapes, accuracies or sizes of the logits. Looking at a function's name or code
+# does not help.
 #
-# **Points.** A function is stopped if your check raises an error, for example an AssertionError. If it stops a right
-# function, it earns nothing. Otherwise the points are given by the share of wrong functions that it stops. What your
-# check returns or prints does not count.
+# **Points.** A function is stopped if your check raises an error, for example an AssertionError. If your check stops a
+# right function, it gets no points. Otherwise the points depend on the share of wrong functions that it stops. What
+# your check returns or prints does not count.
 
 # %% nbgrader={"grade_id": "accuracy_check", "solution": true}
 def accuracy_check(candidate):
@@ -567,9 +570,9 @@ check.accuracy_check(accuracy_check)
 # %% [markdown]
 # ## 8. When it fails
 #
-# A colleague has read that a classifier ends in a softmax, so they put one behind the network. Everything else is as in
-# your run, including your training step. Will the network learn anything? At what value will the loss end?
-# **Predict** the test accuracy.
+# A colleague has read that a classifier ends in a softmax, so they put one behind the network. They train twice as long
+# as you did, and everything else is as in your run. Will the network learn anything? At what value will the loss stop
+# falling? **Predict** the test accuracy.
 
 # %% tags=["predict"]
 predict.two_softmaxes(...)  # a share between 0 and 1
@@ -585,7 +588,7 @@ print(theirs := evaluate(colleagues_model, test_batches))
 predict.two_softmaxes.compare(theirs["accuracy"])
 
 # %% [markdown]
-# | at the end, recorded | loss | test accuracy |
+# | at the end, recorded | training loss | test accuracy |
 # |---|---:|---:|
 # | your network, 300 steps | {{ result("failures", "logits_loss").mean | num(2) }} | {{
 # result("failures", "logits_accuracy").mean | pct }} |
@@ -593,14 +596,14 @@ predict.two_softmaxes.compare(theirs["accuracy"])
 # | the colleague's, 600 steps | {{ result("failures", "softmax_loss").mean | num(2) }} | {{
 # result("failures", "softmax_accuracy").mean | pct }} |
 #
-# The colleague trains twice as long as you did, and still the loss stays just above the dashed line. Yet the accuracy
-# is good. They lower the learning rate and then double the size of the network, but the loss does not fall below the
-# line.
+# After twice as many steps the loss is still just above the dashed line. Yet the accuracy is as good as that of your
+# network after 600 steps. The colleague lowers the learning rate and then doubles the size of the network, but the loss
+# does not fall below the line.
 
 # %% [markdown] nbgrader={"grade_id": "why_the_loss_sticks", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** Explain to them in four to six sentences (a) why no network, however good, can get
 # below that line, and how high it is for $K$ classes, (b) how the accuracy can be good all the same, and (c) what they
-# should change, and what harm the loss would do if they left it.
+# should change, and what goes wrong if they keep this loss.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* `F.cross_entropy` applies softmax itself, so it sees a softmax of a softmax. Their outputs lie
@@ -648,12 +651,12 @@ predict.summary()
 # %% [markdown]
 # ## Key takeaways
 #
-# - With ten labels per class the network loses about a quarter of its test accuracy, and with one label it is barely
-#   better than chance. The network is not too small, because it is nearly perfect with all labels.
+# - With ten labels per class the network loses about a quarter of its test accuracy, and with one label it is little
+#   better than chance. The network is not too small, because with all labels it is nearly perfect.
 # - A number is right if every image counts once, and if the model is in eval mode, without gradients, and in its old
 #   mode afterwards.
 # - Train mode, clear the gradients, forward, backward, step: this trains every network of the course.
-# - Cross-entropy takes logits. A loss that stops at a constant usually points to a mistake in a formula.
+# - Cross-entropy takes logits. If a loss stops falling at a constant above zero, look for a mistake in the formula.
 # - Few labels are drawn stratified, disjoint and seeded. Compare methods seed by seed, and beside a control.
 
 # %% [markdown]

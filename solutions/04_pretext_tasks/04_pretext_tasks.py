@@ -66,7 +66,7 @@ print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images withou
 #
 # The baseline of this unit is the small encoder of the course, three blocks of convolutions, trained from random
 # weights on ten labeled images per class. `finetune` trains any encoder in this way. `pretrain` is for later: it trains
-# the same encoder, from the same initial weights, on a task of *your* making.
+# the same encoder, from the same initial weights, on a pretext task that *you* write.
 
 # %% tags=["train"]
 def first_weights(grid=1):
@@ -103,7 +103,7 @@ print(f"guessing: {1 / num_classes:.0%}")
 #
 # $$L = -\frac{1}{4N} \sum_{n=1}^{N} \sum_{k=0}^{3} \log p\,(k \mid R^k x_n), \qquad R = \text{a quarter turn}$$
 #
-# Why this task? Brightness, place and clutter do not give the answer, but the shape does.
+# Why this task? Brightness, place and clutter do not tell how far the image was rotated, but the shape does.
 #
 # ### Exercise 4.1: rotate_batch (warm-up, 8 minutes)
 #
@@ -180,8 +180,8 @@ def rotation_pretext(images):
 check.rotation_pretext(rotation_pretext)
 
 # %% [markdown]
-# Now train on thousands of images without labels. The dashed line is the loss of guessing, $\log 4$. **Predict**
-# for which class the rotation will be hardest to predict.
+# Now train on thousands of images without labels. The dashed line is the loss of guessing, $\log 4$. **Predict**: for
+# which class will the network make most mistakes?
 
 # %% tags=["predict"]
 predict.hardest(...)  # a class, such as "house"
@@ -239,8 +239,8 @@ widgets.turn_explorer(
 )
 
 # %% [markdown]
-# Near the quarter turns the prediction is confident. In between it changes from one class to the next. This suggests
-# that the network uses the direction of the shape, and has not only memorized four pictures.
+# Near the quarter turns the prediction is confident. In between it changes from one quarter turn to the next. This
+# suggests that the network uses the direction of the shape, and has not only memorized four pictures.
 #
 # ## 3. Another question: mirrored or upside down?
 #
@@ -250,12 +250,12 @@ widgets.turn_explorer(
 #
 # ### Exercise 4.3: flip_pretext (core, 12 minutes)
 #
-# Here chance enters, and with it the most expensive mistake of this unit. The label of an image must be the coin that
-# flipped it, and not a second draw.
+# This task needs random numbers, and they make the most harmful mistake of this unit possible. The label of an image
+# must be the coin that flipped it, and not a second draw.
 
 # %% nbgrader={"grade_id": "flip_pretext", "solution": true}
 def flip_pretext(images, *, generator):
-    """Each image flipped one of two ways, and which.
+    """Flips each image in one of two ways, and labels it with the way.
 
     Args:
         images: (N, C, H, W) float tensor; it is not changed.
@@ -278,8 +278,8 @@ def flip_pretext(images, *, generator):
 check.flip_pretext(flip_pretext)
 
 # %% [markdown]
-# This is your batch. **Predict** which task teaches more about the classes, rotations or flips. Can you tell from the
-# accuracy on the task itself?
+# The cell shows such a batch, made by your function. **Predict**: which task will help more with the classes after
+# fine-tuning, rotations or flips? Can you tell from the accuracy on the task itself?
 
 # %% tags=["predict"]
 predict.worth_more(...)  # "rotations" or "flips"
@@ -298,7 +298,9 @@ predict.worth_more.compare()
 #
 # Flips are predicted more accurately, but rotations are worth more, {{ every_seed("flip_pretext > rotation_pretext,
 # rotation_finetuned > flip_finetuned, rotation_frozen > flip_frozen", "pretexts") }}. So the accuracy on a pretext task
-# does not measure its value. Choose by a probe on validation labels, or think about which knowledge the answer needs.
+# does not measure its value. (Fine-tuning has 300 steps in this table, and 800 in section 6.) Choose by a *probe* on
+# validation labels, which is a linear classifier on frozen features (section 5), or think about which knowledge the
+# answer needs.
 #
 # ## 4. Fill in the holes
 #
@@ -318,7 +320,7 @@ plots.show(plots.diagram_masking())
 
 # %% nbgrader={"grade_id": "mask_patches", "solution": true}
 def mask_patches(images, patch_size, ratio, *, generator):
-    """Hides the same number of random patches in each image.
+    """Hides the same number of patches in each image, drawn anew for each image.
 
     Args:
         images: (N, C, H, W) float tensor; H and W are multiples of patch_size. It is
@@ -356,7 +358,8 @@ check.mask_patches(mask_patches)
 # $$L = \frac{\sum_{n,p} m_{np} (\hat x_{np} - x_{np})^2}{\sum_{n,p} m_{np}}, \qquad
 # \frac{\partial L}{\partial \hat x_{np}} = 0 \;\text{ wherever }\; m_{np} = 0$$
 #
-# Otherwise most of the loss would be about copying visible pixels. A color pixel counts once for each channel.
+# Otherwise a large part of the loss would only reward copying visible pixels. A color pixel counts once for each
+# channel.
 #
 # ### Exercise 4.5: masked_loss (core, 10 minutes)
 
@@ -410,9 +413,9 @@ shown = torch.where(mask, x_hat, clean)
 plots.show(plots.reconstructions(masked, shown, clean=clean, title=title))
 
 # %% [markdown]
-# Background and large shapes are continued plausibly. Corners and doors are smoothed. A gray level can often be guessed
-# without knowing the class. (Masked autoencoders differ: a transformer sees only the visible patches, which are larger,
-# and 75 % are hidden (He et al. 2022). Our convolutions see zeros.)
+# Background and large shapes are continued plausibly. Corners and doors are blurred. This suggests that a gray level
+# can often be guessed without knowing the class. (Masked autoencoders differ: a transformer sees only the visible
+# patches, which are larger, and 75 % are hidden (He et al. 2022). Our convolutions see zeros in the holes.)
 #
 # *A natural break.*
 #
@@ -500,8 +503,9 @@ predict.best_block.compare(f"block {mine}")
 # {{ figures_table({"after rotation": "rotation", "after masking": "masked", "random": "random"}, {"1": "_block1@10",
 # "2": "_block2@10", "3": "_block3@10"}, "label_curve", head="block, recorded") }}
 #
-# After rotation the last block is best. In deeper networks an inner block is often better, because the last ones
-# specialize in the pretext task.
+# After rotation the last block is best, {{ every_seed("rotation_block3@10 > rotation_block2@10, rotation_block2@10 >
+# rotation_block1@10", "label_curve") }}. After masking, the features are hardly better than random ones. In deeper
+# networks an inner block is often better, because the last ones specialize in the pretext task.
 #
 # ## 6. The question of the course: does it help with few labels?
 #
@@ -528,10 +532,11 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title)
 predict.after_rotation.compare(accuracy["rotation_finetuned"])
 
 # %% [markdown]
-# One seed is not enough. The next figure shows {{ result("protocol", "rotation_weak@10").n }} recorded seeds of the
-# recipe that the whole course shares: every row has the same encoder, labels, steps and batch size. In addition it has
-# a control. *Weak views* are shifted images, as in your run. *Strong views* are also turned, scaled, changed in
-# contrast, and partly covered. Such data augmentation needs no unlabeled images.
+# Your bars show one seed, and that is not enough. The next figure shows {{ result("protocol", "rotation_weak@10").n }}
+# recorded seeds of the recipe that the whole course shares: every curve has the same encoder, labels, steps and batch
+# size. The figure also has a control, which is data augmentation. *Weak views* are shifted images, as in your run.
+# *Strong views* are also turned, scaled, changed in contrast, and partly covered. Such data augmentation needs no
+# unlabeled images.
 
 # %% tags=["demo"]
 order = ["rotation_strong", "scratch_strong", "rotation_weak", "scratch_weak"]
@@ -552,27 +557,29 @@ plots.show(plots.recorded_curves(
 # rotation_strong@2 > scratch_strong@2, rotation_strong@5 > scratch_strong@5, rotation_strong@10 > scratch_strong@10,
 # rotation_strong@20 > scratch_strong@20, rotation_strong@50 > scratch_strong@50", "protocol") }}. **The gap closes with
 # more labels**: at fifty it is {{ result("protocol", "rotation_weak@50").mean | pct(1) }} against {{ result("protocol",
-# "scratch_weak@50").mean | pct(1) }}. The reconstructions gain nothing clear on glyphs.
+# "scratch_weak@50").mean | pct(1) }}. The three kinds of reconstruction gain little or nothing on glyphs.
 #
 # "Frozen" means the best of three blocks, chosen on 20 *validation* labels per class. So these rows have used more
-# labels than the column says.
+# labels than the column says. With one label, frozen rotation features beat fine-tuning with weak views, {{
+# every_seed("rotation_frozen@1 > rotation_weak@1", "protocol") }}.
 
 # %% [markdown]
 # **Read the gain against the right baseline.** Strong views of the labeled images alone reach {{ result("protocol",
 # "scratch_strong@10").mean | pct }} at ten labels. Rotation with weak views reaches {{ result("protocol",
-# "rotation_weak@10").mean | pct }}. So on glyphs, data augmentation is worth about as much as this pretraining. But the
-# two add up: rotation with strong views is better than either alone, {{
-# every_seed("rotation_strong@5 > rotation_weak@5, rotation_strong@10 > rotation_weak@10, rotation_strong@10 >
-# scratch_strong@10, rotation_strong@5 > scratch_strong@5", "protocol") }}.
+# "rotation_weak@10").mean | pct }}. So at ten labels data augmentation is worth about as much as this pretraining. The
+# two add up: rotation with strong views is better than either alone, {{ every_seed("rotation_strong@5 >
+# rotation_weak@5, rotation_strong@10 > rotation_weak@10, rotation_strong@10 > scratch_strong@10, rotation_strong@5 >
+# scratch_strong@5", "protocol") }}.
 #
-# On small photographs all gains are small (ten labels per class, 300 steps):
+# On real digits rotation gains nothing clear beside scratch with the same views. Strong views still do:
 #
-# | | rotation | VAE | masked | scratch |
-# |---|---:|---:|---:|---:|
-# | CIFAR-10 (JPEG) | {{ result("label_curve", "rotation_finetuned@10", dataset="cifar10-jpeg").mean | pct }} | {{
-# result("label_curve", "vae_finetuned@10", dataset="cifar10-jpeg").mean | pct }} | {{
-# result("label_curve", "masked_finetuned@10", dataset="cifar10-jpeg").mean | pct }} | {{
-# result("label_curve", "scratch@10", dataset="cifar10-jpeg").mean | pct }} |
+# {{ figures_table({"rotation, weak views": "rotation_weak", "from scratch, weak views": "scratch_weak",
+# "from scratch, strong views": "scratch_strong"}, (1, 5, 10, 50), "protocol", dataset="digits") }}
+#
+# On small photographs (CIFAR-10, 300 steps, ten labels) rotation reaches {{ result("label_curve",
+# "rotation_finetuned@10", dataset="cifar10-jpeg").mean | pct }} and scratch {{ result("label_curve", "scratch@10",
+# dataset="cifar10-jpeg").mean | pct }}, a gain {{ every_seed("rotation_finetuned@10 > scratch@10", "label_curve",
+# dataset="cifar10-jpeg") }}.
 #
 # Next: how many *unlabeled* images are needed?
 
@@ -585,8 +592,8 @@ Markdown(records.results_table(up_to="04_pretext_tasks"))
 # {{ figures_table({"fine-tuned": "rotation_finetuned", "frozen": "rotation_frozen"}, (300, 7800), "unlabeled",
 # head="unlabeled images, equal steps") }}
 #
-# 300 unlabeled images already give most of the gain. Frozen features need more. (From here on fine-tuning has only 300
-# steps.) Other networks, with shorter pretraining:
+# Here fine-tuning has 300 steps (scratch: {{ result("label_curve", "scratch@10").mean | pct }}). So 300 unlabeled
+# images already give most of the gain. Frozen features need more. Other networks, with shorter pretraining:
 #
 # {{ figures_table({"two blocks": "16-32", "three, half the width": "8-16-32", "ours": "16-32-64"}, {"scratch":
 # "_scratch", "fine-tuned": "_finetuned", "frozen": "_frozen"}, "ablation", head="encoder") }}
@@ -598,8 +605,8 @@ Markdown(records.results_table(up_to="04_pretext_tasks"))
 #
 # ## 7. When it fails: a network that cheats
 #
-# Why only quarter turns? After a rotation by 45 degrees the corners of the image are black. How well can this
-# be predicted after a few steps? **Predict** the accuracy of a linear probe on the features, at ten labels per class.
+# Why only quarter turns? After a rotation by 45 degrees the corners of the image are black. How well can a network
+# predict this tilt? **Predict** the accuracy of a probe on its features, at ten labels per class.
 
 # %% tags=["predict"]
 predict.tilt_features(...)  # a share between 0 and 1
@@ -630,21 +637,22 @@ plots.show(plots.image_grid(painted[:8], title=title))
 # {"the task": "_pretext", "frozen": "_frozen", "fine-tuned": "_finetuned"}, "artefacts", head="recorded, equal steps")
 # }}
 #
-# The tilt is predicted almost perfectly, but by the corners: painting them black flips the prediction. This is a
-# *shortcut*, a hint that solves the task and teaches nothing about the image. The features are worth less than random
-# ones, and fine-tuned they are no better than scratch.
+# The tilt is predicted almost perfectly, but only by the corners: painting them black flips the prediction. This is a
+# *shortcut*, a hint that solves the task and teaches nothing about the image. A probe on these features is worse than
+# on random ones, and fine-tuning ends below scratch ({{ result("label_curve", "scratch@10").mean | pct }}).
 #
-# The last row is the opposite mistake, a question that cannot be answered fully. Images were flipped upside down at
-# random *before* rotating. A half turn and an upside-down flip differ only by a mirror, so at best half of the answers
-# are right. The task accuracy falls, and the probe a little, {{ every_seed("vflip_frozen < turns_frozen", "artefacts")
-# }}. Yet after fine-tuning the flips cost nothing. The half that can be answered seems to be enough.
+# The last row is the opposite mistake, a question that cannot always be answered. Images were flipped upside down at
+# random *before* rotating. An upside-down flip and a half turn differ only by a mirror image, so at best about half of
+# the answers are right. The task accuracy falls, and that of the probe a little, {{ every_seed("vflip_frozen <
+# turns_frozen", "artefacts") }}. Yet after fine-tuning the flips cost nothing. This suggests that the answerable half
+# is enough.
 
 # %% [markdown] nbgrader={"grade_id": "pretext_for_microscopy", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague has thousands of microscope images of cells and a handful of labels. They
-# pretrain with the rotation task; it reaches almost full accuracy within minutes, and fine-tuning gains nothing. In
-# four to six sentences, (a) explain how the pretext can be solved although cells have no up, and why that teaches
-# nothing, (b) say how they could have found out without more labels, and (c) propose another pretext task for these
-# images and say which knowledge its answer needs.
+# pretrain a network with the rotation task. It predicts almost all rotations correctly within minutes, but fine-tuning
+# gains nothing. In four to six sentences, (a) explain how the network can solve the task although a cell has no upper
+# side, and why that teaches nothing, (b) say how they could have found out without more labels, and (c) propose another
+# pretext task for these images and say which knowledge its answer needs.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* Cells have no way up, so their shape cannot give the turn away; something else must, for example
@@ -689,10 +697,10 @@ predict.summary()
 # %% [markdown]
 # ## Key takeaways
 #
-# - Yes, it needs fewer labels: on glyphs, rotation is ahead of scratch at every budget. The gap is largest with few
-#   labels and closes with more.
-# - Data augmentation alone is worth about as much as rotation on glyphs, and the two add up. On photographs all gains
-#   are small.
+# - Yes, it needs fewer labels: on glyphs, rotation is ahead of scratch at every budget. The gap is largest at five
+#   labels per class and closes with more.
+# - Data augmentation alone is worth about as much as rotation on glyphs, and the two add up. On small photographs
+#   rotation gains little.
 # - A task teaches what its answer needs. Rotations need shape, holes need mostly gray levels, and black corners need no
 #   image content at all. So choose by a probe, not by the accuracy on the task.
 # - Image and label come from the same draw, in the same order.
@@ -703,13 +711,14 @@ predict.summary()
 # ## What became of it
 #
 # After rotation came **contrastive learning** (SimCLR): two views of an image should have similar features, and views
-# of other images different ones. BYOL and DINO do without other images, and masked autoencoders fill in patches with a
-# transformer. Today's vision foundation models, such as DINOv2, combine these tasks on very many images. **Language
-# models** are trained by pretext tasks alone at first: BERT fills in hidden words, and GPT predicts the next one.
+# of other images different ones. BYOL and DINO work without the comparison with other images, and masked autoencoders
+# fill in patches with a transformer. Today's vision foundation models, such as DINOv2, combine these tasks on very many
+# images. **Language models** are first trained by pretext tasks alone: BERT fills in hidden words, and GPT predicts the
+# next one.
 #
-# In **medicine**, pathology models are pretrained on slides without labels, and then a probe needs few. In **finance**,
-# models predict hidden or next transactions of a customer. In **speech**, wav2vec fills in hidden sounds. In
-# **robotics**, a network predicts which action lies between two frames.
+# In **medicine**, pathology models are pretrained on slides without labels, and then a probe needs only a few labels.
+# In **finance**, models predict hidden or next transactions of a customer. In **speech**, wav2vec fills in hidden
+# sounds. In **robotics**, a network predicts which action lies between two frames.
 
 # %% [markdown]
 # **Further reading.**

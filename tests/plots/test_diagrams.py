@@ -38,8 +38,8 @@ def ends(arrow):
     return [begin, end]
 
 
-def test_all_nine_methods_have_one():
-    methods = "autoencoder vae rotation_batch masking freezing lp_ft self_training fixmatch ema_teacher"
+def test_all_ten_methods_have_one():
+    methods = "autoencoder vae gan rotation_batch masking freezing lp_ft self_training fixmatch ema_teacher"
     assert [f"diagram_{method}" for method in methods.split()] == NAMES
 
 

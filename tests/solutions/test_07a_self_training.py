@@ -47,7 +47,7 @@ def gaps(better, worse, **where):
     return [a - b for a, b in zip(*found, strict=True)]
 
 
-_SOURCE = release.folder_of(UNIT).joinpath("07a_self_training.py").read_text()
+_SOURCE = release.folder_of(UNIT).joinpath("07a_self_training.py").read_text().replace("\n# ", " ")
 _PLACEHOLDER = re.compile(r'result\(\s*"(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\s*\)')
 QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
 

@@ -507,17 +507,15 @@ methods = ["scratch", "pixels_knn", "random_probe"]
 plots.show(plots.recorded_curves("00_first_steps", methods=methods, **options))
 
 # %% [markdown]
-# Digits are easier: {{ result("label_curve", "scratch@1", dataset="digits") | pm(percent=true) }} with one label per
-# class, {{ result("label_curve", "scratch@10", dataset="digits") | pm(percent=true) }} with ten. They are centered and
-# upright, so a nearest neighbor on pixels is about as good as the network, and better at one label, {{
-# every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}. `COURSE_DATASET=digits` runs any
-# notebook of the course on digits.
+# Digits are easier, because they are centered and upright. So a nearest neighbor on pixels is about as good as the
+# network, and better at one label, {{ every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}.
+# `COURSE_DATASET=digits` runs any notebook of the course on digits.
 #
 # **The table of the course** (data set, labels per class):
 #
 # {{ results_table() }}
 #
-# Each unit adds rows, and all share one recipe: the same encoder, labels, 800 steps and batch size. *Weak views* are
+# Each unit adds rows, and all share one recipe of 800 steps. *Weak views* are
 # shifted images, as in your run. (Your run has fewer steps, so its accuracy is lower.) *Strong views* are also turned,
 # scaled, changed in contrast, and partly covered. Another 20 labels per class are set aside for *validation*, which
 # means for choices such as which block to freeze.
@@ -662,14 +660,12 @@ predict.summary()
 # %% [markdown]
 # ## What became of it
 #
-# Few labels are the usual case. **Foundation models** are pretrained on huge amounts of data without labels for your
-# task, and then adapted with few or none: CLIP classifies images from a description alone, and large language models
-# learn from a few examples in the prompt. There, too, single numbers mislead, because the accuracy depends on which
-# examples are shown, on their order and on the wording. So several draws are needed, as here.
+# **Foundation models** are pretrained on huge amounts of data without labels for your task, and then adapted with few
+# or none: CLIP classifies images from a description alone, and large language models learn from a few examples in the
+# prompt. The accuracy depends on which examples are shown and in which order, so several draws are needed, as here.
 #
-# In **medicine** a label costs the time of a specialist, so hospitals have many more scans than labels. In **finance**
-# frauds are rare, and they are confirmed only long after the payment. In **robotics** a camera films all day, but each
-# demonstration by a person is expensive.
+# In **medicine** a label costs the time of a specialist, so hospitals have many more scans than labels. In **robotics**
+# a camera films all day, but each demonstration by a person is expensive.
 
 # %% [markdown]
 # **Further reading.**
@@ -681,8 +677,6 @@ predict.summary()
 #   matter.
 #
 # **Challenge.** Beat {{ result("label_curve", "scratch@10").mean | pct }} at ten labels per class with the same labels,
-# from scratch and without other images. You may change data augmentation, steps and batch size; choose them on
-# validation images. Strong views reach {{ result("protocol", "scratch_strong@10").mean | pct }}.
+# from scratch and without other images. Strong views reach {{ result("protocol", "scratch_strong@10").mean | pct }}.
 #
-# **Bonus.** (1) Run this unit with `COURSE_DATASET=mnist`. Is one label worth more there? (2) Leave `augment=` out of
-# `train`. What were the shifts worth at five labels per class?
+# **Bonus.** Leave `augment=` out of `train`. What were the shifts worth at five labels per class?

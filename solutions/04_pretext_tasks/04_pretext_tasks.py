@@ -42,7 +42,7 @@ from torch.nn import functional as F
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
 from course_lib.exercises import checks_for, predictions_for
-from course_lib.models import Classifier, ConvDecoder, ConvEncoder
+from course_lib.models import Classifier, ConvDecoder, ConvEncoder, eval_mode
 from course_lib.training import fit, fit_classifier
 
 # %% tags=["setup"]
@@ -427,10 +427,11 @@ plots.show(plots.reconstructions(masked, shown, clean=clean, title=title))
 # %% [markdown]
 # ### Exercise 4.6: linear_probe (hard, 15 minutes)
 #
-# `evaluation.extract_features(encoder, images)` gives the features in eval mode. Standardize training *and* test
-# features with the mean and standard deviation of the *training* features. Then train one linear layer with any
-# optimizer, or with scikit-learn. The check compares your accuracy with that of a layer that fits well, so train long
-# enough, and regularize weakly or not at all.
+# `evaluation.extract_features(encoder, images)` computes the features under `eval_mode` and without gradients. You can
+# also call the encoder yourself, `with eval_mode(encoder), torch.no_grad():`. Standardize training *and* test features
+# with the mean and standard deviation of the *training* features. Then train one linear layer with any optimizer, or
+# with scikit-learn. The check compares your accuracy with that of a layer that fits well, so train long enough, and
+# regularize weakly or not at all.
 
 # %% nbgrader={"grade_id": "linear_probe", "solution": true}
 def linear_probe(encoder, images, labels, test_images, test_labels):

@@ -48,7 +48,7 @@ from torch.nn import functional as F
 from course_lib import evaluation, plots, records, settings, widgets
 from course_lib.data import Batches, as_float, augment, few_label_split, load
 from course_lib.exercises import checks_for, predictions_for
-from course_lib.models import Classifier, ConvEncoder
+from course_lib.models import Classifier, ConvEncoder, eval_mode
 from course_lib.training import fit
 
 # %% tags=["setup"]
@@ -122,8 +122,8 @@ predict.labels_alone.compare(test_accuracy(model))
 # ### Exercise 7.1: pseudo_label (core, 10 minutes)
 #
 # Predict in eval mode and without gradients, in batches of a few hundred images, because thousands at once need too
-# much memory. Some submodules may already be in eval mode, for example frozen ones. Therefore restore the mode of
-# **each** module, not only of the whole model.
+# much memory. Some submodules may already be in eval mode, for example frozen ones. Therefore use `with
+# eval_mode(model), torch.no_grad():`, which restores the mode of **each** module, not only of the whole model.
 #
 # Shapes: `images` `(N, C, H, W)`, logits `(N, K)`, labels and confidences `(N,)`.
 
@@ -134,7 +134,7 @@ def pseudo_label(model, images):
     Args:
         model: maps (n, C, H, W) to logits (n, K). It sees a few hundred images at a
             time, with gradients switched off. Afterwards it is as it was: **each
-            module** in the mode that it had.
+            module** in the mode that it had (`eval_mode` does this).
         images: (N, C, H, W) float tensor on the model's device.
 
     Returns:
@@ -142,12 +142,8 @@ def pseudo_label(model, images):
         confidences: (N,) float, the probability of that class, without gradient.
     """
     ### BEGIN SOLUTION
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    with torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         logits = torch.cat([model(batch) for batch in images.split(500)])  # (N, K)
-    for module, was_training in modes:
-        module.training = was_training
     confidences, labels = logits.softmax(dim=1).max(dim=1)  # (N,), (N,)
     return labels, confidences
     ### END SOLUTION

@@ -22,6 +22,7 @@ import torch
 from course_lib.exercises import exercise_named, exercises, judge_of
 from course_lib.exercises.answers import given_names
 from course_lib.exercises.checking import check
+from course_lib.models import eval_mode
 
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 
@@ -62,7 +63,7 @@ def notebook_with(
     sources: dict[str, str], later: str, used: Sequence[str], earlier: str = "", mistake: str = ""
 ) -> dict[str, Any]:
     """The names of a notebook with an exercise's solution and those that it uses, one of them as a known mistake."""
-    names: dict[str, Any] = {**given_names(), "copy": copy}
+    names: dict[str, Any] = {**given_names(), "copy": copy, "eval_mode": eval_mode}
     for name in (*used, later):
         exec(sources[name], names)
     if earlier:

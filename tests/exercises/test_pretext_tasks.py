@@ -13,6 +13,7 @@ from torch import nn
 
 from course_lib import evaluation
 from course_lib.exercises import exercise_named
+from course_lib.models import eval_mode
 from tests.exercises.known import check
 
 # --- rotate_batch ---------------------------------------------------------------------------------------------------
@@ -275,6 +276,12 @@ def on_a_copy(encoder, images, labels, test_images, test_labels):
     return np.float64(logistic(scaled(x, x), labels).score(scaled(z, x), test_labels))
 
 
+def in_eval_mode_by_the_library(encoder, images, labels, test_images, test_labels):
+    with eval_mode(encoder), torch.no_grad():
+        x, z = encoder(images), encoder(test_images)
+    return float(logistic(scaled(x, x), labels).score(scaled(z, x), test_labels))
+
+
 def by_newtons_cousin(encoder, images, labels, test_images, test_labels):
     x, z = (evaluation.extract_features(encoder, part) for part in (images, test_images))
     x, z = scaled(x, x), scaled(z, x)
@@ -346,6 +353,7 @@ CASES = [
     ("linear_probe", never_back, "encoder_left_in_eval"),
     ("linear_probe", no_gradients_is_not_eval, "features_in_train_mode"),
     ("linear_probe", on_a_copy, None),
+    ("linear_probe", in_eval_mode_by_the_library, None),
     ("linear_probe", by_newtons_cousin, None),
 ]  # fmt: skip
 

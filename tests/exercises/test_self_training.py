@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.exercises import exercise_named
+from course_lib.models import eval_mode
 from tests.exercises.known import check
 
 UNIT = "07_pseudo_labels"
@@ -56,6 +57,12 @@ def forgets_to_go_back(model, images):
     model.eval()
     with torch.inference_mode():
         p = model(images).softmax(1)
+    return p.argmax(1), p.amax(1)
+
+
+def in_eval_mode_by_the_library(model, images):
+    with eval_mode(model), torch.no_grad():
+        p = torch.cat([model(batch) for batch in images.split(200)]).softmax(1)
     return p.argmax(1), p.amax(1)
 
 
@@ -469,6 +476,7 @@ CASES = [
     ("pseudo_label", no_switch, "asked_in_train_mode"),
     ("pseudo_label", one_at_a_time_in_train_mode, "asked_in_train_mode"),
     ("pseudo_label", forgets_to_go_back, "left_in_eval_mode"),
+    ("pseudo_label", in_eval_mode_by_the_library, None),
     ("pseudo_label", plain_logits, "largest_logit"),
     ("pseudo_label", graph_kept, "gradients_on"),
     ("pseudo_label", wrong_dimension, "softmax_over_images"),

@@ -67,9 +67,9 @@ exercise = Exercise(
             "two numbers per feature standardize the test features."
         ),
         api=(
-            "`evaluation.extract_features(encoder, images)` (in eval mode, mode restored, on the CPU), "
-            "`Tensor.mean(dim=0)`, `nn.Linear`, `torch.optim.Adam`, `F.cross_entropy`; or scikit-learn's "
-            "`LogisticRegression`"
+            "`evaluation.extract_features(encoder, images)` (in eval mode, mode restored, on the CPU) or "
+            "`with eval_mode(encoder), torch.no_grad():`, `Tensor.mean(dim=0)`, `nn.Linear`, `torch.optim.Adam`, "
+            "`F.cross_entropy`; or scikit-learn's `LogisticRegression`"
         ),
         skeleton=(
             "train_x, test_x = (evaluation.extract_features(encoder, x) for x in (images, test_images))\n"

@@ -26,14 +26,9 @@ def _accuracy(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _frozen(case: Case, seen: Values, expected: Values) -> bool:
-    unchanged = ("running_mean_after", "weights_require_grad_after", "grad_mode_after")
+    unchanged = ("weights_before", "running_mean_after", "weights_require_grad_after", "grad_mode_after", "mode_after")
     in_eval_mode = seen["modes"] == ["eval"] and all(close(seen[key], expected[key]) for key in unchanged)
     return in_eval_mode and close(seen["weights_after"], seen["weights_before"])
-
-
-def _put_back(case: Case, seen: Values, expected: Values) -> bool:
-    was_used = bool(seen["modes"]) and close(seen["weights_before"], expected["weights_before"])
-    return was_used and seen["mode_after"] == case.inputs["mode_before"]
 
 
 def _weights_moved(t: Trial) -> bool:
@@ -66,10 +61,9 @@ judge = Judge(
         ),
         Criterion("standardized", 1, "the accuracy is right whatever the scale of the features is", _accuracy, _SCALED),
         Criterion(
-            "training_statistics", 1, "the accuracy is right however the test set is composed", _accuracy, _COMPOSED
+            "training_statistics", 2, "the accuracy is right however the test set is composed", _accuracy, _COMPOSED
         ),
-        Criterion("at_rest", 1, "the encoder works in eval mode, and none of its numbers moves", _frozen),
-        Criterion("mode_restored", 1, "afterwards the encoder is in the mode that it was in", _put_back, form=True),
+        Criterion("eval_mode", 1, "the encoder works in eval mode, and afterwards it is as it was", _frozen),
     ),
     predicates={
         "encoder_trained_too": somewhere(_weights_moved),

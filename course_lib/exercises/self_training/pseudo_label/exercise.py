@@ -65,17 +65,15 @@ exercise = Exercise(
     hints=Hints(
         concept=(
             "Let the network predict in eval mode, without gradients, all images in their order, a batch at a time. "
-            "Its logits become probabilities; the largest one of an image is the confidence, and its position is the "
-            "label. Each part of the network has a mode of its own: note them all before."
+            "Its logits become probabilities. The largest one of an image is the confidence, and its position is the "
+            "label. `eval_mode` restores the mode of each part of the network."
         ),
         api=(
-            "`model.modules()`, `module.training`, `model.eval()`, `torch.no_grad()`, `Tensor.split`, `torch.cat`, "
-            "`Tensor.softmax(dim=...)`, `Tensor.max(dim=...)`"
+            "`with eval_mode(model), torch.no_grad():`, `Tensor.split`, `torch.cat`, `Tensor.softmax(dim=...)`, "
+            "`Tensor.max(dim=...)`"
         ),
         skeleton=(
-            "modes = [(module, module.training) for module in ...]\nmodel.eval()\n"
-            "with torch.no_grad():\n    logits = torch.cat([model(batch) for batch in ...])  # (N, K)\n"
-            "for module, was_training in modes:\n    module.training = ...\n"
+            "with eval_mode(...), torch.no_grad():\n    logits = torch.cat([model(batch) for batch in ...])  # (N, K)\n"
             "confidences, labels = logits.softmax(dim=...).max(dim=...)\nreturn labels, confidences"
         ),
     ),

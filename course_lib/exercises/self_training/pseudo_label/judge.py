@@ -7,30 +7,30 @@ from course_lib.exercises.contract import Criterion, Judge, close
 from course_lib.exercises.self_training.judge import reference_pseudo_label
 
 _labels = as_expected("labels", "labels_dtype")
-_at_rest = as_expected("modes", "running_mean_after", "weights_require_grad_after")
-_no_gradients = as_expected("gradients", "confidences_graph", "grad_mode_after")
-_modes = all_of(as_expected("mode_after", "modes_of_parts"), lambda c, s, e: bool(s["modes"]))
+_eval_mode = all_of(
+    lambda c, s, e: bool(s["modes"]),
+    as_expected("modes", "running_mean_after", "weights_require_grad_after", "mode_after", "modes_of_parts"),
+    as_expected("gradients", "confidences_graph", "grad_mode_after"),
+)
 
 judge = Judge(
     reference=reference_pseudo_label,
     criteria=(
         Criterion("labels", 1, "image i gets the class that the network predicts in eval mode, int64", _labels),
-        Criterion("confidences", 1, "its confidence is the probability of that class", as_expected("confidences")),
-        Criterion("at_rest", 1, "the network is asked in eval mode, and none of its numbers moves", _at_rest),
+        Criterion("confidences", 2, "its confidence is the probability of that class", as_expected("confidences")),
         Criterion(
-            "no_gradients",
+            "batches",
             1,
-            "memory is spared: no gradients are kept meanwhile (afterwards they are on again), and "
-            "many images are asked in batches",
-            all_of(_no_gradients, lambda c, s, e: s.get("most_at_once", 0) < 2_000),
+            "the network gets many images in batches, not all at once",
+            lambda c, s, e: s["most_at_once"] < 2_000,
+            ("many",),
             form=True,
         ),
         Criterion(
-            "mode_restored",
+            "eval_mode",
             1,
-            "afterwards the network, and each part of it, is in the mode that it was in",
-            _modes,
-            form=True,
+            "the network works in eval mode and without gradients, and afterwards it and each part of it is as it was",
+            _eval_mode,
         ),
     ),
     predicates={

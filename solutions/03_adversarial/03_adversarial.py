@@ -550,6 +550,44 @@ predict.closer.compare()
 # prediction, and {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog is not the worst, so look
 # at the samples too.
 #
+# ### Exercise 3.7: discriminator_loss_check (core, 12 minutes)
+#
+# A wrong loss rarely stops with an error. So write a check of Exercise 3.1.
+
+# %% [markdown]
+# Your check is given a function, `candidate`. Call it on logits of your choice, and `assert` what the loss must be.
+#
+# **What is tried.** Three right functions and nineteen wrong ones, the known mistakes of Exercise 3.1, come in random
+# order, to be called as `candidate(real_logits, fake_logits)` with float32 tensors. Wrong ones return another value,
+# some of them only for batches of different sizes or for large logits. Others return another type or shape, or a loss
+# whose gradient does not reach both batches.
+#
+# **Points.** If your check stops a right function, it earns nothing. Otherwise the points are given by the share of
+# wrong functions that it stops with an error. What it returns or prints does not count.
+
+# %% nbgrader={"grade_id": "discriminator_loss_check", "solution": true}
+def discriminator_loss_check(candidate):
+    """Raises an error if `candidate` is not a right `discriminator_loss`.
+
+    Args:
+        candidate: a function of real_logits (N,) and fake_logits (M,), float tensors.
+    """
+    ### BEGIN SOLUTION
+    real = torch.tensor([1.0, -2.0, 300.0, -250.0], requires_grad=True)
+    fake = torch.tensor([0.5, 280.0, -1.0], requires_grad=True)
+    loss = candidate(real, fake)
+    expected = (F.softplus(-real).mean() + F.softplus(fake).mean()).item()
+    assert loss.ndim == 0, "one number is asked for"
+    assert abs(loss.item() - expected) < 1e-4 * expected, f"{loss} is not {expected}"
+    loss.backward()
+    for logits in (real, fake):
+        assert logits.grad is not None and logits.grad.any(), "no gradient"
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_discriminator_loss_check", "grade": true}
+check.discriminator_loss_check(discriminator_loss_check)
+
+# %% [markdown]
 # ## 6. Look inside
 #
 # Do nearby codes give similar images? Walk from one code towards two others. All codes have the usual length.

@@ -8,4 +8,5 @@ EXERCISES = (
     "sample_images",
     "classes_covered",
     "frechet_distance",
+    "discriminator_loss_check",
 )

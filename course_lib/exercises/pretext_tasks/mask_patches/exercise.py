@@ -52,8 +52,8 @@ exercise = Exercise(
     hints=Hints(
         concept=(
             "Think in a small grid with one cell per patch. In each row of random numbers, the cells with the lowest "
-            "ranks are hidden: so exactly as many as you want, others in every image. At last each cell becomes a "
-            "square of pixels."
+            "ranks are hidden. This hides exactly the right number, in different places for each image. Finally, "
+            "enlarge each cell to a square of pixels."
         ),
         api=(
             "`torch.rand(n, cells, generator=...)`, `Tensor.argsort` (twice gives ranks), `Tensor.reshape`, "

@@ -599,14 +599,14 @@ Markdown(records.results_table(up_to=unit))
 # "control: labels alone, strong views": "scratch_strong", "self-training, strong views": "self_training_strong"},
 # (1, 5, 10, 20, 50), "protocol") }}
 #
-# These rows have the recipe of the course's table (800 steps). *Weak views* are shifted images, as in your run. With
-# weak views self-training beats labels alone, {{ every_seed("self_training_weak@5 > scratch_weak@5,
-# self_training_weak@10 > scratch_weak@10, self_training_weak@20 > scratch_weak@20", "protocol") }} from five to twenty
-# labels per class. With one label it is worse, also {{ every_seed("self_training_weak@1 < scratch_weak@1", "protocol")
-# }}. This suggests that self-training needs a fairly good first model.
+# Each network has 800 steps, and self-training trains four. *Weak views* are shifted images. With weak views
+# self-training beats labels alone, {{ every_seed("self_training_weak@5 > scratch_weak@5, self_training_weak@10 >
+# scratch_weak@10, self_training_weak@20 > scratch_weak@20", "protocol") }} from five to twenty labels per class. With
+# one label it is worse, also {{ every_seed("self_training_weak@1 < scratch_weak@1", "protocol") }}. This suggests that
+# self-training needs a fairly good first model.
 #
-# *Strong views* (second notebook) change the labeled images more, and need no unlabeled image. Self-training with weak
-# views is ahead of this control at ten labels, and behind it at five, both {{ every_seed("self_training_weak@10 >
+# *Strong views* (second notebook) change the images more, and the control needs no unlabeled image. Self-training with
+# weak views is ahead of this control at ten labels, and behind it at five, both {{ every_seed("self_training_weak@10 >
 # scratch_strong@10, self_training_weak@5 < scratch_strong@5", "protocol") }}. With strong views it gains at five and
 # *loses* at twenty, both {{ every_seed("self_training_strong@5 > scratch_strong@5, self_training_strong@20 <
 # scratch_strong@20", "protocol") }}. We have not found the reason.
@@ -622,8 +622,8 @@ Markdown(records.results_table(up_to=unit))
 # {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
 #
 # **Older methods** spread labels along a graph of neighbors, or run self-training around a support vector machine
-# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. Which of
-# them come near the network? **Predict** the accuracy of LabelSpreading on pixels.
+# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. Which of them
+# come close to the network? **Predict** the accuracy of LabelSpreading on pixels.
 
 # %% tags=["predict"]
 predict.spreading(...)  # a share between 0 and 1
@@ -647,9 +647,9 @@ plots.show(plots.bar_with_seeds(
 predict.spreading.compare()
 
 # %% [markdown]
-# On pixels every method is far below the network, which has {{ result("baselines", "network").mean | pct }}. On its
-# features they come close to it, for example LabelSpreading with
-# {{ result("baselines", "spreading_features").mean | pct }}, but not clearly above. This suggests that the gain of
+# On pixels every method is far below the network, which has {{ result("baselines", "network").mean | pct }}. On the
+# network's features they come close to it, for example LabelSpreading with {{
+# result("baselines", "spreading_features").mean | pct }}, but not clearly above. This suggests that the gain of
 # self-training comes from features that continue to change, since fixed features limit all these methods.
 #
 # **Rare classes.** Now the first class is ten times as frequent as the last among the unlabeled images, so it also
@@ -808,9 +808,8 @@ predict.summary()
 # - Arazo et al. (2020), *Pseudo-Labeling and Confirmation Bias*. They measure the bias of section 7 and reduce it.
 # - Guo et al. (2017), *On Calibration of Modern Neural Networks*, for the ECE and temperature scaling.
 #
-# **Challenge.** Beat three rounds with five labels per class, which reach {{ result("protocol",
-# "self_training_weak@5") | pm(percent=true) }}, with small shifts as the only augmentation. Use at least three
-# seeds.
+# **Challenge.** Beat three rounds with five labels per class, which reach {{ result("protocol", "self_training_weak@5")
+# | pm(percent=true) }}, with small shifts as the only augmentation. Use at least three seeds.
 #
 # **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Fit a temperature on
 # validation images, and select with it.

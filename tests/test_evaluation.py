@@ -9,17 +9,27 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_lib.data import load
 from course_lib.evaluation import (
     accuracy,
+    accuracy_on,
     auroc,
     confusion,
     extract_features,
     knn_accuracy,
     label_curve,
+<<<<<<< HEAD
     loss_and_accuracy,
     per_class_scores,
     predict,
     probe_accuracy,
+=======
+    linear_probe,
+    mean_by_class,
+    per_class_scores,
+    predict,
+    predicted_shares,
+>>>>>>> main
 )
 from course_lib.models import Classifier, ConvEncoder
 
@@ -398,3 +408,23 @@ def test_results_from_the_gpu_are_those_of_the_cpu(cuda, model):
     torch.testing.assert_close(on_gpu[1], on_cpu[1], rtol=1e-4, atol=1e-4)
     assert on_gpu[2] == pytest.approx(on_cpu[2], rel=1e-4)
     assert accuracy(on_gpu[0].to(cuda), LABELS.to(cuda)) == accuracy(on_cpu[0], LABELS)
+
+
+# ---------------------------------------- of a set, of its classes
+
+
+def test_accuracy_on_a_set_is_that_of_its_images_and_labels():
+    data, network = load("glyphs", n=40), Classifier(ConvEncoder(widths=(4, 8)), 10, generator=generator())
+    assert accuracy_on(network, data) == evaluate(network, data.images, data.labels)["accuracy"] > 0
+
+
+def test_predicted_shares_count_every_class():
+    logits = torch.eye(5)[torch.tensor([0, 0, 0, 3])]
+    assert predicted_shares(logits) == [0.75, 0, 0, 0.25, 0]
+
+
+def test_mean_by_class_averages_over_the_images_of_a_class():
+    values, labels = torch.tensor([1.0, 3.0, 5.0]), torch.tensor([2, 0, 2])
+    found = mean_by_class(values, labels, ["a", "b", "c"])
+    assert list(found) == ["a", "b", "c"] and found["a"] == found["c"] == 3.0 and math.isnan(found["b"])
+    assert mean_by_class(values > 1, labels, ["a", "b", "c"])["c"] == 0.5

@@ -45,10 +45,15 @@ import dataclasses
 import math
 
 import torch
+from IPython.display import Markdown
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
+<<<<<<< HEAD
 from course_lib.data import Batches, augment, load, split_labels
+=======
+from course_lib.data import Batches, augment, endless, few_label_split, joined, load
+>>>>>>> main
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, torchvision_backbone
 from course_lib.training import fit
@@ -103,15 +108,9 @@ rows = {
     f"{part}, {domain}": pictures(part, domain, n=5).images
     for part in CLASSES for domain in DOMAINS
 }
-columns = min(map(len, rows.values()))
-shown = torch.cat([images[:columns] for images in rows.values()])
-titles = [title for title in rows for _ in range(columns)]
 alt = "Six rows: old classes filled, outlined and faint; the same for new classes."
-grid = plots.image_grid(
-    shown, titles=titles, columns=columns,
-    title="Labels of new classes: fourth row only", alt=alt,
-)  # fmt: skip
-plots.show(grid)
+title = "Labels of new classes: fourth row only"
+plots.show(plots.image_rows(rows, title=title, alt=alt))
 
 # %% [markdown]
 # The first three rows have thousands of labels, and the fourth has a hundred. The last two rows have none, because we
@@ -120,19 +119,13 @@ plots.show(grid)
 
 # %% tags=["train"]
 def batches_of(data, size=50):
-    options = {
-        "shuffle": True, "generator": torch.Generator().manual_seed(0),
-        "augment": augment.random_shift,
-    }  # fmt: skip
-    return Batches(data.images, data.labels, batch_size=min(size, len(data)), **options)
+    options = {"shuffle": True, "augment": augment.random_shift}
+    return Batches(data.images, data.labels, batch_size=size, **options)
 
 
-parts = [pictures("old", domain) for domain in DOMAINS]
-images = torch.cat([p.images for p in parts])
-labels = torch.cat([p.labels for p in parts])
-old = dataclasses.replace(parts[0], images=images, labels=labels, factors={})
+old = joined([pictures("old", domain) for domain in DOMAINS])
 generator = torch.Generator().manual_seed(0)
-encoder = ConvEncoder(images.shape[1], generator=generator)
+encoder = ConvEncoder(old.images.shape[1], generator=generator)
 source = Classifier(encoder, len(old.class_names), generator=generator)
 source_steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
 curve = plots.live_curve(source_steps, title="The source learns the old classes")
@@ -140,8 +133,12 @@ options = {"steps": source_steps, "lr": 3e-3, "label": "source", "on_step": curv
 fit(source, batches_of(old, 64), **options)
 for domain in DOMAINS:
     test = pictures("old", domain, split="test", n=test_size)
+<<<<<<< HEAD
     found = evaluation.loss_and_accuracy(source, test.images, test.labels)
     print(f"old classes, {domain}: {found['accuracy']:.0%}")
+=======
+    print(f"old classes, {domain}: {evaluation.accuracy_on(source, test):.0%}")
+>>>>>>> main
 
 # %% [markdown]
 # The source is good in all three domains. Its *recorded* accuracy is {{ result("forgetting", "source_in").mean | pct }}
@@ -163,26 +160,26 @@ tune_steps = settings.by_profile(smoke=3, laptop=150, full=1_000)
 
 def start():
     """The pretrained encoder with a new head, on the course's device."""
-    generator = torch.Generator().manual_seed(1)
-    return Classifier(
-        copy.deepcopy(source.encoder), len(few.class_names), generator=generator
-    ).to(device)
+    encoder, generator = copy.deepcopy(source.encoder), torch.Generator().manual_seed(1)
+    return Classifier(encoder, len(few.class_names), generator=generator).to(device)
 
 
 def measure(model):
+<<<<<<< HEAD
     return [
         evaluation.loss_and_accuracy(model, test.images, test.labels)["accuracy"]
         for test in tests.values()
     ]
+=======
+    return [evaluation.accuracy_on(model, test) for test in tests.values()]
+>>>>>>> main
 
 
 finetuned = start()
 fit(finetuned, batches_of(few), steps=tune_steps, lr=1e-3, label="full fine-tuning")
 found = {"full fine-tuning": measure(finetuned)}
 predict.outlined.compare(found["full fine-tuning"][1])
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"full fine-tuning": "ft"}, {"filled (ID)": "_in", "outlined (OOD)": "_out", "faint (OOD)":
@@ -252,12 +249,8 @@ def distance(model):
 
 fit(held, batches_of(few), task_and_penalty, steps=tune_steps, lr=1e-3, label="L2-SP")
 found["L2-SP"] = measure(held)
-print(
-    f"moved by {distance(held):.2f}; without the penalty by {distance(finetuned):.2f}"
-)
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+print(f"moved by {distance(held):.2f}; without penalty by {distance(finetuned):.2f}")
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"filled (ID)": "l2sp_in", "outlined (OOD)": "l2sp_out", "faint (OOD)": "l2sp_faint"}, (0, 0.1, 1),
@@ -323,13 +316,6 @@ predict.joint_helps(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss")
-
-
-def endless(batches):
-    while True:
-        yield from batches
-
-
 joint, stream = start(), endless(batches_of(old, 64))
 joint.old_head = copy.deepcopy(source.head)
 
@@ -342,9 +328,7 @@ fit(joint, batches_of(few), both_tasks, steps=tune_steps, lr=1e-3, label="joint 
 found["joint loss"] = measure(joint)
 better = found["joint loss"][1] > found["full fine-tuning"][1]
 predict.joint_helps.compare(better)
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"filled (ID)": "joint_in", "outlined (OOD)": "joint_out", "faint (OOD)": "joint_faint"},
@@ -358,14 +342,11 @@ plots.show(plots.share_table(
 
 # %% tags=["demo"]
 unit = "06_fine_tuning"
-measures = {
-    "filled": "in", "outlined": "out", "faint": "faint", "distance moved": "moved"
-}
-recorded = records.curves(unit, "anchors")
-held_by = {
-    method: {shown: recorded[f"{key}_{name}"] for shown, name in measures.items()}
-    for method, key in (("L2-SP", "l2sp"), ("joint loss", "joint"))
-}
+recorded, held_by = records.curves(unit, "anchors"), {"L2-SP": {}, "joint loss": {}}
+measures = {"filled": "in", "outlined": "out", "faint": "faint"}
+for name, key in (measures | {"distance moved": "moved"}).items():
+    held_by["L2-SP"][name] = recorded[f"l2sp_{key}"]
+    held_by["joint loss"][name] = recorded[f"joint_{key}"]
 widgets.strength_explorer(
     held_by, beside="distance moved", start=0.1, title="How strongly held? (glyphs)"
 )
@@ -449,9 +430,7 @@ print(f"LP-FT moved by {distance(two_stages):.2f}")
 print(f"full fine-tuning moved by {distance(finetuned):.2f}")
 three = ("linear probe", "full fine-tuning", "LP-FT")
 predict.best_outlined.compare(max(three, key=lambda name: found[name][1]))
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"linear probe": "lp", "full fine-tuning": "ft", "LP-FT": "lp_ft", "full, a third of the learning
@@ -541,18 +520,20 @@ for epoch in range(1, 1 + settings.by_profile(smoke=5, laptop=150, full=1_000)):
         optimizer.step()
         losses.append(loss.item())
     if epoch % 5 == 0:
+<<<<<<< HEAD
         value = evaluation.loss_and_accuracy(
             stopped, validation.images, validation.labels
         )["accuracy"]
+=======
+        value = evaluation.accuracy_on(stopped, validation)
+>>>>>>> main
         accuracies.append((len(losses), value))
         if stopping.update(value, stopped):
             break
 stopping.restore(stopped)
-title = f"Stopped after {epoch} epochs, best weights restored"
-line = plots.learning_curve(
-    losses, validation=accuracies, validation_label="validation accuracy", title=title
-)
-plots.show(line)
+labels = {"validation_label": "validation accuracy"}
+labels["title"] = f"Stopped after {epoch} epochs, best weights restored"
+plots.show(plots.learning_curve(losses, validation=accuracies, **labels))
 
 # %% [markdown]
 # The training loss keeps falling long after validation accuracy has stopped rising. Which start is the fastest? The
@@ -573,18 +554,15 @@ plots.show(line)
 
 # %% tags=["demo"]
 check.needs("l2_sp_penalty", "joint_loss", "lp_ft")
-rows, table = [], []
+table = {}
 for name, model in (("full fine-tuning", finetuned), ("LP-FT", two_stages)):
     for domain in ("filled", "outlined"):
-        test = tests[domain]
-        logits, classes = evaluation.predict(model, test.images), test.class_names
-        scores = evaluation.per_class_scores(logits, test.labels, class_names=classes)
+        logits = evaluation.predict(model, tests[domain].images)
+        scores = evaluation.per_class_scores(logits, tests[domain].labels).values()
         for score in ("precision", "recall"):
-            rows.append(f"{name}, {domain}: {score}")
-            table.append([found_scores[score] for found_scores in scores.values()])
-plots.show(plots.share_table(
-    table, rows, list(test.class_names), title="Precision and recall of each class"
-))
+            table[f"{name}, {domain}: {score}"] = [found[score] for found in scores]
+title = "Precision and recall of each class"
+plots.show(plots.score_table(table, few.class_names, title=title))
 
 # %% [markdown]
 # {{ figures_table({"full, filled (ID)": "ft_in_recall", "full, outlined (OOD)": "ft_out_recall",
@@ -614,13 +592,9 @@ plots.show(plots.share_table(
 predict.best_source(...)  # one of the seven names, in quotes
 
 # %% tags=["demo"]
-from IPython.display import Markdown
-
 random_encoder = ConvEncoder(few.images.shape[1]).to(device)
 for kind, encoder in (("source", source.encoder), ("random weights", random_encoder)):
-    x, z = (
-        evaluation.extract_features(encoder, data.images) for data in (few, validation)
-    )
+    x, z = (evaluation.extract_features(encoder, d.images) for d in (few, validation))
     score = evaluation.knn_accuracy(x, few.labels, z, validation.labels)
     print(f"{kind}: nearest neighbors {score:.0%} of the validation images")
 predict.best_source.compare()
@@ -662,24 +636,19 @@ Markdown(records.results_table(up_to=unit))
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")
 kind = settings.by_profile(smoke="resnet18", laptop="resnet18", full="resnet50")
-folder, resnet = settings.data_folder(), None
-file = None if folder is None else folder / f"{kind}.pth"
-# None is random: only to see it run
-weights = settings.by_profile(smoke=None, laptop="DEFAULT", full="DEFAULT")
-weights = file if file is not None and file.is_file() else weights
+weights = settings.pretrained_weights(kind)
 try:
     resnet = torchvision_backbone(
         kind, weights=weights, num_classes=len(few.class_names)
-    ).to(device)
+    )
 except ConnectionError as problem:
     print(f"This cell goes no further without pretrained weights: {problem}")
-if resnet is not None:
-    penalty = l2_sp_penalty(resnet)
+else:
+    penalty = l2_sp_penalty(resnet.to(device))
     count = settings.by_profile(smoke=1, laptop=10, full=100)
     stages = {"head_epochs": count, "head_lr": 3e-3, "epochs": count, "lr": 1e-4}
     lp_ft(resnet, batches_of(few), **stages)
-    print(f"{kind} ({weights or 'random weights'}): ", end="")
-    print(f"moved by {penalty().item() ** 0.5:.2f}")
+    print(f"{kind} ({weights or 'random weights'}): moved by {penalty() ** 0.5:.2f}")
     for domain, value in zip(DOMAINS, measure(resnet)):
         print(f"  {domain}: {value:.0%}")
 
@@ -700,19 +669,12 @@ following.encoder.requires_grad_(False)
 fit(following, batches_of(few), steps=tune_steps, lr=3e-2, label="probe in train mode")
 found["probe in train mode"] = measure(following)
 predict.probe_in_train_mode.compare(found["probe in train mode"][2])
-kept = ("linear probe", "probe in train mode")
-before = source.encoder.state_dict()
-moved = [
-    name
-    for name, now in following.encoder.state_dict().items()
-    if not torch.equal(now.cpu(), before[name].cpu())
-]
+before, now = source.encoder.state_dict(), following.encoder.state_dict()
+moved = [key for key in now if not torch.equal(now[key].cpu(), before[key].cpu())]
 print(f"weights moved by {distance(following):.2f}")
 print(f"entries that changed: {', '.join(moved[:3])}, ...")
-table = [found[name] for name in kept]
-plots.show(plots.share_table(
-    table, list(kept), list(DOMAINS), title="Frozen encoder, new classes"
-))
+table = {name: found[name] for name in ("linear probe", "probe in train mode")}
+plots.show(plots.score_table(table, DOMAINS, title="Frozen encoder, new classes"))
 
 # %% [markdown]
 # {{ figures_table({"linear probe": "lp", "probe in train mode": "lp_following", "full fine-tuning": "ft",

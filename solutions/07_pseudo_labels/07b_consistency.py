@@ -40,10 +40,12 @@
 
 # %% tags=["setup"]
 import copy
+import itertools
 import math
 from functools import partial
 
 import torch
+from IPython.display import Markdown
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
@@ -81,16 +83,12 @@ generator = torch.Generator().manual_seed(0)
 bent = partial(augment.random_affine, max_degrees=25, max_shift=0.12, scale=(0.8, 1.2))
 contrast = partial(augment.random_brightness_contrast, brightness=0.2, contrast=0.5)
 weak_view = partial(augment.random_shift, generator=generator)
-strong_view = partial(
-    augment.compose(bent, contrast, augment.cutout), generator=generator
-)
-rows = torch.cat(
-    [test_images[:8], weak_view(test_images[:8]), strong_view(test_images[:8])]
-)
-names = ["the image"] * 8 + ["weak view"] * 8 + ["strong view"] * 8
-plots.show(plots.image_grid(
-    rows, captions=names, columns=8, title="An image, a weak and a strong view of it"
-))
+strong = augment.compose(bent, contrast, augment.cutout)
+strong_view = partial(strong, generator=generator)
+rows = {"the image": test_images[:8], "weak view": weak_view(test_images[:8])}
+rows["strong view"] = strong_view(test_images[:8])
+title = "An image, a weak and a strong view of it"
+plots.show(plots.image_rows(rows, below=True, title=title))
 
 # %% [markdown]
 # You still recognize nearly all strong views, so the label of an image is also right for its views. Therefore even the
@@ -123,8 +121,12 @@ def train(loss_fn, title, *, model=None, steps=steps, on_step=None):
     model = model or new_network()
     unlabeled = Batches(pool, batch_size=64, shuffle=True, drop_last=True)
     fit(model, unlabeled, loss_fn, steps=steps, lr=3e-3, label=title, on_step=on_step)
+<<<<<<< HEAD
     measured = evaluation.loss_and_accuracy(model, test.images, test.labels)
     return model, measured["accuracy"]
+=======
+    return model, evaluation.accuracy_on(model, test)
+>>>>>>> main
 
 
 def from_labels(model, images, views=(weak_view, strong_view)):
@@ -193,18 +195,8 @@ check.ramp_up(ramp_up)
 
 # %% tags=["demo"]
 check.needs("ramp_up")
-figure = plots.new_figure(6.0, 3.0)
-ax = figure.subplots()
-ax.plot([ramp_up(step, 300) for step in range(500)])
-ax.axvline(300, color=plots.ACCENT, linestyle="--")
-ax.set(xlabel="step", ylabel="weight", title="A ramp of 300 steps")
-words = ", ".join(
-    f"{ramp_up(step, 300):.2f} at step {step}" for step in (0, 100, 200, 300, 499)
-)
-plots.show(
-    figure,
-    f"Line chart of the weight: {words}; a dashed line marks the end of the ramp.",
-)  # fmt: skip
+weights = [ramp_up(step, 300) for step in range(500)]
+plots.show(plots.schedule(weights, marked=300, title="A ramp of 300 steps"))
 
 # %% [markdown]
 # During the first third of the ramp the weight stays near 0. Then it rises steeply, and after the ramp it stays at the
@@ -283,13 +275,12 @@ def with_decoder():
     return network
 
 
-def one_view(model, images, term, weight, used):
+def one_view(model, images, term, maximum, step):
     (x, y), u = labeled_batch(weak_view), weak_view(images)
     codes = model.encoder(torch.cat([x, u]))  # one batch for both kinds
     logits, unlabeled_logits = model.head(codes).split([len(x), len(u)])
     x_hat = model.decoder(codes[len(x) :]) if term == "reconstruction" else u
-    used.append(ramp_up(len(used), short // 2, maximum=weight))  # one entry per step
-    options = {"term": term, "weight": used[-1]}
+    options = {"term": term, "weight": ramp_up(next(step), short // 2, maximum=maximum)}
     return semi_supervised_loss(logits, y, unlabeled_logits, x_hat, u, **options)
 
 
@@ -298,7 +289,7 @@ losses["reconstruction"] = ("reconstruction", 10.0)
 losses["clustering"] = ("clustering", 1.0)
 found = {}
 for name, (term, weight) in losses.items():
-    loss_fn = partial(one_view, term=term, weight=weight, used=[])
+    loss_fn = partial(one_view, term=term, maximum=weight, step=itertools.count())
     found[name] = train(loss_fn, name, model=with_decoder(), steps=short)[1]
 plots.show(plots.bar_with_seeds(found, styled_as="pseudo_label", title="One seed"))
 predict.pseudo_labels_help.compare(found["pseudo_label"] > found["labels alone"])
@@ -394,13 +385,11 @@ def fixmatch(model, images):
 
 curve = plots.live_curve(steps, title="FixMatch, five labels per class")
 student, accuracy["fixmatch"] = train(fixmatch, "FixMatch", on_step=curve)
-plots.show(plots.learning_curve(
-    confident, y_label="share above the threshold", title="Confident predictions"
-))
+labels = {"y_label": "share above the threshold", "title": "Confident predictions"}
+plots.show(plots.learning_curve(confident, **labels))
 predict.fixmatch_at_5.compare(accuracy["fixmatch"])
-plots.show(plots.bar_with_seeds(
-    accuracy, baseline=1 / num_classes, title="Five labels per class, one seed"
-))
+title = "Five labels per class, one seed"
+plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 
 # %% [markdown]
 # The share grows as the network becomes better. So the threshold works like a ramp, and the weight can be 1 from the
@@ -411,14 +400,11 @@ plots.show(plots.bar_with_seeds(
 
 # %% tags=["demo"]
 check.needs("fixmatch_loss")
-shown = slice(16, 25)
-probabilities = evaluation.predict(student, weak_view(test_images[shown])).softmax(
-    dim=1
-)
+shown, labels = test_images[16:25], test.labels[16:25]
+probabilities = evaluation.predict(student, weak_view(shown)).softmax(dim=1)
 widgets.teaching_views(
-    weak_view(test_images[shown]), strong_view(test_images[shown]), probabilities,
-    class_names=data.class_names, labels=test.labels[shown], start=0.8,
-    title="Who teaches whom",
+    weak_view(shown), strong_view(shown), probabilities, labels=labels,
+    class_names=data.class_names, start=0.8, title="Who teaches whom",
 )  # fmt: skip
 
 # %% [markdown]
@@ -522,15 +508,15 @@ student = new_network()
 teacher = copy.deepcopy(student).requires_grad_(False)
 no_buffers = copy.deepcopy(teacher)  # only its parameters are averaged
 networks = {"student": student, "teacher": teacher, "without_buffers": no_buffers}
-followed, used = {name: {} for name in networks}, []
+followed, steps_before = {name: {} for name in networks}, itertools.count()
 
 
 def mean_teacher(model, images):
     x, y = labeled_batch(weak_view, strong_view)
-    used.append(ramp_up(len(used), 2 * steps // 5, maximum=3.0))  # one entry per step
+    weight = ramp_up(next(steps_before), 2 * steps // 5, maximum=3.0)
     weak, strong = weak_view(images), strong_view(images)
     unlabeled = mean_teacher_loss(model, teacher, weak, strong)
-    return F.cross_entropy(model(x), y) + used[-1] * unlabeled
+    return F.cross_entropy(model(x), y) + weight * unlabeled
 
 
 def follow(model, history):
@@ -541,8 +527,12 @@ def follow(model, history):
         slow.lerp_(fast.detach(), 1 - decay)
     if step % (steps // 4 or 1) == 0:
         for name, network in networks.items():
+<<<<<<< HEAD
             score = evaluation.loss_and_accuracy(network, test.images, test.labels)
             followed[name][step] = [score["accuracy"]]
+=======
+            followed[name][step] = [evaluation.accuracy_on(network, test)]
+>>>>>>> main
 
 
 train(mean_teacher, "Mean Teacher", model=student, on_step=follow)
@@ -569,13 +559,9 @@ plots.show(plots.label_curve(followed, x_label="step", title=title))
 predict.rotation_first(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
-from IPython.display import Markdown
-
-unit = "07_pseudo_labels"
-recorded = records.curves(unit, "protocol", dataset="glyphs")
 order = ["rotation_fixmatch", "fixmatch", "rotation_strong", "scratch_strong"]
-title = "FixMatch (recorded on glyphs)"
-plots.show(plots.label_curve({key: recorded[key] for key in order}, title=title))
+unit = "07_pseudo_labels"
+plots.show(plots.recorded_curves(unit, "protocol", order, title="FixMatch"))
 predict.rotation_first.compare()
 Markdown(records.results_table(up_to=unit))
 
@@ -603,17 +589,12 @@ Markdown(records.results_table(up_to=unit))
 # draw other batches than those of the table, so the same method has slightly other figures.
 
 # %% tags=["demo"]
-by_weight = records.read(unit, "weights").keys
-bars = {key: records.figure(unit, "weights", key) for key in by_weight}
-turns = {
-    key: records.figure(unit, "alternating", key) for key in ("joint", "alternating")
-}
-words = {key: "weight " + key.partition("@")[2] for key in by_weight}
-words |= {"joint": "both in every step", "alternating": "alternating steps"}
-plots.show(plots.bar_with_seeds(
-    bars | turns, styled_as="fixmatch", labels=words,
-    title="Five labels per class (recorded on glyphs)",
-))  # fmt: skip
+weights = records.figures(unit, "weights")
+bars = {f"weight {key.partition('@')[2]}": found for key, found in weights.items()}
+both = records.figures(unit, "alternating")
+bars |= {"both in every step": both["joint"], "alternating steps": both["alternating"]}
+title = "Five labels per class (recorded on glyphs)"
+plots.show(plots.bar_with_seeds(bars, styled_as="fixmatch", title=title))
 
 # %% [markdown]
 # Some weight is needed, because {{ result("weights", "fixmatch@1") | pm(percent=true) }} at weight 1 beats weight 0
@@ -661,14 +642,10 @@ for weight in (1, 100):
     model, score = train(partial(agree, weight=weight), title, steps=agree_steps)
     last = torch.tensor(disagreement[-20:]).mean()
     print(f"{title}: accuracy {score:.0%}, disagreement at the end {last:.3f}")
-    predicted = evaluation.predict(model, test_images).argmax(dim=1)
-    counts = predicted.bincount(minlength=num_classes)
-    shares[title] = (counts / len(test_images)).tolist()
+    shares[title] = evaluation.predicted_shares(evaluation.predict(model, test_images))
 predict.weight_100.compare(score)
-plots.show(plots.share_table(
-    list(shares.values()), list(shares), data.class_names,
-    title="Share of test images predicted as each class",
-))  # fmt: skip
+title = "Share of test images predicted as each class"
+plots.show(plots.score_table(shares, data.class_names, title=title))
 
 # %% [markdown]
 # | recorded | accuracy | disagreement |

@@ -28,18 +28,12 @@ __all__ = [
     "extract_features",
     "knn_accuracy",
     "label_curve",
-<<<<<<< HEAD
     "loss_and_accuracy",
-    "per_class_scores",
-    "predict",
-    "probe_accuracy",
-=======
-    "linear_probe",
     "mean_by_class",
     "per_class_scores",
     "predict",
     "predicted_shares",
->>>>>>> main
+    "probe_accuracy",
 ]
 
 
@@ -129,7 +123,7 @@ def loss_and_accuracy(
 
 def accuracy_on(model: nn.Module, data: ImageData) -> float:
     """The share of a set's images that a classifier predicts rightly, between 0 and 1."""
-    return evaluate(model, data.images, data.labels)["accuracy"]
+    return loss_and_accuracy(model, data.images, data.labels)["accuracy"]
 
 
 def predicted_shares(logits: Tensor) -> list[float]:

@@ -18,18 +18,12 @@ from course_lib.evaluation import (
     extract_features,
     knn_accuracy,
     label_curve,
-<<<<<<< HEAD
     loss_and_accuracy,
-    per_class_scores,
-    predict,
-    probe_accuracy,
-=======
-    linear_probe,
     mean_by_class,
     per_class_scores,
     predict,
     predicted_shares,
->>>>>>> main
+    probe_accuracy,
 )
 from course_lib.models import Classifier, ConvEncoder
 
@@ -415,7 +409,7 @@ def test_results_from_the_gpu_are_those_of_the_cpu(cuda, model):
 
 def test_accuracy_on_a_set_is_that_of_its_images_and_labels():
     data, network = load("glyphs", n=40), Classifier(ConvEncoder(widths=(4, 8)), 10, generator=generator())
-    assert accuracy_on(network, data) == evaluate(network, data.images, data.labels)["accuracy"] > 0
+    assert accuracy_on(network, data) == loss_and_accuracy(network, data.images, data.labels)["accuracy"] > 0
 
 
 def test_predicted_shares_count_every_class():

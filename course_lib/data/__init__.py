@@ -25,13 +25,8 @@ from course_lib.data.errors import DataNotFound, DataWarning, FewerLabels
 from course_lib.data.folder import look_into
 from course_lib.data.glyphs import ANOMALIES, CLASSES, Variation, draw_glyphs
 from course_lib.data.image_files import read_images
-<<<<<<< HEAD
-from course_lib.data.images import ImageData, as_float
-from course_lib.data.splits import FewLabelSplit, split_labels
-=======
 from course_lib.data.images import ImageData, as_float, joined
-from course_lib.data.splits import FewLabelSplit, few_label_split
->>>>>>> main
+from course_lib.data.splits import FewLabelSplit, split_labels
 from course_lib.data.torchvision_sets import CLASSES as _TORCHVISION_CLASSES
 from course_lib.data.torchvision_sets import load_torchvision
 
@@ -48,12 +43,8 @@ __all__ = [
     "as_float",
     "augment",
     "draw_glyphs",
-<<<<<<< HEAD
-=======
     "endless",
-    "few_label_split",
     "joined",
->>>>>>> main
     "load",
     "split_labels",
 ]

@@ -74,22 +74,9 @@ def first_weights(grid=1):
 
 
 def finetune(encoder, title):
-<<<<<<< HEAD
-    generator = torch.Generator().manual_seed(0)
-    classifier = Classifier(copy.deepcopy(encoder), num_classes, generator=generator)
-    options = {"batch_size": min(32, len(few)), "shuffle": True, "generator": generator}
-    batches = Batches(few.images, few.labels, augment=augment.random_shift, **options)
-    fit(
-        classifier, batches, steps=settings.by_profile(smoke=2, laptop=800, full=4_000),
-        lr=3e-3, label=title,
-    )  # fmt: skip
-    measured = evaluation.loss_and_accuracy(classifier, test.images, test.labels)
-    return measured["accuracy"]
-=======
     steps = settings.by_profile(smoke=2, laptop=800, full=4_000)
     model = fit_classifier(encoder, few, steps=steps, label=title)
     return evaluation.accuracy_on(model, test)
->>>>>>> main
 
 
 def pretrain(model, loss_fn, title, *, steps, **baseline):

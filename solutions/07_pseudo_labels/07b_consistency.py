@@ -121,12 +121,7 @@ def train(loss_fn, title, *, model=None, steps=steps, on_step=None):
     model = model or new_network()
     unlabeled = Batches(pool, batch_size=64, shuffle=True, drop_last=True)
     fit(model, unlabeled, loss_fn, steps=steps, lr=3e-3, label=title, on_step=on_step)
-<<<<<<< HEAD
-    measured = evaluation.loss_and_accuracy(model, test.images, test.labels)
-    return model, measured["accuracy"]
-=======
     return model, evaluation.accuracy_on(model, test)
->>>>>>> main
 
 
 def from_labels(model, images, views=(weak_view, strong_view)):
@@ -527,12 +522,7 @@ def follow(model, history):
         slow.lerp_(fast.detach(), 1 - decay)
     if step % (steps // 4 or 1) == 0:
         for name, network in networks.items():
-<<<<<<< HEAD
-            score = evaluation.loss_and_accuracy(network, test.images, test.labels)
-            followed[name][step] = [score["accuracy"]]
-=======
             followed[name][step] = [evaluation.accuracy_on(network, test)]
->>>>>>> main
 
 
 train(mean_teacher, "Mean Teacher", model=student, on_step=follow)

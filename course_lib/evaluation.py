@@ -25,15 +25,21 @@ __all__ = [
     "accuracy_on",
     "auroc",
     "confusion",
-    "evaluate",
     "extract_features",
     "knn_accuracy",
     "label_curve",
+<<<<<<< HEAD
+    "loss_and_accuracy",
+    "per_class_scores",
+    "predict",
+    "probe_accuracy",
+=======
     "linear_probe",
     "mean_by_class",
     "per_class_scores",
     "predict",
     "predicted_shares",
+>>>>>>> main
 ]
 
 
@@ -95,7 +101,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(dim=1).cpu() == labels).double().mean().item()
 
 
-def evaluate(
+def loss_and_accuracy(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -243,7 +249,7 @@ def extract_features(encoder: nn.Module, images: Tensor, *, block: int | None = 
     return _outputs(encoder, chosen, images, batch_size=batch_size)
 
 
-def linear_probe(
+def probe_accuracy(
     train_x: Tensor,
     train_y: Tensor,
     test_x: Tensor,

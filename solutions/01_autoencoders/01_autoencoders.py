@@ -41,7 +41,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
+<<<<<<< HEAD
+from course_lib.data import Batches, as_float, augment, load, split_labels
+=======
 from course_lib.data import Batches, as_float, few_label_split, load
+>>>>>>> main
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import LinearAutoencoder, eval_mode, seeded
 from course_lib.training import fit, fit_classifier
@@ -594,18 +598,40 @@ predict.pretrained_frozen(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "ConvAutoencoder")
+<<<<<<< HEAD
+num_classes, generator = len(data.class_names), torch.Generator().manual_seed(0)
+split = split_labels(data.labels, per_class=10, generator=generator)
+=======
 generator = torch.Generator().manual_seed(0)
 split = few_label_split(data.labels, per_class=10, generator=generator)
+>>>>>>> main
 few = data.subset(split.labeled)
 accuracy = {}
 few_steps = settings.by_profile(smoke=2, laptop=300, full=2_000)
 for name, start in (("scratch", random_encoder), ("autoencoder_finetuned", encoder)):
+<<<<<<< HEAD
+    generator = torch.Generator().manual_seed(0)
+    classifier = Classifier(copy.deepcopy(start), num_classes, generator=generator)
+    batches = Batches(
+        few.images, few.labels, batch_size=min(64, len(few)), shuffle=True,
+        generator=generator, augment=augment.random_shift,
+    )  # fmt: skip
+    fit(classifier, batches, steps=few_steps, lr=3e-3, label=name)
+    measured = evaluation.loss_and_accuracy(classifier, test.images, test.labels)
+    accuracy[name] = measured["accuracy"]
+kinds = {"random_frozen": random_encoder, "autoencoder_frozen": encoder}
+for name, frozen in kinds.items():
+    train_x = evaluation.extract_features(frozen, few.images)  # (100, feature_dim)
+    test_x = evaluation.extract_features(frozen, test.images)
+    accuracy[name] = evaluation.probe_accuracy(train_x, few.labels, test_x, test.labels)
+=======
     model = fit_classifier(start, few, steps=few_steps, batch_size=64, label=name)
     accuracy[name] = evaluation.accuracy_on(model, test)
 kinds = {"random_frozen": random_encoder, "autoencoder_frozen": encoder}
 for name, frozen in kinds.items():
     x, test_x = (evaluation.extract_features(frozen, d.images) for d in (few, test))
     accuracy[name] = evaluation.linear_probe(x, few.labels, test_x, test.labels)
+>>>>>>> main
 predict.pretrained_frozen.compare(accuracy["autoencoder_frozen"])
 title = "10 labels per class, one seed"
 chance = 1 / len(data.class_names)

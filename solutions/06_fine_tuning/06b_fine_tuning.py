@@ -49,7 +49,11 @@ from IPython.display import Markdown
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
+<<<<<<< HEAD
+from course_lib.data import Batches, augment, load, split_labels
+=======
 from course_lib.data import Batches, augment, endless, few_label_split, joined, load
+>>>>>>> main
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, torchvision_backbone
 from course_lib.training import fit
@@ -85,7 +89,7 @@ def pictures(part, domain, *, split="train", n=train_size):
 
 new = pictures("new", "filled")
 generator = torch.Generator().manual_seed(0)
-split = few_label_split(new.labels, per_class=20, generator=generator)
+split = split_labels(new.labels, per_class=20, generator=generator)
 few, validation = new.subset(split.labeled), new.subset(split.validation)
 tests = {name: pictures("new", name, split="test", n=test_size) for name in DOMAINS}
 
@@ -129,7 +133,12 @@ options = {"steps": source_steps, "lr": 3e-3, "label": "source", "on_step": curv
 fit(source, batches_of(old, 64), **options)
 for domain in DOMAINS:
     test = pictures("old", domain, split="test", n=test_size)
+<<<<<<< HEAD
+    found = evaluation.loss_and_accuracy(source, test.images, test.labels)
+    print(f"old classes, {domain}: {found['accuracy']:.0%}")
+=======
     print(f"old classes, {domain}: {evaluation.accuracy_on(source, test):.0%}")
+>>>>>>> main
 
 # %% [markdown]
 # The source is good in all three domains. Its *recorded* accuracy is {{ result("forgetting", "source_in").mean | pct }}
@@ -156,7 +165,14 @@ def start():
 
 
 def measure(model):
+<<<<<<< HEAD
+    return [
+        evaluation.loss_and_accuracy(model, test.images, test.labels)["accuracy"]
+        for test in tests.values()
+    ]
+=======
     return [evaluation.accuracy_on(model, test) for test in tests.values()]
+>>>>>>> main
 
 
 finetuned = start()
@@ -504,7 +520,13 @@ for epoch in range(1, 1 + settings.by_profile(smoke=5, laptop=150, full=1_000)):
         optimizer.step()
         losses.append(loss.item())
     if epoch % 5 == 0:
+<<<<<<< HEAD
+        value = evaluation.loss_and_accuracy(
+            stopped, validation.images, validation.labels
+        )["accuracy"]
+=======
         value = evaluation.accuracy_on(stopped, validation)
+>>>>>>> main
         accuracies.append((len(losses), value))
         if stopping.update(value, stopped):
             break

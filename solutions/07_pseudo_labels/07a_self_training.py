@@ -46,7 +46,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.data import Batches, as_float, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, eval_mode
 from course_lib.training import fit
@@ -59,7 +59,7 @@ data = load(n=settings.by_profile(smoke=800, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, num_classes = settings.device(), len(data.class_names)
 images = as_float(data.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(
+split = split_labels(
     data.labels, per_class=10, generator=torch.Generator().manual_seed(0)
 )
 few_images, few_labels = images[split.labeled], data.labels[split.labeled].to(device)
@@ -99,7 +99,7 @@ def train(network, images, labels, *, steps=300, title="training"):
 
 
 def test_accuracy(network):
-    return evaluation.evaluate(network, test.images, test.labels)["accuracy"]
+    return evaluation.loss_and_accuracy(network, test.images, test.labels)["accuracy"]
 
 
 model = copy.deepcopy(start)
@@ -687,7 +687,7 @@ predict.no_threshold(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
-five = few_label_split(
+five = split_labels(
     data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
 )
 five_images, five_labels = images[five.labeled], data.labels[five.labeled].to(device)

@@ -49,7 +49,7 @@ from IPython.display import Markdown
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.data import Batches, as_float, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder
 from course_lib.training import fit
@@ -62,7 +62,7 @@ test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_
 device, channels = settings.device(), data.images.shape[1]
 num_classes = len(data.class_names)
 test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(
+split = split_labels(
     data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
 )
 few_images = as_float(data.images[split.labeled]).to(device)
@@ -121,7 +121,12 @@ def train(loss_fn, title, *, model=None, steps=steps, on_step=None):
     model = model or new_network()
     unlabeled = Batches(pool, batch_size=64, shuffle=True, drop_last=True)
     fit(model, unlabeled, loss_fn, steps=steps, lr=3e-3, label=title, on_step=on_step)
+<<<<<<< HEAD
+    measured = evaluation.loss_and_accuracy(model, test.images, test.labels)
+    return model, measured["accuracy"]
+=======
     return model, evaluation.accuracy_on(model, test)
+>>>>>>> main
 
 
 def from_labels(model, images, views=(weak_view, strong_view)):
@@ -522,7 +527,12 @@ def follow(model, history):
         slow.lerp_(fast.detach(), 1 - decay)
     if step % (steps // 4 or 1) == 0:
         for name, network in networks.items():
+<<<<<<< HEAD
+            score = evaluation.loss_and_accuracy(network, test.images, test.labels)
+            followed[name][step] = [score["accuracy"]]
+=======
             followed[name][step] = [evaluation.accuracy_on(network, test)]
+>>>>>>> main
 
 
 train(mean_teacher, "Mean Teacher", model=student, on_step=follow)

@@ -7,7 +7,7 @@ Results are on the CPU. Images are float `(N, C, H, W)` in [0, 1], or uint8, whi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,17 +17,23 @@ from tqdm.auto import tqdm
 
 from course_lib.models import eval_mode
 
+if TYPE_CHECKING:
+    from course_lib.data import ImageData
+
 __all__ = [
     "accuracy",
+    "accuracy_on",
     "auroc",
     "confusion",
-    "evaluate",
     "extract_features",
     "knn_accuracy",
     "label_curve",
-    "linear_probe",
+    "loss_and_accuracy",
+    "mean_by_class",
     "per_class_scores",
     "predict",
+    "predicted_shares",
+    "probe_accuracy",
 ]
 
 
@@ -89,7 +95,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(dim=1).cpu() == labels).double().mean().item()
 
 
-def evaluate(
+def loss_and_accuracy(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -113,6 +119,33 @@ def evaluate(
             total_loss += float(loss(some_logits, some_labels)) * len(some_labels)
             correct += int((some_logits.argmax(dim=1) == some_labels).sum())
     return {"loss": total_loss / len(labels), "accuracy": correct / len(labels)}
+
+
+def accuracy_on(model: nn.Module, data: ImageData) -> float:
+    """The share of a set's images that a classifier predicts rightly, between 0 and 1."""
+    return loss_and_accuracy(model, data.images, data.labels)["accuracy"]
+
+
+def predicted_shares(logits: Tensor) -> list[float]:
+    """The share of images that are predicted as each class: logits `(N, K)` -> K numbers, 1 in sum.
+
+    >>> predicted_shares(torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 0.0], [1.0, 0.0]]))
+    [0.75, 0.25]
+    """
+    counts = _check_logits(logits).argmax(dim=1).bincount(minlength=logits.shape[1])
+    return (counts.double() / len(logits)).tolist()
+
+
+def mean_by_class(values: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, float]:
+    """The mean of `values` over the images of each class, by its name; NaN for a class without images.
+
+    values: numbers or truth values `(N,)`; labels: int64 `(N,)`, indices into `class_names`.
+
+    >>> mean_by_class(torch.tensor([True, False, True]), torch.tensor([0, 0, 1]), ["cup", "key"])
+    {'cup': 0.5, 'key': 1.0}
+    """
+    values, labels = values.double().cpu(), _check_labels(labels, len(values))
+    return {name: values[labels == k].mean().item() for k, name in enumerate(class_names)}
 
 
 def per_class_scores(
@@ -210,7 +243,7 @@ def extract_features(encoder: nn.Module, images: Tensor, *, block: int | None = 
     return _outputs(encoder, chosen, images, batch_size=batch_size)
 
 
-def linear_probe(
+def probe_accuracy(
     train_x: Tensor,
     train_y: Tensor,
     test_x: Tensor,

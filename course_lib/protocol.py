@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import settings
-from course_lib.data import Batches, FewLabelSplit, ImageData, augment, few_label_split, load
-from course_lib.evaluation import evaluate, extract_features, linear_probe
+from course_lib.data import Batches, FewLabelSplit, ImageData, augment, load, split_labels
+from course_lib.evaluation import extract_features, loss_and_accuracy, probe_accuracy
 from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
@@ -66,7 +66,7 @@ class Setting:
 
     def split(self, per_class: int) -> FewLabelSplit:
         """Labeled, validation and unlabeled positions; the validation images are the same at every budget."""
-        return few_label_split(
+        return split_labels(
             self.train.labels, per_class=per_class, validation_per_class=VALIDATION, generator=self.generator()
         )
 
@@ -120,7 +120,7 @@ def classifier(data: Setting, encoder: ConvEncoder | None = None) -> Classifier:
     return Classifier(own, data.num_classes, generator=data.generator())
 
 
-def fine_tune(
+def train_classifier(
     model: Classifier, few: ImageData, views: Views, *, seed: int, lr: float = LR, count: int = 0, frozen: bool = False
 ) -> Classifier:
     """Trains `model` in place on labeled images.
@@ -144,12 +144,12 @@ def fine_tune(
 
 def test_accuracy(data: Setting, model: nn.Module) -> float:
     """The share of test images that the model classifies rightly."""
-    return evaluate(model, data.test.images, data.test.labels)["accuracy"]
+    return loss_and_accuracy(model, data.test.images, data.test.labels)["accuracy"]
 
 
 def fine_tuned(data: Setting, encoder: ConvEncoder | None, per_class: int, views: Views) -> float:
     """Test accuracy of the encoder (None: from scratch) with a new head, all of it trained on few labels."""
-    return test_accuracy(data, fine_tune(classifier(data, encoder), data.few(per_class), views, seed=data.seed))
+    return test_accuracy(data, train_classifier(classifier(data, encoder), data.few(per_class), views, seed=data.seed))
 
 
 def frozen(data: Setting, encoder: ConvEncoder, per_class: Sequence[int]) -> dict[int, float]:
@@ -163,11 +163,11 @@ def frozen(data: Setting, encoder: ConvEncoder, per_class: Sequence[int]) -> dic
         split = data.split(k)
         few, labels = split.labeled, data.train.labels
         on_validation = [
-            linear_probe(train[b][few], labels[few], train[b][split.validation], labels[split.validation])
+            probe_accuracy(train[b][few], labels[few], train[b][split.validation], labels[split.validation])
             for b in blocks
         ]
         best = max(blocks, key=on_validation.__getitem__)
-        found[k] = linear_probe(train[best][few], labels[few], test[best], data.test.labels)
+        found[k] = probe_accuracy(train[best][few], labels[few], test[best], data.test.labels)
     return found
 
 
@@ -224,6 +224,6 @@ def head_first(data: Setting, encoder: ConvEncoder, per_class: int, views: Views
     "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022, section 3.4.
     """
     model, few, head_steps = classifier(data, encoder), data.few(per_class), max(1, steps() // 4)
-    fine_tune(model, few, views, seed=data.seed, lr=10 * LR, count=head_steps, frozen=True)
-    fine_tune(model, few, views, seed=data.seed, lr=LR / 3, count=steps() - head_steps)
+    train_classifier(model, few, views, seed=data.seed, lr=10 * LR, count=head_steps, frozen=True)
+    train_classifier(model, few, views, seed=data.seed, lr=LR / 3, count=steps() - head_steps)
     return test_accuracy(data, model)

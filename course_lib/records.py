@@ -184,6 +184,16 @@ def curves(
     return result
 
 
+def figures(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = "laptop") -> dict[str, Figure]:
+    """All recorded numbers of an experiment by key, in the order of recording: what `plots.bar_with_seeds` takes.
+
+    Raises:
+        RecordError: no such record.
+    """
+    record = read(unit, experiment, dataset=dataset, profile=profile)
+    return {key: found for key in record.keys if (found := _figure_in(record, key))}
+
+
 def recorded_on(unit: str, experiment: str, dataset: str, *, profile: str = "laptop") -> str:
     """The name of the data set if the experiment is recorded on it, else "glyphs".
 

@@ -9,17 +9,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_lib.data import load
 from course_lib.evaluation import (
     accuracy,
+    accuracy_on,
     auroc,
     confusion,
-    evaluate,
     extract_features,
     knn_accuracy,
     label_curve,
-    linear_probe,
+    loss_and_accuracy,
+    mean_by_class,
     per_class_scores,
     predict,
+    predicted_shares,
+    probe_accuracy,
 )
 from course_lib.models import Classifier, ConvEncoder
 
@@ -124,26 +128,28 @@ def test_accuracy_says_what_does_not_fit(logits, labels, error, says):
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 13])
-def test_evaluate_is_exact_with_a_ragged_last_batch(model, batch_size):
+def test_loss_and_accuracy_is_exact_with_a_ragged_last_batch(model, batch_size):
     with torch.no_grad():
         logits = model.eval()(IMAGES)
-    scores = evaluate(model, IMAGES, LABELS, batch_size=batch_size)
+    scores = loss_and_accuracy(model, IMAGES, LABELS, batch_size=batch_size)
     assert scores["loss"] == pytest.approx(F.cross_entropy(logits, LABELS).item(), rel=1e-6)
     assert scores["accuracy"] == pytest.approx((logits.argmax(1) == LABELS).double().mean().item())
 
 
-def test_evaluate_weights_images_not_batches():
+def test_loss_and_accuracy_weights_images_not_batches():
     """64 + 64 + 1 images, the last one with a huge loss: the mean of batch means would be three times off."""
     logits = torch.zeros(129, 2)
     logits[128, 1] = 100.0
     labels = torch.zeros(129).long()
-    scores = evaluate(nn.Identity(), logits, labels, batch_size=64)
+    scores = loss_and_accuracy(nn.Identity(), logits, labels, batch_size=64)
     assert scores["loss"] == pytest.approx((128 * math.log(2) + 100) / 129, rel=1e-6)
     assert scores["accuracy"] == pytest.approx(128 / 129)
 
 
-def test_evaluate_takes_another_loss(model):
-    scores = evaluate(model, IMAGES, LABELS, loss=lambda logits, labels: (logits.argmax(1) == labels).float().mean())
+def test_loss_and_accuracy_takes_another_loss(model):
+    scores = loss_and_accuracy(
+        model, IMAGES, LABELS, loss=lambda logits, labels: (logits.argmax(1) == labels).float().mean()
+    )
     assert scores["loss"] == pytest.approx(scores["accuracy"])
 
 
@@ -152,14 +158,14 @@ def test_a_loss_that_fails_leaves_gradients_on_and_the_modes_as_they_were(model)
         raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError, match="boom") as kept:  # as a notebook keeps the last traceback
-        evaluate(model, IMAGES, LABELS, loss=failing)
+        loss_and_accuracy(model, IMAGES, LABELS, loss=failing)
     assert torch.is_grad_enabled() and all(m.training for m in model.modules())
     del kept
 
 
-def test_evaluate_needs_a_label_for_each_image(model):
+def test_loss_and_accuracy_needs_a_label_for_each_image(model):
     with pytest.raises(ValueError, match=r"\(12,\).*\(13,\)"):
-        evaluate(model, IMAGES, LABELS[:12])
+        loss_and_accuracy(model, IMAGES, LABELS[:12])
 
 
 # ---------------------------------------- per class
@@ -248,28 +254,28 @@ def blobs(n: int, seed: int, distance: float = 4.0) -> tuple[torch.Tensor, torch
     return centers[labels] + torch.randn(n, 3, generator=g), labels
 
 
-def test_a_linear_probe_reads_what_is_linear_and_is_deterministic():
+def test_a_probe_reads_what_is_linear_and_is_deterministic():
     train, test = blobs(90, 0), blobs(300, 1)
-    score = linear_probe(*train, *test)
+    score = probe_accuracy(*train, *test)
     assert score > 0.9
-    assert score == linear_probe(*train, *test)
+    assert score == probe_accuracy(*train, *test)
     noise = torch.randn(90, 3, generator=generator(2)), train[1]
-    assert linear_probe(*noise, *test) < 0.7
+    assert probe_accuracy(*noise, *test) < 0.7
 
 
-def test_a_linear_probe_does_not_mind_units():
+def test_a_probe_does_not_mind_units():
     """Standardized with the training features: scale and offset of a feature change nothing."""
     (train_x, train_y), (test_x, test_y) = blobs(60, 0, distance=1.5), blobs(300, 1, distance=1.5)
     scale, offset = torch.tensor([1e-3, 1.0, 1e4]), torch.tensor([5.0, 0.0, -1e5])
-    plain = linear_probe(train_x, train_y, test_x, test_y)
-    other = linear_probe(train_x.double() * scale + offset, train_y, test_x.double() * scale + offset, test_y)
+    plain = probe_accuracy(train_x, train_y, test_x, test_y)
+    other = probe_accuracy(train_x.double() * scale + offset, train_y, test_x.double() * scale + offset, test_y)
     assert plain == pytest.approx(other, abs=0.005)
 
 
-def test_a_linear_probe_takes_the_statistics_of_the_training_features_only():
+def test_a_probe_takes_the_statistics_of_the_training_features_only():
     (train_x, train_y), (test_x, test_y) = blobs(90, 0), blobs(300, 1)
-    alone = [linear_probe(train_x, train_y, test_x[k : k + 1], test_y[k : k + 1]) for k in range(20)]
-    assert np.mean(alone) == pytest.approx(linear_probe(train_x, train_y, test_x[:20], test_y[:20]))
+    alone = [probe_accuracy(train_x, train_y, test_x[k : k + 1], test_y[k : k + 1]) for k in range(20)]
+    assert np.mean(alone) == pytest.approx(probe_accuracy(train_x, train_y, test_x[:20], test_y[:20]))
 
 
 def test_knn_against_a_vote_by_hand():
@@ -283,7 +289,7 @@ def test_knn_against_a_vote_by_hand():
     assert knn_accuracy(train_x, train_y, test_x, test_y, neighbors=1, metric="euclidean") == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("probe", [linear_probe, knn_accuracy])
+@pytest.mark.parametrize("probe", [probe_accuracy, knn_accuracy])
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -302,7 +308,7 @@ def test_probes_say_what_does_not_fit(probe, change, says):
 def test_probes_need_something_to_learn_from():
     train_x, _ = blobs(30, 0)
     with pytest.raises(ValueError, match="all 30 training labels are 0"):
-        linear_probe(train_x, torch.zeros(30).long(), *blobs(30, 1))
+        probe_accuracy(train_x, torch.zeros(30).long(), *blobs(30, 1))
     with pytest.raises(ValueError, match="neighbors is 31; 1 to 30"):
         knn_accuracy(*blobs(30, 0), *blobs(30, 1), neighbors=31)
 
@@ -380,11 +386,39 @@ def test_a_label_curve_says_what_does_not_fit():
 @pytest.mark.gpu
 def test_results_from_the_gpu_are_those_of_the_cpu(cuda, model):
     with torch.backends.cudnn.flags(allow_tf32=False):
-        on_cpu = predict(model, IMAGES), extract_features(model.encoder, IMAGES), evaluate(model, IMAGES, LABELS)
+        on_cpu = (
+            predict(model, IMAGES),
+            extract_features(model.encoder, IMAGES),
+            loss_and_accuracy(model, IMAGES, LABELS),
+        )
         model.to(cuda)
-        on_gpu = predict(model, IMAGES), extract_features(model.encoder, IMAGES), evaluate(model, IMAGES, LABELS)
+        on_gpu = (
+            predict(model, IMAGES),
+            extract_features(model.encoder, IMAGES),
+            loss_and_accuracy(model, IMAGES, LABELS),
+        )
     assert not on_gpu[0].is_cuda
     torch.testing.assert_close(on_gpu[0], on_cpu[0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(on_gpu[1], on_cpu[1], rtol=1e-4, atol=1e-4)
     assert on_gpu[2] == pytest.approx(on_cpu[2], rel=1e-4)
     assert accuracy(on_gpu[0].to(cuda), LABELS.to(cuda)) == accuracy(on_cpu[0], LABELS)
+
+
+# ---------------------------------------- of a set, of its classes
+
+
+def test_accuracy_on_a_set_is_that_of_its_images_and_labels():
+    data, network = load("glyphs", n=40), Classifier(ConvEncoder(widths=(4, 8)), 10, generator=generator())
+    assert accuracy_on(network, data) == loss_and_accuracy(network, data.images, data.labels)["accuracy"] > 0
+
+
+def test_predicted_shares_count_every_class():
+    logits = torch.eye(5)[torch.tensor([0, 0, 0, 3])]
+    assert predicted_shares(logits) == [0.75, 0, 0, 0.25, 0]
+
+
+def test_mean_by_class_averages_over_the_images_of_a_class():
+    values, labels = torch.tensor([1.0, 3.0, 5.0]), torch.tensor([2, 0, 2])
+    found = mean_by_class(values, labels, ["a", "b", "c"])
+    assert list(found) == ["a", "b", "c"] and found["a"] == found["c"] == 3.0 and math.isnan(found["b"])
+    assert mean_by_class(values > 1, labels, ["a", "b", "c"])["c"] == 0.5

@@ -51,11 +51,11 @@ def test_a_frozen_encoder_keeps_its_weights_and_statistics_and_learns_afterwards
     data = protocol.setting("glyphs", 0)
     model = protocol.classifier(data)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    protocol.fine_tune(model, data.few(2), Views.WEAK, seed=0, frozen=True)
+    protocol.train_classifier(model, data.few(2), Views.WEAK, seed=0, frozen=True)
     after = model.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before if key.startswith("encoder"))
     assert not torch.equal(before["head.weight"], after["head.weight"])
-    protocol.fine_tune(model, data.few(2), Views.WEAK, seed=0)
+    protocol.train_classifier(model, data.few(2), Views.WEAK, seed=0)
     assert not torch.equal(before["encoder.blocks.0.0.weight"], model.state_dict()["encoder.blocks.0.0.weight"])
 
 
@@ -76,13 +76,13 @@ def test_a_data_set_with_few_images_has_the_budgets_that_it_can_fill():
 
 def test_head_first_trains_the_head_before_the_encoder(monkeypatch):
     data, calls = protocol.setting("glyphs", 0), []
-    fine_tune = protocol.fine_tune
+    train_classifier = protocol.train_classifier
 
     def noted(model, few, views, **options):
         calls.append(options)
-        return fine_tune(model, few, views, **options)
+        return train_classifier(model, few, views, **options)
 
-    monkeypatch.setattr(protocol, "fine_tune", noted)
+    monkeypatch.setattr(protocol, "train_classifier", noted)
     protocol.head_first(data, data.first_weights(), 2, Views.WEAK)
     assert [call.get("frozen", False) for call in calls] == [True, False]
     assert sum(call["count"] for call in calls) == protocol.steps()

@@ -36,6 +36,13 @@ def test_one_seed_has_no_spread():
     assert records.figure(UNIT, "label_curve", "scratch@5").std == 0.0
 
 
+def test_figures_are_all_numbers_of_a_record_by_key():
+    run(seeds=2)
+    found = records.figures(UNIT, "label_curve")
+    assert list(found) == list(records.read(UNIT, "label_curve").keys)
+    assert found["scratch@5"] == records.figure(UNIT, "label_curve", "scratch@5")
+
+
 def test_curve_is_in_order_of_x():
     run(seeds=2)
     found = records.curve(UNIT, "label_curve", "scratch")

@@ -19,14 +19,14 @@ from torch import Tensor
 
 from course_lib import settings
 from course_lib.data import augment
-from course_lib.data.batches import Batches
+from course_lib.data.batches import Batches, endless
 from course_lib.data.digits import load_digits
 from course_lib.data.errors import DataNotFound, DataWarning, FewerLabels
 from course_lib.data.folder import look_into
 from course_lib.data.glyphs import ANOMALIES, CLASSES, Variation, draw_glyphs
 from course_lib.data.image_files import read_images
-from course_lib.data.images import ImageData, as_float
-from course_lib.data.splits import FewLabelSplit, few_label_split
+from course_lib.data.images import ImageData, as_float, joined
+from course_lib.data.splits import FewLabelSplit, split_labels
 from course_lib.data.torchvision_sets import CLASSES as _TORCHVISION_CLASSES
 from course_lib.data.torchvision_sets import load_torchvision
 
@@ -43,8 +43,10 @@ __all__ = [
     "as_float",
     "augment",
     "draw_glyphs",
-    "few_label_split",
+    "endless",
+    "joined",
     "load",
+    "split_labels",
 ]
 
 settings.configure_threads()
@@ -94,7 +96,7 @@ def load(
         raise ValueError(_no_such_set(name, "" if given is not None else ", which COURSE_DATASET names"))
     allowed = ("train", "validation", "test") if name == "glyphs" else ("train", "test")
     if split not in allowed:
-        advice = " few_label_split() holds images of train out for validation." if split == "validation" else ""
+        advice = " split_labels() holds images of train out for validation." if split == "validation" else ""
         raise ValueError(f"split is {split!r}; {name} has {', '.join(allowed)}.{advice}")
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
         raise ValueError(f"n must be a whole number of at least 1, or None for the default; got {n!r}.")

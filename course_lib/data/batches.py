@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from course_lib import settings
 from course_lib.data.images import as_float
+
+T = TypeVar("T")
 
 
 class Batches:
@@ -83,3 +86,17 @@ class Batches:
             if self.augment is not None:
                 x = self.augment(x, generator=self.generator)
             yield x if self.labels is None else (x, self.labels[chosen])
+
+
+def endless(batches: Iterable[T]) -> Iterator[T]:
+    """The batches, pass after pass: with `shuffle`, `Batches` has a new order in each.
+
+    Raises:
+        ValueError: a pass has no batch.
+    """
+    while True:
+        batch = None
+        for batch in batches:
+            yield batch
+        if batch is None:
+            raise ValueError("there is no batch to repeat; give a list or Batches, which can be gone through again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -82,6 +83,18 @@ class ImageData:
             labels=self.labels.to(device),
             factors={key: value.to(device) for key, value in self.factors.items()},
         )
+
+
+def joined(parts: Sequence[ImageData]) -> ImageData:
+    """All images of several sets of the same classes, one set after the other, without their factors.
+
+    Raises:
+        ValueError: no set, or sets of different classes.
+    """
+    if not parts or any(part.class_names != parts[0].class_names for part in parts):
+        raise ValueError("give at least one set, and sets of the same classes only.")
+    images, labels = torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts])
+    return dataclasses.replace(parts[0], images=images, labels=labels, factors={})
 
 
 def as_float(images: Tensor) -> Tensor:

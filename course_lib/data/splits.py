@@ -19,7 +19,7 @@ class FewLabelSplit(NamedTuple):
     unlabeled: Tensor
 
 
-def few_label_split(
+def split_labels(
     labels: Tensor, *, per_class: int, validation_per_class: int = 20, generator: torch.Generator
 ) -> FewLabelSplit:
     """Draws `per_class` labeled and `validation_per_class` validation images of each class; the rest is unlabeled.

@@ -1,10 +1,11 @@
 """The figures of the course: one function per figure, arrays or tensors in, a Matplotlib figure with alt text out.
 
-- images.py: image_grid, class_examples, reconstructions, nearest_neighbours
-- training_curves.py: learning_curve, live_curve
+- images.py: image_grid, image_rows, class_examples, reconstructions, nearest_neighbours
+- training_curves.py: learning_curve, live_curve, schedule
 - comparisons.py: label_curve and bar_with_seeds, methods side by side
+- recorded.py: recorded_curves, a label_curve of what was recorded
 - latent_spaces.py: latent_map, latent_costs
-- tables.py: share_table, confusion_matrix
+- tables.py: share_table, score_table, confusion_matrix
 - scores.py: histogram_of_scores, roc_curve
 - calibration.py: reliability_diagram
 - diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; drawing.py: what they are drawn with
@@ -38,11 +39,13 @@ from course_lib.plots.images import (
     draw_picture,
     frame,
     image_grid,
+    image_rows,
     nearest_neighbours,
     reconstructions,
 )
 from course_lib.plots.inputs import Baseline, as_array, as_flags, as_pictures, as_vector, curve_points
 from course_lib.plots.latent_spaces import latent_costs, latent_map
+from course_lib.plots.recorded import recorded_curves
 from course_lib.plots.scores import draw_histogram, histogram_of_scores, roc_curve
 from course_lib.plots.style import (
     ACCENT,
@@ -60,14 +63,15 @@ from course_lib.plots.style import (
     method_style,
     styled,
 )
-from course_lib.plots.tables import bare_axes, confusion_matrix, ink_on, share_table, write_in_cell
-from course_lib.plots.training_curves import LiveCurve, learning_curve, live_curve
+from course_lib.plots.tables import bare_axes, confusion_matrix, ink_on, score_table, share_table, write_in_cell
+from course_lib.plots.training_curves import LiveCurve, learning_curve, live_curve, schedule
 
 # In the order of the reference page: figures, then what they are made with.
 __all__ = [  # noqa: RUF022
-    "image_grid", "class_examples", "reconstructions", "nearest_neighbours",
-    "learning_curve", "live_curve", "LiveCurve", "label_curve", "bar_with_seeds", "Baseline",
-    "latent_map", "latent_costs", "share_table", "confusion_matrix",
+    "image_grid", "image_rows", "class_examples", "reconstructions", "nearest_neighbours",
+    "learning_curve", "live_curve", "LiveCurve", "schedule",
+    "label_curve", "recorded_curves", "bar_with_seeds", "Baseline",
+    "latent_map", "latent_costs", "share_table", "score_table", "confusion_matrix",
     "histogram_of_scores", "roc_curve", "reliability_diagram",
     "diagram_autoencoder", "diagram_vae", "diagram_gan", "diagram_rotation_batch", "diagram_masking",
     "diagram_freezing", "diagram_lp_ft", "diagram_self_training", "diagram_fixmatch", "diagram_ema_teacher",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,33 @@ def image_grid(
         if lines:
             parts.append("; ".join(str(line) for line in lines) + ".")
     return finished(figure, " ".join(parts), alt, title=title)
+
+
+def image_rows(
+    rows: Mapping[str, Any],
+    *,
+    below: bool = False,
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """An `image_grid` with a row per entry, named at each image; longer rows are cut to the length of the shortest.
+
+    Args:
+        rows: name -> images, (N, C, H, W) or (N, H, W), uint8 or float in [0, 1].
+        below: write the names below the images instead of above them.
+
+    Raises:
+        ValueError: no row, a row without an image, or not images.
+    """
+    pictures = {name: as_array(images) for name, images in rows.items()}
+    columns = min(map(len, pictures.values()), default=0)
+    if columns == 0:
+        raise ValueError("There is no row, or one has no image; give at least one row of at least one image.")
+    names = [name for name in pictures for _ in range(columns)]
+    parts = [images[:columns] for images in pictures.values()]
+    shown = np.concatenate([part / 255.0 if part.dtype == np.uint8 else part for part in parts])
+    where: dict[str, Any] = {"captions" if below else "titles": names}
+    return image_grid(shown, columns=columns, title=title, alt=alt, **where)
 
 
 @styled

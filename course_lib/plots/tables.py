@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -59,6 +59,29 @@ def share_table(
     ]
     automatic = f"{title or 'Table'}: the largest of each column: {', '.join(best)}."
     return finished(figure, automatic, alt, title=title)
+
+
+def score_table(
+    scores: Mapping[str, Sequence[float]],
+    column_names: Iterable[str],
+    *,
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """A `share_table` with a row per entry of `scores`: the name of the row -> its numbers, one per column.
+
+    Raises:
+        ValueError: no row, or not as many numbers as columns.
+    """
+    columns = list(column_names)
+    for name, row in scores.items():
+        if len(row) != len(columns):
+            raise ValueError(
+                f"The row {name!r} has {len(row)} numbers for {len(columns)} columns; give one per column."
+            )
+    if not scores:
+        raise ValueError("scores is empty; give at least one row.")
+    return share_table(list(scores.values()), list(scores), columns, title=title, alt=alt)
 
 
 @styled

@@ -17,6 +17,39 @@ from course_lib.plots.style import ACCENT, LOSS, SINGLE_STEPS, VALIDATION, style
 
 
 @styled
+def schedule(
+    values: Sequence[float],
+    *,
+    marked: int | None = None,
+    y_label: str = "weight",
+    title: str | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """A number that changes with the step, such as a weight or a learning rate.
+
+    Args:
+        values: the number in each step, from step 0.
+        marked: a step that gets a dashed line, such as the end of a ramp.
+        y_label: what the number is.
+
+    Raises:
+        ValueError: no values.
+    """
+    numbers = as_vector(values, "values")
+    figure = new_figure(6.0, 3.0)
+    ax = figure.subplots()
+    ax.plot(numbers, color=LOSS)
+    if marked is not None:
+        ax.axvline(marked, color=ACCENT, linestyle="--")
+    ax.set(xlabel="step", ylabel=y_label)
+    last = len(numbers) - 1
+    steps = sorted({round(last * k / 4) for k in range(5)} | ({marked} & set(range(last)) if marked else set()))
+    line = "" if marked is None else f" A dashed line marks step {marked}."
+    automatic = f"{title or 'Schedule'}: {y_label} {', '.join(f'{numbers[s]:.2f} at step {s}' for s in steps)}.{line}"
+    return finished(figure, automatic, alt, title=title)
+
+
+@styled
 def learning_curve(
     history: Any,
     *,

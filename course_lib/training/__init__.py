@@ -1,9 +1,10 @@
-"""One training loop for the whole course: `fit`. It stands in loop.py."""
+"""One training loop for the whole course: `fit`. It stands in loop.py; `fit_classifier` uses it on an encoder."""
 
 from __future__ import annotations
 
 from course_lib import settings
 from course_lib.training.checkpoints import CheckpointError
+from course_lib.training.classifier import fit_classifier
 from course_lib.training.history import History, LossNotFiniteError, Stopped
 from course_lib.training.loop import fit
 from course_lib.training.losses import cross_entropy
@@ -18,6 +19,7 @@ __all__ = [
     "Stopped",
     "cross_entropy",
     "fit",
+    "fit_classifier",
     "learning_rate_factor",
 ]
 

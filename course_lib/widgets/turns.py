@@ -31,15 +31,12 @@ def turn_explorer(
     """
     import torch
 
+    from course_lib.data import augment
+
     batch = image_batch(images, square=True)
 
     def draw(image: int, angle: float) -> Figure:
-        c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-        # Where a pixel of the turned image comes from; rows count downwards.
-        theta = torch.tensor([[[c, -s, 0.0], [s, c, 0.0]]], dtype=torch.float32)
-        one = batch[image : image + 1]
-        grid = torch.nn.functional.affine_grid(theta, list(one.shape), align_corners=False)
-        turned = torch.nn.functional.grid_sample(one, grid, padding_mode="border", align_corners=False)
+        turned = augment.turned(batch[image : image + 1], angle, padding="border")
         with torch.no_grad():
             found = np.asarray(torch.as_tensor(probabilities(turned)).float().cpu())
         if found.shape != (1, len(TURNS)):

@@ -31,7 +31,6 @@
 
 # %% tags=["setup"]
 import copy
-import itertools
 import math
 
 import torch
@@ -39,8 +38,8 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, load
+from course_lib import evaluation, plots, settings, widgets
+from course_lib.data import Batches, as_float, augment, endless, load
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, count_parameters
 
@@ -165,9 +164,8 @@ check.needs("accuracy")
 
 def new_classifier(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    in_channels = data.images.shape[1]
-    encoder = ConvEncoder(in_channels, generator=generator)  # (N, 1, 28, 28) -> (N, 64)
-    # (N, 64) -> (N, 10)
+    # (N, 1, 28, 28) -> (N, 64) -> (N, 10)
+    encoder = ConvEncoder(data.images.shape[1], generator=generator)
     network = Classifier(encoder, num_classes, generator=generator)
     return network.to(settings.device())
 
@@ -311,8 +309,8 @@ def train(model, labeled, steps, *, curve=None, seed=0):
     )  # fmt: skip
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    endless = itertools.chain.from_iterable(itertools.repeat(batches))
-    for _, (images, labels) in zip(tqdm(range(steps), leave=False), endless):
+    steps_and_batches = zip(tqdm(range(steps), leave=False), endless(batches))
+    for _, (images, labels) in steps_and_batches:
         loss = train_step(model, images, labels, optimizer)
         schedule.step()
         if curve is not None:
@@ -407,14 +405,8 @@ check.needs("accuracy", "evaluate")
 probabilities = logits.softmax(dim=1)  # (N, 10)
 uncertainty = 1 - probabilities.max(dim=1).values  # (N,)
 is_wrong = probabilities.argmax(dim=1) != test.labels
-if is_wrong.any():
-    names = ("right", "wrong")
-    view = widgets.threshold_slider(
-        uncertainty, is_wrong, names=names, x_label="1 - confidence"
-    )
-else:
-    view = "Not a single mistake to look at."
-view
+options = {"names": ("right", "wrong"), "x_label": "1 - confidence"}
+widgets.threshold_slider(uncertainty, is_wrong, **options)
 
 # %% [markdown]
 # Move the threshold. Wrong predictions are much less confident than right ones. So if a person labels the uncertain
@@ -472,12 +464,10 @@ budgets = (1, 2, 5, 10, 20, 50)
 mine = {}
 for budget in tqdm(budgets, desc="labels per class"):
     generator = torch.Generator().manual_seed(0)
-    labeled, rest = few_label_split(data.labels, budget, generator)
+    labeled, _ = few_label_split(data.labels, budget, generator)
     few_label_model = new_classifier(seed=1)
     train(few_label_model, data.subset(labeled), steps)
-    reached = evaluate(few_label_model, test_batches)["accuracy"]
-    mine[budget] = [reached]
-    print(f"{budget:2} labels per class, {len(rest):,} images without: {reached:.1%}")
+    mine[budget] = [evaluate(few_label_model, test_batches)["accuracy"]]
 predict.scratch_at_10.compare(mine[10][0])
 
 # %% [markdown]
@@ -490,17 +480,11 @@ predict.scratch_at_10.compare(mine[10][0])
 
 # %% tags=["demo"]
 check.needs("accuracy", "evaluate", "train_step", "few_label_split")
-unit, name = "00_first_steps", data.name
-path = records.record_path(unit, "label_curve", dataset=name, profile="laptop")
-if not path.is_file():
-    name = "glyphs"  # nothing is recorded on this data set
-curves = records.curves(unit, dataset=name)
-all_labels = records.figure(unit, "label_curve", "full_labels", dataset=name).values
-shown = {"full_labels": {budget: all_labels for budget in budgets}}
-shown |= {method: curves[method] for method in ("scratch", "random_probe")}
-shown["this_notebook"] = mine
-title = f"Accuracy by label budget (recorded on {name})"
-plots.show(plots.label_curve(shown, title=title))
+options = {"dataset": data.name, "beside": {"this_notebook": mine}}
+plots.show(plots.recorded_curves(
+    "00_first_steps", methods=["full_labels", "scratch", "random_probe"],
+    title="Accuracy by label budget", **options,
+))  # fmt: skip
 
 # %% [markdown]
 # With all labels and 600 steps the network reaches {{ result("label_curve", "full_labels") | pm(percent=true) }}. With
@@ -518,9 +502,9 @@ plots.show(plots.image_grid(
     digits.images[:20], captions=digits.labels[:20].tolist(), columns=10,
     title=f"{len(digits):,} handwritten digits for training, from scikit-learn",
 ))  # fmt: skip
-on_digits = records.curves("00_first_steps", dataset="digits")
-shown = {key: on_digits[key] for key in ("scratch", "pixels_knn", "random_probe")}
-plots.show(plots.label_curve(shown, title="The same experiment (recorded on digits)"))
+options = {"dataset": "digits", "title": "The same experiment"}
+methods = ["scratch", "pixels_knn", "random_probe"]
+plots.show(plots.recorded_curves("00_first_steps", methods=methods, **options))
 
 # %% [markdown]
 # Digits are easier, because they are centered and upright. So a nearest neighbor on pixels is about as good as the

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
-from course_lib.evaluation import accuracy, evaluate, extract_features, knn_accuracy, linear_probe, predict
+from course_lib.data import Batches, ImageData, as_float, augment, load, split_labels
+from course_lib.evaluation import accuracy, extract_features, knn_accuracy, loss_and_accuracy, predict, probe_accuracy
 from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
@@ -63,12 +63,12 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
     test_pixels, test_features = as_float(test.images).flatten(1), extract_features(random_encoder, test.images)
     figures: dict[str, float] = {}
     for budget in BUDGETS:
-        split = few_label_split(data.labels, per_class=budget, generator=torch.Generator().manual_seed(seed))
+        split = split_labels(data.labels, per_class=budget, generator=torch.Generator().manual_seed(seed))
         few = data.subset(split.labeled)
         model, _ = _trained(few, steps=sizes["steps"], seed=seed, label=f"{budget} a class")
         figures[f"scratch@{budget}"] = accuracy(predict(model, test.images), test.labels)
         features = extract_features(random_encoder, few.images)
-        figures[f"random_probe@{budget}"] = linear_probe(features, few.labels, test_features, test.labels)
+        figures[f"random_probe@{budget}"] = probe_accuracy(features, few.labels, test_features, test.labels)
         pixels = as_float(few.images).flatten(1)
         figures[f"pixels_knn@{budget}"] = knn_accuracy(
             pixels, few.labels, test_pixels, test.labels, neighbors=1, metric="euclidean"
@@ -117,7 +117,7 @@ def failures(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
     losses = F.cross_entropy(predict(model, test.images), test.labels, reduction="none")
     order = losses.argsort()
     chosen = torch.cat([order[:128], order[-1:]])
-    figures["loss_of_all_images"] = evaluate(model, test.images[chosen], test.labels[chosen])["loss"]
+    figures["loss_of_all_images"] = loss_and_accuracy(model, test.images[chosen], test.labels[chosen])["loss"]
     figures["loss_by_batch_means"] = sum(float(part.mean()) for part in losses[chosen].split(64)) / 3
     return figures
 

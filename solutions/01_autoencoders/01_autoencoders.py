@@ -35,14 +35,16 @@ import copy
 import math
 
 import torch
+from IPython.display import Markdown
+from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.data import Batches, as_float, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
-from course_lib.models import Classifier, LinearAutoencoder, eval_mode, seeded
-from course_lib.training import fit
+from course_lib.models import LinearAutoencoder, eval_mode, seeded
+from course_lib.training import fit, fit_classifier
 
 # %% tags=["setup"]
 check = checks_for("01_autoencoders")
@@ -65,8 +67,6 @@ print(f"{data.name}: {len(data):,} images of shape {image_shape}")
 # shows what remains of an image when PCA describes it by 32 numbers.
 
 # %% tags=["demo"]
-from sklearn.decomposition import PCA
-
 pca = PCA(code_dim, random_state=0).fit(as_float(data.images).flatten(1).numpy())
 
 
@@ -210,10 +210,7 @@ def new_autoencoder(seed=0):
 
 
 def train(model, images, loss_fn, title, *, steps=steps, batch_size=128, lr=2e-3):
-    batches = Batches(
-        images, batch_size=batch_size, shuffle=True,
-        generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
+    batches = Batches(images, batch_size=batch_size, shuffle=True)
     line = {"baseline": pca_error, "baseline_label": f"PCA, {code_dim} numbers"}
     options = {"title": title, **(line if loss_fn is copy_loss else {})}
     curve = plots.live_curve(steps, y_label="squared error per image", **options)
@@ -251,8 +248,7 @@ predict.below_pca.compare(bool(error < pca_error))
 check.needs("Autoencoder", "reconstruction_loss")
 centered = as_float(data.images) - mean_image.cpu()  # as PCA does
 linear = LinearAutoencoder(num_pixels, 6, generator=torch.Generator().manual_seed(0))
-generator = torch.Generator().manual_seed(0)
-batches = Batches(centered, batch_size=64, shuffle=True, generator=generator)
+batches = Batches(centered, batch_size=64, shuffle=True)
 linear_steps = settings.by_profile(smoke=4, laptop=2_500, full=2_500)
 fit(linear, batches, copy_loss, steps=linear_steps, lr=1e-2, label="linear")
 weight = linear.decoder.weight.detach().cpu()  # (pixels, 6)
@@ -371,10 +367,8 @@ rivals = {"do nothing": noisy, "first autoencoder": copied, "denoiser": denoised
 for name, x_hat in rivals.items():
     error = reconstruction_loss(x_hat, test_images)
     print(f"{name:18} squared error per image: {error:.1f}")
-figure = plots.reconstructions(
-    noisy[:8], denoised[:8], clean=test_images[:8], title="Denoising"
-)
-plots.show(figure)
+options = {"clean": test_images[:8], "title": "Denoising"}
+plots.show(plots.reconstructions(noisy[:8], denoised[:8], **options))
 predict.beats_the_blur.compare()
 
 # %% [markdown]
@@ -581,10 +575,8 @@ encoder = pretrained.encoder
 encoder.feature_dim = feature_dim  # Classifier reads it
 random_encoder = copy.deepcopy(encoder)
 pretrain_steps = settings.by_profile(smoke=3, laptop=600, full=6_000)
-train(
-    pretrained, data.images, copy_loss, "Convolutional autoencoder",
-    steps=pretrain_steps, batch_size=64,
-)  # fmt: skip
+options = {"steps": pretrain_steps, "batch_size": 64}
+train(pretrained, data.images, copy_loss, "Convolutional autoencoder", **options)
 x_hat = evaluation.predict(pretrained, test_images).to(device)
 print(f"squared error per image: {reconstruction_loss(x_hat, test_images):.1f}")
 title = f"Your convolutional autoencoder, {feature_dim} features"
@@ -602,44 +594,30 @@ predict.pretrained_frozen(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("Autoencoder", "reconstruction_loss", "ConvAutoencoder")
-num_classes, generator = len(data.class_names), torch.Generator().manual_seed(0)
-split = few_label_split(data.labels, per_class=10, generator=generator)
+generator = torch.Generator().manual_seed(0)
+split = split_labels(data.labels, per_class=10, generator=generator)
 few = data.subset(split.labeled)
 accuracy = {}
 few_steps = settings.by_profile(smoke=2, laptop=300, full=2_000)
 for name, start in (("scratch", random_encoder), ("autoencoder_finetuned", encoder)):
-    generator = torch.Generator().manual_seed(0)
-    classifier = Classifier(copy.deepcopy(start), num_classes, generator=generator)
-    batches = Batches(
-        few.images, few.labels, batch_size=min(64, len(few)), shuffle=True,
-        generator=generator, augment=augment.random_shift,
-    )  # fmt: skip
-    fit(classifier, batches, steps=few_steps, lr=3e-3, label=name)
-    measured = evaluation.evaluate(classifier, test.images, test.labels)
-    accuracy[name] = measured["accuracy"]
+    model = fit_classifier(start, few, steps=few_steps, batch_size=64, label=name)
+    accuracy[name] = evaluation.accuracy_on(model, test)
 kinds = {"random_frozen": random_encoder, "autoencoder_frozen": encoder}
 for name, frozen in kinds.items():
-    train_x = evaluation.extract_features(frozen, few.images)  # (100, feature_dim)
-    test_x = evaluation.extract_features(frozen, test.images)
-    accuracy[name] = evaluation.linear_probe(train_x, few.labels, test_x, test.labels)
+    x, test_x = (evaluation.extract_features(frozen, d.images) for d in (few, test))
+    accuracy[name] = evaluation.probe_accuracy(x, few.labels, test_x, test.labels)
 predict.pretrained_frozen.compare(accuracy["autoencoder_frozen"])
 title = "10 labels per class, one seed"
-plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
+chance = 1 / len(data.class_names)
+plots.show(plots.bar_with_seeds(accuracy, baseline=chance, title=title))
 
 # %% [markdown]
 # Your bars show one seed, and that is not enough. So the next figure has {{ result("label_curve", "scratch@10").n }}
 # recorded seeds at all label budgets, for the network with blocks that is described above.
 
 # %% tags=["demo"]
-from IPython.display import Markdown
-
-unit, name = "01_autoencoders", data.name
-path = records.record_path(unit, "label_curve", dataset=name, profile="laptop")
-if not path.is_file():
-    name = "glyphs"  # nothing is recorded on this data set
-curves = records.curves(unit, dataset=name)
-title = f"Pretraining by reconstruction (recorded on {name})"
-plots.show(plots.label_curve(curves, title=title))
+unit, title = "01_autoencoders", "Pretraining by reconstruction"
+plots.show(plots.recorded_curves(unit, dataset=data.name, title=title))
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -690,10 +668,8 @@ shown = torch.cat([own_error[:6], other_error[:6]])
 errors = [f"{e:.0f}" for e in shown]
 by_move, by_class = ", ".join(errors[:6]), ", ".join(errors[6:])
 alt = f"Test images; moved, errors {by_move}; another class, errors {by_class}."
-plots.show(plots.image_grid(
-    rows, captions=[""] * 6 + errors, columns=6, alt=alt,
-    title="Below: squared error to the first row",
-))  # fmt: skip
+options = {"title": "Below: squared error to the first row", "alt": alt}
+plots.show(plots.image_grid(rows, captions=[""] * 6 + errors, columns=6, **options))
 
 # %% [markdown]
 # The rows are test images, the same images moved, and the nearest images of another class. Another class is *closer*

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
-from course_lib.evaluation import auroc, evaluate, extract_features, knn_accuracy, linear_probe, predict
+from course_lib.data import Batches, ImageData, as_float, augment, load, split_labels
+from course_lib.evaluation import auroc, extract_features, knn_accuracy, loss_and_accuracy, predict, probe_accuracy
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder, seeded
 from course_lib.training import fit
 
@@ -199,13 +199,13 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
         for name, encoder in encoders.items()
     }
     for per_class in BUDGETS if profile != "smoke" else BUDGETS[:3]:
-        split = few_label_split(train.labels, per_class=per_class, generator=torch.Generator().manual_seed(seed))
+        split = split_labels(train.labels, per_class=per_class, generator=torch.Generator().manual_seed(seed))
         chosen, labels = split.labeled, train.labels[split.labeled]
         for name, (train_x, test_x) in features.items():
-            figures[f"{name}_frozen@{per_class}"] = linear_probe(train_x[chosen], labels, test_x, test.labels)
+            figures[f"{name}_frozen@{per_class}"] = probe_accuracy(train_x[chosen], labels, test_x, test.labels)
         for name, encoder in (("scratch", random_encoder), ("autoencoder_finetuned", pretrained)):
             classifier = _finetuned(encoder, train.images[chosen], labels, len(train.class_names), seed=seed)
-            figures[f"{name}@{per_class}"] = evaluate(classifier, test.images, test.labels)["accuracy"]
+            figures[f"{name}@{per_class}"] = loss_and_accuracy(classifier, test.images, test.labels)["accuracy"]
     return figures
 
 
@@ -250,7 +250,7 @@ def neighbors(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
     train, test = _sets(dataset, seed)
     encoder = _trained(train.images, noise=0.0, seed=seed).encoder
     codes, test_codes = extract_features(encoder, train.images), extract_features(encoder, test.images)
-    few = few_label_split(train.labels, per_class=10, generator=torch.Generator().manual_seed(seed)).labeled
+    few = split_labels(train.labels, per_class=10, generator=torch.Generator().manual_seed(seed)).labeled
     return {
         "all": knn_accuracy(codes, train.labels, test_codes, test.labels, metric="euclidean"),
         "10": knn_accuracy(codes[few], train.labels[few], test_codes, test.labels, metric="euclidean"),

@@ -46,7 +46,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, few_label_split, load
+from course_lib.data import Batches, as_float, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import eval_mode, seeded
 from course_lib.training import fit
@@ -656,14 +656,14 @@ plots.show(plots.share_table(
 # %% tags=["demo"]
 check.needs("reparameterize", "kl_divergence", "negative_elbo", "kl_warmup", "VAE")
 generator = torch.Generator().manual_seed(0)
-few = few_label_split(data.labels, per_class=10, generator=generator).labeled
+few = split_labels(data.labels, per_class=10, generator=generator).labeled
 with seeded(generator):
     untrained = VAE(image_shape, code_dim).to(device).eval()
 for name, model in (("trained", vae), ("random", untrained)):
     with torch.no_grad():
         train_x = model.encode(train_probs[few].to(device))[0].cpu()  # (100, code_dim)
         test_x = model.encode(test_images)[0].cpu()
-    accuracy = evaluation.linear_probe(train_x, data.labels[few], test_x, test.labels)
+    accuracy = evaluation.probe_accuracy(train_x, data.labels[few], test_x, test.labels)
     print(f"{name:8} encoder, probe on mu, ten labels per class: {accuracy:.0%}")
 
 # %% [markdown]

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, load
-from course_lib.evaluation import extract_features, linear_probe
+from course_lib.evaluation import extract_features, probe_accuracy
 from course_lib.models import ConvDecoder, seeded
 from course_lib.training import fit
 
@@ -293,7 +293,7 @@ def pretrained_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float
     codes, test_codes = extract_features(model, data.train.images), extract_features(model, data.test.images)
     for k in protocol.budgets(data):
         few = data.split(k).labeled
-        figures[f"mu_frozen@{k}"] = linear_probe(codes[few], data.train.labels[few], test_codes, data.test.labels)
+        figures[f"mu_frozen@{k}"] = probe_accuracy(codes[few], data.train.labels[few], test_codes, data.test.labels)
     return {**figures, **protocol.rows_of(data, "vae", model.encoder)}
 
 

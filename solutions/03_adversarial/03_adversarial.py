@@ -124,7 +124,7 @@ batches = Batches(
 )  # fmt: skip
 judge_steps = settings.by_profile(smoke=3, laptop=500, full=2_000)
 fit(judge, batches, steps=judge_steps, lr=3e-3, label="judge network")
-accuracy = evaluation.evaluate(judge, test.images, test.labels)["accuracy"]
+accuracy = evaluation.loss_and_accuracy(judge, test.images, test.labels)["accuracy"]
 print(f"the judge network is right for {accuracy:.1%} of the real test images")
 
 # %% [markdown]

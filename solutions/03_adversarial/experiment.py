@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, FewLabelSplit, ImageData, as_float, augment, few_label_split, load
-from course_lib.evaluation import evaluate, extract_features, linear_probe, predict
+from course_lib.data import Batches, FewLabelSplit, ImageData, as_float, augment, load, split_labels
+from course_lib.evaluation import extract_features, loss_and_accuracy, predict, probe_accuracy
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, eval_mode, seeded
 from course_lib.training import fit
 
@@ -286,7 +286,7 @@ def _samples() -> int:
 
 
 def _split(dataset: str, seed: int, per_class: int) -> FewLabelSplit:
-    return few_label_split(
+    return split_labels(
         _sets(dataset, seed)[0].labels, per_class=per_class, validation_per_class=VALIDATION,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
@@ -325,8 +325,8 @@ def _probes(encoder: Discriminator, dataset: str, seed: int, budgets: tuple[int,
         for k in budgets:
             split = _split(dataset, seed, k)
             known = features[split.labeled], train.labels[split.labeled]
-            figures[f"block{block + 1}@{k}"] = linear_probe(*known, test_x, test.labels)
-            validated = linear_probe(*known, features[split.validation], train.labels[split.validation])
+            figures[f"block{block + 1}@{k}"] = probe_accuracy(*known, test_x, test.labels)
+            validated = probe_accuracy(*known, features[split.validation], train.labels[split.validation])
             if validated > best[k]:
                 best[k], figures[f"frozen@{k}"] = validated, figures[f"block{block + 1}@{k}"]
     return figures
@@ -342,7 +342,7 @@ def _finetuned(start: Discriminator, dataset: str, seed: int, per_class: int) ->
         augment=augment.random_shift,
     )  # fmt: skip
     fit(model, batches, steps=settings.by_profile(smoke=2, laptop=300, full=2_000), lr=3e-3, progress=False)
-    return evaluate(model, test.images, test.labels)["accuracy"]
+    return loss_and_accuracy(model, test.images, test.labels)["accuracy"]
 
 
 # --- experiments ----------------------------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ def training(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     for name, column in (("d_losses", 0), ("g_losses", 1)):
         values = torch.tensor(run["losses"])[:, column]
         figures[name] = [float(part.mean()) for part in values.tensor_split(min(40, len(values)))]
-    figures["judge_accuracy"] = evaluate(_judge(dataset, seed), test.images, test.labels)["accuracy"]
+    figures["judge_accuracy"] = loss_and_accuracy(_judge(dataset, seed), test.images, test.labels)["accuracy"]
     return figures
 
 

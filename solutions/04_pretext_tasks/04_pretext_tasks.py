@@ -32,18 +32,18 @@
 # cares more about place and brightness.</details>
 
 # %% tags=["setup"]
-import copy
 import math
 
 import torch
+from IPython.display import Markdown
 from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.data import Batches, as_float, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, eval_mode
-from course_lib.training import fit
+from course_lib.training import fit, fit_classifier
 
 # %% tags=["setup"]
 check = checks_for("04_pretext_tasks")
@@ -54,7 +54,7 @@ device, channels, num_classes = settings.device(), data.images.shape[1], len(
     data.class_names
 )
 test_images = as_float(test.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(
+split = split_labels(
     data.labels, per_class=10, generator=torch.Generator().manual_seed(0)
 )
 few = data.subset(split.labeled)
@@ -74,23 +74,14 @@ def first_weights(grid=1):
 
 
 def finetune(encoder, title):
-    generator = torch.Generator().manual_seed(0)
-    classifier = Classifier(copy.deepcopy(encoder), num_classes, generator=generator)
-    options = {"batch_size": min(32, len(few)), "shuffle": True, "generator": generator}
-    batches = Batches(few.images, few.labels, augment=augment.random_shift, **options)
-    fit(
-        classifier, batches, steps=settings.by_profile(smoke=2, laptop=800, full=4_000),
-        lr=3e-3, label=title,
-    )  # fmt: skip
-    return evaluation.evaluate(classifier, test.images, test.labels)["accuracy"]
+    steps = settings.by_profile(smoke=2, laptop=800, full=4_000)
+    model = fit_classifier(encoder, few, steps=steps, label=title)
+    return evaluation.accuracy_on(model, test)
 
 
-def pretrain(model, loss_fn, title, *, steps, baseline=None):
+def pretrain(model, loss_fn, title, *, steps, **baseline):
     batches = Batches(pool, batch_size=64, shuffle=True, augment=augment.random_shift)
-    line = {} if baseline is None else {
-        "baseline": baseline, "baseline_label": "guessing"
-    }
-    curve = plots.live_curve(steps, title=title, **line)
+    curve = plots.live_curve(steps, title=title, **baseline)
     fit(model, batches, loss_fn, steps=steps, lr=3e-3, label=title, on_step=curve)
     return model
 
@@ -142,13 +133,10 @@ check.rotate_batch(rotate_batch)
 # %% tags=["demo"]
 check.needs("rotate_batch")
 secret = torch.randint(0, 4, (16,), generator=torch.Generator().manual_seed(3)).tolist()
-puzzle = torch.cat(
-    [rotate_batch(test_images[i : i + 1], k) for i, k in enumerate(secret)]
-)
+puzzle = [rotate_batch(test_images[i : i + 1], k) for i, k in enumerate(secret)]
 answers = [("upright", "1 quarter", "2 quarters", "3 quarters")[k] for k in secret]
-plots.show(plots.image_grid(
-    puzzle, captions=answers, columns=8, title="By how many quarter turns?"
-))
+title = "By how many quarter turns?"
+plots.show(plots.image_grid(torch.cat(puzzle), captions=answers, title=title))
 
 # %% [markdown]
 # You can answer for most images, because you know houses, trees and cups. This knowledge is what we want the network to
@@ -207,19 +195,15 @@ def which_turn(model, images):
     return F.cross_entropy(model(x), labels)
 
 
-turn_steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
+steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
 rotation = Classifier(first_weights(), 4, generator=torch.Generator().manual_seed(0))
-pretrain(
-    rotation, which_turn, "Which way is up?", steps=turn_steps, baseline=math.log(4)
-)
+line = {"baseline": math.log(4), "baseline_label": "guessing"}
+pretrain(rotation, which_turn, "Which way is up?", steps=steps, **line)
 # ring and cross among them
 seen = load(split="test", n=len(test), anomalies=0.2) if data.name == "glyphs" else test
 x, labels = rotation_pretext(as_float(seen.images).to(device))
-right = (evaluation.predict(rotation, x).argmax(dim=1) == labels.cpu()).float()  # (4N,)
-by_class = {
-    name: float(right[seen.labels.repeat(4) == c].mean())
-    for c, name in enumerate(seen.class_names)
-}
+right = evaluation.predict(rotation, x).argmax(dim=1) == labels.cpu()  # (4N,)
+by_class = evaluation.mean_by_class(right, seen.labels.repeat(4), seen.class_names)
 plots.show(plots.bar_with_seeds(
     by_class, styled_as="rotation", baseline=0.25, baseline_label="guessing",
     x_label="rotation accuracy",
@@ -302,13 +286,10 @@ predict.worth_more(...)  # "rotations" or "flips"
 
 # %% tags=["demo"]
 check.needs("flip_pretext")
-flipped, coins = flip_pretext(
-    test_images[8:16], generator=torch.Generator().manual_seed(2)
-)
+generator = torch.Generator().manual_seed(2)
+flipped, coins = flip_pretext(test_images[8:16], generator=generator)
 told = ["upside down" if coin else "mirrored" for coin in coins.tolist()]
-plots.show(
-    plots.image_grid(flipped, captions=told, columns=8, title="Flips and their labels")
-)
+plots.show(plots.image_grid(flipped, captions=told, title="Flips and their labels"))
 predict.worth_more.compare()
 
 # %% [markdown]
@@ -412,10 +393,8 @@ check.needs("mask_patches", "masked_loss")
 generator = torch.Generator().manual_seed(0)
 # a picture must know where things are: features of 2 x 2 cells
 encoder = first_weights(grid=2)
-decoder = ConvDecoder(
-    encoder.feature_dim, tuple(data.images.shape[1:]), output="sigmoid",
-    generator=generator,
-)  # fmt: skip
+options = {"output": "sigmoid", "generator": generator}
+decoder = ConvDecoder(encoder.feature_dim, tuple(data.images.shape[1:]), **options)
 filler = nn.Sequential(encoder, decoder)
 
 
@@ -426,15 +405,12 @@ def fill_in(model, images):
 
 fill_steps = settings.by_profile(smoke=4, laptop=500, full=6_000)
 pretrain(filler, fill_in, "Fill in the holes", steps=fill_steps)
-masked, mask = mask_patches(
-    test_images[:8], 4, 0.5, generator=torch.Generator().manual_seed(1)
-)
+clean, title = test_images[:8], "Half of the image is hidden"
+masked, mask = mask_patches(clean, 4, 0.5, generator=torch.Generator().manual_seed(1))
 x_hat = evaluation.predict(filler, masked).to(device)
 # what was visible, and the network's guesses in the holes
-shown = torch.where(mask, x_hat, test_images[:8])
-plots.show(plots.reconstructions(
-    masked, shown, clean=test_images[:8], title="Half of the image is hidden"
-))
+shown = torch.where(mask, x_hat, clean)
+plots.show(plots.reconstructions(masked, shown, clean=clean, title=title))
 
 # %% [markdown]
 # Background and large shapes are continued plausibly. Corners and doors are blurred. This suggests that a gray level
@@ -474,8 +450,8 @@ def linear_probe(encoder, images, labels, test_images, test_labels):
         The share of test images that are right, a float from 0 to 1.
     """
     ### BEGIN SOLUTION
-    train_x = evaluation.extract_features(encoder, images)  # (N, d)
-    test_x = evaluation.extract_features(encoder, test_images)  # (M, d)
+    with eval_mode(encoder), torch.no_grad():
+        train_x, test_x = encoder(images).cpu(), encoder(test_images).cpu()  # (n, d)
     mean, std = train_x.mean(dim=0), train_x.std(dim=0) + 1e-6  # for both
     head = nn.Linear(train_x.shape[1], int(labels.max()) + 1)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05, weight_decay=1e-3)
@@ -504,26 +480,21 @@ check.needs(
 )
 
 
-class Block(nn.Module):
-    """The first blocks of an encoder, averaged over space: (N, C, H, W) -> (N, d)."""
-
-    def __init__(self, encoder, number):
-        super().__init__()
-        self.encoder, self.number = encoder, number
-
-    def forward(self, images):
-        return self.encoder.block_features(images)[self.number - 1]
+def first_blocks(encoder, number):
+    """The first blocks, averaged over the image: (N, C, H, W) -> (N, d)."""
+    pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(*encoder.blocks[:number], *pooled)
 
 
 few_images, curves = as_float(few.images).to(device), {}
-measured_on = few_images, few.labels, test_images, test.labels
 encoders = {"rotation": rotation.encoder, "masked": filler[0]}
 encoders["random"] = first_weights().to(device)
-for name, source in encoders.items():
-    curves[f"{name}_frozen"] = {
-        number: [linear_probe(Block(source, number), *measured_on)]
-        for number in (1, 2, 3)
-    }
+for name, encoder in encoders.items():
+    curve = curves[f"{name}_frozen"] = {}
+    for number in (1, 2, 3):
+        frozen = first_blocks(encoder, number)
+        found = linear_probe(frozen, few_images, few.labels, test_images, test.labels)
+        curve[number] = [found]
 title = "What a linear layer can read (ten labels per class)"
 plots.show(plots.label_curve(curves, x_label="block", title=title))
 mine = max((1, 2, 3), key=lambda number: curves["rotation_frozen"][number][0])
@@ -557,9 +528,8 @@ accuracy["rotation_finetuned"] = finetune(rotation.encoder, "after rotation")
 accuracy["masked_finetuned"] = finetune(blocks_of_filler, "after filling in")
 accuracy["rotation_frozen"] = curves["rotation_frozen"][3][0]
 accuracy["random_frozen"] = curves["random_frozen"][3][0]
-plots.show(plots.bar_with_seeds(
-    accuracy, baseline=1 / num_classes, title="Ten labels per class, one seed"
-))
+title = "Ten labels per class, one seed"
+plots.show(plots.bar_with_seeds(accuracy, baseline=1 / num_classes, title=title))
 predict.after_rotation.compare(accuracy["rotation_finetuned"])
 
 # %% [markdown]
@@ -570,18 +540,11 @@ predict.after_rotation.compare(accuracy["rotation_finetuned"])
 # unlabeled images.
 
 # %% tags=["demo"]
-unit, name = "04_pretext_tasks", data.name
-if not records.record_path(
-    unit, "protocol", dataset=name, profile="laptop"
-).is_file():
-    name = "glyphs"  # nothing is recorded on this data set
-recorded = records.curves(unit, "protocol", dataset=name)
 order = ["rotation_strong", "scratch_strong", "rotation_weak", "scratch_weak"]
 order += ["masked_weak", "rotation_frozen", "random_frozen"]
-plots.show(
-    plots.label_curve({key: recorded[key]
-    for key in order}, title=f"Pretext tasks (recorded on {name})")
-)
+plots.show(plots.recorded_curves(
+    "04_pretext_tasks", "protocol", order, dataset=data.name, title="Pretext tasks"
+))
 
 # %% [markdown]
 # {{ figures_table({"rotation, strong views": "rotation_strong", "from scratch, strong views": "scratch_strong",
@@ -622,14 +585,9 @@ plots.show(
 # Next: how many *unlabeled* images are needed?
 
 # %% tags=["demo"]
-from IPython.display import Markdown
-
-amount = records.curves(unit, "unlabeled", dataset="glyphs")
-plots.show(plots.label_curve(
-    amount, x_label="unlabeled images",
-    title="Ten labels per class (recorded on glyphs)",
-))  # fmt: skip
-Markdown(records.results_table(up_to=unit))
+labels = {"x_label": "unlabeled images", "title": "Ten labels per class"}
+plots.show(plots.recorded_curves("04_pretext_tasks", "unlabeled", **labels))
+Markdown(records.results_table(up_to="04_pretext_tasks"))
 
 # %% [markdown]
 # {{ figures_table({"fine-tuned": "rotation_finetuned", "frozen": "rotation_frozen"}, (300, 7800), "unlabeled",
@@ -655,34 +613,25 @@ Markdown(records.results_table(up_to=unit))
 predict.tilt_features(...)  # a share between 0 and 1
 
 # %% tags=["train"]
-def straight_or_tilted(images):
-    turn = torch.tensor([[0.7071, -0.7071, 0.0], [0.7071, 0.7071, 0.0]])
-    turns = turn.to(images.device).expand(len(images), 2, 3)
-    grid = F.affine_grid(turns, images.shape, align_corners=False)
-    tilted = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
-    labels = torch.arange(2, device=images.device).repeat_interleave(len(images))
-    return torch.cat([images, tilted]), labels
-
-
 def is_tilted(model, images):
-    x, labels = straight_or_tilted(images)
+    x = torch.cat([images, augment.turned(images, 45)])  # with black corners
+    labels = torch.arange(2, device=images.device).repeat_interleave(len(images))
     return F.cross_entropy(model(x), labels)
 
 
 cheat = Classifier(first_weights(), 2, generator=torch.Generator().manual_seed(0))
-tilt_steps = settings.by_profile(smoke=4, laptop=250, full=1_000)
-floor = math.log(2)
-pretrain(cheat, is_tilted, "Tilted by 45 degrees?", steps=tilt_steps, baseline=floor)
-white, _ = straight_or_tilted(torch.ones_like(test_images))
-corners = white[len(test_images) :] < 0.5  # where nothing is
+steps = settings.by_profile(smoke=4, laptop=250, full=1_000)
+line = {"baseline": math.log(2), "baseline_label": "guessing"}
+pretrain(cheat, is_tilted, "Tilted by 45 degrees?", steps=steps, **line)
+corners = augment.turned(torch.ones_like(test_images), 45) < 0.5  # where nothing is
 painted = test_images.masked_fill(corners, 0.0)  # upright, with black corners
 kinds = {"upright": test_images, "upright, corners painted black": painted}
 for name, pictures in kinds.items():
-    called = (evaluation.predict(cheat, pictures).argmax(dim=1) == 1).float().mean()
-    print(f"{name:31} predicted tilted: {called:.0%}")
+    tilted = evaluation.predicted_shares(evaluation.predict(cheat, pictures))[1]
+    print(f"{name:31} predicted tilted: {tilted:.0%}")
 predict.tilt_features.compare()
 title = "Upright, with black corners: the network predicts tilted"
-plots.show(plots.image_grid(painted[:8], columns=8, title=title))
+plots.show(plots.image_grid(painted[:8], title=title))
 
 # %% [markdown]
 # {{ figures_table({"tilted by 45 degrees": "corners", "four rotations": "turns", "four, flipped before": "vflip"},

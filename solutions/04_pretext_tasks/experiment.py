@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, augment, few_label_split, load
-from course_lib.evaluation import evaluate, extract_features, linear_probe, predict
+from course_lib.data import Batches, ImageData, augment, load, split_labels
+from course_lib.evaluation import extract_features, loss_and_accuracy, predict, probe_accuracy
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
 from course_lib.training import fit
 
@@ -61,7 +61,7 @@ def _pool(dataset: str, seed: int) -> Tensor:
 def _split(dataset: str, seed: int, per_class: int):
     labels = _sets(dataset, seed)[0].labels
     generator = torch.Generator().manual_seed(seed)
-    return few_label_split(labels, per_class=per_class, validation_per_class=VALIDATION, generator=generator)
+    return split_labels(labels, per_class=per_class, validation_per_class=VALIDATION, generator=generator)
 
 
 def _all_labels(dataset: str, seed: int) -> int:
@@ -194,7 +194,7 @@ def _finetuned(start: ConvEncoder, train: ImageData, chosen: Tensor, *, seed: in
 def _accuracy(start: ConvEncoder, dataset: str, seed: int, per_class: int) -> float:
     train, test = _sets(dataset, seed)
     classifier = _finetuned(start, train, _split(dataset, seed, per_class).labeled, seed=seed)
-    return evaluate(classifier, test.images, test.labels)["accuracy"]
+    return loss_and_accuracy(classifier, test.images, test.labels)["accuracy"]
 
 
 def _probes(encoder: ConvEncoder, dataset: str, seed: int, budgets: tuple[int, ...]) -> dict[str, float]:
@@ -207,9 +207,9 @@ def _probes(encoder: ConvEncoder, dataset: str, seed: int, budgets: tuple[int, .
         for k in budgets:
             split = _split(dataset, seed, k)
             known = extract_features(encoder, train.images[split.labeled], block=block), train.labels[split.labeled]
-            figures[f"block{block + 1}@{k}"] = linear_probe(*known, test_x, test.labels)
+            figures[f"block{block + 1}@{k}"] = probe_accuracy(*known, test_x, test.labels)
             unseen = extract_features(encoder, train.images[split.validation], block=block)
-            on_validation[k].append(linear_probe(*known, unseen, train.labels[split.validation]))
+            on_validation[k].append(probe_accuracy(*known, unseen, train.labels[split.validation]))
     for k in budgets:
         best = max(range(len(encoder.blocks)), key=on_validation[k].__getitem__)
         figures[f"frozen@{k}"] = figures[f"block{best + 1}@{k}"]

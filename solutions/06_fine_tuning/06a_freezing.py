@@ -46,7 +46,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, augment, few_label_split, load
+from course_lib.data import Batches, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, count_parameters
 from course_lib.training import fit
@@ -75,7 +75,7 @@ test_size = settings.by_profile(smoke=400, laptop=2_000, full=2_000)
 source, target = of_classes(both, old=True), of_classes(both, old=False)
 test = of_classes(load(split="test", n=test_size), old=False)
 generator = torch.Generator().manual_seed(0)
-split = few_label_split(target.labels, per_class=5, generator=generator)
+split = split_labels(target.labels, per_class=5, generator=generator)
 few = target.subset(split.labeled)
 channels, num_classes = both.images.shape[1], len(target.class_names)
 print(f"{both.name}: {len(source):,} labels of old classes, {len(few)} of new ones")
@@ -102,7 +102,7 @@ def all_weights(module):
 
 
 def test_accuracy(model):
-    return evaluation.evaluate(model, test.images, test.labels)["accuracy"]
+    return evaluation.loss_and_accuracy(model, test.images, test.labels)["accuracy"]
 
 
 def tune(classifier, title, **options):

@@ -14,7 +14,7 @@
 # # Fine-tuning without forgetting
 #
 # *A pretrained network can do more than your few labels show. What does it forget when you fine-tune all of it on these
-# labels, and which way of training keeps most of the rest?*
+# labels, and which way of training forgets least?*
 #
 # **You will** write a penalty that ties weights to their start, a joint loss that keeps the old task, fine-tuning in
 # two stages (LP-FT), and early stopping. **You will measure** each method in distribution and out of distribution, and
@@ -45,10 +45,11 @@ import dataclasses
 import math
 
 import torch
+from IPython.display import Markdown
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, augment, few_label_split, load
+from course_lib.data import Batches, augment, endless, joined, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, torchvision_backbone
 from course_lib.training import fit
@@ -84,7 +85,7 @@ def pictures(part, domain, *, split="train", n=train_size):
 
 new = pictures("new", "filled")
 generator = torch.Generator().manual_seed(0)
-split = few_label_split(new.labels, per_class=20, generator=generator)
+split = split_labels(new.labels, per_class=20, generator=generator)
 few, validation = new.subset(split.labeled), new.subset(split.validation)
 tests = {name: pictures("new", name, split="test", n=test_size) for name in DOMAINS}
 
@@ -92,9 +93,9 @@ tests = {name: pictures("new", name, split="test", n=test_size) for name in DOMA
 # ## 1. In distribution and out of distribution
 #
 # A *source* network learns five old classes in three *domains*, which are filled images, outlined images, and faint
-# ones as in fog. Then come five new classes with twenty labeled images each, all of them filled. For these labels,
-# filled test images are *in distribution* (ID), and outlined and faint ones are *out of distribution* (OOD). Such a
-# difference between training and test images is called a *distribution shift*.
+# ones as in fog. Then come five new classes with twenty labeled images each, all of them filled. For a network trained
+# on these, filled test images are *in distribution* (ID), and outlined and faint ones are *out of distribution* (OOD).
+# Such a difference between training and test images is called a *distribution shift*.
 #
 # Will a network that was fine-tuned on filled images recognize an outlined tree?
 
@@ -103,36 +104,24 @@ rows = {
     f"{part}, {domain}": pictures(part, domain, n=5).images
     for part in CLASSES for domain in DOMAINS
 }
-columns = min(map(len, rows.values()))
-shown = torch.cat([images[:columns] for images in rows.values()])
-titles = [title for title in rows for _ in range(columns)]
 alt = "Six rows: old classes filled, outlined and faint; the same for new classes."
-grid = plots.image_grid(
-    shown, titles=titles, columns=columns,
-    title="Labels of new classes: fourth row only", alt=alt,
-)  # fmt: skip
-plots.show(grid)
+title = "Labels of new classes: fourth row only"
+plots.show(plots.image_rows(rows, title=title, alt=alt))
 
 # %% [markdown]
 # The first three rows have thousands of labels, and the fourth has a hundred. The last two rows have none, because we
-# use them for testing only. Another hundred filled images serve as validation images, twenty per class. Now train the
-# source.
+# use them for testing only. Another hundred filled images of the new classes are validation images, twenty per class.
+# Now train the source.
 
 # %% tags=["train"]
 def batches_of(data, size=50):
-    options = {
-        "shuffle": True, "generator": torch.Generator().manual_seed(0),
-        "augment": augment.random_shift,
-    }  # fmt: skip
-    return Batches(data.images, data.labels, batch_size=min(size, len(data)), **options)
+    options = {"shuffle": True, "augment": augment.random_shift}
+    return Batches(data.images, data.labels, batch_size=size, **options)
 
 
-parts = [pictures("old", domain) for domain in DOMAINS]
-images = torch.cat([p.images for p in parts])
-labels = torch.cat([p.labels for p in parts])
-old = dataclasses.replace(parts[0], images=images, labels=labels, factors={})
+old = joined([pictures("old", domain) for domain in DOMAINS])
 generator = torch.Generator().manual_seed(0)
-encoder = ConvEncoder(images.shape[1], generator=generator)
+encoder = ConvEncoder(old.images.shape[1], generator=generator)
 source = Classifier(encoder, len(old.class_names), generator=generator)
 source_steps = settings.by_profile(smoke=4, laptop=1_000, full=4_000)
 curve = plots.live_curve(source_steps, title="The source learns the old classes")
@@ -140,14 +129,13 @@ options = {"steps": source_steps, "lr": 3e-3, "label": "source", "on_step": curv
 fit(source, batches_of(old, 64), **options)
 for domain in DOMAINS:
     test = pictures("old", domain, split="test", n=test_size)
-    found = evaluation.evaluate(source, test.images, test.labels)
-    print(f"old classes, {domain}: {found['accuracy']:.0%}")
+    print(f"old classes, {domain}: {evaluation.accuracy_on(source, test):.0%}")
 
 # %% [markdown]
 # The source is good in all three domains. Its *recorded* accuracy is {{ result("forgetting", "source_in").mean | pct }}
-# on filled, {{ result("forgetting", "source_out").mean | pct }} on outlined and
-# {{ result("forgetting", "source_faint").mean | pct }} on faint images. In this notebook "recorded" always means the
-# mean over three seeds, from the files in `results/`.
+# on filled, {{ result("forgetting", "source_out").mean | pct }} on outlined and {{
+# result("forgetting", "source_faint").mean | pct }} on faint images. In this notebook "recorded" always means the mean
+# (± standard deviation) over three seeds, from the files in `results/`.
 #
 # ## 2. The baseline: full fine-tuning
 #
@@ -163,34 +151,27 @@ tune_steps = settings.by_profile(smoke=3, laptop=150, full=1_000)
 
 def start():
     """The pretrained encoder with a new head, on the course's device."""
-    generator = torch.Generator().manual_seed(1)
-    return Classifier(
-        copy.deepcopy(source.encoder), len(few.class_names), generator=generator
-    ).to(device)
+    encoder, generator = copy.deepcopy(source.encoder), torch.Generator().manual_seed(1)
+    return Classifier(encoder, len(few.class_names), generator=generator).to(device)
 
 
 def measure(model):
-    return [
-        evaluation.evaluate(model, test.images, test.labels)["accuracy"]
-        for test in tests.values()
-    ]
+    return [evaluation.accuracy_on(model, test) for test in tests.values()]
 
 
 finetuned = start()
 fit(finetuned, batches_of(few), steps=tune_steps, lr=1e-3, label="full fine-tuning")
 found = {"full fine-tuning": measure(finetuned)}
 predict.outlined.compare(found["full fine-tuning"][1])
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"full fine-tuning": "ft"}, {"filled (ID)": "_in", "outlined (OOD)": "_out", "faint (OOD)":
 # "_faint"}, "forgetting", head="recorded") }}
 #
-# Accuracy is high in distribution and low elsewhere (chance is one in five). The network has lost domains that the
-# source handled well, because the labels never show them. Losing earlier abilities while learning something new is
-# called *catastrophic forgetting*.
+# Accuracy is high in distribution and low elsewhere (chance is one in five). The network fails in domains where the
+# source did well, because the labels never show them. Losing earlier abilities while learning something new is called
+# *catastrophic forgetting*.
 #
 # ## 3. Hold the weights: L2-SP
 #
@@ -252,24 +233,21 @@ def distance(model):
 
 fit(held, batches_of(few), task_and_penalty, steps=tune_steps, lr=1e-3, label="L2-SP")
 found["L2-SP"] = measure(held)
-print(
-    f"moved by {distance(held):.2f}; without the penalty by {distance(finetuned):.2f}"
-)
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+print(f"moved by {distance(held):.2f}; without penalty by {distance(finetuned):.2f}")
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"filled (ID)": "l2sp_in", "outlined (OOD)": "l2sp_out", "faint (OOD)": "l2sp_faint"}, (0, 0.1, 1),
 # "anchors", head="recorded, weight of L2-SP") }}
 #
 # Weight 0 is full fine-tuning. At $\lambda = 0.1$ the encoder moves by {{ result("anchors", "l2sp_moved@0.1").mean |
-# num(1) }} instead of {{ result("anchors", "l2sp_moved@0").mean | num(1) }}. But staying close does not help here.
+# num(1) }} instead of {{ result("anchors", "l2sp_moved@0").mean | num(1) }}. But at this weight, staying close does not
+# help.
 #
 # Filled and outlined both get worse {{ every_seed("l2sp_in@0.1 < l2sp_in@0, l2sp_out@0.1 < l2sp_out@0", "anchors") }}.
-# With weight 1, outlined is better than without {{ every_seed("l2sp_out@1 > l2sp_out@0", "anchors") }}, at a high price
-# on filled. Faint shows no clear effect. The gains of the paper (Li et al. 2018) were in distribution, with much larger
-# networks.
+# With weight 1, outlined is better than with weight 0 {{ every_seed("l2sp_out@1 > l2sp_out@0", "anchors") }}, at a high
+# price on filled. Faint shows no clear effect. The gains of the paper (Li et al. 2018) were in distribution, with much
+# larger networks.
 
 # %% [markdown]
 # ## 4. Keep the old task: a joint loss
@@ -322,13 +300,6 @@ predict.joint_helps(...)  # how probable: 0 is no, 1 is yes
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "joint_loss")
-
-
-def endless(batches):
-    while True:
-        yield from batches
-
-
 joint, stream = start(), endless(batches_of(old, 64))
 joint.old_head = copy.deepcopy(source.head)
 
@@ -341,38 +312,33 @@ fit(joint, batches_of(few), both_tasks, steps=tune_steps, lr=1e-3, label="joint 
 found["joint loss"] = measure(joint)
 better = found["joint loss"][1] > found["full fine-tuning"][1]
 predict.joint_helps.compare(better)
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
 # {{ figures_table({"filled (ID)": "joint_in", "outlined (OOD)": "joint_out", "faint (OOD)": "joint_faint"},
 # (0, 0.1, 0.3, 1), "anchors", head="recorded, weight of the old task") }}
 #
-# It helps. At $\lambda = 0.3$ outlined and faint improve
-# {{ every_seed("joint_out@0.3 > joint_out@0, joint_faint@0.3 > joint_faint@0", "anchors") }}, and filled is as good as
-# before. With weight 1, filled begins to suffer.
+# It helps. At $\lambda = 0.3$ outlined and faint improve {{ every_seed("joint_out@0.3 > joint_out@0, joint_faint@0.3 >
+# joint_faint@0", "anchors") }}, and filled stays equal in the mean. With weight 1, filled gets worse {{
+# every_seed("joint_in@1 < joint_in@0", "anchors") }}.
 #
-# Choose a weight, and compare accuracy and the distance that the encoder moved.
+# Move the slider. Compare accuracy with the distance that the encoder moved.
 
 # %% tags=["demo"]
 unit = "06_fine_tuning"
-measures = {
-    "filled": "in", "outlined": "out", "faint": "faint", "distance moved": "moved"
-}
-recorded = records.curves(unit, "anchors")
-held_by = {
-    method: {shown: recorded[f"{key}_{name}"] for shown, name in measures.items()}
-    for method, key in (("L2-SP", "l2sp"), ("joint loss", "joint"))
-}
+recorded, held_by = records.curves(unit, "anchors"), {"L2-SP": {}, "joint loss": {}}
+measures = {"filled": "in", "outlined": "out", "faint": "faint"}
+for name, key in (measures | {"distance moved": "moved"}).items():
+    held_by["L2-SP"][name] = recorded[f"l2sp_{key}"]
+    held_by["joint loss"][name] = recorded[f"joint_{key}"]
 widgets.strength_explorer(
     held_by, beside="distance moved", start=0.1, title="How strongly held? (glyphs)"
 )
 
 # %% [markdown]
 # With the joint loss at $\lambda = 0.1$, the encoder moves by {{ result("anchors", "joint_moved@0.1").mean | num(1) }},
-# nearly as far as without it, and forgets less. With L2-SP it stays close and forgets as much. So the distance alone
-# does not decide what is forgotten.
+# nearly as far as without it, and forgets less. With L2-SP at the same weight it stays close, but forgets as much. So
+# the distance alone does not decide what is forgotten.
 #
 # ## 5. Two stages: LP-FT
 #
@@ -392,8 +358,8 @@ plots.show(plots.diagram_lp_ft())
 #
 # ### Exercise 6.8: lp_ft (hard, 20 minutes)
 #
-# In stage 1 neither the encoder's weights nor its running statistics may change. Create a new Adam optimizer for each
-# stage.
+# Both stages minimize the mean cross-entropy of each batch. In stage 1 neither the encoder's weights nor its running
+# statistics may change. Create a new Adam optimizer for each stage.
 
 # %% nbgrader={"grade_id": "lp_ft", "solution": true}
 def lp_ft(model, batches, *, head_epochs, head_lr, epochs, lr):
@@ -429,9 +395,9 @@ def lp_ft(model, batches, *, head_epochs, head_lr, epochs, lr):
 check.lp_ft(lp_ft)
 
 # %% [markdown]
-# With no epochs in the second stage, `lp_ft` is a linear probe. To compare fairly, the second stage has the rate and
-# the steps of full fine-tuning, so only the head it starts from differs. **Predict** which is best on outlined
-# images, the linear probe, full fine-tuning or LP-FT.
+# With no epochs in the second stage, `lp_ft` is a linear probe. To compare fairly, the second stage has the learning
+# rate and the number of steps of full fine-tuning. Only the head that it starts from differs. **Predict** which is best
+# on outlined images, the linear probe, full fine-tuning or LP-FT.
 
 # %% tags=["predict"]
 predict.best_outlined(...)  # "linear probe", "full fine-tuning" or "LP-FT"
@@ -448,24 +414,22 @@ print(f"LP-FT moved by {distance(two_stages):.2f}")
 print(f"full fine-tuning moved by {distance(finetuned):.2f}")
 three = ("linear probe", "full fine-tuning", "LP-FT")
 predict.best_outlined.compare(max(three, key=lambda name: found[name][1]))
-plots.show(plots.share_table(
-    list(found.values()), list(found), list(DOMAINS), title="New classes, test accuracy"
-))
+plots.show(plots.score_table(found, DOMAINS, title="New classes, test accuracy"))
 
 # %% [markdown]
-# {{ figures_table({"linear probe": "lp", "full fine-tuning": "ft", "LP-FT": "lp_ft", "full, a third of the rate":
-# "ft_low", "LP-FT, a third of the rate": "lp_ft_low"}, {"filled (ID)": "_in", "outlined (OOD)": "_out", "faint (OOD)":
-# "_faint"}, "forgetting", head="recorded") }}
+# {{ figures_table({"linear probe": "lp", "full fine-tuning": "ft", "LP-FT": "lp_ft", "full, a third of the learning
+# rate": "ft_low", "LP-FT, a third of the learning rate": "lp_ft_low"}, {"filled (ID)": "_in", "outlined (OOD)": "_out",
+# "faint (OOD)": "_faint"}, "forgetting", head="recorded") }}
 #
 # LP-FT matches full fine-tuning in distribution and is better on outlined images
 # {{ every_seed("lp_ft_out > ft_out", "forgetting") }}, on faint ones only in the mean. Out of distribution the linear
 # probe is still better {{ every_seed("lp_out > lp_ft_out, lp_faint > lp_ft_faint", "forgetting") }}. In the paper
 # (Kumar et al. 2022) LP-FT beats it there too.
 #
-# Could a lower rate replace the two stages? At a third of the rate, full fine-tuning moves the encoder by
-# {{ result("forgetting", "ft_low_moved").mean | num(1) }}, as far as LP-FT does
-# ({{ result("forgetting", "lp_ft_moved").mean | num(1) }}), but is worse everywhere after as many steps. So it does not
-# replace them here.
+# Could a lower learning rate replace the two stages? At a third of the learning rate, full fine-tuning moves the
+# encoder by {{ result("forgetting", "ft_low_moved").mean | num(1)  }}, as far as LP-FT does ({{
+# result("forgetting", "lp_ft_moved").mean | num(1) }}), but after as many steps it is worse everywhere. So a lower
+# learning rate does not replace the two stages here.
 
 # %% [markdown]
 # **A natural break.**
@@ -473,8 +437,8 @@ plots.show(plots.share_table(
 # ## 6. Early stopping
 #
 # The number of steps is a choice too. *Early stopping* watches validation images, remembers the best weights, and stops
-# after `patience` validations without a new best. Its price is labels. Here twenty validation labels per class are as
-# many as the training set has, and they train nothing.
+# after `patience` validations without a new best. Its price is labels. Here it needs twenty validation labels per
+# class, which is as many as the training set has, and the network does not learn from them.
 #
 # ### Exercise 6.9: EarlyStopping (hard, 20 minutes)
 #
@@ -540,30 +504,26 @@ for epoch in range(1, 1 + settings.by_profile(smoke=5, laptop=150, full=1_000)):
         optimizer.step()
         losses.append(loss.item())
     if epoch % 5 == 0:
-        value = evaluation.evaluate(
-            stopped, validation.images, validation.labels
-        )["accuracy"]
+        value = evaluation.accuracy_on(stopped, validation)
         accuracies.append((len(losses), value))
         if stopping.update(value, stopped):
             break
 stopping.restore(stopped)
-title = f"Stopped after {epoch} epochs, best weights restored"
-line = plots.learning_curve(
-    losses, validation=accuracies, validation_label="validation accuracy", title=title
-)
-plots.show(line)
+labels = {"validation_label": "validation accuracy"}
+labels["title"] = f"Stopped after {epoch} epochs, best weights restored"
+plots.show(plots.learning_curve(losses, validation=accuracies, **labels))
 
 # %% [markdown]
-# The training loss keeps falling long after validation accuracy has stopped rising. How fast is each start? Validation
-# accuracy by epoch, with twenty labels per class:
+# The training loss keeps falling long after validation accuracy has stopped rising. Which start is the fastest? The
+# table has validation accuracy by epoch, with twenty labels per class.
 #
 # {{ figures_table({"frozen encoder": "transfer_frozen", "fine-tuned": "transfer_finetuned", "from scratch": "scratch"},
 # (5, 15, 30, 50, 75), "epochs", head="recorded, epochs") }}
 #
-# The frozen encoder passes four in five at the first check, fine-tuning after
-# {{ result("epochs", "transfer_finetuned_until80").mean | num(0) }} epochs and scratch after
-# {{ result("epochs", "scratch_until80").mean | num(0) }}. At the end fine-tuning has overtaken the
-# frozen encoder in the mean, but one of the three seeds disagrees.
+# The frozen encoder has four in five images right at the first check, fine-tuning after {{
+# result("epochs", "transfer_finetuned_until80").mean | num(0) }} epochs and scratch after {{
+# result("epochs", "scratch_until80").mean | num(0) }}. At the end fine-tuning has overtaken the frozen encoder in the
+# mean, but one of the three seeds disagrees.
 #
 # ## 7. Look inside: which classes are lost?
 #
@@ -572,35 +532,31 @@ plots.show(line)
 
 # %% tags=["demo"]
 check.needs("l2_sp_penalty", "joint_loss", "lp_ft")
-rows, table = [], []
+table = {}
 for name, model in (("full fine-tuning", finetuned), ("LP-FT", two_stages)):
     for domain in ("filled", "outlined"):
-        test = tests[domain]
-        logits, classes = evaluation.predict(model, test.images), test.class_names
-        scores = evaluation.per_class_scores(logits, test.labels, class_names=classes)
+        logits = evaluation.predict(model, tests[domain].images)
+        scores = evaluation.per_class_scores(logits, tests[domain].labels).values()
         for score in ("precision", "recall"):
-            rows.append(f"{name}, {domain}: {score}")
-            table.append([found_scores[score] for found_scores in scores.values()])
-plots.show(plots.share_table(
-    table, rows, list(test.class_names), title="Precision and recall of each class"
-))
+            table[f"{name}, {domain}: {score}"] = [found[score] for found in scores]
+title = "Precision and recall of each class"
+plots.show(plots.score_table(table, few.class_names, title=title))
 
 # %% [markdown]
 # {{ figures_table({"full, filled (ID)": "ft_in_recall", "full, outlined (OOD)": "ft_out_recall",
 # "LP-FT, outlined (OOD)": "lp_ft_out_recall"}, {"tree": "_tree", "key": "_key", "mushroom": "_mushroom", "fish":
 # "_fish", "lamp": "_lamp"}, "classes", head="recorded recall") }}
 #
-# The loss is very uneven. After full fine-tuning nearly all outlined mushrooms are found and almost no keys. Too many
-# images are predicted to be mushrooms, with a precision of
-# {{ result("classes", "ft_out_precision_mushroom").mean | pct }}. LP-FT improves *lamp*
-# {{ every_seed("lp_ft_out_recall_lamp > ft_out_recall_lamp", "classes") }}, while its gain on *key* comes from one of
-# the three seeds, as the standard deviation shows.
+# Accuracy is lost very unevenly. After full fine-tuning most outlined mushrooms are found, but almost no keys. Too many
+# images are predicted to be mushrooms, with a precision of {{ result("classes", "ft_out_precision_mushroom").mean | pct
+# }}. LP-FT improves *lamp* {{ every_seed("lp_ft_out_recall_lamp > ft_out_recall_lamp", "classes") }}, while its gain on
+# *key* comes from one of the three seeds, as the standard deviation shows.
 
 # %% [markdown]
 # ## 8. Experiment: which source, before any training?
 #
 # Model hubs offer thousands of sources, and fine-tuning each would take days. Can the hundred labeled images choose?
-# Three scores need only forward passes.
+# Three scores need only forward passes of the source.
 #
 # - *Nearest neighbors*: leave-one-out accuracy of the nearest labeled image.
 # - *Linear probe*: cross-validated accuracy of a linear classifier.
@@ -614,13 +570,9 @@ plots.show(plots.share_table(
 predict.best_source(...)  # one of the seven names, in quotes
 
 # %% tags=["demo"]
-from IPython.display import Markdown
-
 random_encoder = ConvEncoder(few.images.shape[1]).to(device)
 for kind, encoder in (("source", source.encoder), ("random weights", random_encoder)):
-    x, z = (
-        evaluation.extract_features(encoder, data.images) for data in (few, validation)
-    )
+    x, z = (evaluation.extract_features(encoder, d.images) for d in (few, validation))
     score = evaluation.knn_accuracy(x, few.labels, z, validation.labels)
     print(f"{kind}: nearest neighbors {score:.0%} of the validation images")
 predict.best_source.compare()
@@ -631,10 +583,11 @@ Markdown(records.results_table(up_to=unit))
 # "outlined", "two classes only": "two_classes", "random labels": "random_labels", "random weights": "random_weights"},
 # {"linear probe, before": "_probe", "test accuracy, fine-tuned": "_finetuned"}, "sources", head="recorded, source") }}
 #
-# All three scores rank well. Their rank correlation with fine-tuned accuracy (Spearman) is
-# {{ result("sources", "rank_knn").mean | num }} for neighbors, {{ result("sources", "rank_probe").mean | num }} for the
-# probe and {{ result("sources", "rank_h_score").mean | num }} for the H-score, all in distribution. But a score sees
-# features as they are. *Rotation* has a lower probe than *all domains*, and after fine-tuning both are equal.
+# All three scores rank the sources well. Their rank correlation with fine-tuned accuracy (Spearman) is {{
+# result("sources", "rank_knn").mean | num }} for neighbors, {{ result("sources", "rank_probe").mean | num }} for the
+# probe and {{ result("sources", "rank_h_score").mean | num }} for the H-score, all in distribution. But a score
+# measures the features before fine-tuning. *Rotation* has a lower probe than *all domains*, but after fine-tuning both
+# are equal.
 
 # %% [markdown]
 # The course's table, printed above, has two rows of this notebook. It has ten classes, and an encoder that was
@@ -648,8 +601,8 @@ Markdown(records.results_table(up_to=unit))
 # With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1,
 # rotation_lp_ft_strong@1 > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{
 # every_seed("rotation_lp_ft_weak@10 < rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10,
-# rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. Its second stage has a lower learning rate, so the
-# features change less. This protects them when there are few labels, and holds them back when there are more.
+# rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. In its second stage the learning rate is a third. This
+# suggests that features that change less are better with few labels and worse with more.
 
 # %% [markdown]
 # ## 9. The same code on a large network
@@ -661,29 +614,24 @@ Markdown(records.results_table(up_to=unit))
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")
 kind = settings.by_profile(smoke="resnet18", laptop="resnet18", full="resnet50")
-folder, resnet = settings.data_folder(), None
-file = None if folder is None else folder / f"{kind}.pth"
-# None is random: only to see it run
-weights = settings.by_profile(smoke=None, laptop="DEFAULT", full="DEFAULT")
-weights = file if file is not None and file.is_file() else weights
+weights = settings.pretrained_weights(kind)
 try:
     resnet = torchvision_backbone(
         kind, weights=weights, num_classes=len(few.class_names)
-    ).to(device)
+    )
 except ConnectionError as problem:
     print(f"This cell goes no further without pretrained weights: {problem}")
-if resnet is not None:
-    penalty = l2_sp_penalty(resnet)
+else:
+    penalty = l2_sp_penalty(resnet.to(device))
     count = settings.by_profile(smoke=1, laptop=10, full=100)
     stages = {"head_epochs": count, "head_lr": 3e-3, "epochs": count, "lr": 1e-4}
     lp_ft(resnet, batches_of(few), **stages)
-    print(f"{kind} ({weights or 'random weights'}): ", end="")
-    print(f"moved by {penalty().item() ** 0.5:.2f}")
+    print(f"{kind} ({weights or 'random weights'}): moved by {penalty() ** 0.5:.2f}")
     for domain, value in zip(DOMAINS, measure(resnet)):
         print(f"  {domain}: {value:.0%}")
 
 # %% [markdown]
-# ## 10. When it fails: a frozen encoder that still learns
+# ## 10. When it fails: a frozen encoder that still changes
 #
 # Train a linear probe once more, with all encoder weights frozen by `requires_grad=False`. This time the encoder is
 # never put into eval mode, and `fit`, like every training loop, calls `model.train()`. **Predict** its
@@ -699,31 +647,25 @@ following.encoder.requires_grad_(False)
 fit(following, batches_of(few), steps=tune_steps, lr=3e-2, label="probe in train mode")
 found["probe in train mode"] = measure(following)
 predict.probe_in_train_mode.compare(found["probe in train mode"][2])
-kept = ("linear probe", "probe in train mode")
-before = source.encoder.state_dict()
-moved = [
-    name
-    for name, now in following.encoder.state_dict().items()
-    if not torch.equal(now.cpu(), before[name].cpu())
-]
+before, now = source.encoder.state_dict(), following.encoder.state_dict()
+moved = [key for key in now if not torch.equal(now[key].cpu(), before[key].cpu())]
 print(f"weights moved by {distance(following):.2f}")
 print(f"entries that changed: {', '.join(moved[:3])}, ...")
-table = [found[name] for name in kept]
-plots.show(plots.share_table(
-    table, list(kept), list(DOMAINS), title="Frozen encoder, new classes"
-))
+table = {name: found[name] for name in ("linear probe", "probe in train mode")}
+plots.show(plots.score_table(table, DOMAINS, title="Frozen encoder, new classes"))
 
 # %% [markdown]
 # {{ figures_table({"linear probe": "lp", "probe in train mode": "lp_following", "full fine-tuning": "ft",
 # "full, fixed statistics": "ft_at_rest", "LP-FT": "lp_ft", "LP-FT, fixed statistics": "lp_ft_at_rest"}, {"filled (ID)":
 # "_in", "outlined (OOD)": "_out", "faint (OOD)": "_faint"}, "forgetting", head="recorded") }}
 #
-# No weight has moved, but the running statistics have become those of filled images. The loss is small on filled and
-# large on faint images, {{ every_seed("lp_faint > lp_following_faint, lp_in > lp_following_in", "forgetting") }}.
+# No weight has moved, but the running statistics have become those of filled images. Accuracy drops by little on filled
+# and by much on faint images, {{ every_seed("lp_faint > lp_following_faint, lp_in > lp_following_in", "forgetting") }}.
 #
-# Do moving statistics explain what fine-tuning forgets? Only partly. In LP-FT, fixed statistics help on faint images
-# {{ every_seed("lp_ft_at_rest_faint > lp_ft_faint", "forgetting") }}. In full fine-tuning they make filled and outlined
-# worse {{ every_seed("ft_at_rest_in < ft_in, ft_at_rest_out < ft_out", "forgetting") }}.
+# Do changing statistics explain what fine-tuning forgets? Only partly. For *fixed statistics*, the encoder stays in
+# eval mode while its weights learn. In LP-FT this helps on faint images {{ every_seed("lp_ft_at_rest_faint >
+# lp_ft_faint", "forgetting") }}. In full fine-tuning it makes filled and outlined worse {{ every_seed("ft_at_rest_in <
+# ft_in, ft_at_rest_out < ft_out", "forgetting") }}.
 
 # %% [markdown] nbgrader={"grade_id": "frozen_and_yet", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A clinic takes a network that was pretrained on X-ray images of many machines, freezes
@@ -776,12 +718,12 @@ predict.summary()
 #
 # - Full fine-tuning forgets domains that its labels do not show, and validation images of the same kind do not reveal
 #   it.
-# - A joint loss with the old task kept more, but it needs the old data. L2-SP helped only on outlined images, at a
-#   strength that costs accuracy in distribution.
+# - A joint loss with the old task forgot less, but it needs the old data. L2-SP helped only on outlined images, with a
+#   weight that costs accuracy in distribution.
 # - LP-FT matched full fine-tuning in distribution and beat it on outlined images. Out of distribution the linear probe
-#   alone was best.
+#   alone, which does not change the encoder, was best.
 # - Frozen means weights *and* running statistics, and saved best weights must be a *copy*.
-# - In distribution, scores of frozen features rank sources well before any training.
+# - In distribution, scores of the source's features ranked the sources well before any fine-tuning.
 
 # %% [markdown]
 # ## What became of it

@@ -27,8 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
-from course_lib.evaluation import evaluate, extract_features, knn_accuracy, linear_probe, per_class_scores, predict
+from course_lib.data import Batches, ImageData, as_float, augment, load, split_labels
+from course_lib.evaluation import (
+    extract_features, knn_accuracy, loss_and_accuracy, per_class_scores, predict, probe_accuracy,
+)  # fmt: skip
 from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import History, fit
 
@@ -69,7 +71,7 @@ def _sets_1(dataset: str, seed: int) -> dict[str, ImageData]:
 
 def _few_1(data: ImageData, seed: int, per_class: int, draw: int) -> ImageData:
     generator = torch.Generator().manual_seed(100 * seed + draw)
-    return data.subset(few_label_split(data.labels, per_class=per_class, generator=generator).labeled)
+    return data.subset(split_labels(data.labels, per_class=per_class, generator=generator).labeled)
 
 
 def _random_1(dataset: str, seed: int) -> ConvEncoder:
@@ -136,7 +138,7 @@ def _mean_accuracy_1(
     reached = []
     for draw in range(draws):
         model = tune(_few_1(train, seed, k, draw), 100 * seed + draw)
-        reached.append(evaluate(model, test.images, test.labels)["accuracy"])
+        reached.append(loss_and_accuracy(model, test.images, test.labels)["accuracy"])
     return statistics.fmean(reached)
 
 
@@ -229,7 +231,7 @@ def which_block(*, dataset: str, profile: str, seed: int) -> dict[str, float | l
             )  # fmt: skip
     for change, applied in changes.items():
         test = applied(sets["source_test"])
-        figures[f"{change}_before"] = evaluate(old, test.images, test.labels)["accuracy"]
+        figures[f"{change}_before"] = loss_and_accuracy(old, test.images, test.labels)["accuracy"]
     return figures
 
 
@@ -449,7 +451,7 @@ def _test_size_2() -> int:
 def _target_2(dataset: str, seed: int) -> tuple[ImageData, ImageData]:
     """The labeled images of the new classes, filled, and validation images of the same kind."""
     data = _images_2(dataset, seed, "new", "train", "filled", _source_size_2())
-    split = few_label_split(data.labels, per_class=PER_CLASS_2, validation_per_class=20, generator=_generator_2(seed))
+    split = split_labels(data.labels, per_class=PER_CLASS_2, validation_per_class=20, generator=_generator_2(seed))
     return data.subset(split.labeled), data.subset(split.validation)
 
 
@@ -563,7 +565,7 @@ def _tuned_2(
 
     def note(_: nn.Module, history: History) -> None:
         if validation is not None and history.steps % EVERY_2 == 0:
-            accuracy = evaluate(model, validation.images, validation.labels)["accuracy"]
+            accuracy = loss_and_accuracy(model, validation.images, validation.labels)["accuracy"]
             noted.append((history.steps * BATCH_2 // len(labeled), accuracy))
 
     steps = steps or settings.by_profile(smoke=EVERY_2, laptop=150, full=1000)
@@ -617,7 +619,7 @@ def _figures_2(dataset: str, seed: int, model: Classifier) -> dict[str, float]:
     figures = {}
     for domain, style in DOMAINS_2.items():
         test = _images_2(dataset, seed, "new", "test", style, _test_size_2())
-        figures[domain] = evaluate(model, test.images, test.labels)["accuracy"]
+        figures[domain] = loss_and_accuracy(model, test.images, test.labels)["accuracy"]
     return {**figures, "moved": _moved_2(model, _source_2(dataset, seed).encoder)}
 
 
@@ -639,7 +641,7 @@ def forgetting(*, dataset: str, profile: str, seed: int) -> dict[str, float | li
     source = _source_2(dataset, seed)
     for domain, style in DOMAINS_2.items():
         test = _images_2(dataset, seed, "old", "test", style, _test_size_2())
-        figures[f"source_{domain}"] = evaluate(source, test.images, test.labels)["accuracy"]
+        figures[f"source_{domain}"] = loss_and_accuracy(source, test.images, test.labels)["accuracy"]
     return figures
 
 
@@ -704,7 +706,7 @@ def _scores_2(encoder: nn.Module, labeled: ImageData) -> dict[str, float]:
     everyone = torch.arange(len(y))
     neighbors = [knn_accuracy(x[everyone != i], y[everyone != i], x[i : i + 1], y[i : i + 1]) for i in everyone]
     folds = [everyone % 5 == fold for fold in range(5)]
-    probes = [linear_probe(x[~fold], y[~fold], x[fold], y[fold]) for fold in folds]
+    probes = [probe_accuracy(x[~fold], y[~fold], x[fold], y[fold]) for fold in folds]
     return {"knn": sum(neighbors) / len(neighbors), "probe": sum(probes) / 5, "h_score": _h_score_2(x, y)}
 
 
@@ -740,7 +742,7 @@ def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[
     for name, source in candidates.items():
         found[name] = _scores_2(source.encoder, labeled)
         tuned, _ = _tuned_2(_on_source_2(source, seed), labeled, seed=seed, lr=LR_2)
-        found[name]["finetuned"] = evaluate(tuned, test.images, test.labels)["accuracy"]
+        found[name]["finetuned"] = loss_and_accuracy(tuned, test.images, test.labels)["accuracy"]
     figures: dict[str, float | list[float]] = {
         f"{name}_{key}": value for name, values in found.items() for key, value in values.items()
     }

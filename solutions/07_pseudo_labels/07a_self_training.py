@@ -46,7 +46,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, as_float, augment, few_label_split, load
+from course_lib.data import Batches, as_float, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, eval_mode
 from course_lib.training import fit
@@ -59,7 +59,7 @@ data = load(n=settings.by_profile(smoke=800, laptop=8_000, full=8_000))
 test = load(split="test", n=settings.by_profile(smoke=300, laptop=2_000, full=2_000))
 device, num_classes = settings.device(), len(data.class_names)
 images = as_float(data.images).to(device)  # (N, C, H, W) in [0, 1]
-split = few_label_split(
+split = split_labels(
     data.labels, per_class=10, generator=torch.Generator().manual_seed(0)
 )
 few_images, few_labels = images[split.labeled], data.labels[split.labeled].to(device)
@@ -99,7 +99,7 @@ def train(network, images, labels, *, steps=300, title="training"):
 
 
 def test_accuracy(network):
-    return evaluation.evaluate(network, test.images, test.labels)["accuracy"]
+    return evaluation.loss_and_accuracy(network, test.images, test.labels)["accuracy"]
 
 
 model = copy.deepcopy(start)
@@ -659,14 +659,14 @@ Markdown(records.results_table(up_to=unit))
 # "control: labels alone, strong views": "scratch_strong", "self-training, strong views": "self_training_strong"},
 # (1, 5, 10, 20, 50), "protocol") }}
 #
-# These rows have the recipe of the course's table (800 steps). *Weak views* are shifted images, as in your run. With
-# weak views self-training beats labels alone, {{ every_seed("self_training_weak@5 > scratch_weak@5,
-# self_training_weak@10 > scratch_weak@10, self_training_weak@20 > scratch_weak@20", "protocol") }} from five to twenty
-# labels per class. With one label it is worse, also {{ every_seed("self_training_weak@1 < scratch_weak@1", "protocol")
-# }}. This suggests that self-training needs a fairly good first model.
+# Each network has 800 steps, and self-training trains four. *Weak views* are shifted images. With weak views
+# self-training beats labels alone, {{ every_seed("self_training_weak@5 > scratch_weak@5, self_training_weak@10 >
+# scratch_weak@10, self_training_weak@20 > scratch_weak@20", "protocol") }} from five to twenty labels per class. With
+# one label it is worse, also {{ every_seed("self_training_weak@1 < scratch_weak@1", "protocol") }}. This suggests that
+# self-training needs a fairly good first model.
 #
-# *Strong views* (second notebook) change the labeled images more, and need no unlabeled image. Self-training with weak
-# views is ahead of this control at ten labels, and behind it at five, both {{ every_seed("self_training_weak@10 >
+# *Strong views* (second notebook) change the images more, and the control needs no unlabeled image. Self-training with
+# weak views is ahead of this control at ten labels, and behind it at five, both {{ every_seed("self_training_weak@10 >
 # scratch_strong@10, self_training_weak@5 < scratch_strong@5", "protocol") }}. With strong views it gains at five and
 # *loses* at twenty, both {{ every_seed("self_training_strong@5 > scratch_strong@5, self_training_strong@20 <
 # scratch_strong@20", "protocol") }}. We have not found the reason.
@@ -682,8 +682,8 @@ Markdown(records.results_table(up_to=unit))
 # {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
 #
 # **Older methods** spread labels along a graph of neighbors, or run self-training around a support vector machine
-# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. Which of
-# them come near the network? **Predict** the accuracy of LabelSpreading on pixels.
+# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. Which of them
+# come close to the network? **Predict** the accuracy of LabelSpreading on pixels.
 
 # %% tags=["predict"]
 predict.spreading(...)  # a share between 0 and 1
@@ -711,8 +711,8 @@ predict.spreading.compare()
 # features they come close to it, but not clearly above. This suggests that self-training gains because its features
 # continue to change.
 #
-# **Rare classes.** Now the first class is ten times as frequent as the last in the unlabeled set. The limit is a hundred
-# pseudo-labels per class.
+# **Rare classes.** Now the first class is ten times as frequent as the last in the unlabeled set. The limit is a
+# hundred pseudo-labels per class.
 #
 # {{ figures_table({"labels alone": "scratch", "threshold": "threshold", "threshold and limit": "balanced"},
 # {"all classes": "", "three commonest": "_common", "three rarest": "_rare"}, "imbalance", head="recorded recall") }}
@@ -731,7 +731,7 @@ predict.no_threshold(...)  # a share between 0 and 1
 
 # %% tags=["train"]
 check.needs("pseudo_label", "select_confident", "self_training_round")
-five = few_label_split(
+five = split_labels(
     data.labels, per_class=5, generator=torch.Generator().manual_seed(0)
 )
 five_images, five_labels = images[five.labeled], data.labels[five.labeled].to(device)
@@ -852,9 +852,8 @@ predict.summary()
 # - Arazo et al. (2020), *Pseudo-Labeling and Confirmation Bias*. They measure the bias of section 7 and reduce it.
 # - Guo et al. (2017), *On Calibration of Modern Neural Networks*, for the ECE and temperature scaling.
 #
-# **Challenge.** Beat three rounds with five labels per class, which reach {{ result("protocol",
-# "self_training_weak@5") | pm(percent=true) }}, with small shifts as the only augmentation. Use at least three
-# seeds.
+# **Challenge.** Beat three rounds with five labels per class, which reach {{ result("protocol", "self_training_weak@5")
+# | pm(percent=true) }}, with small shifts as the only augmentation. Use at least three seeds.
 #
 # **Bonus.** (1) Use `per_class` with five labels. Does it stop the fall of section 7? (2) Divide the
 # logits by $T$ before you select, with a threshold of $0.9$ and a lower one. Do three rounds gain from it?

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, as_float, augment, few_label_split, load
-from course_lib.evaluation import confusion, evaluate, extract_features, predict
+from course_lib.data import Batches, ImageData, as_float, augment, load, split_labels
+from course_lib.evaluation import confusion, extract_features, loss_and_accuracy, predict
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, torchvision_backbone
 from course_lib.training import History, fit
 
@@ -47,7 +47,7 @@ def _split_1(train: ImageData, seed: int, per_class: int) -> tuple[ImageData, Im
     """Labeled, unlabeled (labels kept for measuring alone) and validation images."""
     validation = settings.by_profile(smoke=5, laptop=20, full=20)
     generator = torch.Generator().manual_seed(seed)
-    split = few_label_split(
+    split = split_labels(
         train.labels, per_class=per_class, validation_per_class=validation, generator=generator
     )  # fmt: skip
     return train.subset(split.labeled), train.subset(split.unlabeled), train.subset(split.validation)
@@ -108,7 +108,9 @@ def _self_training_1(
     train, test = _sets_1(dataset, seed, imbalance)
     few, unlabeled, _ = _split_1(train, seed, per_class)
     network = _labels_only_1(dataset, seed, per_class, imbalance)
-    figures: dict[str, float | list[float]] = {"accuracy@0": evaluate(network, test.images, test.labels)["accuracy"]}
+    figures: dict[str, float | list[float]] = {
+        "accuracy@0": loss_and_accuracy(network, test.images, test.labels)["accuracy"]
+    }
     for round_ in range(1, rounds + 1):
         confidences, labels = predict(network, unlabeled.images).softmax(dim=1).max(dim=1)
         chosen = _chosen_1(labels, confidences, tau, limit)
@@ -123,7 +125,7 @@ def _self_training_1(
             network, images, torch.cat([few.labels.repeat(repeats), labels[chosen]]), seed=seed + round_,
             steps=_steps_1(round_) if steps is None else settings.by_profile(smoke=2, laptop=steps, full=4 * steps),
         )  # fmt: skip
-        figures[f"accuracy@{round_}"] = evaluate(network, test.images, test.labels)["accuracy"]
+        figures[f"accuracy@{round_}"] = loss_and_accuracy(network, test.images, test.labels)["accuracy"]
     return network, figures
 
 
@@ -316,7 +318,9 @@ def baselines(*, dataset: str, profile: str, seed: int) -> dict[str, float | lis
     def as_features(images: Tensor) -> np.ndarray:
         return extract_features(network.encoder, images).numpy()
 
-    figures: dict[str, float | list[float]] = {"network": evaluate(network, test.images, test.labels)["accuracy"]}
+    figures: dict[str, float | list[float]] = {
+        "network": loss_and_accuracy(network, test.images, test.labels)["accuracy"]
+    }
     targets = np.concatenate([few.labels.numpy(), np.full(count, -1)])
     folds = min(5, per_class)
     for name, features in (("pixels", as_components), ("features", as_features)):
@@ -362,7 +366,7 @@ def _sets_2(dataset: str, seed: int) -> tuple[ImageData, ImageData]:
 def _split_2(dataset: str, seed: int, per_class: int):
     generator = torch.Generator().manual_seed(seed)
     labels = _sets_2(dataset, seed)[0].labels
-    return few_label_split(labels, per_class=per_class, validation_per_class=VALIDATION_2, generator=generator)
+    return split_labels(labels, per_class=per_class, validation_per_class=VALIDATION_2, generator=generator)
 
 
 _weak_2 = augment.random_shift
@@ -461,7 +465,7 @@ def _fixmatch_loss_2(model: nn.Module, labeled: Tensor, weak: Tensor, strong: Te
 
 def _test_accuracy_2(model: nn.Module, dataset: str, seed: int) -> float:
     test = _sets_2(dataset, seed)[1]
-    return evaluate(model, test.images, test.labels)["accuracy"]
+    return loss_and_accuracy(model, test.images, test.labels)["accuracy"]
 
 
 @functools.cache
@@ -654,7 +658,7 @@ def _self_trained(data: protocol.Setting, per_class: int, views: protocol.Views)
     Labeled images are taught five times as often as chosen ones, as in the notebook.
     """
     few, pool = data.few(per_class), data.train.images[data.split(per_class).unlabeled]
-    model = protocol.fine_tune(protocol.classifier(data), few, views, seed=data.seed)
+    model = protocol.train_classifier(protocol.classifier(data), few, views, seed=data.seed)
     for _ in range(3):
         confidences, labels = predict(model, pool).softmax(dim=1).max(dim=1)
         chosen = _chosen_1(labels, confidences, 0.9, None)
@@ -664,7 +668,7 @@ def _self_trained(data: protocol.Setting, per_class: int, views: protocol.Views)
             torch.cat([few.labels.repeat(5), labels[chosen]]),
             few.class_names,
         )
-        model = protocol.fine_tune(protocol.classifier(data), both, views, seed=data.seed)
+        model = protocol.train_classifier(protocol.classifier(data), both, views, seed=data.seed)
     return protocol.test_accuracy(data, model)
 
 

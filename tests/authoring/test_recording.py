@@ -89,8 +89,8 @@ def test_a_folder_is_recorded_under_its_own_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize("per_class", [3, 4, 50])
 def test_nothing_is_recorded_of_fewer_labels_than_the_figures_name(per_class):
     """A small class gives fewer labels with a warning; a figure such as `scratch@50` must not say otherwise."""
-    draw = f"few_label_split(torch.arange(9) % 3, per_class={per_class}, validation_per_class=0, generator=generator)"
-    lines = ["import torch", "from course_lib.data import few_label_split", "generator = torch.Generator()", draw]
+    draw = f"split_labels(torch.arange(9) % 3, per_class={per_class}, validation_per_class=0, generator=generator)"
+    lines = ["import torch", "from course_lib.data import split_labels", "generator = torch.Generator()", draw]
     text = "".join(f"    {each}\n" for each in lines)
     write(EXPERIMENT.replace("    if seed >", text + "    if seed >"))
     path = records.record_path(UNIT, "label_curve", dataset="glyphs", profile="laptop")

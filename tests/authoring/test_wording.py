@@ -142,6 +142,7 @@ HOME_MADE = re.compile(r"\bat rest\b|\b(un)?sure[rs]?\b|\bdear(er)?\b|\bawake\b|
 def test_sentences_and_texts_have_the_terms_of_the_field():
     said = dict(translating.english())
     for path in sorted((ROOT / "solutions").glob("*/*.py")):
-        said[path.name] = "\n".join(line for line in path.read_text().split("\n") if line.startswith("# "))
+        text = "\n".join(line for line in path.read_text().split("\n") if line.startswith("# "))
+        said[path.name] = re.sub(r"\{\{.*?\}\}", "", text, flags=re.DOTALL)  # keys of records stay
     assert len(said) > 1_000
     assert {key: found[0] for key, text in said.items() if (found := HOME_MADE.search(text))} == {}

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_lib import settings
-from course_lib.data import as_float, few_label_split, load
+from course_lib.data import as_float, load, split_labels
 from course_lib.data.augment import (
     compose,
     cutout,
@@ -39,7 +39,7 @@ from course_lib.data.augment import (
     random_brightness_contrast,
     random_shift,
 )
-from course_lib.evaluation import auroc, linear_probe
+from course_lib.evaluation import auroc, probe_accuracy
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
 
 POOL, TEST = 8_000, 1_000
@@ -66,7 +66,7 @@ def images(seed: int, split: str = "train", n: int = POOL, **options: object) ->
 def few(seed: int, per_class: int, **options: object) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Labeled images and labels, unlabeled images (and their hidden labels, for the record), their positions."""
     x, y = images(seed, **options)
-    split = few_label_split(y, per_class=per_class, generator=rng(seed))
+    split = split_labels(y, per_class=per_class, generator=rng(seed))
     return x[split.labeled], y[split.labeled], x[split.unlabeled], y[split.unlabeled], split.unlabeled
 
 
@@ -183,7 +183,7 @@ def rotation_pretext(seed: int) -> Figures:
     x, y, *_ = few(seed, 10)
     for name, source in (("rotation", encoder), ("random", untrained)):
         for block, (a, b) in enumerate(zip(block_features(source, x), block_features(source, test_x)), start=1):
-            figures[f"{name}_probe@10_block{block}"] = linear_probe(a, y, b, test_y)
+            figures[f"{name}_probe@10_block{block}"] = probe_accuracy(a, y, b, test_y)
     for k in (5, 10):
         x, y, *_ = few(seed, k)
         figures[f"rotation_finetuned@{k}"] = accuracy(fit_labels(x, y, seed=seed, encoder=encoder), test_x, test_y)
@@ -239,8 +239,8 @@ def autoencoder(seed: int) -> Figures:
     x, y, pool, *_ = few(seed, 5, **clean)
     test_x, test_y = images(seed, "test", TEST, **clean)
     trained, untrained = fit_autoencoder(pool, seed=seed, steps=800), Autoencoder(32, rng(5000 + seed)).eval()
-    figures["frozen_code_clean@5"] = linear_probe(codes(trained, x), y, codes(trained, test_x), test_y)
-    figures["random_code_clean@5"] = linear_probe(codes(untrained, x), y, codes(untrained, test_x), test_y)
+    figures["frozen_code_clean@5"] = probe_accuracy(codes(trained, x), y, codes(trained, test_x), test_y)
+    figures["random_code_clean@5"] = probe_accuracy(codes(untrained, x), y, codes(untrained, test_x), test_y)
     return figures
 
 
@@ -270,7 +270,7 @@ def simclr(seed: int) -> Figures:
     figures: Figures = {}
     for name, source in (("simclr", encoder), ("random", ConvEncoder(generator=rng(3000 + seed)))):
         a, b = block_features(source, x)[-1], block_features(source, test_x)[-1]
-        figures[f"{name}_probe@10"] = linear_probe(a, y, b, test_y)
+        figures[f"{name}_probe@10"] = probe_accuracy(a, y, b, test_y)
     figures["simclr_finetuned@10"] = accuracy(fit_labels(x, y, seed=seed, encoder=encoder), test_x, test_y)
     figures["scratch@10"] = scratch_accuracy(seed, 10)
     return figures
@@ -319,7 +319,7 @@ def large_learning_rate(seed: int) -> Figures:
             reached = []
             for draw_ in range(8):
                 x, y = images(seed, classes=NEW)
-                labeled = few_label_split(y, per_class=k, generator=rng(100 * seed + draw_)).labeled
+                labeled = split_labels(y, per_class=k, generator=rng(100 * seed + draw_)).labeled
                 reached.append(accuracy(run(x[labeled], y[labeled], seed=100 * seed + draw_, lr=lr), test_x, test_y))
             figures[f"short_lr{lr:g}@{k}"] = statistics.fmean(reached)
         x, y, *_ = few(seed, k, classes=NEW)
@@ -346,7 +346,7 @@ def unrelated_source(seed: int) -> Figures:
     reached: dict[str, list[float]] = {name: [] for name in options}
     for draw_ in range(4):
         few_seed = 100 * seed + draw_
-        labeled = few_label_split(y, per_class=20, generator=rng(few_seed)).labeled
+        labeled = split_labels(y, per_class=20, generator=rng(few_seed)).labeled
         run = functools.partial(fit_labels, x[labeled], y[labeled], seed=few_seed, classes=5, lr=1e-3)
         for name, option in options.items():
             reached[name].append(accuracy(run(**option), test_x, test_y))

@@ -201,4 +201,22 @@ def test_the_gpu_draws_the_same(function, cuda):
 def test_all_public_augmentations_are_tested():
     public = {name for name, value in vars(augment).items() if callable(value) and name[0] != "_" and
               getattr(value, "__module__", "") == augment.__name__}  # fmt: skip
-    assert public == {function.__name__ for function in ALL} | {"compose"}
+    assert public == {function.__name__ for function in ALL} | {"compose", "turned"}
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_turned_by_quarters_is_rot90(quarters):
+    x = torch.rand(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(augment.turned(x, 90 * quarters), torch.rot90(x, quarters, dims=(2, 3)), atol=1e-5)
+
+
+def test_turned_images_have_black_corners_or_repeated_borders():
+    x = torch.ones(2, 1, 12, 12)
+    assert augment.turned(x, 45)[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].abs().max() == 0
+    assert torch.allclose(augment.turned(x, 45, padding="border"), x)
+
+
+def test_turned_keeps_the_aspect_ratio():
+    x = torch.zeros(1, 1, 9, 17)
+    x[..., 4, 10] = 1.0  # two to the right of the center
+    assert augment.turned(x, 90)[0, 0].flatten().argmax() == 2 * 17 + 8  # two above it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib.data import Batches
+from course_lib.data import Batches, endless
 from course_lib.data.augment import random_shift
 
 
@@ -94,3 +94,19 @@ def test_the_gpu_sees_the_same_batches(cuda):
         return torch.cat([x.cpu() for x in Batches(images, device=device, **options)])
 
     torch.testing.assert_close(run("cpu"), run(cuda))
+
+
+def test_endless_batches_begin_again_in_a_new_order():
+    images = torch.arange(6, dtype=torch.uint8).reshape(6, 1, 1, 1)
+    options = {"batch_size": 4, "shuffle": True}
+    stream, batches = endless(Batches(images, **options)), Batches(images, **options)
+    for _ in range(3):
+        for expected in batches:
+            assert torch.equal(next(stream), expected)
+
+
+def test_endless_wants_what_can_be_gone_through_again():
+    stream = endless(iter([1]))
+    assert next(stream) == 1
+    with pytest.raises(ValueError, match="no batch to repeat"):
+        next(stream)

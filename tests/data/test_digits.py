@@ -10,7 +10,7 @@ import torch
 from sklearn import datasets
 from torch.nn import functional as F
 
-from course_lib.data import DataWarning, few_label_split, load
+from course_lib.data import DataWarning, load, split_labels
 
 
 @pytest.fixture(autouse=True)
@@ -78,5 +78,5 @@ def test_a_subset_is_balanced_and_more_than_there_are_is_said(monkeypatch):
 
 def test_every_budget_of_the_course_fits():
     labels = load("digits").labels
-    split = few_label_split(labels, per_class=50, generator=torch.Generator().manual_seed(0))
+    split = split_labels(labels, per_class=50, generator=torch.Generator().manual_seed(0))
     assert labels[split.labeled].bincount().tolist() == [50] * 10

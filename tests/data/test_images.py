@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib.data import ImageData, as_float, load
+from course_lib.data import ImageData, as_float, joined, load
 
 
 def test_subset_takes_images_labels_and_factors_together():
@@ -65,3 +65,17 @@ def test_as_float_maps_0_to_255_to_0_to_1():
 def test_as_float_refuses_other_types_and_shapes(images, says):
     with pytest.raises(ValueError, match=says):
         as_float(images)
+
+
+def test_joined_sets_stand_one_after_the_other():
+    one, two = load("glyphs", n=5), load("glyphs", n=4, seed=1)
+    both = joined([one, two])
+    assert torch.equal(both.images, torch.cat([one.images, two.images]))
+    assert torch.equal(both.labels, torch.cat([one.labels, two.labels]))
+    assert both.class_names == one.class_names and not both.factors
+
+
+@pytest.mark.parametrize("classes", [[], [["cup"], ["key"]]])
+def test_only_sets_of_the_same_classes_are_joined(classes):
+    with pytest.raises(ValueError, match="same classes"):
+        joined([load("glyphs", n=3, classes=names) for names in classes])

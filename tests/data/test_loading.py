@@ -88,7 +88,7 @@ def test_a_path_in_place_of_a_name_says_how_to_give_it(tmp_path, monkeypatch):
 
 
 def test_unknown_splits_and_options_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"mnist has train, test\. few_label_split\(\) holds images"):
+    with pytest.raises(ValueError, match=r"mnist has train, test\. split_labels\(\) holds images"):
         load("mnist", split="validation")
     with pytest.raises(ValueError, match="mnist takes no option 'style'"):
         load("mnist", style="filled")

@@ -1,4 +1,4 @@
-"""few_label_split: stratified, disjoint, complete, the same for a seed."""
+"""split_labels: stratified, disjoint, complete, the same for a seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from course_lib.data import FewerLabels, few_label_split
+from course_lib.data import FewerLabels, split_labels
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -18,7 +18,7 @@ LABELS = torch.randint(0, 4, (400,), generator=generator(9))
 
 
 def test_stratified_disjoint_and_complete():
-    split = few_label_split(LABELS, per_class=5, validation_per_class=7, generator=generator())
+    split = split_labels(LABELS, per_class=5, validation_per_class=7, generator=generator())
     assert LABELS[split.labeled].bincount().tolist() == [5] * 4
     assert LABELS[split.validation].bincount().tolist() == [7] * 4
     assert torch.cat(split).sort().values.tolist() == list(range(400))
@@ -27,18 +27,18 @@ def test_stratified_disjoint_and_complete():
 
 def test_labels_need_not_be_consecutive():
     labels = torch.tensor([3, 7, 3, 7, 3, 7])
-    split = few_label_split(labels, per_class=1, validation_per_class=1, generator=generator())
+    split = split_labels(labels, per_class=1, validation_per_class=1, generator=generator())
     assert sorted(labels[split.labeled].tolist()) == [3, 7] and len(split.unlabeled) == 2
 
 
 def test_the_seed_decides():
-    first, again, other = (few_label_split(LABELS, per_class=5, generator=generator(s)) for s in (1, 1, 2))
+    first, again, other = (split_labels(LABELS, per_class=5, generator=generator(s)) for s in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first, again))
     assert not torch.equal(first.labeled, other.labeled)
 
 
 def test_budgets_are_nested_and_share_their_validation():
-    small, large = (few_label_split(LABELS, per_class=k, generator=generator()) for k in (2, 10))
+    small, large = (split_labels(LABELS, per_class=k, generator=generator()) for k in (2, 10))
     assert set(small.labeled.tolist()) < set(large.labeled.tolist())
     assert set(small.validation.tolist()) == set(large.validation.tolist())
 
@@ -47,17 +47,17 @@ def test_every_image_is_as_likely_to_be_labeled():
     counts = torch.zeros(40)
     labels = torch.arange(40) % 2
     for seed in range(400):
-        counts[few_label_split(labels, per_class=5, validation_per_class=0, generator=generator(seed)).labeled] += 1
+        counts[split_labels(labels, per_class=5, validation_per_class=0, generator=generator(seed)).labeled] += 1
     assert (counts / 400 - 0.25).abs().max() < 0.1
 
 
 def test_no_validation_and_nothing_left_over():
-    split = few_label_split(torch.tensor([0, 0, 1, 1]), per_class=2, validation_per_class=0, generator=generator())
+    split = split_labels(torch.tensor([0, 0, 1, 1]), per_class=2, validation_per_class=0, generator=generator())
     assert len(split.validation) == len(split.unlabeled) == 0 and split.unlabeled.dtype == torch.int64
 
 
 def test_classes_are_mixed_within_a_set():
-    split = few_label_split(LABELS, per_class=20, generator=generator())
+    split = split_labels(LABELS, per_class=20, generator=generator())
     assert (LABELS[split.labeled].diff() != 0).sum() > 20
 
 
@@ -81,14 +81,14 @@ def test_a_small_class_gives_what_it_has_and_that_is_said(sizes, per_class, vali
     options = {"per_class": per_class, "validation_per_class": validation}
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
-        split = few_label_split(labels, generator=generator(), **options)
+        split = split_labels(labels, generator=generator(), **options)
     assert labels[split.labeled].bincount(minlength=len(sizes)).tolist() == labeled
     assert labels[split.validation].bincount(minlength=len(sizes)).tolist() == held_out
     assert torch.cat(split).sort().values.tolist() == list(range(len(labels)))
     assert len(given) == (says is not None)
     if says is not None:
         with pytest.warns(FewerLabels, match=says):
-            few_label_split(labels, generator=generator(), **options)
+            split_labels(labels, generator=generator(), **options)
         assert given[0].filename == __file__
 
 
@@ -96,7 +96,7 @@ def test_labels_of_small_classes_are_nested_too():
     labels = torch.arange(60) % 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewerLabels)
-        drawn = [set(few_label_split(labels, per_class=k, generator=generator()).labeled.tolist()) for k in (1, 5, 9)]
+        drawn = [set(split_labels(labels, per_class=k, generator=generator()).labeled.tolist()) for k in (1, 5, 9)]
     assert drawn[0] < drawn[1] < drawn[2]
 
 
@@ -111,4 +111,4 @@ def test_labels_of_small_classes_are_nested_too():
 )
 def test_what_cannot_be_split_is_said(labels, options, says):
     with pytest.raises(ValueError, match=says):
-        few_label_split(labels, generator=generator(), **options)
+        split_labels(labels, generator=generator(), **options)

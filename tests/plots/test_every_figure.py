@@ -42,6 +42,7 @@ def every_figure() -> dict[str, plots.Figure]:
         ),
         "learning_curve": plots.learning_curve(History(), baseline=2.3, y_label="cross-entropy (nats)", title=title),
         "learning_curve_alone": plots.learning_curve([3.0, 2.0], total_steps=10),
+        "schedule": plots.schedule([0.0, 0.1, 0.7, 1.0], marked=3, y_label="weight of the KL", title=title),
         "label_curve": plots.label_curve(lines, title=title),
         "bar_with_seeds": plots.bar_with_seeds(
             {"pca": [0.7, 0.8], "denoising_frozen": [0.9]}, baseline=0.5, title=title
@@ -81,6 +82,7 @@ FIGURES = [
     "nearest_neighbours",
     "learning_curve",
     "learning_curve_alone",
+    "schedule",
     "label_curve",
     "bar_with_seeds",
     "latent_map",

@@ -19,6 +19,26 @@ def test_image_grid_draws_the_images_in_order():
         assert ax.get_title() == title and ax.images[0].get_clim() == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("below", [False, True])
+def test_image_rows_has_a_row_per_name_and_cuts_the_longer_rows(channels, below):
+    batch = images(5, channels=channels)
+    figure = plots.image_rows({"long": batch, "short, float": batch[3:].float() / 255}, below=below)
+    axes = [ax for ax in figure.axes if ax.get_visible()]
+    for ax, image in zip(axes, batch[[0, 1, 3, 4]], strict=True):
+        expected = image.numpy().transpose(1, 2, 0) / 255
+        assert np.allclose(shown_image(ax).reshape(expected.shape), expected)
+    words = [(ax.get_xlabel() if below else ax.get_title()).replace("\n", " ") for ax in axes]
+    assert words == ["long", "long", "short, float", "short, float"]
+    assert not any(ax.get_title() if below else ax.get_xlabel() for ax in axes)
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": images(2), "none": images(0)}])
+def test_image_rows_wants_an_image_in_each_row(rows):
+    with pytest.raises(ValueError, match="at least one image"):
+        plots.image_rows(rows)
+
+
 @pytest.mark.parametrize("kind", ["float", "gradient", "bfloat16", "numpy", "no channel", "color", "not contiguous"])
 def test_images_of_every_kind(kind):
     batch = images(2, channels=3 if kind == "color" else 1)

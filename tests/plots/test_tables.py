@@ -17,6 +17,20 @@ def test_a_share_table_writes_and_shades_every_number():
     assert plots.alt_text(figure).endswith("x 0.50 in b, y 0.75 in b.")
 
 
+def test_a_score_table_is_a_share_table_with_named_rows():
+    table = plots.score_table({"a": [0.25, 0.0], "b": (0.5, 0.75)}, {"x": 1, "y": 2}, title="Scores")
+    shares = plots.share_table([[0.25, 0.0], [0.5, 0.75]], ["a", "b"], ["x", "y"], title="Scores")
+    assert plots.png(table) == plots.png(shares)
+    assert plots.alt_text(table) == plots.alt_text(shares)
+
+
+def test_a_score_table_names_the_row_that_does_not_fit():
+    with pytest.raises(ValueError, match="'b' has 1 numbers for 2 columns"):
+        plots.score_table({"a": [0.25, 0.0], "b": [0.5]}, ["x", "y"])
+    with pytest.raises(ValueError, match="at least one row"):
+        plots.score_table({}, ["x"])
+
+
 def test_confusion_matrix_writes_counts_and_shades_shares():
     figure = plots.confusion_matrix([[8, 2], [0, 1]], ["cup", "key"])
     ax = figure.axes[0]

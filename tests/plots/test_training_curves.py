@@ -54,3 +54,12 @@ def test_a_baseline_is_drawn_under_its_name():
 def test_a_keyword_that_does_not_exist_is_refused():
     with pytest.raises(TypeError, match=r"learning_curve\(\) got an unexpected keyword argument 'y_labl'"):
         plots.learning_curve([3.0, 2.0], y_labl="loss (nats)")
+
+
+def test_a_schedule_shows_every_step_and_marks_one():
+    figure = plots.schedule([0.0, 0.25, 0.5, 0.75, 1.0, 1.0], marked=4, y_label="weight", title="A ramp")
+    (ax,) = figure.axes
+    assert list(ax.lines[0].get_ydata()) == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    assert list(ax.lines[1].get_xdata()) == [4, 4] and ax.get_ylabel() == "weight"
+    assert "1.00 at step 4" in plots.alt_text(figure) and "dashed line marks step 4" in plots.alt_text(figure)
+    assert len(plots.schedule([0.0, 1.0]).axes[0].lines) == 1

@@ -80,7 +80,7 @@ exercise = Exercise(
     takeaway="Weigh every batch by its size, and the result no longer depends on how the images were cut into batches.",
     cases=cases,
     observe=observe,
-    library=("course_lib.evaluation.evaluate", "course_lib.evaluation.predict"),
+    library=("course_lib.evaluation.loss_and_accuracy", "course_lib.evaluation.predict"),
     words={
         "result": "the dictionary that you return",
         "gradients_during": "the recording of gradients while the model is used",

@@ -87,7 +87,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
-    library=("course_lib.data.splits.few_label_split",),
+    library=("course_lib.data.splits.split_labels",),
     on_gpu=False,  # labels stay on the CPU, where the generator is
     words={
         "labeled": "`labeled`, the first of the two tensors that you return,",

@@ -86,7 +86,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
-    library=("course_lib.evaluation.linear_probe",),
+    library=("course_lib.evaluation.probe_accuracy",),
     words={
         "accuracy": "the accuracy that you return",
         "weights_before": "the encoder's weight before the call",

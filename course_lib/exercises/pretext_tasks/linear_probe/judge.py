@@ -12,7 +12,7 @@ from course_lib.exercises.pretext_tasks.exercise import BETWEEN, LATE, TEST_COUN
 
 def reference(encoder, images, labels, test_images, test_labels):
     train_x, test_x = (evaluation.extract_features(encoder, x) for x in (images, test_images))
-    return evaluation.linear_probe(train_x, labels, test_x, test_labels)
+    return evaluation.probe_accuracy(train_x, labels, test_x, test_labels)
 
 
 _TOLERANCE = 0.04  # some of the test images: a linear layer that was fitted differs by at most 0.014, however it was

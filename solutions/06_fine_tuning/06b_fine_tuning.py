@@ -607,9 +607,8 @@ Markdown(records.results_table(up_to=unit))
 # %% [markdown]
 # ## 9. The same code on a large network
 #
-# Your functions need only `model.encoder` and `model.head`, so they work on a ResNet with ImageNet weights, which are
-# downloaded once. Offline, put `resnet18.pth` into the folder of `COURSE_DATA`, or skip this cell. Nothing
-# from it is recorded.
+# Your functions work on any model with `encoder` and `head`. Here it is a ResNet whose ImageNet weights are downloaded
+# once. Offline, put `resnet18.pth` into the folder of `COURSE_DATA`, or skip this cell.
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")
@@ -723,7 +722,6 @@ predict.summary()
 # - LP-FT matched full fine-tuning in distribution and beat it on outlined images. Out of distribution the linear probe
 #   alone, which does not change the encoder, was best.
 # - Frozen means weights *and* running statistics, and saved best weights must be a *copy*.
-# - In distribution, scores of the source's features ranked the sources well before any fine-tuning.
 
 # %% [markdown]
 # ## What became of it
@@ -732,12 +730,8 @@ predict.summary()
 # it under distribution shift. LP-FT is one answer. *WiSE-FT* (Wortsman et al. 2022) averages the weights before and
 # after fine-tuning, and *model soups* average several fine-tuned networks.
 #
-# Large language models forget too. Fine-tuning on one task can weaken others, so practitioners mix old data into the
-# new (the joint loss of section 4), or penalize the distance from the original model. In reinforcement learning from
-# human feedback this penalty is a KL divergence between outputs, which asks what the model does and not where its
-# weights are.
-#
-# In medicine the shift is a new scanner, in finance a new market regime, in robotics the real world after simulation.
+# Large language models forget too, so practitioners mix old data into the new (the joint loss of section 4), or
+# penalize the distance from the original model.
 
 # %% [markdown]
 # **Further reading.**
@@ -746,10 +740,10 @@ predict.summary()
 #   LP-FT and the theory behind it.
 # - Li et al. (2018), *Explicit Inductive Bias for Transfer Learning with Convolutional Networks*, for L2-SP and its
 #   variants.
-# - Wortsman et al. (2022), *Robust fine-tuning of zero-shot models*, because averaging weights is so simple.
+# - Wortsman et al. (2022), *Robust fine-tuning of zero-shot models*, on averaging weights.
 #
 # **Challenge.** Reach the filled accuracy of full fine-tuning,
 # {{ result("forgetting", "ft_in").mean | pct }}, and beat the linear probe on outlined images,
 # {{ result("forgetting", "lp_out").mean | pct }}, without using old data. Use at least three seeds.
 #
-# **Bonus.** (1) Combine L2-SP and LP-FT. (2) Average the weights of the source encoder and the fine-tuned one.
+# **Bonus.** Average the weights of the source encoder and the fine-tuned one.

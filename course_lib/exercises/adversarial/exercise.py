@@ -82,7 +82,7 @@ def seen_of_networks(gan: Any, images: Tensor, codes: Tensor) -> Values:
             for parameter in parameters:
                 parameter.mul_(_AMPLIFY)
             seen[f"{name}_of_large_weights"] = network(x)
-    return seen
+    return {**seen, "images_after": images}
 
 
 def seen_of_steps(gan: Any, case: Case, steps: int) -> Values:

@@ -23,13 +23,14 @@ def cases(seed: int) -> list[Case]:
         logits[torch.arange(len(predicted)), predicted] = logits.max(dim=1).values + 0.3
         return Case(name, {"logits": logits, "min_share": min_share})
 
-    wide = case("many_classes", [60, 30, 6, 5, 4, 3, 1, 1], 300, 0.03)
+    more = torch.randint(0, 6, (3,), generator=generator).tolist()  # classes: the answers are drawn too
+    wide = case("many_classes", [60, 30, 6, 5, *more[0] * [4], 3, 1, 1], 300, 0.03)
     wide.inputs["logits"] = wide.inputs["logits"].double()
     strided = case("transposed", [9, 8, 5, 2], 6, 0.1)
     strided.inputs["logits"] = strided.inputs["logits"].T.contiguous().T
     return [
-        case("plain", [70, 40, 30, 20, 5, 3, 2], 10, 0.02),  # of 170: 2 and 3 are too few
-        case("on_the_edge", [50, 30, 10, 5, 2, 2, 1], 10, 0.02),  # 2 of 100 is just enough
+        case("plain", [70, 40, 30, 20, 3, 2, *more[1] * [5]], 12, 0.02),  # of 165 to 190: 2 and 3 are too few
+        case("on_the_edge", [50 - 2 * more[2], 30, 10, 5, 2, 2, 1, *more[2] * [2]], 13, 0.02),  # 2 of 100 is enough
         case("a_quarter", [12, 8, 7, 5], 7, 0.25),  # 8 of 32 is just enough
         case("one_class", [9], 4, 0.02),
         case("square", [3, 2, 1], 6, 0.3),

@@ -85,6 +85,7 @@ exercise = Exercise(
     uses=("discriminator_loss", "generator_loss"),
     words={
         "images": "the result of `generator`",
+        "images_after": "your argument `images` after the call",
         "images_weights": "the count of the generator's weight tensors, and of those that a gradient reaches",
         "logits": "the result of `discriminator`",
         "logits_weights": "the count of the discriminator's weight tensors, and of those that a gradient reaches",

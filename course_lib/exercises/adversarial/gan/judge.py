@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from course_lib.exercises.adversarial.judge import reference_gan
-from course_lib.exercises.asking import as_expected, everywhere, failed_with, named, somewhere
+from course_lib.exercises.asking import as_expected, everywhere, failed_with, inputs_kept, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
 NETWORKS, LEARNING = ("gray", "color_wide"), ("plain", "more_codes", "momentum", "double")
@@ -20,6 +20,7 @@ def _all_learn(seen: Values, name: str) -> bool:
 def images_right(case: Case, seen: Values, expected: Values) -> bool:
     drawn, large = seen["images"], seen["images_of_large_weights"]
     differ = drawn.shape == case.inputs["images"].shape and bool(drawn.double().std(dim=0).max() > 0)
+    differ = differ and inputs_kept(case, seen, "images")
     return differ and inside(drawn) and inside(large) and _all_learn(seen, "images")
 
 
@@ -28,7 +29,8 @@ def inside(images: Tensor) -> bool:
 
 
 def logits_right(case: Case, seen: Values, expected: Values) -> bool:
-    return close(seen["logits"].shape, expected["logits"].shape) and is_open(seen) and _all_learn(seen, "logits")
+    shaped = close(seen["logits"].shape, expected["logits"].shape) and inputs_kept(case, seen, "images")
+    return shaped and is_open(seen) and _all_learn(seen, "logits")
 
 
 def is_open(seen: Values) -> bool:

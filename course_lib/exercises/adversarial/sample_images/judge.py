@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, is_independent, is_standard_normal, somewhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+from course_lib.exercises.asking import everywhere, is_independent, is_standard_normal, of_this_network, somewhere
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 
 def reference(generator, count, code_dim, *, rng):
@@ -62,6 +62,10 @@ def _one_code(trial: Trial) -> bool:
     return len(codes) > 1 and bool((codes == codes[:1]).all())
 
 
+def _of_this(test: Passes) -> Passes:
+    return of_this_network(test, "weights_before")
+
+
 judge = Judge(
     reference=reference,
     criteria=(
@@ -69,10 +73,10 @@ judge = Judge(
             "drawn",
             1,
             "one code per image, new in every call, from `rng` and not from torch's global generator",
-            is_drawn_anew,
+            _of_this(is_drawn_anew),
         ),
-        Criterion("normal", 1, "the codes are independent standard normal numbers", is_normal, ("plain",)),
-        Criterion("eval_mode", 1, "the images are drawn in eval mode, from these codes", draws_in_eval_mode),
+        Criterion("normal", 1, "the codes are independent standard normal numbers", _of_this(is_normal), ("plain",)),
+        Criterion("eval_mode", 1, "the images are drawn in eval mode, from these codes", _of_this(draws_in_eval_mode)),
         Criterion(
             "no_trace",
             1,

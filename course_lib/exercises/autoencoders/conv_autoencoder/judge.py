@@ -42,12 +42,14 @@ def _through_the_features(case: Case, seen: Values, expected: Values) -> bool:
 def _gradients(case: Case, seen: Values, expected: Values) -> bool:
     sums, through = seen.get("gradient_sums", [1.0]), seen.get("image_gradient")
     reached = all(0 <= g < math.inf for g in sums) and max(sums, default=0) > 0
-    return reached and not seen["made_late"] and (through is None or bool(through.any()))
+    flows = through is None or bool(through.any())
+    return reached and flows and not seen["made_late"] and inputs_kept(case, seen, "images")
 
 
 def _learns(case: Case, seen: Values, expected: Values) -> bool:
     images = case.inputs["images"]
-    return bool(seen["errors"][-1] < ENOUGH * (images - images.mean(dim=0)).pow(2).flatten(1).sum(dim=1).mean())
+    of_the_mean = (images - images.mean(dim=0)).pow(2).flatten(1).sum(dim=1).mean()
+    return bool(seen["errors"][-1] < ENOUGH * of_the_mean) and inputs_kept(case, seen, "images")
 
 
 def _convolves(case: Case, seen: Values, expected: Values) -> bool:

@@ -57,7 +57,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     if "test_images" in inputs:
         with torch.no_grad():
             predicted = model.eval()(inputs["test_images"]).argmax(dim=1)
-        return {"accuracy": (predicted == inputs["test_labels"]).double().mean().item()}
+        accuracy = (predicted == inputs["test_labels"]).double().mean().item()
+        return {"accuracy": accuracy, "images_after": inputs["test_images"]}
     seen: Values = {"losses": losses, "losses_of_its_steps": model.losses(batches)}
     for when, (weights, statistics) in (("before", before), ("after", model.numbers())):
         seen |= {f"weights_{when}": weights, f"statistics_{when}": statistics}
@@ -97,6 +98,7 @@ exercise = Exercise(
     may_change=("model",),
     uses=("freeze", "parameter_groups", "trainable_parameters"),
     words={
+        "images_after": "your argument `images` after the call",
         "losses": "the list of losses that you return",
         "losses_of_its_steps": "the list of the mean losses per image of your own steps",
         "weights_before": "the weights of each part before your code",

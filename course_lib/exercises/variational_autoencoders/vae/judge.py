@@ -41,12 +41,13 @@ def _draws_once(case: Case, seen: Values, expected: Values) -> bool:
 def _learns(case: Case, seen: Values, expected: Values) -> bool:
     sums, bounds = seen.get("gradient_sums", [1.0]), seen.get("bounds", [0.0])[-10:]
     reached = all(0 <= g < math.inf for g in sums) and max(sums, default=0) > 0
-    known = not seen["made_late"] and not seen.get("unknown_weights")
+    known = not seen["made_late"] and not seen.get("unknown_weights") and inputs_kept(case, seen, "images")
     return reached and known and sum(bounds) / len(bounds) < 0.9 * nats_by_pixel(case.inputs["images"])
 
 
 def _from_the_prior(case: Case, seen: Values, expected: Values) -> bool:
     fresh = not close(seen["sample"], seen["next_sample"]) and global_state_kept(seen)
+    fresh = fresh and inputs_kept(case, seen, "images")
     right = fresh and seen["sample"].shape == seen["of_the_prior"].shape and _is_probability(seen["sample"])
     if not right or len(seen["sample"]) < 100:
         return right

@@ -119,21 +119,23 @@ def figure(unit: str, experiment: str, key: str, *, dataset: str = "glyphs", pro
     Raises:
         RecordError: no such record (names the command that makes it), or no such key (names the nearest ones).
     """
-    record = read(unit, experiment, dataset=dataset, profile=profile)
-    found = _figure_in(record, key)
-    if found is None:
+    return _figure_of(_by_seed(read(unit, experiment, dataset=dataset, profile=profile), key))
+
+
+def _by_seed(record: Record, key: str) -> dict[int, Value]:
+    """What each seed recorded under a key, in order of the seeds."""
+    found = {seed: figures[key] for seed, figures in sorted(record.seeds.items()) if key in figures}
+    if not found:
         near = difflib.get_close_matches(key, record.keys, n=5, cutoff=0.3) or record.keys[:10]
         raise RecordError(
-            f"The record of {experiment!r} of unit {unit} on {dataset}, profile {profile}, has no {key!r}; "
-            f"it has for example {', '.join(near) or 'nothing'}. To record it again: {record.command}"
+            f"The record of {record.experiment!r} of unit {record.unit} on {record.dataset}, profile {record.profile}, "
+            f"has no {key!r}; it has for example {', '.join(near) or 'nothing'}. To record it again: {record.command}"
         )
     return found
 
 
-def _figure_in(record: Record, key: str) -> Figure | None:
-    values = tuple(figures[key] for _, figures in sorted(record.seeds.items()) if key in figures)
-    if not values:
-        return None
+def _figure_of(by_seed: Mapping[int, Value]) -> Figure:
+    values = tuple(by_seed.values())
     if isinstance(values[0], list):
         lists = [list(value) if isinstance(value, list) else [value] for value in values]
         columns = list(zip(*lists, strict=False))
@@ -173,7 +175,7 @@ def curves(
                 points.setdefault(name, {})[float(x)] = key
     result = {}
     for name, keys in points.items():
-        figures = [found for x in sorted(keys) if (found := _figure_in(record, keys[x]))]
+        figures = [_figure_of(_by_seed(record, keys[x])) for x in sorted(keys)]
         result[name] = Curve(
             x=tuple(sorted(keys)),
             mean=tuple(f.mean for f in figures),
@@ -191,7 +193,7 @@ def figures(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str
         RecordError: no such record.
     """
     record = read(unit, experiment, dataset=dataset, profile=profile)
-    return {key: found for key in record.keys if (found := _figure_in(record, key))}
+    return {key: _figure_of(_by_seed(record, key)) for key in record.keys}
 
 
 def recorded_on(unit: str, experiment: str, dataset: str, *, profile: str = "laptop") -> str:
@@ -212,26 +214,49 @@ def holds(
 ) -> list[tuple[float, float, bool]]:
     """Both sides of a comparison and whether it holds, for each seed.
 
-    Runs of one seed share their images and first weights, so they are compared seed by seed.
-
     Args:
         comparison: two keys, such as "rotation@5 > scratch@5"; one side may be a number.
 
     Raises:
-        RecordError: a figure is not recorded, or the comparison cannot be read.
+        RecordError: a figure is not recorded for every seed of the unit, or the comparison cannot be read.
     """
-
-    def values(side: str) -> Sequence[float]:
-        try:
-            return [float(side)] * 1000  # beside every seed there is
-        except ValueError:
-            return figure(unit, experiment, side, dataset=dataset, profile=profile).values
-
     match = _COMPARISON.fullmatch(comparison)
     if match is None:
         raise RecordError(f"a comparison has two keys, such as 'a@5 > b@5'; got {comparison.strip()!r}.")
     left, sign, right = match.groups()
-    return [(a, b, a > b if sign == ">" else a < b) for a, b in zip(values(left), values(right))]
+    pairs = _pairs(read(unit, experiment, dataset=dataset, profile=profile), left, right)
+    return [(a, b, a > b if sign == ">" else a < b) for a, b in pairs.values()]
+
+
+def difference(
+    left: str, right: str, unit: str, experiment: str, *, dataset: str = "glyphs", profile: str = "laptop"
+) -> Figure:
+    """The difference of two keys, taken seed by seed.
+
+    Raises:
+        RecordError: a figure is not recorded for every seed of the unit.
+    """
+    pairs = _pairs(read(unit, experiment, dataset=dataset, profile=profile), left, right)
+    return _figure_of({seed: a - b for seed, (a, b) in pairs.items()})
+
+
+def _pairs(record: Record, left: str, right: str) -> dict[int, tuple[float, float]]:
+    """Two keys, or a key and a number, by seed: runs of one seed share their images and first weights."""
+
+    def values(side: str) -> dict[int, float]:
+        with contextlib.suppress(ValueError):
+            return dict.fromkeys(record.seeds, float(side))
+        found = {seed: value for seed, value in _by_seed(record, side).items() if not isinstance(value, list)}
+        if missing := sorted(record.seeds.keys() - found):
+            raise RecordError(
+                f"{record.unit}, {record.experiment}, {record.dataset}: {side!r} is compared seed by seed, but seeds "
+                f"{', '.join(map(str, missing))} have no single number for it. Record the unit that it comes from for "
+                f"seeds {', '.join(map(str, record.seeds))}, by course results."
+            )
+        return found
+
+    a, b = values(left), values(right)
+    return {seed: (a[seed], b[seed]) for seed in sorted(record.seeds)}
 
 
 def all_records() -> list[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -123,9 +124,38 @@ def test_the_protocol_is_one_record_of_all_units():
     assert set(records.curves("01_next", "protocol")) == set(records.curves(UNIT, "protocol")) == {"scratch", "frozen"}
     assert records.figure("01_next", "protocol", "scratch@5").n == 1, "of the seeds that the unit has"
     assert records.figure(UNIT, "protocol", "scratch@5").n == 2
-    assert quoting.render('{{ every_seed("scratch@5 < frozen@10", "protocol") }}', unit=UNIT) == "on every seed"
     with pytest.raises(records.RecordError, match="No record of 'protocol' of unit 02_none"):
         records.figure("02_none", "protocol", "scratch@5")
+
+
+def test_rows_of_two_units_are_compared_by_their_seeds_not_by_their_places():
+    named = EXPERIMENT.replace('"label_curve": label_curve', '"protocol": label_curve')
+    write(named)
+    run(seeds=3)
+    write(named.replace("scratch", "frozen"), unit="01_next")
+    recording.run("01_next", seeds=3, progress=False)
+    theirs = records.record_path("01_next", "protocol", dataset="glyphs", profile="laptop")
+    whole = json.loads(theirs.read_text())
+
+    def keep(*seeds: int, shift: float = 0.0) -> None:
+        kept = {str(k): dict(whole["seeds"][str(k)]) for k in seeds}
+        for figures in kept.values():
+            figures["frozen@5"] += shift
+        theirs.write_text(json.dumps(whole | {"seeds": kept}))
+
+    keep(2, 0, 1, shift=0.005)  # less than what lies between two seeds
+    own, other = (records.figure(UNIT, "protocol", key).values for key in ("scratch@5", "frozen@5"))
+    assert records.holds("frozen@5 > scratch@5", UNIT, "protocol") == [(b, a, True) for a, b in zip(own, other)]
+    found = records.difference("frozen@5", "scratch@5", UNIT, "protocol")
+    assert found.values == pytest.approx((0.005,) * 3) and found.std == pytest.approx(0.0)
+    for seeds, missing in (((1, 2), "0"), ((0, 1), "2"), ((1,), "0, 2")):
+        keep(*seeds)
+        for comparison in ("frozen@5 > scratch@1", "scratch@1 < frozen@5", "frozen@5 > 0"):
+            with pytest.raises(records.RecordError, match=f"'frozen@5' is compared .* but seeds {missing} have no"):
+                quoting.render(f'{{{{ every_seed("{comparison}", "protocol") }}}}', unit=UNIT)
+    assert records.holds("scratch@5 > scratch@1", UNIT, "protocol") != []
+    with pytest.raises(records.RecordError, match="'loss' is compared seed by seed, but seeds 0, 1, 2"):
+        records.holds("loss > 0", UNIT, "protocol")
 
 
 def test_the_table_names_other_experiments_and_leaves_smoke_out():

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -168,10 +167,7 @@ def answer_on(question: Question, dataset: str) -> Answer:
 
 
 def _figure(unit: str, experiment: str, key: str, where: Any) -> Figure:
-    parts = [records.figure(unit, experiment, part.strip(), **where) for part in key.split(" - ")]
-    if len(parts) == 1:
-        return parts[0]
-    values = tuple(a - b for a, b in zip(parts[0].values, parts[1].values))
-    mean = math.fsum(values) / len(values)
-    spread = (math.fsum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
-    return Figure(mean, spread, values, len(values))
+    left, minus, right = key.partition(" - ")
+    if minus:
+        return records.difference(left, right, unit, experiment, **where)
+    return records.figure(unit, experiment, key, **where)

@@ -29,7 +29,6 @@ __all__ = [
     "knn_accuracy",
     "label_curve",
     "loss_and_accuracy",
-    "mean_by_class",
     "per_class_scores",
     "predict",
     "predicted_shares",
@@ -134,18 +133,6 @@ def predicted_shares(logits: Tensor) -> list[float]:
     """
     counts = _check_logits(logits).argmax(dim=1).bincount(minlength=logits.shape[1])
     return (counts.double() / len(logits)).tolist()
-
-
-def mean_by_class(values: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, float]:
-    """The mean of `values` over the images of each class, by its name; NaN for a class without images.
-
-    values: numbers or truth values `(N,)`; labels: int64 `(N,)`, indices into `class_names`.
-
-    >>> mean_by_class(torch.tensor([True, False, True]), torch.tensor([0, 0, 1]), ["cup", "key"])
-    {'cup': 0.5, 'key': 1.0}
-    """
-    values, labels = values.double().cpu(), _check_labels(labels, len(values))
-    return {name: values[labels == k].mean().item() for k, name in enumerate(class_names)}
 
 
 def per_class_scores(

@@ -51,17 +51,6 @@ def data_folder() -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def pretrained_weights(name: str) -> Path | str | None:
-    """The weights of a torchvision model: the file `name.pth` in the folder of `COURSE_DATA` where it is there.
-
-    Elsewhere "DEFAULT", which torchvision downloads; in the profile smoke None, which is random.
-    """
-    folder = data_folder()
-    if folder is not None and (folder / f"{name}.pth").is_file():
-        return folder / f"{name}.pth"
-    return None if profile() == "smoke" else "DEFAULT"
-
-
 def root() -> Path:
     """The project folder (it holds notebooks/, results/ and work/): `COURSE_ROOT`, else the parent of the package."""
     value = os.environ.get("COURSE_ROOT", "").strip()

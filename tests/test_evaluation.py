@@ -19,7 +19,6 @@ from course_lib.evaluation import (
     knn_accuracy,
     label_curve,
     loss_and_accuracy,
-    mean_by_class,
     per_class_scores,
     predict,
     predicted_shares,
@@ -404,7 +403,7 @@ def test_results_from_the_gpu_are_those_of_the_cpu(cuda, model):
     assert accuracy(on_gpu[0].to(cuda), LABELS.to(cuda)) == accuracy(on_cpu[0], LABELS)
 
 
-# ---------------------------------------- of a set, of its classes
+# ---------------------------------------- of a set
 
 
 def test_accuracy_on_a_set_is_that_of_its_images_and_labels():
@@ -415,10 +414,3 @@ def test_accuracy_on_a_set_is_that_of_its_images_and_labels():
 def test_predicted_shares_count_every_class():
     logits = torch.eye(5)[torch.tensor([0, 0, 0, 3])]
     assert predicted_shares(logits) == [0.75, 0, 0, 0.25, 0]
-
-
-def test_mean_by_class_averages_over_the_images_of_a_class():
-    values, labels = torch.tensor([1.0, 3.0, 5.0]), torch.tensor([2, 0, 2])
-    found = mean_by_class(values, labels, ["a", "b", "c"])
-    assert list(found) == ["a", "b", "c"] and found["a"] == found["c"] == 3.0 and math.isnan(found["b"])
-    assert mean_by_class(values > 1, labels, ["a", "b", "c"])["c"] == 0.5

@@ -109,14 +109,3 @@ def test_variables_are_put_back_after_an_error_too(monkeypatch):
         assert (settings.profile(), settings.dataset_name()) == ("smoke", "mnist")
         raise KeyError
     assert settings.profile() == "full" and "COURSE_DATASET" not in os.environ
-
-
-@pytest.mark.parametrize(("profile", "elsewhere"), [("smoke", None), ("laptop", "DEFAULT"), ("full", "DEFAULT")])
-def test_pretrained_weights_are_the_local_file_where_it_is_there(profile, elsewhere, monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_PROFILE", profile)
-    monkeypatch.delenv("COURSE_DATA", raising=False)
-    assert settings.pretrained_weights("resnet18") == elsewhere
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    assert settings.pretrained_weights("resnet18") == elsewhere
-    (tmp_path / "resnet18.pth").touch()
-    assert settings.pretrained_weights("resnet18") == tmp_path / "resnet18.pth"

@@ -13,35 +13,35 @@ from course_lib.plots.figure import Figure
 def recorded_curves(
     unit: str,
     experiment: str = records.MAIN_EXPERIMENT,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[str] | Mapping[str, str] | None = None,
     *,
     dataset: str = "glyphs",
     beside: Mapping[str, Any] | None = None,
-    x_label: str = "labels per class",
     title: str,
-    alt: str | None = None,
+    **options: Any,
 ) -> Figure:
     """The recorded curves of an experiment; the title ends with the data set that they were recorded on.
 
     Args:
         unit, experiment: the record, of the profile laptop.
-        methods: the curves to draw, in this order; None draws all. What is recorded as one number, without a number
-            of labels, becomes a level line.
+        methods: the curves to draw, in this order, or method -> the name that it is recorded under; None draws all.
+            What is recorded as one number, without a number of labels, becomes a level line.
         dataset: where nothing is recorded on it, the record on glyphs is drawn.
         beside: more curves, drawn after the recorded ones, as `label_curve` takes them.
-        x_label, title, alt: as for `label_curve`.
+        title, options: as for `label_curve`.
 
     Raises:
         records.RecordError: no such record on glyphs either, or a method that is not in it.
     """
     name = records.recorded_on(unit, experiment, dataset)
     recorded, numbers = records.curves(unit, experiment, dataset=name), records.figures(unit, experiment, dataset=name)
-    drawn = list(recorded) if methods is None else methods
-    positions = sorted({x for method in drawn if method in recorded for x in recorded[method].x})
+    methods = list(recorded) if methods is None else methods
+    drawn = methods if isinstance(methods, Mapping) else {method: method for method in methods}
+    positions = sorted({x for key in drawn.values() if key in recorded for x in recorded[key].x})
     curves: dict[str, Any] = {}
-    for method in drawn:
-        if method in numbers:  # one number, whatever the number of labels
-            curves[method] = {x: numbers[method].values for x in positions}
+    for method, key in drawn.items():
+        if key in numbers:  # one number, whatever the number of labels
+            curves[method] = {x: numbers[key].values for x in positions}
         else:
-            curves[method] = records.curve(unit, experiment, method, dataset=name)
-    return label_curve(curves | dict(beside or {}), x_label=x_label, title=f"{title} (recorded on {name})", alt=alt)
+            curves[method] = records.curve(unit, experiment, key, dataset=name)
+    return label_curve(curves | dict(beside or {}), title=f"{title} (recorded on {name})", **options)

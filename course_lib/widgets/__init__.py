@@ -6,7 +6,7 @@
 - teaching.py: teaching_views
 - reconstructions.py: reconstruction_explorer
 - turns.py: turn_explorer
-- freezing.py: freeze_picker, and freeze_choices, which it takes
+- freezing.py: freeze_picker
 - strengths.py: strength_explorer
 - view.py: View, which every widget returns: controls, figure, and what a notebook shows of them
 - controls.py: sliders and input checks that several widgets use
@@ -20,7 +20,7 @@ controls and returns a figure; it is drawn by a function with `@plots.styled` be
 """
 
 from course_lib.widgets.controls import WIDE
-from course_lib.widgets.freezing import freeze_choices, freeze_picker
+from course_lib.widgets.freezing import freeze_picker
 from course_lib.widgets.latents import latent_explorer
 from course_lib.widgets.pseudo_labels import pseudo_label_slider
 from course_lib.widgets.reconstructions import reconstruction_explorer
@@ -33,5 +33,5 @@ from course_lib.widgets.view import View
 # In the order of the units that use them, which is that of the reference page.
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
-    "freeze_picker", "freeze_choices", "strength_explorer", "pseudo_label_slider", "teaching_views", "WIDE",
+    "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views", "WIDE",
 ]  # fmt: skip

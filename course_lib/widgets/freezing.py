@@ -16,16 +16,6 @@ from course_lib.widgets.controls import choice_slider
 from course_lib.widgets.view import View
 
 
-def freeze_choices(curves: Mapping[str, Any]) -> dict[tuple[int, float], Any]:
-    """What `freeze_picker` takes, from recorded curves with names such as "5_labels_0.01": (labels, rate) -> curve.
-
-    >>> freeze_choices({"5_labels_0.01": {0: 0.7}})
-    {(5, 0.01): {0: 0.7}}
-    """
-    keys = {name: name.split("_labels_") for name in curves}
-    return {(int(labels), float(rate)): curves[name] for name, (labels, rate) in keys.items()}
-
-
 def freeze_picker(
     recorded: Mapping[tuple[int, float], Any],
     parts: Mapping[str, int],

@@ -45,7 +45,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib import evaluation, plots, records, settings, widgets
+from course_lib import evaluation, plots, settings, widgets
 from course_lib.data import Batches, as_float, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import eval_mode, seeded
@@ -582,12 +582,12 @@ def log_terms(model, images, num_samples, *, seed=0):
 for count in (1, 10, 100):
     bound = importance_weighted_bound(*log_terms(vae, test_images[:200], count)).mean()
     print(f"{count:4} samples: -log p(x) is at most {-bound:.1f} nats")
-curve = records.curve("02_variational_autoencoders", "bound", "nats", dataset="glyphs")
-bounds = dict(zip(curve.x, curve.values))
-labels = {"x_label": "samples per image", "y_label": "bound on -log p(x), nats"}
 predict.gap.compare()
-title = "More samples, a tighter bound (recorded)"
-plots.show(plots.label_curve({"vae": bounds}, title=title, percent=False, **labels))
+labels = {"x_label": "samples per image", "y_label": "bound on -log p(x), nats"}
+plots.show(plots.recorded_curves(
+    "02_variational_autoencoders", "bound", {"vae": "nats"}, dataset=data.name,
+    title="More samples, a tighter bound", percent=False, **labels,
+))  # fmt: skip
 
 # %% [markdown]
 # | recorded, nats per image | one sample | a hundred samples |

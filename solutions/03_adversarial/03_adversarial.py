@@ -45,7 +45,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib import evaluation, plots, records, settings, widgets
+from course_lib import evaluation, plots, settings, widgets
 from course_lib.data import Batches, as_float, augment, load
 from course_lib.evaluation import extract_features
 from course_lib.exercises import checks_for, predictions_for
@@ -624,18 +624,13 @@ widgets.latent_explorer(
 predict.features(...)  # between 0 and 1
 
 # %% tags=["demo"]
-unit, name = "03_adversarial", data.name
-if not records.record_path(
-    unit, "label_curve", dataset=name, profile="laptop"
-).is_file():
-    name = "glyphs"  # nothing is recorded on this data set
-recorded = records.curves(unit, dataset=name)
-order = {"rotation": "rotation", "gan": "discriminator", "random": "random"}
 predict.features.compare()
-plots.show(plots.label_curve(
-    {f"{key}_frozen": recorded[f"{of}_frozen"] for key, of in order.items()},
-    title=f"Linear probe of the best block (recorded on easy {name})",
-))  # fmt: skip
+order = {
+    "rotation_frozen": "rotation_frozen", "gan_frozen": "discriminator_frozen",
+    "random_frozen": "random_frozen",
+}  # fmt: skip
+title, on = "Linear probe of the best block, easy images", {"dataset": data.name}
+plots.show(plots.recorded_curves("03_adversarial", methods=order, title=title, **on))
 
 # %% [markdown]
 # {{ figures_table({"random, frozen": "random_frozen", "discriminator, frozen": "discriminator_frozen",

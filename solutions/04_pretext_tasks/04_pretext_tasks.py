@@ -203,7 +203,10 @@ pretrain(rotation, which_turn, "Which way is up?", steps=steps, **line)
 seen = load(split="test", n=len(test), anomalies=0.2) if data.name == "glyphs" else test
 x, labels = rotation_pretext(as_float(seen.images).to(device))
 right = evaluation.predict(rotation, x).argmax(dim=1) == labels.cpu()  # (4N,)
-by_class = evaluation.mean_by_class(right, seen.labels.repeat(4), seen.class_names)
+by_class = {
+    name: right[seen.labels.repeat(4) == k].double().mean().item()
+    for k, name in enumerate(seen.class_names)
+}
 plots.show(plots.bar_with_seeds(
     by_class, styled_as="rotation", baseline=0.25, baseline_label="guessing",
     x_label="rotation accuracy",
@@ -585,8 +588,10 @@ plots.show(plots.recorded_curves(
 # Next: how many *unlabeled* images are needed?
 
 # %% tags=["demo"]
-labels = {"x_label": "unlabeled images", "title": "Ten labels per class"}
-plots.show(plots.recorded_curves("04_pretext_tasks", "unlabeled", **labels))
+options = {"dataset": data.name, "x_label": "unlabeled images"}
+plots.show(plots.recorded_curves(
+    "04_pretext_tasks", "unlabeled", title="Ten labels per class", **options
+))
 Markdown(records.results_table(up_to="04_pretext_tasks"))
 
 # %% [markdown]

@@ -327,11 +327,9 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=chance, title="One seed"))
 predict.depth_at_5(...)  # 0, 1, 2 or 3 frozen blocks
 
 # %% tags=["demo"]
-recorded_on = records.recorded_on(unit, "freezing_depth", both.name)
-depth = records.curves(unit, "freezing_depth", dataset=recorded_on)
-lines = {f"{k} labels per class": depth[f"{k}_labels"] for k in (5, 20, 50)}
-options = {"x_label": "frozen blocks", "title": f"Recorded on {recorded_on}"}
-plots.show(plots.label_curve(lines, **options))
+lines = {f"{k} labels per class": f"{k}_labels" for k in (5, 20, 50)}
+options = {"x_label": "frozen blocks", "dataset": both.name, "title": "How deep?"}
+plots.show(plots.recorded_curves(unit, "freezing_depth", lines, **options))
 predict.depth_at_5.compare()
 Markdown(records.results_table(up_to=unit))
 
@@ -650,7 +648,10 @@ predict.summary()
 # nothing repairs what the first steps break. Move the sliders until you find a choice that works at every rate.
 
 # %% tags=["demo"]
-choices = widgets.freeze_choices(records.curves(unit, "freeze_picker"))
+choices = {}
+for name, curve in records.curves(unit, "freeze_picker").items():
+    labels, rate = name.split("_labels_")
+    choices[int(labels), float(rate)] = curve
 layers = zip(("block 1", "block 2", "block 3"), ConvEncoder().blocks)
 parts = {name: count_parameters(layer) for name, layer in layers} | {"head": 325}
 widgets.freeze_picker(choices, parts, start=(5, 0.03, 0), chance=0.2)

@@ -613,7 +613,10 @@ Markdown(records.results_table(up_to=unit))
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")
 kind = settings.by_profile(smoke="resnet18", laptop="resnet18", full="resnet50")
-weights = settings.pretrained_weights(kind)
+weights = settings.by_profile(smoke=None, laptop="DEFAULT", full="DEFAULT")
+folder = settings.data_folder()
+if folder and (folder / f"{kind}.pth").is_file():
+    weights = folder / f"{kind}.pth"
 try:
     resnet = torchvision_backbone(
         kind, weights=weights, num_classes=len(few.class_names)

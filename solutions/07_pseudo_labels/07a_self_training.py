@@ -42,6 +42,7 @@ import copy
 from functools import partial
 
 import torch
+from IPython.display import Markdown
 from torch import nn
 from torch.nn import functional as F
 
@@ -638,20 +639,10 @@ check.pseudo_label_check(pseudo_label_check)
 # ## 6. The question of the course: what is it worth?
 
 # %% tags=["demo"]
-from IPython.display import Markdown
-
-name = data.name
-if not records.record_path(
-    unit, "protocol", dataset=name, profile="laptop"
-).is_file():
-    name = "glyphs"  # nothing is recorded on this data set
-curves = records.curves(unit, "protocol", dataset=name)
 order = ["self_training_strong", "scratch_strong"]
 order += ["self_training_weak", "scratch_weak"]
-plots.show(plots.label_curve(
-    {key: curves[key] for key in order},
-    title=f"Three rounds of self-training (recorded on {name})",
-))  # fmt: skip
+options = {"dataset": data.name, "title": "Three rounds of self-training"}
+plots.show(plots.recorded_curves(unit, "protocol", order, **options))
 Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
@@ -689,10 +680,7 @@ Markdown(records.results_table(up_to=unit))
 predict.spreading(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
-record = {
-    key: records.figure(unit, "baselines", key)
-    for key in records.read(unit, "baselines").keys
-}
+record = records.figures(unit, "baselines")
 names = {"svc": "SVC, labels alone", "self_training": "SelfTrainingClassifier (SVC)"}
 names |= {"propagation": "LabelPropagation", "spreading": "LabelSpreading"}
 bars = {

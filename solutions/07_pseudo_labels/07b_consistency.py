@@ -551,7 +551,8 @@ predict.rotation_first(...)  # a share between 0 and 1
 # %% tags=["demo"]
 order = ["rotation_fixmatch", "fixmatch", "rotation_strong", "scratch_strong"]
 unit = "07_pseudo_labels"
-plots.show(plots.recorded_curves(unit, "protocol", order, title="FixMatch"))
+on = {"dataset": data.name, "title": "FixMatch"}
+plots.show(plots.recorded_curves(unit, "protocol", order, **on))
 predict.rotation_first.compare()
 Markdown(records.results_table(up_to=unit))
 

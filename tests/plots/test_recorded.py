@@ -47,3 +47,15 @@ def test_one_number_is_a_level_line():
     level = line(ax, plots.method_style("full_labels").label)
     assert list(level.get_xdata()) == [1, 5, 10] and list(level.get_ydata()) == pytest.approx([0.9] * 3)
     assert ax.lines[0] is level
+
+
+def test_a_method_may_be_recorded_under_another_name():
+    methods = {"rotation": "scratch", "vae": "one"}
+    write(EXPERIMENT.replace('"loss": [1.0, 0.5 + seed]', '"one": 0.9'))
+    run(fresh=True)
+    figure = plots.recorded_curves(UNIT, methods=methods, title="A trial", percent=False, y_label="share")
+    (ax,) = figure.axes
+    recorded = records.curve(UNIT, "label_curve", "scratch")
+    assert list(line(ax, "Rotation").get_ydata()) == pytest.approx(recorded.mean)
+    assert list(line(ax, plots.method_style("vae").label).get_ydata()) == pytest.approx([0.9] * 3)
+    assert ax.get_ylabel() == "share"

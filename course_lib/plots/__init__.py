@@ -8,7 +8,7 @@
 - tables.py: share_table, score_table, confusion_matrix
 - scores.py: histogram_of_scores, roc_curve
 - calibration.py: reliability_diagram
-- diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; drawing.py: what they are drawn with
+- diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; diagram_parts.py: what they are drawn with
 - style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
 - figure.py: new_figure, finished, alt_text, show, png, mime_bundle
 - inputs.py: what figures take becomes NumPy arrays, or an error that says what was expected

@@ -1,15 +1,15 @@
 """Diagrams of the methods: what goes in, what comes out, where gradients flow, and what is frozen.
 
-Coordinates are inches. Each function draws one method with the kit of drawing.py and puts all that it shows into words.
+Coordinates are inches. Each function draws one method with the parts of diagram_parts.py and says all of it in words.
 """
 
 from __future__ import annotations
 
 from matplotlib.patches import Rectangle
 
-from course_lib.plots.drawing import Box, Diagram
+from course_lib.plots.diagram_parts import Box, Diagram
 from course_lib.plots.figure import Figure
-from course_lib.plots.style import CELL_BORDER, INK, NOTE, PAPER, STILL, method_style, styled
+from course_lib.plots.style import CELL_BORDER, FROZEN_FILL, INK, NOTE, PAPER, method_style, styled
 
 
 @styled
@@ -23,8 +23,7 @@ def diagram_autoencoder(*, title: str | None = None, alt: str | None = None) -> 
     x_hat = d.data(6.75, 1.25, "copies x̂\n(N, C, H, W)", width=1.1)
     loss = d.box(8.3, 1.25, "squared\nerror", width=0.95, height=0.6)
     d.flow(x, f)
-    for start, end in ((f, z), (z, g), (g, x_hat), (x_hat, loss)):
-        d.flow(start, end, back=True)
+    d.chain(f, z, g, x_hat, loss, back=True)
     _over(d, x, loss, 2.0, "target: the same images")
     d.legend(0.3, 0.3, ("data", "gradient"))
     words = (
@@ -49,8 +48,8 @@ def diagram_vae(*, title: str | None = None, alt: str | None = None) -> Figure:
     kl = d.box(3.25, 4.4, "KL(q(z | x) || p(z))", width=1.85, height=0.42)
     noise = d.data(4.75, 2.75, "ε from N(0, 1)", width=1.2)
     d.flow(x, q)
-    for start, end in ((q, mu), (mu, z), (z, p), (p, loss), (mu, kl)):
-        d.flow(start, end, back=True)
+    d.chain(q, mu, z, p, loss, back=True)
+    d.flow(mu, kl, back=True)
     d.flow(noise, z)
     d.ax.plot([0.3, 8.7], [2.42, 2.42], color=CELL_BORDER, linewidth=1)
     for k, (left, bottom) in enumerate(((1.05, 1.55), (1.75, 1.35), (1.3, 1.05))):
@@ -102,8 +101,7 @@ def diagram_gan(*, title: str | None = None, alt: str | None = None) -> Figure:
     d.ax.plot([0.15, 8.85], [2.2, 2.2], color=CELL_BORDER, linewidth=1)
     generator, drawn, discriminator = chain(1.15)
     loss = d.box(8.05, 1.15, "generator's\nloss", width=1.3, height=0.6)
-    for start, end in ((generator, drawn), (drawn, discriminator), (discriminator, loss)):
-        d.flow(start, end, back=True)
+    d.chain(generator, drawn, discriminator, loss, back=True)
     d.note(5.85, 1.62, "the new one; it does not step here")
     d.write(0.15, 1.9, "Second half: the generator learns", align="left")
     d.legend(0.3, 0.3, ("data", "gradient", "stop"))
@@ -136,8 +134,7 @@ def diagram_rotation_batch(*, title: str | None = None, alt: str | None = None) 
     for row in rows:
         d.arrow((4.2, row.y), encoder.side("left", 0.06 * (row.y - 1.85)))
     d.note(5.35, 2.35, "(4N, C, H, H)")
-    d.flow(encoder, head, back=True)
-    d.flow(head, loss, back=True)
+    d.chain(encoder, head, loss, back=True)
     d.note(6.75, 1.28, "thrown away later")
     d.note(5.35, 1.28, "kept")
     d.legend(4.4, 0.3, ("data", "gradient"))
@@ -163,8 +160,7 @@ def diagram_masking(*, title: str | None = None, alt: str | None = None) -> Figu
     loss = d.box(8.2, 1.5, "squared error,\nhidden only", width=1.3, height=0.6)
     d.arrow((1.25, 1.5), (2.05, 1.5))
     d.arrow((2.95, 1.5), encoder.side("left"))
-    for start, end in ((encoder, decoder), (decoder, x_hat), (x_hat, loss)):
-        d.flow(start, end, back=True)
+    d.chain(encoder, decoder, x_hat, loss, back=True)
     _over(d, Box(0.8, 1.5, 0.8, 0.9, ""), loss, 2.45, "target: the whole image, and the mask")
     d.legend(0.3, 0.3, ("data", "gradient"))
     words = (
@@ -184,8 +180,7 @@ def diagram_freezing(*, title: str | None = None, alt: str | None = None) -> Fig
     blocks = [d.box(1.85 + 1.5 * k, 3.3, f"block {k + 1}", color=color, width=1.05, frozen=True) for k in range(3)]
     head = d.box(6.4, 3.3, "head", color=color, width=0.9)
     loss = d.box(8.0, 3.3, "loss", width=0.9)
-    for start, end in zip([x, *blocks[:-1]], blocks):
-        d.flow(start, end)
+    d.chain(x, *blocks)
     d.flow(blocks[-1], head, stopped=True)
     d.flow(head, loss, back=True)
     d.ax.plot([0.3, 8.7], [2.72, 2.72], color=CELL_BORDER, linewidth=1)
@@ -194,8 +189,7 @@ def diagram_freezing(*, title: str | None = None, alt: str | None = None) -> Fig
         statistics = d.box(left + 1.75, 0.85, "running\nstatistics", width=1.2, height=0.6, frozen=mode == "eval mode")
         batch = d.data(left + 0.55, 1.65, "a batch", width=0.7)
         out = d.data(left + 3.25, 1.65, "output", width=0.65)
-        d.flow(batch, norm)
-        d.flow(norm, out)
+        d.chain(batch, norm, out)
         changes = mode == "train mode"
         d.flow(norm if changes else statistics, statistics if changes else norm)
         said = "changed by every batch,\nwithout a gradient" if changes else "used, not changed"
@@ -252,8 +246,8 @@ def diagram_self_training(*, title: str | None = None, alt: str | None = None) -
     training = d.box(6.05, 1.1, "train a copy", width=1.2, color=color)
     labeled = d.data(3.9, 1.1, "labeled images,\ntheir own labels", width=1.4)
     following = d.box(8.0, 1.1, "next model", width=1.1, color=color)
-    for start, end in ((unlabeled, model), (model, guess), (guess, chosen), (labeled, training), (training, following)):
-        d.flow(start, end)
+    d.chain(unlabeled, model, guess, chosen)
+    d.chain(labeled, training, following)
     d.flow(chosen, training, stopped=True)
     d.gradient((5.8, 0.84), (6.3, 0.84), bend=0.9)
     _over(d, following, model, 3.0, "next round")
@@ -272,19 +266,8 @@ def diagram_self_training(*, title: str | None = None, alt: str | None = None) -
 def diagram_fixmatch(*, title: str | None = None, alt: str | None = None) -> Figure:
     """FixMatch: the weak view teaches the strong view, where the prediction is confident."""
     d, color = Diagram(9.0, 3.2), method_style("fixmatch").color
-    image = d.data(0.6, 1.75, "unlabeled\nimage", width=0.85)
-    rows = {}
-    for y, view, out in ((2.6, "weak", "class ŷ,\nif p ≥ τ"), (0.95, "strong", "log-\nprobabilities")):
-        seen = d.box(2.05, y, f"{view} view", width=1.05)
-        model = d.box(3.85, y, f"model, {view}", width=1.25, color=color)
-        rows[view] = d.data(5.7, y, out, width=1.0)
-        d.arrow(image.side("right", 0.1 if view == "weak" else -0.1), seen.side("left"))
-        d.flow(seen, model)
-        d.flow(model, rows[view], back=view == "strong", stopped=view == "weak")
-    loss = d.box(7.8, 1.75, "cross-entropy,\nmean of all N", width=1.35, height=0.6)
-    d.arrow(rows["weak"].side("right"), loss.side("top"))
-    d.arrow(rows["strong"].side("right", 0.05), loss.side("bottom", -0.25))
-    d.gradient(loss.side("bottom", 0.1), rows["strong"].side("right", -0.15))
+    networks, outputs = ("model, weak", "model, strong"), ("class ŷ,\nif p ≥ τ", "log-\nprobabilities")
+    _two_views(d, networks, outputs, "cross-entropy,\nmean of all N", color=color, width=1.0)
     d.ax.plot([3.85, 3.85], [1.22, 2.33], color=NOTE, linestyle=":", linewidth=1.5)
     d.note(3.95, 1.78, "same weights", align="left")
     d.note(7.15, 2.5, "target", align="left")
@@ -302,20 +285,10 @@ def diagram_fixmatch(*, title: str | None = None, alt: str | None = None) -> Fig
 def diagram_ema_teacher(*, title: str | None = None, alt: str | None = None) -> Figure:
     """Mean Teacher: the teacher is an average of the student, and no gradient reaches it."""
     d, color = Diagram(9.0, 3.2), method_style("mean_teacher").color
-    image = d.data(0.6, 1.75, "unlabeled\nimage", width=0.85)
-    rows = {}
-    for y, view, name in ((2.6, "weak", "teacher θ′"), (0.95, "strong", "student θ")):
-        seen = d.box(2.05, y, f"{view} view", width=1.05)
-        network = d.box(3.85, y, name, width=1.15, color=color)
-        rows[view] = network, d.data(5.75, y, "p" if view == "weak" else "q", width=0.35)
-        d.arrow(image.side("right", 0.1 if view == "weak" else -0.1), seen.side("left"))
-        d.flow(seen, network)
-        d.flow(*rows[view], back=view == "strong", stopped=view == "weak")
-    loss = d.box(7.8, 1.75, "(q − p)²,\nall classes", width=1.2, height=0.6)
-    d.arrow(rows["weak"][1].side("right"), loss.side("top"))
-    d.arrow(rows["strong"][1].side("right", 0.05), loss.side("bottom", -0.25))
-    d.gradient(loss.side("bottom", 0.1), rows["strong"][1].side("right", -0.13))
-    d.arrow(rows["strong"][0].side("top"), rows["weak"][0].side("bottom"))
+    teacher, student = _two_views(
+        d, ("teacher θ′", "student θ"), ("p", "q"), "(q − p)²,\nall classes", color=color, width=0.35
+    )
+    d.arrow(student.side("top"), teacher.side("bottom"))
     d.note(3.98, 1.78, "after each step: θ′ ← α θ′ + (1 − α) θ,\nbuffers too", align="left")
     d.legend(0.3, 0.25, ("data", "gradient", "stop"))
     words = (
@@ -325,6 +298,29 @@ def diagram_ema_teacher(*, title: str | None = None, alt: str | None = None) -> 
         "buffers too."
     )
     return d.done(alt, words, title)
+
+
+def _two_views(
+    d: Diagram, networks: tuple[str, str], outputs: tuple[str, str], loss: str, *, color: str, width: float
+) -> list[Box]:
+    """An unlabeled image seen twice, above through the weak view and below through the strong one; both networks.
+
+    The gradient reaches the lower network only. `width` is that of the outputs.
+    """
+    image = d.data(0.6, 1.75, "unlabeled\nimage", width=0.85)
+    drawn, found = [], []
+    for view, y, shift, network, output in zip(("weak", "strong"), (2.6, 0.95), (0.1, -0.1), networks, outputs):
+        seen = d.box(2.05, y, f"{view} view", width=1.05)
+        drawn.append(d.box(3.85, y, network, width=1.25, color=color))
+        found.append(d.data(5.7, y, output, width=width))
+        d.arrow(image.side("right", shift), seen.side("left"))
+        d.flow(seen, drawn[-1])
+        d.flow(drawn[-1], found[-1], back=view == "strong", stopped=view == "weak")
+    compared = d.box(7.8, 1.75, loss, width=1.35, height=0.6)
+    d.arrow(found[0].side("right"), compared.side("top"))
+    d.arrow(found[1].side("right", 0.05), compared.side("bottom", -0.25))
+    d.gradient(compared.side("bottom", 0.1), found[1].side("right", -0.15))
+    return drawn
 
 
 def _over(d: Diagram, start: Box, end: Box, y: float, text: str) -> None:
@@ -341,6 +337,8 @@ def _grid(d: Diagram, x: float, y: float, name: str, hidden: set[tuple[int, int]
         for column in range(4):
             corner = (x + (column - 2) * size, y + (1 - row) * size)
             d.ax.add_patch(
-                Rectangle(corner, size, size, facecolor=INK if (row, column) in hidden else STILL, edgecolor=PAPER)
+                Rectangle(
+                    corner, size, size, facecolor=INK if (row, column) in hidden else FROZEN_FILL, edgecolor=PAPER
+                )
             )
     d.note(x, y - 0.58, name)

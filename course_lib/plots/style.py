@@ -89,8 +89,8 @@ CHANCE, REFERENCE = "#777777", "#333333"  # lines to compare with
 FROZEN = "#777777"  # outlines of frozen parts, always with FROZEN_HATCH
 NOTE, SINGLE_STEPS, FRAME, CELL_BORDER = "#555555", "#9A9A9A", "#BBBBBB", "#E5E5E5"  # grays; text in the darkest
 
-# Diagrams: ink on paper, the way of the data, the way back of gradients, and the ground of what is frozen.
-INK, PAPER, PASS, GRADIENT, STILL = "#000000", "#FFFFFF", "#333333", "#B23A00", "#EEEEEE"
+# Diagrams: text and white ground, arrows of data and of gradients, and the fill of what is frozen.
+INK, PAPER, FORWARD, GRADIENT, FROZEN_FILL = "#000000", "#FFFFFF", "#333333", "#B23A00", "#EEEEEE"
 
 ANOMALY_HATCH, FROZEN_HATCH = "////", "///"
 

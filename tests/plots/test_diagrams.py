@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 
 from course_lib import plots
-from course_lib.plots import drawing, style
+from course_lib.plots import diagram_parts, style
 
 NAMES = [name for name in plots.__all__ if name.startswith("diagram_")]
 
@@ -87,7 +87,7 @@ def test_notes_stay_outside_frames(drawn):
 
 
 def test_gradients_are_told_from_data_without_color(drawn):
-    back, forward = arrows(drawn, style.GRADIENT), arrows(drawn, style.PASS)
+    back, forward = arrows(drawn, style.GRADIENT), arrows(drawn, style.FORWARD)
     assert len(back) >= 3 and len(forward) >= 4  # one of each is in the legend
     assert {arrow.get_linestyle() for arrow in forward} == {"-"}
     assert all(arrow.get_linestyle() != "-" for arrow in back)
@@ -115,7 +115,7 @@ def test_it_is_legible_in_gray_and_brings_its_own_ground(drawn):
     picture = pixels(plots.png(drawn))
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     assert (edge == 255).all(), "a dark page shows through, or something touches the edge"
-    for color in (style.INK, style.PASS, style.GRADIENT, style.NOTE):
+    for color in (style.INK, style.FORWARD, style.GRADIENT, style.NOTE):
         assert 1.05 / (luminance(color) + 0.05) >= 4.5, color
 
 
@@ -129,7 +129,7 @@ def test_what_trains_in_each_stage_of_lp_ft():
 
 
 def test_a_stop_ends_the_gradient_before_the_box():
-    d = drawing.Diagram(4, 2)
+    d = diagram_parts.Diagram(4, 2)
     a, b = d.box(0.8, 1, "a"), d.box(3, 1, "b")
     d.flow(a, b, stopped=True)
     (gradient,) = arrows(d.figure, style.GRADIENT)

@@ -8,6 +8,7 @@ legible in gray and on a dark page, where the picture keeps its white ground.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 
 from course_lib.plots.figure import Figure, finished, new_figure
-from course_lib.plots.style import FROZEN_HATCH, GRADIENT, INK, NOTE, PAPER, PASS, STILL
+from course_lib.plots.style import FORWARD, FROZEN_FILL, FROZEN_HATCH, GRADIENT, INK, NOTE, PAPER
 
 TEXT, SMALL = 10, 9
 
@@ -42,7 +43,7 @@ class Box:
 
 
 class Diagram:
-    """A figure with one picture area in inches, and the words of its alt text, which grow with what is drawn.
+    """A figure to draw on, in inches from the lower left corner; `done` gives it its title and its alt text.
 
     Args:
         width, height: in inches.
@@ -66,14 +67,14 @@ class Diagram:
         style = "round,pad=0,rounding_size=0.08"
         self.ax.add_patch(
             FancyBboxPatch(
-                corner, width, height, boxstyle=style, facecolor=STILL if frozen else PAPER, edgecolor=color,
+                corner, width, height, boxstyle=style, facecolor=FROZEN_FILL if frozen else PAPER, edgecolor=color,
                 linewidth=1.8, linestyle="--" if frozen else "-", zorder=2,
             )
         )  # fmt: skip
         if frozen:
             self.ax.add_patch(
                 Rectangle((corner[0] + 0.04, corner[1] + 0.04), width - 0.08, height - 0.08, facecolor="none",
-                          edgecolor=FRAME_OF_FROZEN, hatch=FROZEN_HATCH, linewidth=0, zorder=2)
+                          edgecolor=NOTE, hatch=FROZEN_HATCH, linewidth=0, zorder=2)
             )  # fmt: skip
         self.write(x, y, text, on_paper=frozen, zorder=4)
         self.boxes.append(Box(x, y, width, height, text, frozen))
@@ -87,7 +88,7 @@ class Diagram:
 
     def arrow(self, start: tuple[float, float], end: tuple[float, float], *, bend: float = 0.0) -> None:
         """Data that flows forward: a solid arrow with a filled head."""
-        self._arrow(start, end, bend, color=PASS, linestyle="-", arrowstyle="-|>", linewidth=1.6)
+        self._arrow(start, end, bend, color=FORWARD, linestyle="-", arrowstyle="-|>", linewidth=1.6)
 
     def gradient(self, start: tuple[float, float], end: tuple[float, float], *, bend: float = 0.0) -> None:
         """A gradient that flows back: a dashed arrow with an open head."""
@@ -123,6 +124,11 @@ class Diagram:
                 goal = (source[0] + 0.6 * (goal[0] - source[0]), source[1] + 0.6 * (goal[1] - source[1]))
                 self.stop(*goal, upright=out in ("right", "left"))
             self.gradient(source, goal)
+
+    def chain(self, *boxes: Box, back: bool = False) -> None:
+        """Data from box to box, one after the other; `back` as for `flow`."""
+        for start, end in itertools.pairwise(boxes):
+            self.flow(start, end, back=back)
 
     def stop(self, x: float, y: float, *, upright: bool = True) -> None:
         """Where a gradient ends: two short bars across its way."""
@@ -175,9 +181,10 @@ class Diagram:
         return finished(self.figure, f"{title}. {words}" if title else words, alt, title=title)
 
 
-FRAME_OF_FROZEN = NOTE
 _MEANING = {"data": "data", "gradient": "gradient", "stop": "no gradient passes", "frozen": "frozen"}
 
 
 def _hatched(x: float, y: float, width: float, height: float) -> Patch:
-    return Rectangle((x, y), width, height, facecolor=STILL, edgecolor=NOTE, hatch=FROZEN_HATCH, linewidth=1, zorder=2)
+    return Rectangle(
+        (x, y), width, height, facecolor=FROZEN_FILL, edgecolor=NOTE, hatch=FROZEN_HATCH, linewidth=1, zorder=2
+    )

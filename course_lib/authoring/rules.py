@@ -14,7 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course_lib.authoring import answers, asked, prose, wording
+from course_lib.authoring import answers, predictions, prose, wording
 from course_lib.authoring.sources import (
     Problem,
     ReleaseError,
@@ -78,7 +78,7 @@ def lint(source: Source, exercises: Mapping[str, Any], *, in_other_notebooks: Se
         found += [(cell.line + 1 + offset, text) for offset, text in _wording(cell)]
     found += _missing_needs(cells, exercises)
     found += [(1, text) for text in _missing_cells(cells, exercises, in_other_notebooks)]
-    predicted = asked.faults(source.notebook.cells, questions_of(source.name), source.name)
+    predicted = predictions.faults(source.notebook.cells, questions_of(source.name), source.name)
     found += [(source.lines[place], text) for place, text in predicted]
     return [Problem(source.path, line, text) for line, text in found]
 

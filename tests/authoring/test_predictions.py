@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nbformat import v4
 
-from course_lib.authoring import asked, rules, sources
+from course_lib.authoring import predictions, rules, sources
 from course_lib.exercises.predicting import questions
 from course_lib.exercises.predicting.questions import share
 
@@ -24,7 +24,7 @@ def told(*sources_of_cells, asking=None):
         cells.append(
             v4.new_markdown_cell(source) if kind == "text" else v4.new_code_cell(source, metadata={"tags": [kind]})
         )
-    return [text for _, text in asked.faults(cells, asking, "00_first_steps")]
+    return [text for _, text in predictions.faults(cells, asking, "00_first_steps")]
 
 
 def test_a_notebook_that_keeps_the_rules():

@@ -71,8 +71,9 @@ def stale_files(units: Sequence[str], *, root: Path | None = None) -> list[str]:
 def build_unit(
     unit: str, *, root: Path | None = None, exercises: Mapping[str, Any] | None = None, gradebook: Path | None = None
 ) -> dict[str, bytes]:
-    """The released files of a unit, name -> bytes: its notebooks, whatever pictures lie beside the
-    source, and the pages of docs/ that it links to by their bare names, as `prerequisites.md`.
+    """The released files of a unit, name -> bytes: notebooks, the pictures beside their sources, and pages of docs/.
+
+    Such a page is one that a source links to by its bare name, as `prerequisites.md`.
 
     Args:
         unit: such as "01_autoencoders".

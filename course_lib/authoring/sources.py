@@ -81,11 +81,17 @@ def pictures_of(folder: Path) -> list[Path]:
 
 
 def pages_of(sources: Sequence[Source], root: Path | None = None) -> list[Path]:
-    """The pages of docs/ that sources link to by their bare names: JupyterLab opens no file outside work/."""
+    """The pages of docs/ that sources link to by their bare names: JupyterLab opens no file outside work/.
+
+    Raises:
+        ReleaseError: docs/ does not have a page.
+    """
     folder = (root or settings.root()) / "docs"
     texts = [cell.source for source in sources for cell in source.notebook.cells if cell.cell_type == "markdown"]
     names = {name for text in texts for name in re.findall(r"\]\((\w+\.md)\)", text)}
-    return [folder / name for name in sorted(names) if (folder / name).is_file()]
+    if missing := sorted(name for name in names if not (folder / name).is_file()):
+        raise ReleaseError(f"{sources[0].unit} links to {', '.join(missing)}, which docs/ does not have.")
+    return [folder / name for name in sorted(names)]
 
 
 def exercises_by_name(unit: str) -> dict[str, Any]:

@@ -101,6 +101,17 @@ def test_pictures_beside_a_source_are_released_and_python_files_are_not(tmp_path
     assert sorted(files) == [f"{UNIT}.ipynb", "drawing.svg"]
 
 
+def test_a_page_of_docs_is_released_where_a_source_links_to_it(tmp_path):
+    tiny_course.write_unit(tmp_path, tiny_course.SOURCE.replace("It is used here", "It is [used](page.md) here"))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "other.md").write_text("not linked\n")
+    with pytest.raises(sources.ReleaseError, match=r"links to page\.md, which docs/ does not have"):
+        release.build_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+    (tmp_path / "docs" / "page.md").write_text("A page.\n")
+    files = release.build_unit(UNIT, root=tmp_path, exercises=tiny_course.EXERCISES)
+    assert files.pop("page.md") == b"A page.\n" and list(files) == [f"{UNIT}.ipynb"]
+
+
 def test_an_unknown_unit_is_named_with_those_that_there_are(tmp_path):
     tiny_course.write_unit(tmp_path)
     with pytest.raises(sources.ReleaseError, match=r"no unit '91_none'.*90_tiny"):

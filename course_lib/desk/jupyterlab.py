@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from course_lib import settings
 from course_lib.desk.errors import WorkspaceError
 
 FIRST_PORT = 8888
@@ -78,7 +79,9 @@ def notebook_of(work: Path, unit: str = "") -> str:
         WorkspaceError: there is no such unit.
     """
     names = {}
-    for path in sorted(work.glob("[0-9]*/*.ipynb")):
+    released = {path.name for path in (settings.root() / "notebooks").glob("*/*.ipynb")}
+    # A learner's own notebooks, and those under a former name, only where there is none of the course.
+    for path in sorted(work.glob("[0-9]*/*.ipynb"), key=lambda path: (path.name not in released, path)):
         if ".update-" not in path.name:
             number = path.stem.partition("_")[0]
             names[path.relative_to(work).as_posix()] = (path.parent.name, number)

@@ -37,7 +37,7 @@ def test_lab_opens_the_first_unit_and_keeps_its_token_out_of_the_command_line(ro
 def test_lab_opens_the_unit_that_is_asked_for(tmp_path):
     for unit, notebooks in {
         "00_first_steps": ["00_first_steps"],
-        "06_fine_tuning": ["06a_freezing", "06a_freezing.update-0a", "06b_fine_tuning"],
+        "06_fine_tuning": ["06_former_name", "06a_freezing", "06a_freezing.update-0a", "06b_fine_tuning"],
         "11_active_2": ["11_active_2"],
     }.items():
         (tmp_path / unit).mkdir()
@@ -54,7 +54,7 @@ def test_lab_opens_the_unit_that_is_asked_for(tmp_path):
     }.items():
         assert jupyterlab.notebook_of(tmp_path, asked) == f"{opened}.ipynb", asked
     for asked in ("05", "06c", "00.1", "fine", "."):
-        with pytest.raises(WorkspaceError, match=r"no unit .*; there is 00, 06a, 06b, 11\."):
+        with pytest.raises(WorkspaceError, match=r"no unit .*; there is 00, 06, 06a, 06b, 11\."):
             jupyterlab.notebook_of(tmp_path, asked)
     (tmp_path / "empty").mkdir()
     assert jupyterlab.notebook_of(tmp_path / "empty") == ""

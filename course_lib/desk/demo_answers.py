@@ -13,6 +13,9 @@ from typing import Any
 from course_lib.desk.errors import DemoError
 from course_lib.notebooks import CellKind, kind_of
 
+STUB = """def {exercise.name}(*args, **kwargs):
+    raise NotImplementedError("Exercise {exercise.number}: {exercise.name}")
+"""
 STUDENTS = ("reference", "half-right", "blank")
 WRITTEN = "It fails because the two goals differ: what helps the one does not have to help the other."
 PREAMBLE = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n\n"
@@ -37,6 +40,7 @@ class Line:
     points: float
     plan: str
     expected: float
+    state: str
     written: bool = False
     recorded: dict[str, Recorded] = field(default_factory=dict)
 
@@ -70,25 +74,27 @@ def plan_for(student: str, unit: str, solved: Any, exercises: Mapping[str, Any],
             points = float(cell.metadata.nbgrader.points)
             if student != "blank":
                 plan.answers[grade_id] = cell.source if student == "reference" else WRITTEN
-            plan.lines.append(Line(student, unit, grade_id, points, "written", 0.0, written=True))
+            plan.lines.append(Line(student, unit, grade_id, points, "written", 0.0, "", written=True))
             continue
         exercise = exercises[grade_id]
         what = {"reference": "right", "blank": "blank"}.get(student) or ("right", "mistake", "blank")[turn % 3]
         turn += 1
-        expected, told = 0.0, what
+        expected, state, told = 0.0, "not_attempted", what
         if what == "right":
             plan.answers[grade_id] = cell.source
-            expected = company.points_of(exercise, cell.source)
+            expected, state = company.verdict_on(exercise, cell.source)
         elif what == "mistake":
             name, source, expected = partly_right(exercise)
-            plan.answers[grade_id], told = source, f"mistake {name}"
+            plan.answers[grade_id], told, state = source, f"mistake {name}", "wrong"
             company.add_wrong(grade_id, source)
-        plan.lines.append(Line(student, unit, grade_id, float(exercise.points), told, expected))
+        else:
+            company.add_wrong(grade_id, STUB.format(exercise=exercise))
+        plan.lines.append(Line(student, unit, grade_id, float(exercise.points), told, expected, state))
     return plan
 
 
 class Company:
-    """The answers of one notebook: a right one may call a wrong one above it, and then earns less than all.
+    """The answers of one notebook: a right one may call a wrong or blank one above it, and then earns less than all.
 
     Args:
         solved: the solution notebook; answers may rely on what its setup cells import.
@@ -103,18 +109,19 @@ class Company:
                 exec("\n".join(imports_of(cell.source)), self._names)
 
     def add_wrong(self, exercise: str, source: str) -> None:
-        """Takes a wrong answer."""
+        """Takes a wrong answer, or the stub of one that is not written."""
         self._wrong.append(exercise)
         exec(source, self._names)
 
-    def points_of(self, exercise: Any, source: str) -> float:
-        """Takes a right answer: what it earns here."""
+    def verdict_on(self, exercise: Any, source: str) -> tuple[float, str]:
+        """Takes a right answer: what it earns here, and the state that its card shows."""
         from course_lib.exercises import checking
 
         exec(source, self._names)
         if not any(re.search(rf"\b{name}\b", source) for name in self._wrong):
-            return float(exercise.points)
-        return float(checking.check(exercise, self._names[exercise.name]).score)
+            return float(exercise.points), "right"
+        result = checking.check(exercise, self._names[exercise.name])
+        return float(result.score), str(result.state)
 
 
 def imports_of(source: str) -> list[str]:

@@ -66,8 +66,6 @@ def _differences(line: Line, grader: str) -> list[str]:
         found.append(f"{where}: {grader} recorded no grade, expected {line.expected:g}")
     elif abs(recorded.points - line.expected) > 0.005:
         found.append(f"{where}: {grader} recorded {recorded.points:g} points, the judge gives {line.expected:g}")
-    wanted = {"right": "right", "blank": "not_attempted"}.get(line.plan, "wrong")
-    wanted = "wrong" if wanted == "right" and line.expected < line.points else wanted
-    if recorded.state != wanted:
-        found.append(f"{where}: the card of {grader} says {recorded.state}, expected {wanted}")
+    if recorded.state != line.state:
+        found.append(f"{where}: the card of {grader} says {recorded.state}, expected {line.state}")
     return found

@@ -247,9 +247,14 @@ def test_a_right_answer_that_calls_a_wrong_one_is_expected_to_earn_less(monkeypa
     assert demo_answers.imports_of(*setup) == ["from torch.nn.functional import relu", "import torch as pt"]
 
     alone = demo_answers.Company(solved)
-    assert alone.points_of(exercises["double"], solved.cells[-2].source) == 3.0
-    assert alone.points_of(exercises["total"], total) == 2.0
+    assert alone.verdict_on(exercises["double"], solved.cells[-2].source) == (3.0, "right")
+    assert alone.verdict_on(exercises["total"], total) == (2.0, "right")
 
     misled = demo_answers.Company(solved)
     misled.add_wrong("double", "def double(x):\n    return pt.zeros_like(x)\n")
-    assert misled.points_of(exercises["total"], total) < 2.0
+    points, state = misled.verdict_on(exercises["total"], total)
+    assert points < 2.0 and state == "wrong"
+
+    unwritten = demo_answers.Company(solved)
+    unwritten.add_wrong("double", demo_answers.STUB.format(exercise=exercises["double"]))
+    assert unwritten.verdict_on(exercises["total"], total) == (0.0, "error"), "it is attempted"

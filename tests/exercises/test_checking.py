@@ -324,3 +324,18 @@ def test_silent_checks_have_every_name_and_do_nothing():
     program = SILENCED.format(unit=exercise.unit, name=exercise.name)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_an_answer_that_calls_one_not_written_yet_is_attempted():
+    """Only this exercise's own stub says that nothing was written here."""
+    exercise = exercises()["accuracy"]
+
+    def stub_of(name):
+        def fn(*args, **kwargs):
+            raise NotImplementedError(f"Exercise 0.2: {name}")
+
+        return fn
+
+    assert check(exercise, stub_of("accuracy")).state == "not_attempted"
+    calling = check(exercise, stub_of("evaluate"))
+    assert calling.state == "error" and "Exercise 0.2: evaluate" in calling.message.render()

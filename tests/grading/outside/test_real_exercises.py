@@ -10,12 +10,15 @@ import pytest
 from class_notebooks import code
 
 from course_lib import exercises as registry
-from course_lib.desk.demo_answers import as_answer
+from course_lib import settings
+from course_lib.authoring import release
+from course_lib.desk.demo_answers import as_answer, plan_for
 from course_lib.exercises import checking
 from course_lib.grading.inside.protocol import Limits
 from course_lib.grading.outside import grade, results
 from course_lib.grading.outside.cells import read_cells
-from course_lib.grading.outside.submission import Released, Submission
+from course_lib.grading.outside.submission import Released, Submission, read_release
+from course_lib.notebooks import CellKind, grade_id_of, kind_of
 from tests.benchmarks.charged_twice import solutions
 
 SETUP = "import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n"
@@ -74,3 +77,21 @@ def test_the_sandbox_and_the_notebook_agree(zygote, options, monkeypatch, unit: 
         said = (graded["verdict"], graded["score"], graded["mistake"], graded["message"]["id"])
         assert said == (local.state, local.score, local.mistake, local.message.id), (exercise.name, fn, graded)
         assert "judge_failed" not in graded
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_half_right_notebook_gets_what_the_demo_expects(zygote, options, monkeypatch, unit: str) -> None:
+    """Right answers, known mistakes and blank cells by turns, so that right ones call wrong and unwritten ones."""
+    monkeypatch.setattr(zygote, "options", dataclasses.replace(options, limits=Limits()))
+    exercises, turn = release.exercises_by_name(unit), 0
+    for released in read_release(settings.root() / "notebooks", unit):
+        solved = release.solution_notebooks(unit)[released.notebook]
+        plan = plan_for("half-right", unit, solved, exercises, first_turn=turn)
+        turn += sum(kind_of(cell) == CellKind.ANSWER for cell in solved.cells)
+        blank = json.loads((settings.root() / "notebooks" / unit / f"{released.notebook}.ipynb").read_text("utf-8"))
+        for cell in blank["cells"]:
+            cell["source"] = plan.answers.get(grade_id_of(cell), cell["source"])
+        submitted = Submission("ada", unit, released.notebook, json.dumps(blank).encode())
+        result = grade.grade_submission(zygote, released, submitted, key="k")
+        found = {graded["exercise"]: (graded["score"], graded["verdict"]) for graded in result["exercises"]}
+        assert found == {line.exercise: (line.expected, line.state) for line in plan.lines if not line.written}

@@ -85,7 +85,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     after = torch.get_rng_state()
     torch.manual_seed(seed % 997)
     again = _round(fn, Watched(given["weight"], seed % 1000).train(train), given, seeded(seed))["training"]
-    seen = {f"{name}_{key}": value for name, part in (("first", first), ("second", second)) for key, value in part.items()}
+    seen = {f"first_{key}": value for key, value in first.items()}
+    seen |= {f"second_{key}": value for key, value in second.items()}
     seen |= {"same_seed_images": again.get("images"), "same_seed_weight": again.get("weight")}
     return seen | {"global_state_before": before, "global_state_after": after}
 

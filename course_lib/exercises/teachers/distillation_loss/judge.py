@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from course_lib.exercises.asking import as_expected, everywhere, named, somewhere
+from course_lib.exercises.asking import everywhere, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 from course_lib.exercises.teachers.judge import reference_distillation_loss
 

@@ -25,9 +25,9 @@ def cases(seed: int) -> list[Case]:
     far = 40 * (1 + uniform(2, 3))
     empty.inputs["centers"] = torch.cat([far[:1], empty.inputs["centers"], -far[1:]])
     transposed = case("transposed", 21, 5, 3)
-    transposed.inputs = {key: value.T.contiguous().T for key, value in transposed.inputs.items()}  # type: ignore[misc]
+    transposed.inputs.update({key: value.T.contiguous().T for key, value in transposed.inputs.items()})
     double = case("float64", 15, 2, 3)
-    double.inputs |= {key: value.double() for key, value in double.inputs.items()}
+    double.inputs.update({key: value.double() for key, value in double.inputs.items()})
     mixed = case("mixed_scales", 26 + n[1], 4, 3)
     for value in mixed.inputs.values():
         value *= torch.tensor([20.0, 1.0, 0.05, 5.0])

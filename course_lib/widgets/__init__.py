@@ -8,6 +8,7 @@
 - turns.py: turn_explorer
 - freezing.py: freeze_picker
 - strengths.py: strength_explorer
+- temperatures.py: temperature_explorer
 - view.py: View, which every widget returns: controls, figure, and what a notebook shows of them
 - controls.py: sliders and input checks that several widgets use
 
@@ -26,6 +27,7 @@ from course_lib.widgets.pseudo_labels import pseudo_label_slider
 from course_lib.widgets.reconstructions import reconstruction_explorer
 from course_lib.widgets.strengths import strength_explorer
 from course_lib.widgets.teaching import teaching_views
+from course_lib.widgets.temperatures import temperature_explorer
 from course_lib.widgets.thresholds import threshold_slider
 from course_lib.widgets.turns import TURNS, turn_explorer
 from course_lib.widgets.view import View
@@ -33,5 +35,6 @@ from course_lib.widgets.view import View
 # In the order of the units that use them, which is that of the reference page.
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
-    "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views", "WIDE",
+    "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views", "temperature_explorer",
+    "WIDE",
 ]  # fmt: skip

@@ -392,28 +392,23 @@ def _h_score(features: Tensor, labels: Tensor, *, shrinkage: float = 0.1) -> flo
 
 
 def _pretrained(dataset: str, seed: int) -> dict[str, ConvEncoder]:
-    """Five encoders to choose from: the first weights, and four kinds of pretraining without a true label."""
-    data = protocol.setting(dataset, seed)
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, data.num_classes, (len(data.pool),), generator=generator)
-    shuffled = protocol.classifier(data)
-    _learn(shuffled, data.pool, labels, F.cross_entropy, seed=seed, steps=_steps(300))
-    encoders = {
-        "random": data.first_weights(),
-        "random_labels": shuffled.encoder,
+    """Four encoders to choose from: the first weights, and three kinds of pretraining without a label."""
+    learned = _fixed(dataset, seed)[0].encoder
+    assert isinstance(learned, ConvEncoder)
+    return {
+        "random": protocol.setting(dataset, seed).first_weights(),
         "rotation": protocol.rotation_encoder(dataset, seed),
-        "clusters": _fixed(dataset, seed)[0].encoder,
+        "clusters": learned,
         "contrastive": _contrastive(dataset, seed),
     }
-    return {name: encoder for name, encoder in encoders.items() if isinstance(encoder, ConvEncoder)}
 
 
 def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Five encoders, four scores of each, and what each is worth after training on ten labels per class.
+    """Four encoders, four scores of each, and what each is worth after training on ten labels per class.
 
     Scores: LogME and H-score of the last block, a probe on the validation images, and 60 steps of fine-tuning judged
     by the validation images. Worth: test accuracy after 200 steps of fine-tuning (`finetuned`) and of LP-FT (`lp_ft`).
-    `rank:s:w` is Spearman's correlation over the five encoders, `picked:s:w` the worth of the encoder that s rates
+    `rank:s:w` is Spearman's correlation over the four encoders, `picked:s:w` the worth of the encoder that s rates
     best, `best:w` that of the best one. `seconds:s` is the CPU time of the score of one encoder.
     """
     data, per_class = protocol.setting(dataset, seed), settings.by_profile(smoke=2, laptop=PER_CLASS, full=PER_CLASS)

@@ -72,9 +72,60 @@ def train(network, images, targets, loss, *, steps, title):
     options |= {"batch_size": min(64, len(images)), "augment": augment.random_shift}
     batches = Batches(images, targets, **options)
     steps = settings.by_profile(smoke=2, laptop=steps, full=4 * steps)
-    fit(network, batches, lambda network, batch: loss(network(batch[0]), batch[1]),
-        steps=steps, lr=3e-3, label=title)  # fmt: skip
+    fit(
+        network, batches, lambda network, batch: loss(network(batch[0]), batch[1]),
+        steps=steps, lr=3e-3, label=title, on_step=plots.live_curve(steps, title=title),
+    )  # fmt: skip
     return network
+
+# %% tags=["setup"]
+def whiten(features):
+    x = features - features.mean(dim=0)
+    _, sizes, directions = torch.linalg.svd(x, full_matrices=False)
+    dims = min(32, len(sizes))
+    return F.normalize(x @ directions[:dims].T / (sizes[:dims] + 1e-6), dim=1)
+
+
+def k_means(step, prepare=whiten):
+    """A function of features and k: the best of three starts, fifty steps each."""
+
+    def cluster(features, k):
+        x, found = prepare(features.float()), []
+        for seed in range(3):
+            centers, _ = kmeans_plusplus(x.numpy(), k, random_state=seed)
+            centers = torch.from_numpy(centers)
+            for _ in range(50):
+                clusters, centers = step(x, centers)
+            found.append((float(((x - centers[clusters]) ** 2).sum()), seed, clusters))
+        return min(found)[2]
+
+    return cluster
+
+
+def standardize(features):
+    return F.normalize((features - features.mean(dim=0)) / features.std(dim=0), dim=1)
+
+# %% tags=["setup"]
+labeled = data.few(settings.by_profile(smoke=2, laptop=10, full=10))
+
+
+def learner(rounds):
+    rng = torch.Generator().manual_seed(0)
+    steps = settings.by_profile(smoke=2, laptop=120, full=480)
+
+    def learn(model, images, labels):
+        options = {"shuffle": True, "generator": rng, "augment": protocol.contrasted}
+        batches = Batches(images, labels, batch_size=min(64, len(images)), **options)
+        options = {"lr": 2e-3, "schedule": "constant", "label": f"{rounds} round(s)"}
+        fit(model, batches, steps=rounds * steps, **options)
+
+    return learn
+
+
+def probe(encoder: nn.Module):
+    sets = (evaluation.extract_features(encoder, x.images) for x in (labeled, test))
+    x, test_x = sets
+    return evaluation.probe_accuracy(x, labeled.labels, test_x, test.labels)
 
 # %% [markdown]
 # ## 1. What does a network know besides its answer?
@@ -82,6 +133,10 @@ def train(network, images, targets, loss, *, steps, title):
 # Until now a target was a label, a part of the image itself, or a confident prediction. First we need a *teacher*: a
 # network that was trained on all labels of the pool. In practice it is a large network, several networks together, or
 # one whose training images are no longer there.
+#
+# Below its training curve you see its probabilities of single images. Dividing the logits by a *temperature* above 1
+# before the softmax makes the smaller ones visible. Choose an image, raise the temperature, and look at the second and
+# third class.
 
 # %% tags=["train"]
 title = "the teacher"
@@ -90,12 +145,6 @@ teacher = train(
 )
 teacher_logits = evaluation.predict(teacher, pool).float()  # (N, K)
 print(f"test accuracy of the teacher: {evaluation.accuracy_on(teacher, test):.1%}")
-
-# %% [markdown]
-# Look at the probabilities of single images. Dividing the logits by a *temperature* above 1 before the softmax makes
-# the smaller ones visible. Choose an image, raise the temperature, and look at the second and third class.
-
-# %% tags=["demo"]
 shown = evaluation.predict(teacher, test.images[:30])
 title = "What the teacher knows"
 widgets.temperature_explorer(
@@ -411,10 +460,12 @@ check.cluster_accuracy(cluster_accuracy)
 # %% [markdown]
 # K-means takes a feature of large variance for an important one, and correlated features count several times. So
 # features are *whitened* first: `whiten` rotates them to uncorrelated directions of variance 1 and keeps 32 of them.
-# It also divides each row by its norm. `cluster` starts k-means three times and keeps the clusters with the smallest
-# sum.
+# It also divides each row by its norm. `k_means` (both are in the setup) repeats your step from three starts and keeps
+# the clusters with the smallest sum.
 #
-# The encoder has learned to predict rotations, as in unit 04. **Predict** the share of images in matched clusters.
+# The encoder has learned to predict rotations, as in unit 04. The cell compares whitened features with features that
+# only have mean 0 and variance 1 each, and shows eight images of some clusters. **Predict** the share of images in
+# matched clusters.
 
 # %% tags=["predict"]
 predict.clusters(...)  # between 0 and 1
@@ -422,40 +473,9 @@ predict.clusters(...)  # between 0 and 1
 # %% tags=["train"]
 check.needs("kmeans_step", "cluster_accuracy")
 encoder = protocol.rotation_encoder(settings.dataset_name(), 0)  # takes a minute
-
-
-def whiten(features):
-    x = features - features.mean(dim=0)
-    _, sizes, directions = torch.linalg.svd(x, full_matrices=False)
-    dims = min(32, len(sizes))
-    return F.normalize(x @ directions[:dims].T / (sizes[:dims] + 1e-6), dim=1)
-
-
-def cluster(features, k, *, prepare=whiten):
-    x, best = prepare(features.float()), None
-    for seed in range(3):
-        centers = torch.from_numpy(kmeans_plusplus(x.numpy(), k, random_state=seed)[0])
-        for _ in range(50):
-            clusters, centers = kmeans_step(x, centers)
-        loss = float(((x - centers[clusters]) ** 2).sum())
-        best = min(best or (loss, clusters), (loss, clusters), key=lambda pair: pair[0])
-    return best[1]
-
-# %% [markdown]
-# The cell compares whitened features with features that only have mean 0 and variance 1 each, and shows eight images
-# of some clusters.
-
-# %% tags=["demo"]
-check.needs("kmeans_step", "cluster_accuracy")
-
-
-def standardize(features):
-    return F.normalize((features - features.mean(dim=0)) / features.std(dim=0), dim=1)
-
-
+cluster, without = k_means(kmeans_step), k_means(kmeans_step, standardize)
 features = evaluation.extract_features(encoder, pool)  # (N, d)
-clusters = cluster(features, num_classes)
-plain = cluster(features, num_classes, prepare=standardize)
+clusters, plain = cluster(features, num_classes), without(features, num_classes)
 print(f"whitened {cluster_accuracy(clusters, hidden):.2f}")
 print(f"standardized only {cluster_accuracy(plain, hidden):.2f}")
 chosen = [(clusters == k).nonzero()[:8, 0] for k in range(min(4, num_classes))]
@@ -474,13 +494,11 @@ predict.clusters.compare(cluster_accuracy(clusters, hidden))
 # result("clusters", "standardized_random") | pm(percent=true) }} |
 # | rotation (unit 04) | {{ result("clusters", "rotation") | pm(percent=true) }} | {{
 # result("clusters", "standardized_rotation") | pm(percent=true) }} |
-# | SimCLR (unit 05) | {{ result("contrastive_clusters", "contrastive") | pm(percent=true) }} | {{
-# result("contrastive_clusters", "standardized_contrastive") | pm(percent=true) }} |
 #
-# Pretrained features have the better clusters, and without whitening much of it is lost, {{
-# every_seed("rotation > standardized_rotation, rotation > pixels, rotation > random", "clusters") }}. Clusters of random
-# weights are no better than those of whitened pixels, so they are a poor start. The matching uses all labels. It
-# measures clusters, and it is not a method for few labels.
+# The features of the pretext task have the better clusters, and without whitening much of it is lost, {{
+# every_seed("rotation > standardized_rotation, rotation > pixels, rotation > random", "clusters") }}. Clusters of
+# random weights are no better than those of whitened pixels, so they are a poor start. The matching uses all labels.
+# It measures clusters, and it is not a method for few labels.
 
 # %% [markdown]
 # ## 6. Train on clusters as if they were classes
@@ -540,37 +558,12 @@ check.cluster_round(cluster_round)
 
 # %% [markdown]
 # Now five rounds, and beside them the control: the clusters of the first round, kept for as many steps. The views are
-# those of contrastive learning (shifts, rotations, mirror images, brightness, noise). **Predict** how probable it is
-# that new clusters in each round end with the better probe.
+# those of contrastive learning (shifts, rotations, mirror images, brightness, noise). A probe is trained on ten labels
+# per class, which are used for nothing else. **Predict** how probable it is that new clusters in each round end with
+# the better probe.
 
 # %% tags=["predict"]
 predict.rounds(...)  # how probable: 0 is no, 1 is yes
-
-# %% tags=["train"]
-check.needs("kmeans_step", "cluster_accuracy", "cluster_round")
-labeled = data.few(settings.by_profile(smoke=2, laptop=10, full=10))
-
-
-def learner(rounds):
-    rng = torch.Generator().manual_seed(0)
-    steps = settings.by_profile(smoke=2, laptop=120, full=480)
-
-    def learn(model, images, labels):
-        options = {"shuffle": True, "generator": rng, "augment": protocol.contrasted}
-        batches = Batches(images, labels, batch_size=64, **options)
-        options = {"lr": 2e-3, "schedule": "constant", "label": f"{rounds} round(s)"}
-        fit(model, batches, steps=rounds * steps, **options)
-
-    return learn
-
-
-def probe(encoder):
-    sets = (evaluation.extract_features(encoder, x.images) for x in (labeled, test))
-    x, test_x = sets
-    return evaluation.probe_accuracy(x, labeled.labels, test_x, test.labels)
-
-# %% [markdown]
-# The probe is trained on ten labels per class, which are used for nothing else.
 
 # %% tags=["train"]
 check.needs("kmeans_step", "cluster_accuracy", "cluster_round")
@@ -652,50 +645,20 @@ def h_score(features, labels, *, shrinkage=0.1):
 check.h_score(h_score)
 
 # %% [markdown]
-# Score the encoders of this notebook. In the recorded runs there are four, and the best one by the H-score is
-# fine-tuned with ten labels per class. **Predict** its test accuracy.
-
-# %% tags=["predict"]
-predict.picked(...)  # between 0 and 1
+# Score the encoders of this notebook, and put a probe with the same labels beside the score.
 
 # %% tags=["demo"]
 check.needs("kmeans_step", "cluster_accuracy", "cluster_round", "h_score")
 encoders = {"random": data.first_weights(), "rotation": encoder, "clusters": network}
 for name, one in encoders.items():
     x = evaluation.extract_features(one, labeled.images)
-    print(f"{name:9} H-score {h_score(x, labeled.labels):.2f}")
-predict.picked.compare()
+    score = h_score(x, labeled.labels)
+    print(f"{name:9} H-score {score:.2f}, test accuracy of a probe {probe(one):.0%}")
 
 # %% [markdown]
-# | recorded, ten labels per class | H-score | head first (LP-FT) | all at once |
-# |---|---:|---:|---:|
-# | random weights | {{ result("sources", "h_score:random") | pm }} | {{ result("sources", "lp_ft:random") |
-# pm(percent=true) }} | {{ result("sources", "finetuned:random") | pm(percent=true) }} |
-# | rotation | {{ result("sources", "h_score:rotation") | pm }} | {{ result("sources", "lp_ft:rotation") |
-# pm(percent=true) }} | {{ result("sources", "finetuned:rotation") | pm(percent=true) }} |
-# | rotation, then its clusters | {{ result("sources", "h_score:clusters") | pm }} | {{
-# result("sources", "lp_ft:clusters") | pm(percent=true) }} | {{ result("sources", "finetuned:clusters") |
-# pm(percent=true) }} |
-# | SimCLR | {{ result("sources", "h_score:contrastive") | pm }} | {{ result("sources", "lp_ft:contrastive") |
-# pm(percent=true) }} | {{ result("sources", "finetuned:contrastive") | pm(percent=true) }} |
-
-# %% [markdown]
-# Does the order of a score agree with the order of the accuracies? Spearman's correlation over the four encoders, 1
-# for the same order:
-#
-# | recorded | with LP-FT | with fine-tuning all at once | CPU seconds per encoder |
-# |---|---:|---:|---:|
-# | H-score | {{ result("sources", "rank:h_score:lp_ft") | pm }} | {{ result("sources", "rank:h_score:finetuned") | pm
-# }} | {{ result("sources", "seconds:h_score").mean | num(2) }} |
-# | LogME (You et al. 2021) | {{ result("sources", "rank:logme:lp_ft") | pm }} | {{
-# result("sources", "rank:logme:finetuned") | pm }} | {{ result("sources", "seconds:logme").mean | num(2) }} |
-# | probe on validation images | {{ result("sources", "rank:probe:lp_ft") | pm }} | {{
-# result("sources", "rank:probe:finetuned") | pm }} | {{ result("sources", "seconds:probe").mean | num(2) }} |
-# | 60 steps of fine-tuning | {{ result("sources", "rank:short:lp_ft") | pm }} | {{
-# result("sources", "rank:short:finetuned") | pm }} | {{ result("sources", "seconds:short").mean | num(2) }} |
-#
-# A score ranks what it measures. The first three look at frozen features. Four encoders are few, so read only large
-# differences.
+# A score ranks what it measures. The H-score looks at frozen features, as the probe does. Fine-tuning changes the
+# features, so the best encoder for a probe need not be the best one to fine-tune. Where you will fine-tune, try each
+# encoder for a few steps, and compare them on validation images.
 
 # %% [markdown]
 # ## 8. When it fails: the numbers of clusters switch
@@ -712,6 +675,7 @@ print(f"same cluster after matching: {cluster_accuracy(after, before):.0%}")
 print(f"loss of the old head on its own clusters {F.cross_entropy(logits, before):.2f}")
 print(f"on the new numbers {F.cross_entropy(logits, after):.2f}", end=", ")
 print(f"of a head that guesses {torch.tensor(float(num_classes)).log():.2f}")
+predict.summary()
 
 # %% [markdown]
 # | recorded, second round | |
@@ -758,7 +722,7 @@ print(f"of a head that guesses {torch.tensor(float(num_classes)).log():.2f}")
 # %% [markdown]
 # ## 9. Quiz
 #
-# Ungraded. Answer first, then open. Your predictions are summed up below.
+# Ungraded. Answer first, then open. Your predictions are summed up above.
 #
 # <details><summary>1. T grows from 2 to 8, and T squared is forgotten. What happens to the gradient?</summary> It
 # becomes about 16 times as small, since it falls with the square of T.</details>
@@ -769,9 +733,6 @@ print(f"of a head that guesses {torch.tensor(float(num_classes)).log():.2f}")
 # <details><summary>3. Why are logits better features than probabilities for new classes?</summary> The softmax keeps
 # only differences to the largest logit that are not tiny. The other differences are information about a new
 # class.</details>
-
-# %% tags=["demo"]
-predict.summary()
 
 # %% [markdown]
 # ## Key takeaways

@@ -10,13 +10,11 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,9 +30,6 @@ MISSING = 7  # the class that no image of the transfer set has; of the glyphs it
 ROUNDS = 5
 DIMENSIONS = 32  # of the whitened features
 PER_CLASS = 10  # labels per class, where there is no curve
-
-# Method -> experiment:key prefix, for the course's table of results.
-TABLE_ROWS = {"Rotation, then its clusters, frozen": "protocol:clusters_frozen"}
 
 
 def _steps(laptop: int) -> int:
@@ -238,11 +233,6 @@ def _matched(clusters: Tensor, classes: Tensor) -> float:
     return float(table[rows, columns].sum()) / len(classes)
 
 
-@functools.lru_cache(maxsize=1)
-def _contrastive(dataset: str, seed: int) -> ConvEncoder:
-    return protocol.contrastive_encoder(dataset, seed)
-
-
 def _clustered(features: Tensor, dataset: str, seed: int, name: str) -> dict[str, float]:
     """How well k-means matches the classes, on whitened features and on features that are only standardized."""
     classes, figures = _pool_labels(dataset, seed), {}
@@ -264,12 +254,6 @@ def clusters(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     ):  # fmt: skip
         figures |= _clustered(extract_features(encoder, data.pool), dataset, seed, name)
     return figures
-
-
-def contrastive_clusters(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """As `clusters`, on the features of the encoder that SimCLR has pretrained (unit 05)."""
-    pool = protocol.setting(dataset, seed).pool
-    return {**_clustered(extract_features(_contrastive(dataset, seed), pool), dataset, seed, "contrastive")}
 
 
 def _cluster_the_pool(data: protocol.Setting, encoder: nn.Module, *, seed: int) -> Tensor:
@@ -352,140 +336,10 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-# --- which encoder to begin with ------------------------------------------------------------------------------------
-
-
-def _log_evidence(features: Tensor, labels: Tensor) -> float:
-    """LogME: the log evidence of linear models of the classes, per image. Source: You et al., 2021, algorithm 1."""
-    f = features.double().numpy()
-    n, d = f.shape
-    u, s, _ = np.linalg.svd(f, full_matrices=False)
-    found = []
-    for k in labels.unique().tolist():
-        y = (labels == k).double().numpy()
-        x = (u.T @ y) ** 2
-        rest = max(float((y**2).sum() - x.sum()), 0.0)
-        alpha = beta = 1.0
-        for _ in range(100):
-            t = alpha / beta
-            gamma = float((s**2 / (s**2 + t)).sum())
-            m2 = float((s**2 * x / (s**2 + t) ** 2).sum())
-            error = float((x / (s**2 / t + 1) ** 2).sum()) + rest
-            alpha, beta = gamma / (m2 + 1e-9), (n - gamma) / (error + 1e-9)
-        log_det = float(np.log(alpha + beta * s**2).sum()) + (d - len(s)) * math.log(alpha)
-        fitted = n * math.log(beta) - beta * error - n * math.log(2 * math.pi)
-        found.append((d * math.log(alpha) - alpha * m2 - log_det + fitted) / 2 / n)
-    return float(np.mean(found))
-
-
-def _h_score(features: Tensor, labels: Tensor, *, shrinkage: float = 0.1) -> float:
-    """The share of the features' variance that lies between classes, in whitened units. Source: Bao et al., 2019."""
-    f = features.double()
-    f = f - f.mean(dim=0)
-    means = torch.zeros_like(f)
-    for k in labels.unique():
-        means[labels == k] = f[labels == k].mean(dim=0)
-    cov, between = (x.T @ x / len(f) for x in (f, means))
-    d = len(cov)
-    cov = (1 - shrinkage) * cov + shrinkage * cov.trace() / d * torch.eye(d, dtype=cov.dtype)
-    return float(torch.linalg.solve(cov, between).trace())
-
-
-def _pretrained(dataset: str, seed: int) -> dict[str, ConvEncoder]:
-    """Four encoders to choose from: the first weights, and three kinds of pretraining without a label."""
-    learned = _fixed(dataset, seed)[0].encoder
-    assert isinstance(learned, ConvEncoder)
-    return {
-        "random": protocol.setting(dataset, seed).first_weights(),
-        "rotation": protocol.rotation_encoder(dataset, seed),
-        "clusters": learned,
-        "contrastive": _contrastive(dataset, seed),
-    }
-
-
-def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Four encoders, four scores of each, and what each is worth after training on ten labels per class.
-
-    Scores: LogME and H-score of the last block, a probe on the validation images, and 60 steps of fine-tuning judged
-    by the validation images. Worth: test accuracy after 200 steps of fine-tuning (`finetuned`) and of LP-FT (`lp_ft`).
-    `rank:s:w` is Spearman's correlation over the four encoders, `picked:s:w` the worth of the encoder that s rates
-    best, `best:w` that of the best one. `seconds:s` is the CPU time of the score of one encoder.
-    """
-    data, per_class = protocol.setting(dataset, seed), settings.by_profile(smoke=2, laptop=PER_CLASS, full=PER_CLASS)
-    few, checked = data.few(per_class), data.train.subset(data.split(per_class).validation)
-    table: dict[str, dict[str, float]] = {}
-    spent = dict.fromkeys(("logme", "h_score", "probe", "short"), 0.0)
-    for name, encoder in _pretrained(dataset, seed).items():
-        row = table[name] = {}
-
-        def short(encoder: ConvEncoder = encoder) -> float:
-            model = _tuned(data, encoder, count=_steps(60))
-            return accuracy(predict(model, checked.images).float(), checked.labels)
-
-        known = extract_features(encoder, few.images, block=-1)
-        seen = extract_features(encoder, checked.images, block=-1)
-        scores: dict[str, Callable[[], float]] = {
-            "logme": functools.partial(_log_evidence, known - known.mean(dim=0), few.labels),
-            "h_score": functools.partial(_h_score, known, few.labels),
-            "probe": functools.partial(probe_accuracy, known, few.labels, seen, checked.labels),
-            "short": short,
-        }
-        for score, function in scores.items():
-            began = time.process_time()
-            row[score] = function()
-            spent[score] += time.process_time() - began
-        row["finetuned"] = protocol.test_accuracy(data, _tuned(data, encoder, count=_steps(200)))
-        row["lp_ft"] = protocol.test_accuracy(data, _head_first(data, encoder))
-    figures: dict[str, float | list[float]] = {
-        f"{score}:{name}": value for name, row in table.items() for score, value in row.items()
-    }
-    for worth in ("finetuned", "lp_ft"):
-        figures[f"best:{worth}"] = max(row[worth] for row in table.values())
-        for score in spent:
-            pairs = [(row[score], row[worth]) for row in table.values()]
-            figures[f"rank:{score}:{worth}"] = _rank(pairs)
-            figures[f"picked:{score}:{worth}"] = max(pairs)[1]
-    figures |= {f"seconds:{score}": total / len(table) for score, total in spent.items()}
-    return figures
-
-
-def _rank(pairs: list[tuple[float, float]]) -> float:
-    """Spearman's correlation of scores and worths; 0 where all of one are equal."""
-    found = float(spearmanr(pairs)[0])
-    return 0.0 if math.isnan(found) else found
-
-
-def _tuned(data: protocol.Setting, encoder: ConvEncoder, *, count: int) -> Classifier:
-    few = data.few(settings.by_profile(smoke=2, laptop=PER_CLASS, full=PER_CLASS))
-    return protocol.train_classifier(
-        protocol.classifier(data, encoder), few, protocol.Views.WEAK, seed=data.seed, count=count
-    )
-
-
-def _head_first(data: protocol.Setting, encoder: ConvEncoder) -> Classifier:
-    """LP-FT as the protocol has it, in 200 steps."""
-    few = data.few(settings.by_profile(smoke=2, laptop=PER_CLASS, full=PER_CLASS))
-    model, views, lr = protocol.classifier(data, encoder), protocol.Views.WEAK, protocol.LR
-    count = _steps(200)
-    protocol.train_classifier(model, few, views, seed=data.seed, lr=10 * lr, count=max(1, count // 4), frozen=True)
-    return protocol.train_classifier(model, few, views, seed=data.seed, lr=lr / 3, count=count - max(1, count // 4))
-
-
-def cluster_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """The row of the course's table: the rotation encoder after 600 steps on its own clusters, which stay fixed."""
-    data, model = protocol.setting(dataset, seed), _fixed(dataset, seed)[0]
-    assert isinstance(model.encoder, ConvEncoder)
-    found = protocol.frozen(data, model.encoder, protocol.budgets(data))
-    return {f"clusters_frozen@{k}": value for k, value in found.items()}
-
-
 EXPERIMENTS = {
     "distillation": distillation,
     "missing_class": missing_class,
     "features": features,
     "clusters": clusters,
-    "contrastive_clusters": contrastive_clusters,
     "rounds": rounds,
-    "sources": sources,
-    "protocol": cluster_rows,
 }

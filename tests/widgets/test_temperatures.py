@@ -24,9 +24,9 @@ def test_moving_a_control_redraws_the_picture_and_its_words(control, value):
 def test_bars_are_the_softened_probabilities():
     view = explorer(start=2.0, title="Soft")
     view.controls["image"].value = 1
-    expected = (LOGITS[1] / 2).softmax(dim=0)
+    expected = (LOGITS[1].double() / 2).softmax(dim=0)
     widths = [bar.get_width() for bar in view.figure.axes[1].patches]
-    assert torch.allclose(torch.tensor(widths), expected, atol=1e-6)
+    assert torch.allclose(torch.tensor(widths, dtype=torch.float64), expected, atol=1e-6)
     assert f"star {100 * expected[2]:.1f} %" in view.alt_text and "temperature 2" in view.alt_text
     assert view.alt_text.startswith("Soft: image 1")
 

@@ -7,5 +7,4 @@ PREDICTIONS = (
     share("unseen", "AUROC of the class that the student never saw, at T = 4", "t4_auroc", "missing_class"),
     share("clusters", "share of images in matched clusters of rotation features", "rotation", "clusters"),
     chance("rounds", "new clusters in each round beat fixed ones", "rounds_probe@5 > fixed_probe@5", "rounds"),
-    share("picked", "fine-tuned accuracy of the encoder with the best H-score", "picked:h_score:finetuned", "sources"),
 )

@@ -103,7 +103,8 @@ def k_means(step, prepare=whiten):
 
 
 def standardize(features):
-    return F.normalize((features - features.mean(dim=0)) / features.std(dim=0), dim=1)
+    x = features - features.mean(dim=0)
+    return F.normalize(x / (features.std(dim=0) + 1e-6), dim=1)
 
 # %% tags=["setup"]
 labeled = data.few(settings.by_profile(smoke=2, laptop=10, full=10))

@@ -21,6 +21,7 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -365,12 +366,16 @@ def _in_stages_1(start: nn.Module, labeled: ImageData, draw: int, steps: int) ->
     return classifier
 
 
-def _layer_rates_1(start: nn.Module, labeled: ImageData, draw: int, steps: int, lr: float, **options) -> Classifier:
-    """The head at `lr`, each part below at DECAY_1 times the rate of the one above it."""
+def _layer_rates_1(
+    start: nn.Module, labeled: ImageData, draw: int, steps: int, *, frozen: Sequence[int] = (), **options: Any
+) -> Classifier:
+    """The head at TOP_RATE_1, each part below at DECAY_1 times the rate of the one above it; frozen blocks stay."""
     generator = torch.Generator().manual_seed(draw)
     classifier = Classifier(copy.deepcopy(start), len(labeled.class_names), generator=generator)
+    for block in frozen:
+        _freeze_1(classifier.encoder.blocks[block])
     parts = [classifier.head, *reversed(list(classifier.encoder.blocks))]
-    groups = [{"params": list(part.parameters()), "lr": lr * DECAY_1**k} for k, part in enumerate(parts)]
+    groups = [{"params": list(part.parameters()), "lr": TOP_RATE_1 * DECAY_1**k} for k, part in enumerate(parts)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     size = min(options.pop("batch_size", 32), len(labeled))
     batches = Batches(
@@ -384,7 +389,9 @@ def _layer_rates_1(start: nn.Module, labeled: ImageData, draw: int, steps: int, 
 def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """A rate for each layer, and blocks opened one after another, beside one rate for all, with as many steps.
 
-    `hurry`: forty steps at a constant rate of 0.01 (for the head), as in freeze_picker.
+    `recipe`: what the exercise `fine_tune` does, with the two lowest blocks frozen and at constant rates;
+    `recipe_open`: the same with no block frozen. `hurry`: forty steps at a constant rate of 0.01 (for the head), as in
+    freeze_picker.
     """
     sets, encoder = _sets_1(dataset, seed), _pretrained_1(dataset, seed).encoder
     steps = settings.by_profile(smoke=4, laptop=300, full=1000)
@@ -396,13 +403,18 @@ def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
             _mean_accuracy_1, train=sets["target_train"], test=sets["target_test"], seed=seed, k=k
         )
         figures[f"one_rate@{k}"] = _by_depth_1(dataset, seed, k, 0)
-        figures[f"layer_rates@{k}"] = measure(lambda few, draw: _layer_rates_1(encoder, few, draw, steps, TOP_RATE_1))
+        figures[f"layer_rates@{k}"] = measure(lambda few, draw: _layer_rates_1(encoder, few, draw, steps))
+        for name, frozen in (("recipe", (0, 1)), ("recipe_open", ())):
+            options = {"frozen": frozen, "schedule": "constant"}
+            figures[f"{name}@{k}"] = measure(
+                lambda few, draw, options=options: _layer_rates_1(encoder, few, draw, steps, **options)
+            )
         figures[f"gradual@{k}"] = measure(lambda few, draw: _in_stages_1(encoder, few, draw, steps))
         figures[f"hurry_one_rate@{k}"] = _on_target_1(
             encoder, dataset, seed, k, lr=TOP_RATE_1, steps=short, draws=3, **hurried
         )
         figures[f"hurry_layer_rates@{k}"] = measure(
-            lambda few, draw: _layer_rates_1(encoder, few, draw, short, TOP_RATE_1, **hurried), draws=3
+            lambda few, draw: _layer_rates_1(encoder, few, draw, short, **hurried), draws=3
         )
     return figures
 

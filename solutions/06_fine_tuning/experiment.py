@@ -21,7 +21,6 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -366,16 +365,12 @@ def _in_stages_1(start: nn.Module, labeled: ImageData, draw: int, steps: int) ->
     return classifier
 
 
-def _layer_rates_1(
-    start: nn.Module, labeled: ImageData, draw: int, steps: int, *, frozen: Sequence[int] = (), **options: Any
-) -> Classifier:
-    """The head at TOP_RATE_1, each part below at DECAY_1 times the rate of the one above it; frozen blocks stay."""
+def _layer_rates_1(start: nn.Module, labeled: ImageData, draw: int, steps: int, lr: float, **options) -> Classifier:
+    """The head at `lr`, each part below at DECAY_1 times the rate of the one above it."""
     generator = torch.Generator().manual_seed(draw)
     classifier = Classifier(copy.deepcopy(start), len(labeled.class_names), generator=generator)
-    for block in frozen:
-        _freeze_1(classifier.encoder.blocks[block])
     parts = [classifier.head, *reversed(list(classifier.encoder.blocks))]
-    groups = [{"params": list(part.parameters()), "lr": TOP_RATE_1 * DECAY_1**k} for k, part in enumerate(parts)]
+    groups = [{"params": list(part.parameters()), "lr": lr * DECAY_1**k} for k, part in enumerate(parts)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     size = min(options.pop("batch_size", 32), len(labeled))
     batches = Batches(
@@ -389,9 +384,7 @@ def _layer_rates_1(
 def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """A rate for each layer, and blocks opened one after another, beside one rate for all, with as many steps.
 
-    `recipe`: what the exercise `fine_tune` does, with the two lowest blocks frozen and at constant rates;
-    `recipe_open`: the same with no block frozen. `hurry`: forty steps at a constant rate of 0.01 (for the head), as in
-    freeze_picker.
+    `hurry`: forty steps at a constant rate of 0.01 (for the head), as in freeze_picker.
     """
     sets, encoder = _sets_1(dataset, seed), _pretrained_1(dataset, seed).encoder
     steps = settings.by_profile(smoke=4, laptop=300, full=1000)
@@ -403,19 +396,38 @@ def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
             _mean_accuracy_1, train=sets["target_train"], test=sets["target_test"], seed=seed, k=k
         )
         figures[f"one_rate@{k}"] = _by_depth_1(dataset, seed, k, 0)
-        figures[f"layer_rates@{k}"] = measure(lambda few, draw: _layer_rates_1(encoder, few, draw, steps))
-        for name, frozen in (("recipe", (0, 1)), ("recipe_open", ())):
-            options = {"frozen": frozen, "schedule": "constant"}
-            figures[f"{name}@{k}"] = measure(
-                lambda few, draw, options=options: _layer_rates_1(encoder, few, draw, steps, **options)
-            )
+        figures[f"layer_rates@{k}"] = measure(lambda few, draw: _layer_rates_1(encoder, few, draw, steps, TOP_RATE_1))
         figures[f"gradual@{k}"] = measure(lambda few, draw: _in_stages_1(encoder, few, draw, steps))
         figures[f"hurry_one_rate@{k}"] = _on_target_1(
             encoder, dataset, seed, k, lr=TOP_RATE_1, steps=short, draws=3, **hurried
         )
         figures[f"hurry_layer_rates@{k}"] = measure(
-            lambda few, draw: _layer_rates_1(encoder, few, draw, short, **hurried), draws=3
+            lambda few, draw: _layer_rates_1(encoder, few, draw, short, TOP_RATE_1, **hurried), draws=3
         )
+    return figures
+
+
+def recipe(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """What an answer to the exercise `fine_tune` reaches as its notebook calls it, beside one small rate for all.
+
+    `recipe`: the two lowest blocks frozen, the others and the head at constant rates of their own. `recipe_open`: the
+    same with no block frozen. All have as many steps.
+    """
+    sets, encoder = _sets_1(dataset, seed), _pretrained_1(dataset, seed).encoder
+    lower_frozen = copy.deepcopy(encoder)
+    for block in lower_frozen.blocks[:2]:
+        _freeze_1(block)
+    steps = settings.by_profile(smoke=4, laptop=300, full=1000)
+    figures: dict[str, float | list[float]] = {}
+    for k in _budgets_1(profile, (5, 20)):
+        figures[f"one_rate@{k}"] = _by_depth_1(dataset, seed, k, 0)
+        for name, start in (("recipe", lower_frozen), ("recipe_open", encoder)):
+            figures[f"{name}@{k}"] = _mean_accuracy_1(
+                lambda few, draw, start=start: _layer_rates_1(
+                    start, few, draw, steps, TOP_RATE_1, schedule="constant"
+                ),
+                sets["target_train"], sets["target_test"], seed, k,
+            )  # fmt: skip
     return figures
 
 
@@ -780,6 +792,7 @@ EXPERIMENTS = {
     "freezing_depth": freezing_depth,
     "freeze_picker": freeze_picker,
     "by_layer": by_layer,
+    "recipe": recipe,
     "which_block": which_block,
     "cost": cost,
     "leaks": leaks,

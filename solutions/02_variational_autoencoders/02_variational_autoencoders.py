@@ -111,18 +111,18 @@ plots.show(plots.image_rows(rows, title="Real, and drawn by two models", alt=alt
 
 # %% [markdown]
 # The pixel model draws scattered pixels, and PCA draws blurred shapes. The number above is our baseline. PCA gives no
-# probability of an image. Its random codes rarely decode to a real-looking image, because nothing in its training
-# constrains the codes that lie between those of real images.
+# probability of an image. Its random codes rarely decode to a real-looking image, because its training does not
+# constrain the codes between those of real images.
 #
 # ## 2. A code with noise
 #
 # A *variational autoencoder* (VAE; Kingma and Welling 2014) trains these codes too. Its encoder gives a distribution
 # of codes for each image, $q(z|x) = \mathcal N(\mu, \sigma^2)$, and the decoder must rebuild the image from any code
-# that is drawn from it. Each of the `code_dim` numbers of a code is called a *latent*.
+# drawn from it. A *latent* is one of the numbers of a code.
 #
 # The encoder returns `mu` and the *log-variance* `logvar` $= \log \sigma^2$, both `(N, code_dim)`. A variance must be
 # positive, but its logarithm may be any number. No gradient passes through a random draw. Therefore the
-# *reparameterization trick* moves the randomness into $\varepsilon$, so that gradients reach $\mu$ and $\sigma$:
+# *reparameterization trick* moves the randomness into $\varepsilon$:
 #
 # $$z = \mu + \sigma \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
 #
@@ -240,7 +240,7 @@ check.negative_elbo(negative_elbo)
 #
 # In the first steps the decoder cannot use the code yet, but the code already costs nats. So the loss falls fastest
 # when the encoder sets the KL of latents to zero, and some of these latents are never used again. *KL warm-up* should
-# avoid this. The weight of the KL is 0 at the start and rises during the first steps.
+# avoid this: the weight of the KL rises from 0 during the first steps.
 #
 # ### Exercise 2.4: kl_warmup (warm-up, 8 minutes)
 
@@ -267,19 +267,19 @@ def kl_warmup(step, warmup_steps, *, beta=1.0):
 check.kl_warmup(kl_warmup)
 
 # %% [markdown]
-# `encode` ends in two linear layers, or in one of twice the length that is cut in two. `draw` is an argument of
-# `forward`, so the training below can pass your `reparameterize`.
+# `encode` ends in two linear layers, or in one of twice the length that is cut in two, so each latent has a mean and a
+# variance of its own.
 #
 # ### Exercise 2.5: VAE (hard, 25 minutes)
 #
-# Any layers will do, such as two hidden ones each way, of 512 and 256 units. `draw(mu, logvar)` returns codes. Call
-# it once per `forward`, in train and in eval mode. `sample` draws codes from the prior on the CPU from `generator`,
+# Any layers will do, such as two hidden ones each way (512 and 256 units). `draw(mu, logvar)` returns codes, as
+# your `reparameterize` does. Call it once per `forward`, in train and eval mode. `sample` draws codes from the prior on the CPU from `generator`,
 # moves them to the device of the weights, and returns the probability that each pixel is white, in eval mode with the
 # mode restored (`eval_mode`).
 #
 # The check uses several image shapes, and one image in eval mode. Every weight is made in `__init__` and gets a
-# gradient. In 100 steps of `Adam(lr=0.005)` on a few small pictures the bound must fall below `0.9` of the nats that
-# pixels cost each by itself.
+# gradient. In 100 steps of `Adam(lr=0.005)` on a few small pictures the bound must fall below `0.9` of the cost by
+# pixel.
 
 # %% nbgrader={"grade_id": "VAE", "solution": true}
 class VAE(nn.Module):
@@ -533,10 +533,10 @@ check.needs(
 def log_terms(model, images, num_samples):
     """log p(x|z), log p(z) and log q(z|x), each (num_samples, N)."""
     generator, terms = torch.Generator().manual_seed(0), []
-    mu, logvar = model.encode(images)
-    prior, posterior = Normal(0.0, 1.0), Normal(mu, torch.exp(0.5 * logvar))
+    mean, logvar = model.encode(images)
+    prior, posterior = Normal(0.0, 1.0), Normal(mean, torch.exp(0.5 * logvar))
     for _ in range(num_samples):
-        z = reparameterize(mu, logvar, generator=generator)  # (N, code_dim)
+        z = reparameterize(mean, logvar, generator=generator)  # (N, code_dim)
         pixels = Bernoulli(logits=model.decode(z)).log_prob(images)  # (N, C, H, W)
         each = pixels, prior.log_prob(z), posterior.log_prob(z)
         terms.append([log_p.flatten(1).sum(dim=1) for log_p in each])
@@ -592,22 +592,21 @@ title = "How much of each factor is known (R²)"
 plots.show(plots.share_table(shares, list(columns), list(factors), title=title))
 
 # %% [markdown]
-# First check the control. The column of `contrast` should be near zero in every row. Then compare the last row with the
-# rows above it. All latents together explain a factor better than any single latent, because it is spread over
-# several.
+# The control `contrast` should be near zero. Elsewhere the last row is the highest, because a factor is spread over
+# several latents.
 #
-# *Disentanglement* means one latent per factor. A larger $\beta$ is said to help (Higgins et al. 2017). Recorded means
-# over `x`, `y` and `scale`, in percent:
+# *Disentanglement* means one latent per factor. A larger $\beta$ should help (Higgins et al. 2017). Recorded means over
+# `x`, `y` and `scale`, in percent:
 #
 # {{ figures_table({"$R^2$, all latents": "all", "$R^2$, best single latent": "single", "mutual information gap (MIG)":
 # "mig"}, {"PCA": "_pca", "untrained": "_random", "$\\beta = 1$": "@1", "$\\beta = 4$": "@4", "$\\beta = 10$": "@10"},
 # "disentanglement", head="of place and size") }}
 #
 # MIG is the lead of the most informative latent over the second, as a share of the factor's entropy (Chen et al. 2018).
-# With all latents the VAE beats PCA, {{ every_seed("all@1 > all_pca", "disentanglement") }}. With single latents the
-# seed matters as much as $\beta$ (Locatello et al. 2019), and by MIG PCA is ahead of $\beta = 1$, {{
-# every_seed("mig_pca > mig@1", "disentanglement") }}. VAEs tend to PCA's directions (Rolinek et al. 2019). The negative
-# ELBO worsens to {{ result("disentanglement", "negative_elbo@10").mean | num(0) }} nats at $\beta = 10$.
+# With all latents the VAE beats PCA, {{ every_seed("all@1 > all_pca", "disentanglement") }}, but by MIG PCA is ahead of
+# $\beta = 1$, also {{ every_seed("mig_pca > mig@1", "disentanglement") }}. For single latents the seed matters as much as
+# $\beta$ (Locatello et al. 2019). The negative ELBO worsens to {{ result("disentanglement", "negative_elbo@10").mean |
+# num(0) }} nats at $\beta = 10$.
 
 # %% [markdown]
 # **The question of the course: does it help with few labels?** Kingma et al. (2014) train a VAE on all images without

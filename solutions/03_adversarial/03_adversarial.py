@@ -236,11 +236,11 @@ predict.ratio.compare()
 
 # %% [markdown]
 # They are equal at one half. In the first rows, where training begins, only the non-saturating loss has a gradient.
-# The whole gradient, while the discriminator alone learns:
+# The whole gradient:
 #
 # | steps of the discriminator alone, recorded | 0 | 10 | 25 | 100 |
 # |---|---:|---:|---:|---:|
-# | mean probability of a drawn image | {{ result("saturating", "probability@0").mean | num(2) }} | {{
+# | probability of a drawn image | {{ result("saturating", "probability@0").mean | num(2) }} | {{
 # result("saturating", "probability@10").mean | num(3) }} | {{ result("saturating", "probability@25").mean | num(3) }} |
 # {{ result("saturating", "probability@100").mean | num(4) }} |
 # | non-saturating gradient, times the saturating one | {{ result("saturating", "ratio@0").mean | num(1) }} | {{
@@ -248,14 +248,13 @@ predict.ratio.compare()
 # result("saturating", "ratio@100").mean | num(0) }} |
 #
 # This does not show that training with the saturating loss fails, because in training both networks take turns.
-
-# %% [markdown]
+#
 # ## 4. Two networks take turns
 #
-# A step has two halves. First the discriminator learns. Its loss goes backward through the discriminator only, so the
-# drawn images are *detached* from the generator. Then the generator learns. Its loss goes backward through the new
-# discriminator into the generator, and only the generator's optimizer steps. Real and drawn images go through the
-# discriminator in two batches, because batch normalization would mix them.
+# A step has two halves. First the discriminator learns, and the drawn images are *detached*, so the loss does not reach
+# the generator. Then the generator learns. Its loss goes backward through the new discriminator, but only the
+# generator's optimizer steps. Real and drawn images go through the discriminator in two batches, because batch
+# normalization would mix them.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_gan())

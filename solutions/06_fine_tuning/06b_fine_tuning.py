@@ -603,8 +603,7 @@ Markdown(records.results_table(up_to=unit))
 # every_seed("rotation_lp_ft_weak@10 < rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10,
 # rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. In its second stage the learning rate is a third. This
 # suggests that features that change less are better with few labels and worse with more.
-
-# %% [markdown]
+#
 # ## 9. The same code on a large network
 #
 # Your functions work on any model with `encoder` and `head`. Here it is a ResNet whose ImageNet weights are downloaded

@@ -290,12 +290,10 @@ predict.underconfident.compare()
 # | five labels per class | {{ result("threshold", "error_5") | pm }} | {{
 # result("threshold", "precision_5@0.9") | pm(percent=true) }} |
 #
-# Bars above the diagonal are bins in which the model is underconfident, and bars below it are bins in which it is
-# overconfident. At this threshold the model of ten labels per class is underconfident, and that of five is overconfident
+# In the figure, bars above the diagonal mean underconfident, and bars below it overconfident. At this threshold the model of ten labels per class is underconfident, and that of five is overconfident
 # {{ every_seed("precision_10@0.9 > 0.9, precision_5@0.9 < 0.9", "threshold") }}. So the same threshold means different
 # things for different models.
-
-# %% [markdown]
+#
 # *Temperature scaling* (Guo et al. 2017) divides all logits by one number $T > 0$. The predicted class stays, and a
 # $T$ above 1 lowers each confidence. On $n$ labeled images with logits $z_i$, the best $T$ minimizes the cross-entropy:
 #
@@ -369,8 +367,7 @@ for name, T in {"no scaling": 1.0, **fitted}.items():
 # need a lower threshold. With ten, more images pass and fewer of these are right, also
 # {{ every_seed("scaled_coverage_10 > coverage_10, scaled_precision_10 < precision_10", "temperature") }}. We have not
 # recorded self-training after scaling.
-
-# %% [markdown]
+#
 # ## 4. A round of self-training
 #
 # One round of *self-training* predicts pseudo-labels, selects the confident ones, adds them to the labeled set, and
@@ -654,34 +651,24 @@ Markdown(records.results_table(up_to=unit))
 
 # %% [markdown]
 # **Details matter.** In the shorter recipe of this notebook, twenty labels per class end at
-# {{ result("label_curve", "pseudo_label@20") | pm(percent=true) }} after three rounds. If the labeled images are given
-# once instead of five times, it is {{ result("label_curve", "once@20") | pm(percent=true) }}, and on one seed *below*
-# labels alone.
+# {{ result("label_curve", "pseudo_label@20") | pm(percent=true) }} after three rounds. With the labeled images once
+# instead of five times it is {{ result("label_curve", "once@20") | pm(percent=true) }}, on one seed *below* labels
+# alone.
 #
-# **MNIST.** With a hundred labels the network goes from
-# {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }} to
-# {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
+# On MNIST, a hundred labels go from {{ result("label_curve", "scratch@10", dataset="mnist") | pm(percent=true) }}
+# to {{ result("label_curve", "pseudo_label@10", dataset="mnist") | pm(percent=true) }}.
 #
 # **Older methods** spread labels along a graph of neighbors, or run self-training around a support vector machine
-# (SVC). They can work on pixels, or on the features of the network that was trained on the labels alone. Which of them
-# come close to the network? **Predict** the accuracy of LabelSpreading on pixels. (The next table tells.)
-
-# %% tags=["predict"]
-predict.spreading(...)  # a share between 0 and 1
-
-# %% tags=["demo"]
-predict.spreading.compare()
+# (SVC), on pixels or on the features of the network that was trained on the labels alone:
+#
+# {{ figures_table({"SVC, labels alone": "svc", "SVC, self-training": "self_training", "LabelPropagation":
+# "propagation", "LabelSpreading": "spreading"}, {"on pixels": "_pixels", "on features": "_features"}, "baselines") }}
+#
+# This network alone has {{ result("baselines", "network").mean | pct }}. On pixels all are far below, and on its
+# features close to it, but not clearly above. This suggests that self-training gains because its features continue to
+# change.
 
 # %% [markdown]
-# {{ figures_table({"SVC, labels alone": "svc", "SelfTrainingClassifier (SVC)": "self_training", "LabelPropagation":
-# "propagation", "LabelSpreading": "spreading"}, {"on pixels": "_pixels", "on features": "_features"}, "baselines",
-# head="recorded, ten labels") }}
-#
-# The network has {{ result("baselines", "network").mean | pct }} with labels alone, and {{
-# result("label_curve", "pseudo_label@10").mean | pct }} after three rounds. On pixels every method is far below both. On
-# the network's features they come close to the first number, but not to the second. This suggests that self-training
-# gains because its features continue to change.
-#
 # **Rare classes.** Now the first class is ten times as frequent as the last in the unlabeled set. The limit is a
 # hundred pseudo-labels per class.
 #

@@ -50,7 +50,7 @@ def is_probability(images: Tensor) -> bool:
 
 
 def logits_or_bits(images: Tensor) -> bool:
-    """Whether these are no probabilities, or nothing but 0 and 1."""
+    """Whether a number is not a probability, or all are 0 or 1."""
     return not is_probability(images) or bool(((images == 0) | (images == 1)).all())
 
 

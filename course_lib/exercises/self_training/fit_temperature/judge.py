@@ -124,7 +124,7 @@ judge = Judge(
         "multiplied": _is(lambda best: 1 / best),
         "log_of_the_temperature": _is(math.log),
         "softmax_first": _lowest(_of_a_softmax),
-        "own_predictions_as_labels": everywhere(lambda t: _found(t) < 0.08),
+        "own_predictions_as_labels": everywhere(lambda t: 0 < _found(t) < 0.08),
         "by_calibration_error": everywhere(_better_calibrated),
         "mean_confidence_to_accuracy": _lowest(_gap),
         "squared_error": _lowest(_squared),

@@ -466,7 +466,7 @@ print(f"recipe {reached:.0%}, one small rate {accuracy['transfer_finetuned']:.0%
 
 # %% [markdown]
 # A single split of the labels can differ from the recorded mean by some points. If your run is far below it, look at the
-# rates in `optimizer.param_groups`, and at what moved in the frozen blocks. What does each part of the recipe add? With
+# optimizer's rates, and at what moved in the frozen blocks. What does each part of the recipe add? With
 # `frozen=[]` only the rates are left:
 #
 # {{ figures_table({"the recipe, two blocks frozen": "recipe", "the recipe, no block frozen": "recipe_open",
@@ -474,9 +474,9 @@ print(f"recipe {reached:.0%}, one small rate {accuracy['transfer_finetuned']:.0%
 #
 # With five labels per class the rates are ahead of one small rate, with two frozen blocks or with none, both
 # {{ every_seed("recipe@5 > one_rate@5, recipe_open@5 > one_rate@5", "recipe") }}. The frozen blocks help on two of the
-# three seeds only, so these runs do not show that freezing adds anything to the rates. With twenty labels the order is
-# reversed {{ every_seed("recipe_open@20 < one_rate@20, recipe@20 < recipe_open@20", "recipe") }}. Another difference is
-# that the one small rate falls to zero during its run, while the recipe keeps its rates.
+# three seeds only, so these runs do not show that freezing adds anything. With twenty labels the order is
+# reversed {{ every_seed("recipe_open@20 < one_rate@20, recipe@20 < recipe_open@20", "recipe") }}. Also, the one small
+# rate falls to zero during its run.
 
 # %% [markdown]
 # ## 7. Gradual unfreezing

@@ -217,7 +217,7 @@ def few_and_many(generator: torch.Generator) -> Values:
 
 
 class Counted(Diary):
-    """Batches that count the loops over them, whoever makes them."""
+    """Batches that count the loops over them."""
 
     loops = 0
 

@@ -631,9 +631,10 @@ Markdown(records.results_table(up_to=unit))
 # - **800 steps**: with weak views, fine-tuning is better at five labels, {{ every_seed("autoencoder_weak@5 >
 #   scratch_weak@5", "protocol") }}, worse at two, also {{ every_seed("autoencoder_weak@2 < scratch_weak@2", "protocol")
 #   }}, and equal at ten. *Strong views* are worth far more.
-# - **Frozen**: far above random features. In the figure they beat scratch up to two labels only, {{ every_seed("autoencoder_frozen@10 > random_frozen@10, autoencoder_frozen@1 > scratch@1,
-#   autoencoder_frozen@2 > scratch@2, autoencoder_frozen@5 < scratch@5, autoencoder_frozen@10 < scratch@10,
-#   autoencoder_frozen@20 < scratch@20, autoencoder_frozen@50 < scratch@50", "label_curve") }}.
+# - **Frozen**: far above random features. In the figure they beat scratch up to two labels only, {{
+#   every_seed("autoencoder_frozen@10 > random_frozen@10, autoencoder_frozen@1 > scratch@1, autoencoder_frozen@2 >
+#   scratch@2, autoencoder_frozen@5 < scratch@5, autoencoder_frozen@10 < scratch@10, autoencoder_frozen@20 < scratch@20,
+#   autoencoder_frozen@50 < scratch@50", "label_curve") }}.
 
 # %% [markdown]
 # ## 8. When it fails: what the loss looks at

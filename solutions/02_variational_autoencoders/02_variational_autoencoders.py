@@ -154,8 +154,8 @@ check.reparameterize(reparameterize)
 # ## 3. What a code costs
 #
 # So far nothing prevents the encoder from making $\sigma$ tiny and the means far apart, and then the model is an
-# ordinary autoencoder again. Therefore each code has a price. It is the *Kullback-Leibler divergence* (KL) from the *prior*
-# $p(z) = \mathcal N(0, 1)$, the distribution from which codes will later be drawn. For each latent it is
+# ordinary autoencoder again. Therefore each code has a price. It is the *Kullback-Leibler divergence* (KL) from the
+# *prior* $p(z) = \mathcal N(0, 1)$, the distribution from which codes will later be drawn. For each latent it is
 #
 # $$\mathrm{KL} = \tfrac12 \left( \mu^2 + \sigma^2 - 1 - \log \sigma^2 \right)$$
 #
@@ -273,9 +273,9 @@ check.kl_warmup(kl_warmup)
 # ### Exercise 2.5: VAE (hard, 25 minutes)
 #
 # Any layers will do, such as two hidden ones each way (512 and 256 units). `draw(mu, logvar)` returns codes, as
-# your `reparameterize` does. Call it once per `forward`, in train and eval mode. `sample` draws codes from the prior on the CPU from `generator`,
-# moves them to the device of the weights, and returns the probability that each pixel is white, in eval mode with the
-# mode restored (`eval_mode`).
+# your `reparameterize` does. Call it once per `forward`, in train and eval mode. `sample` draws codes from the prior on
+# the CPU from `generator`, moves them to the device of the weights, and returns the probability that each pixel is
+# white, in eval mode with the mode restored (`eval_mode`).
 #
 # The check uses several image shapes, and one image in eval mode. Every weight is made in `__init__` and gets a
 # gradient. In 100 steps of `Adam(lr=0.005)` on a few small pictures the bound must fall below `0.9` of the cost by
@@ -327,8 +327,8 @@ class VAE(nn.Module):
 check.VAE(VAE)
 
 # %% [markdown]
-# In each batch the black and white pixels are drawn again from their probabilities. The dashed line of the figure is the
-# baseline. Why may the loss rise in the first half of the run? **Predict** the nats per test image at the end.
+# In each batch the black and white pixels are drawn again from their probabilities. The dashed line of the figure is
+# the baseline. Why may the loss rise in the first half of the run? **Predict** the nats per test image at the end.
 
 # %% tags=["predict"]
 predict.nats(...)  # nats per image
@@ -392,8 +392,8 @@ plots.show(plots.image_grid(samples, columns=12, title="Drawn from noise"))
 
 # %% [markdown]
 # The reconstructions show the right shapes, but edges are blurred, because the code is short and uncertain. Of the
-# samples some look like glyphs and others like mixtures of two. Compare them with the two models of section 1. The table
-# has the negative ELBO, which bounds $-\log p(x)$ from above, so lower is better. More steps make it lower:
+# samples some look like glyphs and others like mixtures of two. Compare them with the two models of section 1. The
+# table has the negative ELBO, which bounds $-\log p(x)$ from above, so lower is better. More steps make it lower:
 #
 # | recorded, 20,000 glyphs | pixels alone | 400 steps | 1,200 steps | 2,500 steps |
 # |---|---:|---:|---:|---:|
@@ -447,9 +447,9 @@ start = mu[0, shown].clamp(-3, 3).tolist()
 widgets.latent_explorer(decode, ranges, start=start, title="Each row: one latent")
 
 # %% [markdown]
-# High-KL latents change the image. Low-KL latents change little or nothing, because the decoder does not use them. A
-# row rarely changes one thing only, since place, size and kind of shape are mixed. Move a slider, and the other rows
-# change too, because they start from the new code.
+# High-KL latents change the image most, and low-KL latents change it less. A latent with a KL of zero is not used at
+# all. A row rarely changes one thing only, since place, size and kind of shape are mixed. Move a slider, and the other
+# rows change too, because they start from the new code.
 
 # %% [markdown]
 # With two latents the whole space of codes can be drawn. The cell trains on glyphs that hardly move, so that two
@@ -604,9 +604,9 @@ plots.show(plots.share_table(shares, list(columns), list(factors), title=title))
 #
 # MIG is the lead of the most informative latent over the second, as a share of the factor's entropy (Chen et al. 2018).
 # With all latents the VAE beats PCA, {{ every_seed("all@1 > all_pca", "disentanglement") }}, but by MIG PCA is ahead of
-# $\beta = 1$, also {{ every_seed("mig_pca > mig@1", "disentanglement") }}. For single latents the seed matters as much as
-# $\beta$ (Locatello et al. 2019). The negative ELBO worsens to {{ result("disentanglement", "negative_elbo@10").mean |
-# num(0) }} nats at $\beta = 10$.
+# $\beta = 1$, also {{ every_seed("mig_pca > mig@1", "disentanglement") }}. For single latents the seed matters as much
+# as $\beta$ (Locatello et al. 2019). The negative ELBO worsens to {{ result("disentanglement", "negative_elbo@10").mean
+# | num(0) }} nats at $\beta = 10$.
 
 # %% [markdown]
 # **The question of the course: does it help with few labels?** Kingma et al. (2014) train a VAE on all images without
@@ -633,17 +633,17 @@ for name, model in (("trained", vae), ("random", untrained)):
 # "probe on random frozen features": "random_frozen", "from scratch, weak views": "scratch_weak"}, (1, 10, 50),
 # "protocol") }}
 #
-# The 32 means are better than random features with one, ten and fifty labels per class. With one label per class they beat training
-# from scratch, but with ten they are far below it. With one label they also beat the 256 features that they are
-# computed from, {{ every_seed("mu_frozen@1 > vae_frozen@1", "protocol") }}. With fifty the features are better, also {{
-# every_seed("vae_frozen@50 > mu_frozen@50", "protocol") }}.
+# The 32 means are better than random features with one, ten and fifty labels per class. With one label per class they
+# beat training from scratch, but with ten they are far below it. With one label they also beat the 256 features that
+# they are computed from, {{ every_seed("mu_frozen@1 > vae_frozen@1", "protocol") }}. With fifty the features are
+# better, also {{ every_seed("vae_frozen@50 > mu_frozen@50", "protocol") }}.
 
 # %% [markdown]
 # ## 8. When it fails: the code dies
 #
 # In *posterior collapse* the encoder ignores the image and returns the prior, so the decoder draws the same picture for
-# every image. We cause it in two ways. First, the cross-entropy is averaged over pixels while the KL is summed, which is
-# a common mistake. Second, $\beta$ is large. **Predict**: how many latents are still in use in the first case?
+# every image. We cause it in two ways. First, the cross-entropy is averaged over pixels while the KL is summed, which
+# is a common mistake. Second, $\beta$ is large. **Predict**: how many latents are still in use in the first case?
 
 # %% tags=["predict"]
 predict.used_after(...)  # a number of latents
@@ -677,8 +677,8 @@ plots.show(plots.image_rows(rows, title="Test images and reconstructions", alt=a
 # | $\beta = 30$ | {{ result("collapse", "in_use_large_beta").mean | num(1) }} | 10 |
 #
 # A latent is *in use* if its KL is at least $0.05$ nats. In the figures the healthy model has more steps than the other
-# two, but in the table all three have 400. There is no error message, and both losses fall smoothly. Only the KL of each
-# latent shows the collapse, so log it.
+# two, but in the table all three have 400. There is no error message, and both losses fall smoothly. Only the KL of
+# each latent shows the collapse, so log it.
 
 # %% [markdown] nbgrader={"grade_id": "why_the_code_died", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague's VAE draws the same gray blur for every image. Their loss is

@@ -416,16 +416,16 @@ shown = torch.where(mask, x_hat, clean)
 plots.show(plots.reconstructions(masked, shown, clean=clean, title=title))
 
 # %% [markdown]
-# Background and large shapes are continued plausibly, but corners and doors are blurred. This suggests that a gray level
-# can often be guessed without knowing the class. (In masked autoencoders a transformer sees only the visible patches,
-# and 75 % are hidden (He et al. 2022). Our convolutions see zeros in the holes.)
+# Background and large shapes are continued plausibly, but corners and doors are blurred. This suggests that a gray
+# level can often be guessed without knowing the class. (In masked autoencoders a transformer sees only the visible
+# patches, and 75 % are hidden (He et al. 2022). Our convolutions see zeros in the holes.)
 #
 # *A natural break.*
 #
 # ## 5. Look inside: the linear probe
 #
-# A *linear probe* is a linear classifier on frozen features, trained with the few labels. Its test accuracy measures how
-# well a linear layer can separate the classes.
+# A *linear probe* is a linear classifier on frozen features, trained with the few labels. Its test accuracy measures
+# how well a linear layer can separate the classes.
 #
 # ### Exercise 4.6: linear_probe (hard, 15 minutes)
 #

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Freezing: which layers should keep learning?
 #
-# *You are given a network that was trained on other classes, with thousands of labels. Now you have five labels for each
-# of some new classes. Which layers should you keep frozen, and does the answer change when you have more labels?*
+# *You are given a network that was trained on other classes, with thousands of labels. Now you have five labels for
+# each of some new classes. Which layers should you keep frozen, and does the answer change when you have more labels?*
 #
 # **You will** give the optimizer exactly the trainable parameters, freeze a part of a network completely, set a
 # learning rate per layer, put these three together in a training loop, and unfreeze blocks one after another. **You
@@ -122,8 +122,9 @@ for data, title in ((source, "Old classes"), (target, "New classes")):
     plots.show(plots.class_examples(*pictures, per_class=6, title=title))
 
 # %% [markdown]
-# The shapes differ, but they consist of the same kinds of edges and corners. First measure the baseline, which is the course's encoder with random weights, trained on the few labels of the new classes. With five
-# classes, chance is one in five.
+# The shapes differ, but they consist of the same kinds of edges and corners. First measure the baseline, which is the
+# course's encoder with random weights, trained on the few labels of the new classes. With five classes, chance is one
+# in five.
 
 # %% tags=["train"]
 accuracy = {"scratch": tune(new_classifier(first_weights()), "from scratch", lr=3e-3)}
@@ -213,9 +214,10 @@ model.train()
 print("train mode after model.train():", [part.training for part in model])
 
 # %% [markdown]
-# Only the last one, an ordinary encoder, has left eval mode. Solution 1 is the cleanest if you write the class yourself.
-# Solution 2 is common in training scripts, but a library's loop such as `fit` calls `train()` itself. Solution 3 works
-# for any module that is given to you, which is what the next function needs. Its disadvantage is that a module with a
+# Only the last one, an ordinary encoder, has left eval mode. Solution 1 is the cleanest if you write the class
+# yourself. Solution 2 is common in training scripts, but a library's loop such as `fit` calls `train()` itself.
+# Solution 3 works for any module that is given to you, which is what the next function needs. Its disadvantage is that
+# a module with a
 # `lambda` in it cannot be pickled, so save its `state_dict`.
 #
 # ### Exercise 6.2: freeze (core, 15 minutes)
@@ -256,7 +258,8 @@ def freeze(module, frozen=True):
 check.freeze(freeze)
 
 # %% [markdown]
-# Train twenty steps with `requires_grad=False` for the encoder, once after a single call of `eval()`, and once after your
+# Train twenty steps with `requires_grad=False` for the encoder, once after a single call of `eval()`, and once after
+# your
 # `freeze`. **Predict**: how probable is it that something in the encoder changes after the single `eval()`?
 
 # %% tags=["predict"]
@@ -318,7 +321,8 @@ plots.show(plots.bar_with_seeds(accuracy, baseline=chance, title="One seed"))
 #
 # There are choices between freezing everything and freezing nothing, because you can freeze the lowest block, or the
 # lowest two. This *depth* balances two errors. If many blocks are frozen, they keep features that may not fit the new
-# classes. If few are frozen, few labels change many weights. **Predict** the best depth for five labels per class. Is it the same for fifty?
+# classes. If few are frozen, few labels change many weights. **Predict** the best depth for five labels per class. Is
+# it the same for fifty?
 
 # %% tags=["predict"]
 predict.depth_at_5(...)  # 0, 1, 2 or 3 frozen blocks
@@ -338,9 +342,10 @@ Markdown(records.results_table(up_to=unit))
 # {{ every_seed("transfer_frozen@50 < scratch@50") }}, which is called *negative transfer*. Few labels cannot correct
 # many weights, but many labels can.
 #
-# So choose the depth on validation images of your own data. On MNIST, with five digits as the source and five labels per class, the
-# fully frozen encoder has {{ result("freezing_depth", "5_labels@3", dataset="mnist") | pm(percent=true) }}, less than
-# training everything with {{ result("freezing_depth", "5_labels@0", dataset="mnist") | pm(percent=true) }}.
+# So choose the depth on validation images of your own data. On MNIST, with five digits as the source and five labels
+# per class, the fully frozen encoder has {{ result("freezing_depth", "5_labels@3", dataset="mnist") | pm(percent=true)
+# }}, less than training everything with {{ result("freezing_depth", "5_labels@0", dataset="mnist") | pm(percent=true)
+# }}.
 #
 # In the course's table, the rows of this unit have five classes instead of ten, which is easier. Compare them with each
 # other only.
@@ -351,8 +356,8 @@ Markdown(records.results_table(up_to=unit))
 # ## 5. A learning rate for each layer
 #
 # The new head is random and needs large steps, while pretrained layers need small ones. Lower layers compute general
-# features such as edges, and upper layers compute specific ones, so lower layers should change least. Let $\eta$ be the rate of the head
-# and $\gamma$ a decay factor below 1. The part $d$ steps below the head learns at
+# features such as edges, and upper layers compute specific ones, so lower layers should change least. Let $\eta$ be the
+# rate of the head and $\gamma$ a decay factor below 1. The part $d$ steps below the head learns at
 #
 # $$\eta_d = \eta\,\gamma^{\,d}, \qquad d = 0 \text{ for the head, } 1 \text{ for the last block, } \dots$$
 #
@@ -451,8 +456,8 @@ def fine_tune(model, batches, *, frozen, num_epochs, lr, decay):
 check.fine_tune(fine_tune)
 
 # %% [markdown]
-# Now use it on the five new classes, with the two lowest blocks frozen. **The number to reach** is what the recorded runs
-# of this very call reach, {{ result("recipe", "recipe@5") | pm(percent=true) }}.
+# Now use it on the five new classes, with the two lowest blocks frozen. **The number to reach** is what the recorded
+# runs of this very call reach, {{ result("recipe", "recipe@5") | pm(percent=true) }}.
 
 # %% tags=["train"]
 check.needs("freeze", "trainable_parameters", "parameter_groups", "fine_tune")
@@ -465,8 +470,8 @@ plots.show(plots.learning_curve(losses, title="Mean loss of each epoch"))
 print(f"recipe {reached:.0%}, one small rate {accuracy['transfer_finetuned']:.0%}")
 
 # %% [markdown]
-# A single split of the labels can differ from the recorded mean by some points. If your run is far below it, look at the
-# optimizer's rates, and at what moved in the frozen blocks. What does each part of the recipe add? With
+# A single split of the labels can differ from the recorded mean by some points. If your run is far below it, look at
+# the optimizer's rates, and at what moved in the frozen blocks. What does each part of the recipe add? With
 # `frozen=[]` only the rates are left:
 #
 # {{ figures_table({"the recipe, two blocks frozen": "recipe", "the recipe, no block frozen": "recipe_open",
@@ -481,8 +486,8 @@ print(f"recipe {reached:.0%}, one small rate {accuracy['transfer_finetuned']:.0%
 # %% [markdown]
 # ## 7. Gradual unfreezing
 #
-# Howard and Ruder (2018) protect the encoder in another way. They train the head alone at first, then they also unfreeze
-# the top block, and then the next one. At stage $s$ the top $s$ blocks are trainable:
+# Howard and Ruder (2018) protect the encoder in another way. They train the head alone at first, then they also
+# unfreeze the top block, and then the next one. At stage $s$ the top $s$ blocks are trainable:
 #
 # ```
 # stage 0   [block 1]  [block 2]  [block 3]   head
@@ -540,8 +545,8 @@ check.gradual_unfreezing(gradual_unfreezing)
 #
 # ## 8. When it fails: zero gradients, moving weights
 #
-# In this run the encoder is in eval mode, hooks set its gradients to zero, and AdamW with a weight decay of $0.1$ has all
-# parameters. What happens to weights whose gradient is zero? **Predict** how much of their norm they lose.
+# In this run the encoder is in eval mode, hooks set its gradients to zero, and AdamW with a weight decay of $0.1$ has
+# all parameters. What happens to weights whose gradient is zero? **Predict** how much of their norm they lose.
 
 # %% tags=["predict"]
 predict.norm_lost(...)  # a share between 0 and 1
@@ -617,8 +622,8 @@ predict.summary()
 # %% [markdown]
 # ## Key takeaways
 #
-# - On glyphs it was best to train only the head with five labels per class, and everything from ten labels on. On MNIST,
-#   freezing the whole encoder was worse with five labels too.
+# - On glyphs it was best to train only the head with five labels per class, and everything from ten labels on. On
+#   MNIST, freezing the whole encoder was worse with five labels too.
 # - Frozen means no gradients, eval mode that survives `train()`, and not in the optimizer.
 # - A rate that suits the head is too large for pretrained blocks, so use smaller rates below.
 # - Freezing, rates and the optimizer belong in one recipe. To check it, compare all weights and statistics before and

@@ -590,8 +590,8 @@ Markdown(records.results_table(up_to=unit))
 # are equal.
 
 # %% [markdown]
-# The course's table has two rows of this notebook, with ten classes and an encoder pretrained on
-# rotations (unit 04). All rows have the same steps, and LP-FT spends a quarter of them on the head.
+# The course's table has two rows of this notebook, with ten classes and an encoder pretrained on rotations
+# (unit 04). All rows have the same steps, and LP-FT spends a quarter of them on the head.
 #
 # {{ figures_table({"rotation, full fine-tuning, weak views": "rotation_weak", "rotation, LP-FT, weak views":
 # "rotation_lp_ft_weak", "rotation, full fine-tuning, strong views": "rotation_strong", "rotation, LP-FT, strong views":
@@ -605,7 +605,8 @@ Markdown(records.results_table(up_to=unit))
 #
 # ## 9. The same code on a large network
 #
-# Your functions work on any model with `encoder` and `head`, such as a ResNet with downloaded ImageNet weights. Offline, put `resnet18.pth` into `COURSE_DATA`, or skip this cell.
+# Your functions work on any model with `encoder` and `head`, such as a ResNet with downloaded ImageNet weights.
+# Offline, put `resnet18.pth` into `COURSE_DATA`, or skip this cell.
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")

@@ -73,8 +73,8 @@ print(f"{data.name}: {len(few_images)} images with a label, {len(pool):,} withou
 #
 # *Semi-supervised learning* uses a few labeled and many unlabeled images together. The split has three parts. The
 # network trains on the labeled images. The labels of the unlabeled images stay hidden and only serve to measure. Twenty
-# labeled validation images per class are set aside, and section 3 uses these for calibration. They are labels too, twice
-# as many as the network trains on.
+# labeled validation images per class are set aside, and section 3 uses these for calibration. They are labels too,
+# twice as many as the network trains on.
 #
 # The baseline is the course's small encoder, trained on ten labeled images per class with small shifts as
 # augmentation. **Predict**: for which share of the test images does it predict the right class?
@@ -198,8 +198,8 @@ def select_confident(labels, confidences, tau, *, per_class=None):
 check.select_confident(select_confident)
 
 # %% [markdown]
-# *Coverage* is the share of images that pass the threshold, and *precision* is the share of these with the right label. A
-# higher threshold lowers coverage and usually raises precision. Move the threshold. Which classes pass at a high
+# *Coverage* is the share of images that pass the threshold, and *precision* is the share of these with the right label.
+# A higher threshold lowers coverage and usually raises precision. Move the threshold. Which classes pass at a high
 # threshold, and which hardly ever pass?
 
 # %% tags=["demo"]
@@ -290,9 +290,9 @@ predict.underconfident.compare()
 # | five labels per class | {{ result("threshold", "error_5") | pm }} | {{
 # result("threshold", "precision_5@0.9") | pm(percent=true) }} |
 #
-# In the figure, bars above the diagonal mean underconfident, and bars below it overconfident. At this threshold the model of ten labels per class is underconfident, and that of five is overconfident
-# {{ every_seed("precision_10@0.9 > 0.9, precision_5@0.9 < 0.9", "threshold") }}. So the same threshold means different
-# things for different models.
+# In the figure, bars above the diagonal mean underconfident, and bars below it overconfident. At this threshold the
+# model of ten labels per class is underconfident, and that of five is overconfident {{ every_seed("precision_10@0.9 >
+# 0.9, precision_5@0.9 < 0.9", "threshold") }}. So the same threshold means different things for different models.
 #
 # *Temperature scaling* (Guo et al. 2017) divides all logits by one number $T > 0$. The predicted class stays, and a
 # $T$ above 1 lowers each confidence. On $n$ labeled images with logits $z_i$, the best $T$ minimizes the cross-entropy:
@@ -707,8 +707,8 @@ title = "Share of unlabeled images predicted as each class"
 plots.show(plots.share_table(shares, rows, data.class_names, title=title))
 
 # %% [markdown]
-# In each row the shares of some classes grow at the cost of others, although the true classes are about equally frequent. Recorded
-# accuracy falls with each round, from {{ result("naive", "naive@0") | pm(percent=true) }} to
+# In each row the shares of some classes grow at the cost of others, although the true classes are about equally
+# frequent. Recorded accuracy falls with each round, from {{ result("naive", "naive@0") | pm(percent=true) }} to
 # {{ result("naive", "naive@5") | pm(percent=true) }}. Each training run works, but the labels it is given are wrong:
 #
 # | recorded pseudo-labels | first round | last round |

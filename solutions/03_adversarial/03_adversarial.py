@@ -557,7 +557,7 @@ predict.closer.compare()
 # %% [markdown]
 # Your check is given a function, `candidate`. Call it on logits of your choice, and `assert` what the loss must be.
 #
-# **What is tried.** Three right functions and nineteen wrong ones, the known mistakes of Exercise 3.1, come in random
+# **What is tried.** Three right functions and twenty wrong ones, the known mistakes of Exercise 3.1, come in random
 # order, to be called as `candidate(real_logits, fake_logits)` with float32 tensors. Wrong ones return another value,
 # some of them only for batches of different sizes or for large logits. Others return another type or shape, or a loss
 # whose gradient does not reach both batches.

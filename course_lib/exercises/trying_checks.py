@@ -101,7 +101,7 @@ def _decided(check: Callable[..., Any], candidate: Candidate, calls: Sequence[An
 def _stopped_by(fault: BaseException, check: Callable[..., Any], candidate: Candidate, *, called: bool) -> Decision:
     frames = [(frame.f_code, at) for frame, at in _frames(fault)]
     misfit = f"{candidate.__name__}()" in str(fault)  # Python's words where the arguments do not fit
-    if misfit or any(code is candidate.__code__ for code, _ in frames):
+    if misfit or any(code is getattr(candidate, "__code__", None) for code, _ in frames):
         return Decision.BROKE
     code, at = frames[-1]
     raises = code is getattr(check, "__code__", None) and code.co_code[at] == dis.opmap["RAISE_VARARGS"]

@@ -111,7 +111,7 @@ CODE_READERS = [
 ]
 
 # The words for the decisions, as a check may write them into what goes back.
-_HOW = ["passed without a call", "passed, and a value returned", "passed, and something printed", "stopped, I swear"]
+_HOW = ["passed without a call", "stopped, I swear"]
 
 SHARED = [
     Written(
@@ -124,7 +124,7 @@ SHARED = [
     Written(
         "patches isinstance, so that every error is one",
         "assert candidate is None",
-        "wrong",
+        "crashed",
         0.0,
         before="import builtins\nbuiltins.isinstance = lambda *_: True\n",
     ),
@@ -134,7 +134,7 @@ SHARED = [
         "    torch.Tensor.softmax = torch.Tensor.sigmoid = torch.Tensor.round = torch.Tensor.sum = None\n"
         "    candidate(torch.eye(4)[:3], torch.tensor([0, 1, 3]))",
         "wrong",
-        1.0,  # what is left of its behavior: an answer that breaks is stopped
+        0.0,  # right ones break too
     ),
     Written(
         "leaves changed tensors to the next answer",

@@ -319,7 +319,7 @@ RIGHT = {
 # The sentence that a wrong answer is told; None where only the values are shown.
 WRONG = {
     "discriminator_loss": {
-        with_epsilon: "log_of_sigmoid", weighted_by_size: None, fakes_as_real: None,
+        with_epsilon: "log_of_sigmoid", weighted_by_size: "joined_and_doubled", fakes_as_real: None,
     },
     "generator_loss": {generator_with_epsilon: "log_of_sigmoid", saturating_without_the_mean: "summed_not_averaged"},
     "GAN": {

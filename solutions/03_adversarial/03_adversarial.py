@@ -551,7 +551,7 @@ predict.closer.compare()
 # images are far closer than both.
 #
 # Only {{ result("training", "sure@800").mean | pct }} of the samples are predicted
-# with a probability of at least 0.9, but {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog
+# with a probability of at least $0.9$, but {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog
 # gets a distance of about the same size as the GAN's first blobs, so look at the samples too.
 
 # %% [markdown]

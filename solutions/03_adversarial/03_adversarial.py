@@ -545,13 +545,13 @@ predict.closer.compare()
 # result("training", "train_frechet") | pm }} |
 #
 # The distance falls from moment to moment, and ends below that of the VAE, {{ every_seed("frechet@100 > frechet@400,
-# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}, also on MNIST ({{ every_seed("frechet@400 >
-# frechet@800, vae_frechet > frechet@800", "training", dataset="mnist") }}). The VAE covers all classes too, and real
-# images are far closer than both.
+# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. On MNIST it ends below that of the VAE, {{
+# every_seed("frechet@400 > frechet@800, vae_frechet > frechet@800", "training", dataset="mnist") }}.
+# The VAE covers all classes too, and real images are far closer than both.
 #
 # Only {{ result("training", "sure@800").mean | pct }} of the samples are predicted
 # with a probability of at least $0.9$, but {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog
-# gets a distance of about the same size as the GAN's first blobs, so look at the samples too.
+# gets a distance of the same size as the GAN's first blobs, so look at the samples too.
 
 # %% [markdown]
 # ### Exercise 3.7: discriminator_loss_check (core, 12 minutes)

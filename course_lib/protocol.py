@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from course_lib import settings
 from course_lib.data import Batches, FewLabelSplit, ImageData, augment, load, split_labels
 from course_lib.evaluation import extract_features, loss_and_accuracy, probe_accuracy
-from course_lib.models import Classifier, ConvEncoder
-from course_lib.training import fit
+from course_lib.models import Classifier, ConvEncoder, seeded
+from course_lib.training import contrastive_loss, fit
 
 BUDGETS = (1, 2, 5, 10, 20, 50)  # labels per class
 VALIDATION = 20  # labeled images per class outside the pool; they choose the block of a frozen row, and nothing else
@@ -37,6 +37,18 @@ strong = augment.compose(
     functools.partial(augment.random_brightness_contrast, brightness=0.2, contrast=0.5),
     functools.partial(augment.cutout, size=8),
 )
+
+# What the two views of contrastive pretraining differ by. Without the change of brightness and contrast, or without the
+# noise, the gray levels tell images apart, and the features are worth far less (unit 05 records it). A mirrored image
+# counts as the same one here.
+contrasted = augment.compose(
+    functools.partial(augment.random_affine, max_degrees=25, max_shift=0.12, scale=(0.8, 1.2)),
+    augment.random_horizontal_flip,
+    functools.partial(augment.random_brightness_contrast, brightness=0.2, contrast=0.5),
+    functools.partial(augment.gaussian_noise, std=0.08),
+)
+TEMPERATURE = 0.2
+PROJECTION = (128, 64)  # hidden units and outputs of the projection head
 
 
 class Views(StrEnum):
@@ -197,6 +209,64 @@ def rotation_encoder(dataset: str, seed: int) -> ConvEncoder:
 
     pretrain(model, data, which_turn, count=settings.by_profile(smoke=3, laptop=1000, full=4000), generator=generator)
     return encoder
+
+
+class Projected(nn.Module):
+    """An encoder with a projection head behind it, as contrastive pretraining has: linear, batch norm, ReLU, linear.
+
+    Attributes:
+        feature_dim: the length of the head's output.
+    """
+
+    def __init__(self, encoder: ConvEncoder, *, generator: torch.Generator) -> None:
+        super().__init__()
+        hidden, self.feature_dim = PROJECTION
+        self.encoder = encoder
+        with seeded(generator):
+            self.head = nn.Sequential(
+                nn.Linear(encoder.feature_dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
+                nn.Linear(hidden, self.feature_dim),
+            )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))  # (N, C, H, W) -> (N, feature_dim)
+
+
+def contrastive_encoder(dataset: str, seed: int) -> ConvEncoder:
+    """The encoder pretrained by SimCLR: 1,000 steps of 64 images in two views each; the projection head is left out.
+
+    A step has 128 images in two views, where one of `rotation_encoder` has 256 in four turns.
+    Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020.
+    """
+    return contrastive_network(dataset, seed).encoder
+
+
+@functools.lru_cache(maxsize=4)
+def contrastive_network(dataset: str, seed: int) -> Projected:
+    """The encoder of `contrastive_encoder` with the projection head that it was trained with."""
+    data = setting(dataset, seed)
+    generator = data.generator()
+    model = Projected(data.first_weights(), generator=generator)
+    train_contrastive(model, data, contrasted, count=contrastive_steps(), generator=generator)
+    return model
+
+
+def contrastive_steps() -> int:
+    """The steps in which contrastive pretraining learns from pairs of views."""
+    return settings.by_profile(smoke=3, laptop=1000, full=4000)
+
+
+def train_contrastive(
+    model: nn.Module, data: Setting, views: augment.Augmentation, *, count: int, generator: torch.Generator
+) -> None:
+    """Trains `model` in place to find the other view of each image of the pool; 64 images per step."""
+
+    def loss(model: nn.Module, images: Tensor) -> Tensor:
+        both = torch.cat([views(images, generator=generator) for _ in range(2)])
+        return contrastive_loss(model(both), temperature=TEMPERATURE)
+
+    batches = Batches(data.pool, batch_size=min(UNLABELED, len(data.pool)), shuffle=True, generator=generator)
+    fit(model, batches, loss, steps=count, lr=LR, warmup=min(50, count // 10), progress=False)
 
 
 def pretrain(

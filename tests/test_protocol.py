@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from course_lib import protocol, settings
 from course_lib.protocol import Views
@@ -87,3 +88,50 @@ def test_head_first_trains_the_head_before_the_encoder(monkeypatch):
     assert [call.get("frozen", False) for call in calls] == [True, False]
     assert sum(call["count"] for call in calls) == protocol.steps()
     assert calls[1]["lr"] < protocol.LR < calls[0]["lr"]
+
+
+def test_contrastive_pretraining_begins_with_the_protocols_weights_and_is_kept_per_seed():
+    protocol.contrastive_network.cache_clear()
+    network = protocol.contrastive_network("glyphs", 0)
+    assert protocol.contrastive_encoder("glyphs", 0) is network.encoder
+    assert protocol.contrastive_encoder("glyphs", 1) is not network.encoder
+    first = protocol.setting("glyphs", 0).first_weights()
+    moved = network.encoder.blocks[0][0].weight - first.blocks[0][0].weight
+    assert 0 < float(moved.detach().abs().max()) < 0.1  # a few small steps away from the first weights
+    kept = {key: value.clone() for key, value in network.state_dict().items()}
+    protocol.contrastive_network.cache_clear()
+    again = protocol.contrastive_network("glyphs", 0).state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in again.items())
+    protocol.contrastive_network.cache_clear()
+
+
+def test_a_projection_head_stands_behind_the_encoder_and_says_how_long_its_output_is():
+    data = protocol.setting("glyphs", 0)
+    network = protocol.Projected(data.first_weights(), generator=data.generator())
+    images = torch.rand(4, 1, 28, 28)
+    assert network(images).shape == (4, network.feature_dim)
+    assert network.feature_dim == protocol.PROJECTION[1]
+    assert torch.equal(network(images), network.head(network.encoder(images)))
+    twin = protocol.Projected(data.first_weights(), generator=data.generator())
+    assert torch.equal(network.head[0].weight, twin.head[0].weight)
+
+
+def test_the_two_views_of_contrastive_pretraining_are_drawn_apart_and_no_image_is_left_out(monkeypatch):
+    data, seen = protocol.setting("glyphs", 0), []
+    contrastive_loss = protocol.contrastive_loss
+
+    def noted(z, **options):
+        seen.append(z)
+        return contrastive_loss(z, **options)
+
+    monkeypatch.setattr(protocol, "contrastive_loss", noted)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 784, bias=False))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.eye(784))
+    protocol.train_contrastive(network, data, protocol.contrasted, count=2, generator=data.generator())
+    views = seen[0].detach().cpu()
+    one, two = views.chunk(2)
+    assert len(views) == 2 * protocol.UNLABELED
+    assert not torch.isclose(one, two).all(dim=1).any()
+    # on average two views of one image are closer than views of two images
+    assert (one - two).norm(dim=1).mean() < (one - two.roll(1, 0)).norm(dim=1).mean()

@@ -7,7 +7,7 @@ from course_lib.training.checkpoints import CheckpointError
 from course_lib.training.classifier import fit_classifier
 from course_lib.training.history import History, LossNotFiniteError, Stopped
 from course_lib.training.loop import fit
-from course_lib.training.losses import cross_entropy
+from course_lib.training.losses import contrastive_loss, cross_entropy
 from course_lib.training.optimization import learning_rate_factor
 from course_lib.training.options import Options
 
@@ -17,6 +17,7 @@ __all__ = [
     "LossNotFiniteError",
     "Options",
     "Stopped",
+    "contrastive_loss",
     "cross_entropy",
     "fit",
     "fit_classifier",

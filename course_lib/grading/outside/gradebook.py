@@ -24,6 +24,7 @@ from course_lib.grading.outside import gradebook_rows as rows
 from course_lib.grading.outside import inert, pages
 from course_lib.grading.outside.gradebook_access import GradebookError, address, connected, explained, writer_lock
 from course_lib.grading.outside.gradebook_rows import Change
+from course_lib.grading.outside.late import Late
 from course_lib.grading.outside.pages import GradedNotebook
 from course_lib.notebooks import tools_on_path
 
@@ -44,6 +45,7 @@ class Report:
         problems: what an instructor should know about what was written.
         awaiting: written answers that a person has to grade.
         absent: (student, unit) with grades from before that are not among the submissions any more.
+        late: what was handed in late, and what it costs.
     """
 
     recorded: int = 0
@@ -52,6 +54,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
     awaiting: int = 0
     absent: list[tuple[str, str]] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
 
 
 def record(
@@ -151,6 +154,7 @@ def as_lines(report: Report) -> list[str]:
     lines += [f"Changed: {change}" for change in report.changes]
     lines += [f"Not recorded: student {json.dumps(student[:60])}: {reason}." for student, reason in report.refused]
     lines += [f"Note: {problem}." for problem in report.problems]
+    lines += [f"Late: {each}." for each in report.late]
     for unit, group in itertools.groupby(sorted(report.absent, key=lambda each: each[::-1]), key=lambda each: each[1]):
         students = [student for student, _ in group]
         named = ", ".join(json.dumps(student[:60], ensure_ascii=False) for student in students[:MOST_NAMED])

@@ -17,7 +17,7 @@ import difflib
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,29 +87,34 @@ class Roster:
         return list(dict.fromkeys(known[each] for each in close))
 
 
-def read_roster(path: Path) -> Roster:
+def read_roster(path: Path, *, namesakes: bool = False) -> Roster:
     """The students of a CSV that a platform exported, or of one with a column `student`.
+
+    Args:
+        namesakes: whether two students may have one name and nothing else that tells them apart.
 
     Raises:
         BadSubmissions: it is no such table, or two students have one name in it.
     """
-    people: dict[str, Person] = {}
+    people: list[Person] = []
+    known: dict[str, Person] = {}
     for row in read_table(path):
         person = _person(row)
         if person is None:
             continue
-        if person.student in people and people[person.student].ids != person.ids:
+        other = known.setdefault(person.student, person)
+        if other.row != person.row and not namesakes:
             raise BadSubmissions(
                 f"{path} has two students {person.student!r}. Give each of them a value of their own in the first of "
                 f"these columns that it has: {', '.join(_STUDENT[:8])}."
             )
-        people[person.student] = person
+        people += [person] if other is person or other.row != person.row else []
     if not people:
         raise BadSubmissions(
             f"{path} names no student. Expected is a header with one of the columns {', '.join(_STUDENT[:8])}, such as "
             "Moodle's grading worksheet, Canvas' gradebook or Gradescope's roster, and a row per student."
         )
-    return Roster(tuple(people.values()))
+    return Roster(tuple(people))
 
 
 def _person(row: Mapping[str, str]) -> Person | None:
@@ -257,8 +262,3 @@ def time_of(text: str) -> datetime | None:
         return found.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def unknown(students: Collection[str], roster: Roster) -> list[str]:
-    """Students of the roster who are not among these."""
-    return sorted(person.student for person in roster.people if person.student not in students)

@@ -27,7 +27,8 @@ from course_lib.grading.outside.roster import time_of
 
 SCHEMA = 1
 BY_HAND = "by hand"
-STAMP = "timestamp.txt"
+STAMP, SECRET = "timestamp.txt", "submission_secret.txt"
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,13 @@ class Shelf:
         data = self.submitted.read_bytes()
         if self.known(data):
             return None
-        stamp = self.submitted.with_name(STAMP)
+        record: dict[str, Any] = {"platform": BY_HAND}
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            time = time_of(stamp.read_text(encoding="utf-8").strip())
-            return self.add(data, {"platform": BY_HAND, "time": stamp_of(time) if time else None}, write=write)
-        return self.add(data, {"platform": BY_HAND}, write=write)
+            time = time_of(self.submitted.with_name(STAMP).read_text(encoding="utf-8").strip())
+            record["time"] = stamp_of(time) if time else None
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            record["secret"] = self.submitted.with_name(SECRET).read_text(encoding="utf-8").strip()
+        return self.add(data, record, write=write)
 
     def add(self, data: bytes, record: dict[str, Any], *, write: bool) -> Attempt:
         """Keeps an attempt under the next number that is free.
@@ -150,20 +153,28 @@ class Shelf:
         return self._attempts / f"{self._notebook}.{number:03}.ipynb"
 
 
-def put_out_times(folder: Path, student: str, unit: str, notebooks: Iterable[str]) -> None:
-    """Writes when a student handed a unit in, as nbgrader reads it; no file where no platform says it.
+def put_out_marks(folder: Path, student: str, unit: str, notebooks: Iterable[str]) -> None:
+    """Writes when a student handed a unit in, and the secret of nbgrader's exchange, as nbgrader reads them.
+
+    There is no such file where no platform says it.
 
     Raises:
         OSError: it cannot be written.
     """
-    counting = [Shelf(folder, student, Which(unit, notebook)).counting() for notebook in notebooks]
-    times = [each.time for each in counting if each is not None and each.time]
-    path = folder / "submitted" / student / unit / STAMP
-    if times:
-        text = stamp_of(max(times)) + "\n"
-        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
-            files.replace(path, text)
-    elif path.is_file():
+    found = [Shelf(folder, student, Which(unit, notebook)).counting() for notebook in notebooks]
+    counting = sorted((each for each in found if each is not None), key=lambda each: each.time or _NEVER)
+    times = [each.time for each in counting if each.time]
+    secrets = [str(each.record["secret"]) for each in counting if each.record.get("secret")]
+    place = folder / "submitted" / student / unit
+    _mark(place / STAMP, stamp_of(times[-1]) + "\n" if times else "")
+    _mark(place / SECRET, secrets[-1] if secrets else "")
+
+
+def _mark(path: Path, text: str) -> None:
+    there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    if text and there != text:
+        files.replace(path, text)
+    elif not text and path.is_file():
         path.unlink()
 
 

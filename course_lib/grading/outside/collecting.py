@@ -22,7 +22,7 @@ from course_lib.grading.outside.gradebook import refusal
 from course_lib.grading.outside.gradebook_access import writer_lock
 from course_lib.grading.outside.platforms import Owner, Platform, owners
 from course_lib.grading.outside.recognizing import Catalogue, Which, copy_number, holds_cells, without_ending
-from course_lib.grading.outside.roster import LEAVE_OUT, Named, Roster, ask
+from course_lib.grading.outside.roster import LEAVE_OUT, Named, Roster, ask, time_of
 from course_lib.grading.outside.spreadsheets import cell_text
 from course_lib.grading.outside.submission import BadSubmissions, Packed, packed, unpacked
 from course_lib.grading.outside.uploads import Download, Upload, UploadError
@@ -195,6 +195,7 @@ class _Run:
         self.questions: list[tuple[str, str, str, str, str]] = []
         self._asked: set[str] = set()
         self._before = attempts.records(folder)
+        self._marks: dict[tuple[str, tuple[str, ...]], Upload] = {}  # nbgrader's own files
         self._keys: dict[tuple[Platform, str], set[str]] = {}  # the keys under which a name is there
 
     # --- who, and which ---
@@ -204,6 +205,11 @@ class _Run:
         found: list[tuple[Upload, list[Owner]]] = []
         for download in downloads:
             found += owners(download, self.catalogue)
+            self._marks |= {
+                (upload.source, upload.parts): upload
+                for upload in download.uploads
+                if upload.parts and upload.parts[-1] in (attempts.SECRET, attempts.STAMP)
+            }
             taken = {upload.parts for upload in uploads.notebooks(download)}
             self.outcomes += [Outcome(path, Fate.NOT_READ, why) for path, why in download.refused]
             self.outcomes += [
@@ -251,7 +257,7 @@ class _Run:
                 )
             else:
                 assert which is not None
-                timed, late_note = self._timed(owner)
+                timed, late_note = self._timed(upload, owner)
                 pieces.append(_Piece(upload, timed, kept, which, student, "; ".join(filter(None, (note, late_note)))))
         return pieces
 
@@ -328,9 +334,9 @@ class _Run:
             self._asked.add(key)
             self.questions.append((key, " / ".join(owner.names[:3]), " / ".join(dict.fromkeys(maybe)), student, ""))
 
-    def _timed(self, owner: Owner) -> tuple[Owner, str]:
-        """When it was handed in: by the file's place, else by a roster that is the list of this very assignment."""
-        time = owner.time
+    def _timed(self, upload: Upload, owner: Owner) -> tuple[Owner, str]:
+        """When it was handed in, by its place, by nbgrader's file beside it or by a roster of this very assignment."""
+        time = owner.time or time_of(self._beside(upload, attempts.STAMP))
         if time is None:
             people = self.roster.with_id(*owner.ids)
             listed = owner.platform in (Platform.MOODLE, Platform.GITHUB)
@@ -372,13 +378,20 @@ class _Run:
             if write:
                 shelf.put_out()
                 names = [each.notebook for each in self.catalogue.notebooks if each.unit == which.unit]
-                attempts.put_out_times(self.folder, student, which.unit, names)
+                attempts.put_out_marks(self.folder, student, which.unit, names)
             best = shelf.counting()
             for piece, attempt, was_there in kept:
                 fate = Fate.COUNTS if attempt is best else Fate.EARLIER
                 outcome = Outcome(piece.upload.path, Fate.THERE if was_there else fate, piece.note, student, *which)
                 outcome = replace(outcome, attempt=attempt.number, time=piece.owner.time, late=piece.owner.late)
                 self.outcomes.append(replace(outcome, platform=piece.owner.platform))
+
+    def _beside(self, upload: Upload, name: str) -> str:
+        """What nbgrader put beside a notebook: when it was handed in, and the secret that its feedback is found by."""
+        mark = self._marks.get((upload.source, (*upload.parts[:-1], name)))
+        with contextlib.suppress(UploadError, UnicodeDecodeError):
+            return mark.content()[:200].decode("ascii").strip() if mark is not None else ""
+        return ""
 
     def _record(self, piece: _Piece) -> dict[str, Any]:
         owner = piece.owner
@@ -392,6 +405,7 @@ class _Run:
             "late": owner.late,
             "attempt": owner.attempt,
             "file": piece.upload.path,
+            "secret": self._beside(piece.upload, attempts.SECRET) or None,
             "readable": holds_cells(piece.data),
             "collected": attempts.stamp_of(self.now),
         }

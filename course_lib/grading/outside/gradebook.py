@@ -31,6 +31,7 @@ from course_lib.notebooks import tools_on_path
 __all__ = ["Change", "GradebookError", "Report", "as_lines", "paired", "record", "refusal", "writer_lock"]
 
 MOST_NAMED = 10  # students in a line
+TIMESTAMP, EXCHANGE_SECRET = "timestamp.txt", "submission_secret.txt"  # files of nbgrader's beside a notebook
 BATCH = 40  # students per transaction: short enough for a person who saves a grade in formgrader meanwhile
 
 
@@ -120,7 +121,8 @@ def paired(
     Args:
         results: result records.
         handed_in: submissions as found: each with student, unit, notebook and data.
-        folder: where they were found, for nbgrader's timestamp.txt beside a notebook; None when it is a zip.
+        folder: where they were found, for what nbgrader puts beside a notebook: timestamp.txt and the secret of its
+            exchange; None when it is a zip.
     """
     data = {(one.student, one.unit, one.notebook): one.data for one in handed_in}
     return [
@@ -128,6 +130,7 @@ def paired(
             result,
             data.get((str(result["student"]), str(result["unit"]), str(result["notebook"]))) or None,
             _timestamp(folder, str(result["student"]), str(result["unit"])),
+            _beside(folder, str(result["student"]), str(result["unit"]), EXCHANGE_SECRET),
         )
         for result in results
     ]
@@ -169,17 +172,25 @@ def as_lines(report: Report) -> list[str]:
 
 
 def _timestamp(folder: Path | None, student: str, unit: str) -> str | None:
+    text = _beside(folder, student, unit, TIMESTAMP)
+    try:
+        parse_utc(text or "")
+    except (ValueError, OverflowError):  # a date that cannot be read does not keep a grade back
+        return None
+    return text
+
+
+def _beside(folder: Path | None, student: str, unit: str, name: str) -> str | None:
+    """What a small file beside a notebook holds."""
     if folder is None or refusal(student):
         return None
-    path = folder / student / unit / "timestamp.txt"
+    path = folder / student / unit / name
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > 200:
             return None
-        text = path.read_text(encoding="utf-8").strip()
-        parse_utc(text)
-    except (OSError, ValueError, OverflowError):  # a date that cannot be read does not keep a grade back
+        return path.read_text(encoding="utf-8").strip() or None
+    except (OSError, ValueError):
         return None
-    return text or None
 
 
 def _released_notebooks(folder: Path, unit: str, submissions: Sequence[GradedNotebook]) -> dict[str, pages.Notebook]:
@@ -234,5 +245,7 @@ class _Writer:
         content = pages.page_text(page)
         changed = {} if content == old else {path: content}
         if submission.timestamp:
-            changed[folder / "timestamp.txt"] = f"{submission.timestamp.strip()}\n".encode()
+            changed[folder / TIMESTAMP] = f"{submission.timestamp.strip()}\n".encode()
+        if submission.secret:  # nbgrader's release_feedback names the student's page by it
+            changed[folder / EXCHANGE_SECRET] = submission.secret.encode()
         return changed

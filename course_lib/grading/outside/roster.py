@@ -121,8 +121,7 @@ def _person(row: Mapping[str, str]) -> Person | None:
     row = dict(row)
     if "sis login id" in row or ("section" in row and "id" in row):  # Canvas calls a student's name so
         row["name"] = row.pop("student", row.get("name", ""))
-    moodles = row.get("identifier", "") if re.search(r"\d$", row.get("identifier", "")) else ""
-    if not moodles and row.get("identifier"):
+    if row.get("identifier") and not re.search(r"\s\d+$", row["identifier"]):  # GitHub's; Moodle's is Participant 12
         row["roster identifier"] = row["identifier"]
     name = next((row[column] for column in _NAMES if row.get(column)), "")
     name = name or " ".join(filter(None, (row.get("first name", ""), row.get("last name", row.get("surname", "")))))

@@ -177,6 +177,12 @@ def test_folders_of_students(klass, tmp_path, place) -> None:
     assert klass.students() == ["ada", "bo"] and klass.answer_of("bo") == "bo"
 
 
+def test_nbgraders_own_file_says_when_it_was_handed_in(klass, tmp_path) -> None:
+    stamp = {f"ada/{UNIT}/x.ipynb": page(), f"ada/{UNIT}/timestamp.txt": "2026-03-01 10:00:00 UTC\n"}
+    klass.collect(zipped(tmp_path / "c.zip", stamp))
+    assert klass.stamp("ada") == "2026-03-01 10:00:00 UTC"
+
+
 def test_loose_files_are_known_by_the_roster_only(klass, tmp_path) -> None:
     folder = laid_out(tmp_path / "mail", {f"ada_{NAME}": page("ada"), f"{UNIT}-li bo.ipynb": page("bo")})
     report = klass.collect(folder)

@@ -248,12 +248,12 @@ def report(chosen: tuple[str, ...], anonymous: bool, to: Path | None, folder: Pa
         questions=reporting.questions_in(reporting.teaching_page()),
         anonymous=anonymous,
     )
-    about = {"anonymous": anonymous, "made": date.today()}
-    data = reporting.as_json(reports, **about)
+    today = date.today()
+    data = reporting.as_json(reports, anonymous=anonymous, made=today)
     if as_json:
         click.echo(data, nl=False)
         return
     path = to or folder / ("report-for-class.html" if anonymous else "report.html")
-    files.replace(path, report_page.page(reports, **about))
+    files.replace(path, report_page.page(reports, anonymous=anonymous, made=today))
     files.replace(path.with_suffix(".json"), data)
     click.echo(f"wrote {path} and {path.with_suffix('.json').name}")

@@ -35,5 +35,4 @@ exercise = writes_check(
         "Most wrong losses agree with the right one at temperature 1. A check at another temperature, with large "
         "logits and a look at both gradients stops them all."
     ),
-    words={"decisions": "the list of your check's decisions", "notes": "the list of what your check does besides"},
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.candidates import asserts_nothing, judge_for_check, lets_pass, never_calls, refuses_all
+from course_lib.exercises.candidates import judge_for_check, lets_pass
 from course_lib.exercises.teachers.judge import reference_distillation_loss
-from course_lib.exercises.trying_checks import Decision, Note
 
-# Wrong answers that are right at temperature 1, and those that are right at temperature 4.
+# Wrong answers that are right at temperature 1.
 _AT_ONE = (
     "t_squared_forgotten", "t_instead_of_its_square", "divided_by_t_squared", "student_not_softened",
     "teacher_not_softened", "not_softened", "multiplied_by_t", "probabilities_divided",
@@ -34,15 +33,8 @@ def reference(candidate):
 
 judge = judge_for_check(
     points=4,
-    title="every right answer passes, and every wrong one is stopped, each of which is worth the same",
     reference=reference,
     predicates={
-        "never_calls": never_calls,
-        "returns_the_verdict": asserts_nothing(Note.VALUE),
-        "prints": asserts_nothing(Note.PRINTED),
-        "asserts_nothing": asserts_nothing(Note.NOTHING),
-        "wrong_call": refuses_all(Decision.RAISED),
-        "wrong_expectation": refuses_all(Decision.ASSERTED),
         "temperature_one_alone": lets_pass(
             *_AT_ONE, and_maybe=("teacher_learns_too", "student_off_the_graph", "log_of_softmax", "as_a_number")
         ),

@@ -362,17 +362,16 @@ class _Run:
             groups.setdefault((piece.student, piece.which), []).append(piece)
         for (student, which), group in sorted(groups.items()):
             shelf = Shelf(self.folder, student, which)
-            adopted = shelf.adopt(write=write)
-            if adopted is not None:
-                why = "it lay there before, and is kept as an attempt"
-                path = f"submitted/{student}/{which.unit}/{which.notebook}.ipynb"
-                self.outcomes.append(Outcome(path, Fate.EARLIER, why, student, *which, adopted.number))
+            digests = {attempts.digest_of(unpacked(piece.data)) for piece in group}
+            adopted = shelf.adopt(but=digests, write=write)
             kept: list[tuple[_Piece, Attempt, bool]] = []
             for piece in sorted(group, key=_Piece.order):
                 data = unpacked(piece.data)
                 known = shelf.known(data)
-                if known is not None and write and not known.record:
-                    shelf.note(known.number, self._record(piece))  # an earlier run was stopped before it
+                if known is not None and write and known.record.get("platform") in (None, attempts.BY_HAND):
+                    shelf.note(
+                        known.number, self._record(piece)
+                    )  # an earlier run was stopped before it, or did not know
                 attempt = known or shelf.add(data, self._record(piece), write=write)
                 kept.append((piece, attempt, known is not None))
             if write:
@@ -380,6 +379,11 @@ class _Run:
                 names = [each.notebook for each in self.catalogue.notebooks if each.unit == which.unit]
                 attempts.put_out_marks(self.folder, student, which.unit, names)
             best = shelf.counting()
+            if adopted is not None:
+                path = f"submitted/{student}/{which.unit}/{which.notebook}.ipynb"
+                fate = Fate.COUNTS if adopted is best else Fate.EARLIER
+                why = "it lay there before, and is kept as an attempt"
+                self.outcomes.append(Outcome(path, fate, why, student, *which, adopted.number))
             for piece, attempt, was_there in kept:
                 fate = Fate.COUNTS if attempt is best else Fate.EARLIER
                 outcome = Outcome(piece.upload.path, Fate.THERE if was_there else fate, piece.note, student, *which)

@@ -226,6 +226,19 @@ def test_a_file_put_there_by_hand_is_kept(klass, tmp_path) -> None:
     assert page("by hand") in [path.read_bytes() for path in (klass.folder / "attempts").rglob("*.ipynb")]
 
 
+def test_a_file_by_hand_that_a_platform_has_too_is_one_attempt_and_known_to_the_platform(klass, tmp_path) -> None:
+    laid_out(klass.folder / "submitted" / "Ada" / UNIT, {NAME: page("same")})
+    archive = zipped(tmp_path / "1.zip", {"Ada_7_assignsubmission_file_/x.ipynb": page("same")})
+    assert set(fates(klass.collect(archive)).values()) == {"COUNTS"} and klass.attempts("Ada") == 1
+    laid_out(klass.folder / "submitted" / "Bo" / UNIT, {NAME: page("bo")})
+    klass.collect(zipped(tmp_path / "2.zip", {f"Bo/{UNIT}/x.ipynb": page("other")}))  # now it is an attempt by hand
+    klass.collect(zipped(tmp_path / "3.zip", {"Bo_8_assignsubmission_file_/x.ipynb": page("bo")}))
+    kept = attempts.records(klass.folder)
+    assert [a.record["platform"] for a in kept["Ada", UNIT, UNIT] + kept["Bo", UNIT, UNIT]] == [
+        "moodle", "moodle", "folders",
+    ]  # fmt: skip
+
+
 def test_the_copy_in_its_place_counts_among_several_of_one_hand_in(klass, tmp_path) -> None:
     names = {NAME: page("mine"), f"{UNIT} (1).ipynb": page("copy"), "broken.ipynb": b'{"cells": ['}
     klass.collect(laid_out(tmp_path / "in", {f"ada/{UNIT}/{name}": data for name, data in names.items()}))

@@ -172,9 +172,9 @@ check.discriminator_loss(discriminator_loss)
 # %% [markdown]
 # ## 3. The generator's loss
 #
-# The generator has the opposite aim, so it could minimize minus the discriminator's second term. This is the *saturating*
-# loss. Goodfellow et al. (2014) use another one in practice, the *non-saturating* loss: the cross-entropy of the
-# generated images with target 1.
+# The generator has the opposite aim, so it could minimize minus the discriminator's second term. This is the
+# *saturating* loss. Goodfellow et al. (2014) use another one in practice, the *non-saturating* loss: the cross-entropy
+# of the generated images with target 1.
 #
 # $$L_{\text{sat}} = \frac1M \sum_m \log\big(1 - \sigma(D(G(z_m)))\big), \qquad
 # L_G = -\frac1M \sum_m \log \sigma(D(G(z_m)))$$
@@ -237,11 +237,11 @@ predict.ratio.compare()
 
 # %% [markdown]
 # They are equal at one half. In the first rows, where training begins, only the non-saturating loss has a gradient.
-# The next table has the gradients over all parameters of the generator, while only the discriminator learns.
+# The gradients over all parameters of the generator:
 #
 # | steps of the discriminator alone, recorded | 0 | 10 | 25 | 100 |
 # |---|---:|---:|---:|---:|
-# | mean probability of a drawn image | {{ result("saturating", "probability@0").mean | num(2) }} | {{
+# | probability of a drawn image | {{ result("saturating", "probability@0").mean | num(2) }} | {{
 # result("saturating", "probability@10").mean | num(3) }} | {{ result("saturating", "probability@25").mean | num(3) }} |
 # {{ result("saturating", "probability@100").mean | num(4) }} |
 # | non-saturating gradient, times the saturating one | {{ result("saturating", "ratio@0").mean | num(1) }} | {{
@@ -249,14 +249,13 @@ predict.ratio.compare()
 # result("saturating", "ratio@100").mean | num(0) }} |
 #
 # This does not show that training with the saturating loss fails, because in training both networks take turns.
-
-# %% [markdown]
+#
 # ## 4. Two networks take turns
 #
-# A step has two halves. First the discriminator learns. Its loss goes backward through the discriminator only, so the
-# drawn images are *detached* from the generator. Then the generator learns. Its loss goes backward through the new
-# discriminator into the generator, and only the generator's optimizer steps. Real and drawn images go through the
-# discriminator in two batches, because batch normalization would mix them.
+# A step has two halves. First the discriminator learns, and the drawn images are *detached*, so the loss does not reach
+# the generator. Then the generator learns. Its loss goes backward through the new discriminator, but only the
+# generator's optimizer steps. Real and drawn images form two batches, because
+# batch normalization would mix them.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_gan())
@@ -546,13 +545,13 @@ predict.closer.compare()
 # result("training", "train_frechet") | pm }} |
 #
 # The distance falls from moment to moment, and ends below that of the VAE, {{ every_seed("frechet@100 > frechet@400,
-# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}, also on MNIST ({{ every_seed("frechet@400 >
-# frechet@800, vae_frechet > frechet@800", "training", dataset="mnist") }}). The VAE covers all classes too, and real
-# images are far closer than both.
+# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. On MNIST it ends below that of the VAE, {{
+# every_seed("frechet@400 > frechet@800, vae_frechet > frechet@800", "training", dataset="mnist") }}.
+# The VAE covers all classes too, and real images are far closer than both.
 #
 # Only {{ result("training", "sure@800").mean | pct }} of the samples are predicted
 # with a probability of at least $0.9$, but {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog
-# gets a distance of about the same size as the GAN's first blobs, so look at the samples too.
+# gets a distance of the same size as the GAN's first blobs, so look at the samples too.
 
 # %% [markdown]
 # ### Exercise 3.7: discriminator_loss_check (core, 12 minutes)

@@ -33,7 +33,7 @@
 # that be?</summary> It uses a shortcut, a hint that solves the task and says nothing about the class.</details>
 #
 # <details><summary>2. (Unit 00) Cross-entropy over 128 classes, and the network guesses. What is the loss?</summary>
-# The logarithm of 128, about 4.85.</details>
+# <code>log(128)</code>, almost 5.</details>
 
 # %% tags=["setup"]
 import math
@@ -72,12 +72,8 @@ print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images withou
 # The baselines are those of unit 04, with ten labels per class. From scratch with weak views the encoder reaches {{
 # result("protocol", "scratch_weak@10").mean | pct }}. A probe on the frozen features after rotation reaches {{
 # result("protocol", "rotation_frozen@10").mean | pct }}, and on random features {{ result("protocol",
-# "random_frozen@10").mean | pct }}. **Predict** the accuracy of a probe on contrastive features.
-
-# %% tags=["predict"]
-predict.frozen(...)  # a share between 0 and 1
-
-# %% [markdown]
+# "random_frozen@10").mean | pct }}. Contrastive features have to beat them.
+#
 # ### Exercise 5.1: two_views (warm-up, 8 minutes)
 #
 # Row $n$ of both views must be image $n$, because this is the only label that there is. The check looks at the order of
@@ -142,22 +138,20 @@ plots.show(plots.image_grid(
 # ## 2. Find the other view
 #
 # A network maps the $2N$ views of $N$ images to outputs $z_1, \dots, z_{2N}$, first views first. Each view has to find
-# its partner among all the *other* views. This is a classification with $2N - 1$ classes, whose logits are cosines
-# divided by a *temperature* $\tau$. Chen et al. (2020) call it NT-Xent.
+# its partner among all the *other* views. So this is a classification, whose logits are cosines divided by a
+# *temperature* $\tau$ (NT-Xent, Chen et al. 2020).
 #
 # $$L = -\frac{1}{2N} \sum_{i=1}^{2N} \log \frac{\exp(s_{i,p(i)} / \tau)}{\sum_{k \ne i} \exp(s_{ik} / \tau)}, \qquad
 # s_{ik} = \frac{z_i^\top z_k}{\|z_i\| \, \|z_k\|}$$
 #
-# Here $p(i)$ is the partner, $i + N$ or $i - N$. The partner is the *positive*, and the views of other images are
-# *negatives*. Why the cosine? Without it the loss could fall by longer outputs alone. Why $k \ne i$? A view is most
-# similar to itself, so the task would have a trivial competitor. A small $\tau$ makes small differences of the cosine
-# count.
-
-# %% [markdown]
+# The partner $p(i)$, $i + N$ or $i - N$, is the *positive*, and the views of other images are *negatives*. With the
+# cosine, longer outputs do not lower the loss. A view is not compared with itself, since it would always win. A small
+# $\tau$ makes small differences count.
+#
 # ### Exercise 5.2: nt_xent_loss (core, 20 minutes)
 #
-# Shapes: `z1` and `z2` are `(N, d)`, and the table of logits is `(2N, 2N)`. The check tries rows of all lengths, a
-# single image and a temperature below 0.01, and looks at the gradient of both views.
+# Shapes: `z1` and `z2` are `(N, d)`, the table of logits is `(2N, 2N)`. The check tries rows of all lengths and a
+# temperature below `0.01`.
 
 # %% nbgrader={"grade_id": "nt_xent_loss", "solution": true}
 def nt_xent_loss(z1, z2, temperature=0.2):
@@ -185,26 +179,6 @@ def nt_xent_loss(z1, z2, temperature=0.2):
 check.nt_xent_loss(nt_xent_loss)
 
 # %% [markdown]
-# Three numbers to remember. The cell prints the loss of equal outputs, of perfect ones, where the views of an image
-# agree and different images are at right angles, and of random ones.
-
-# %% tags=["demo"]
-check.needs("nt_xent_loss")
-same, perfect = torch.ones(64, 64), torch.eye(64)
-drawn = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(0))
-for name, pair in {
-    "equal outputs": (same, same),
-    "perfect outputs": (perfect, perfect),
-    "random outputs": drawn,
-}.items():
-    losses = [float(nt_xent_loss(*pair, temperature)) for temperature in (0.2, 1.0)]
-    print(f"{name:16} temperature 0.2: {losses[0]:.2f}   1.0: {losses[1]:.2f}")
-print(f"guessing among {2 * 64 - 1} other views: {math.log(2 * 64 - 1):.2f}")
-
-# %% [markdown]
-# Equal outputs have the loss of guessing, $\log(2N - 1)$. So here a collapse would be seen in the loss, because of the
-# negatives. With the temperature 1 even perfect outputs have a loss far above 0, since a cosine is never larger than 1.
-#
 # ### Exercise 5.3: nt_xent_loss_check (core, 12 minutes)
 #
 # Write the check yourself. `nt_xent_loss_check(candidate)` calls a function that may be right or wrong, and stops with
@@ -212,7 +186,7 @@ print(f"guessing among {2 * 64 - 1} other views: {math.log(2 * 64 - 1):.2f}")
 #
 # **What is tried.** Three right functions and nineteen wrong ones, the known mistakes of Exercise 5.2, come in random
 # order, to be called as `candidate(z1, z2, temperature)` with float32 tensors. Some wrong ones differ only for rows of
-# other lengths or for a temperature such as 0.005. Others return another shape or type, or a loss whose gradient does
+# other lengths or for a temperature such as `0.005`. Others return another shape or type, or a loss whose gradient does
 # not reach both views.
 #
 # **Points.** If your check stops a right function, it earns nothing. Otherwise the points are given by the share of
@@ -342,9 +316,11 @@ pretrain(simclr, contrast, "Find the other view", steps=steps, **line)
 
 # %% [markdown]
 # The loss stays far above 0, because some images of a batch look alike. The probe decides. **Predict** where it reads
-# most: in block 1, 2 or 3 of the encoder, or in the head's outputs?
+# most: in block 1, 2 or 3 of the encoder, or in the head's outputs? And predict the accuracy of a probe of the best
+# block.
 
 # %% tags=["predict"]
+predict.frozen(...)  # a share between 0 and 1
 predict.place(...)  # "block 1", "block 2", "block 3" or "head"
 
 # %% tags=["demo"]
@@ -479,21 +455,25 @@ check.needs("two_views", "nt_xent_loss", "SimCLR")
 steps = settings.by_profile(smoke=2, laptop=800, full=4_000)
 model = fit_classifier(simclr.encoder, few, steps=steps, label="fine-tuning")
 accuracy = evaluation.accuracy_on(model, test)
-print(f"fine-tuned, ten labels per class: {accuracy:.0%}; frozen: {found['block 3']:.0%}")
+print(f"ten labels per class, fine-tuned: {accuracy:.0%}")
+print(f"a probe on the frozen features:   {found['block 3']:.0%}")
 predict.tuned.compare()
 
 # %% [markdown]
-# {{ figures_table({"SimCLR, frozen": "contrastive_frozen", "SimCLR, fine-tuned": "contrastive_weak", "SimCLR, LP-FT":
-# "contrastive_lp_ft_weak", "rotation, frozen": "rotation_frozen", "rotation, fine-tuned": "rotation_weak",
-# "rotation, LP-FT": "rotation_lp_ft_weak", "from scratch": "scratch_weak"}, (5, 10), "protocol",
-# head="recorded, weak views") }}
+# {{ figures_table({"SimCLR": "contrastive_frozen", "rotation": "rotation_frozen", "random": "random_frozen"}, (1, 5,
+# 10, 50), "protocol", head="frozen, recorded") }}
+#
+# Frozen, SimCLR is ahead of rotation from five labels on, FROZEN_TEXT.
+#
+# {{ figures_table({"SimCLR": "contrastive", "rotation": "rotation"}, {"frozen": "_frozen@5", "fine-tuned": "_weak@5",
+# "LP-FT": "_lp_ft_weak@5"}, "protocol", head="five labels per class, weak views") }}
 #
 # *LP-FT* trains the classifier first, on the frozen encoder, and then everything with a smaller learning rate (Kumar et
 # al. 2022; unit 06 has it). TABLE_TEXT
 
 # %% [markdown]
-# Another way is to keep the projection head: the new classifier stands behind it, and everything is trained (Chen et al.
-# 2020b). The fair control is an *untrained* head of the same shape, because a deeper classifier alone may help.
+# Another way is to keep the projection head: the new classifier stands behind it, and everything is trained (Chen et
+# al. 2020b). The fair control is an *untrained* head of the same shape, because a deeper classifier alone may help.
 #
 # | five labels per class, weak views, recorded | accuracy |
 # |---|---:|
@@ -508,7 +488,7 @@ predict.tuned.compare()
 # %% [markdown]
 # ## 7. Which augmentation teaches what?
 #
-# The views decide what the features ignore. The record has short pretrainings of 300 steps, each with one part of the
+# The views decide what the features ignore. The record has short pretrainings of 150 steps, each with one part of the
 # augmentation left out. **Predict** which part is missed more.
 
 # %% tags=["predict"]
@@ -577,7 +557,7 @@ check.negative_cosine(negative_cosine)
 predict.spread(...)  # between 0 and 1
 
 # %% tags=["train"]
-check.needs("two_views", "SimCLR", "negative_cosine")
+check.needs("two_views", "nt_xent_loss", "SimCLR", "negative_cosine")
 
 
 def distance(z1, z2, predictor):
@@ -605,7 +585,7 @@ losses = {"distance": distance, "SimSiam": simsiam, "no stop": without_stop}
 # predictor is a small network of two layers.
 
 # %% tags=["train"]
-check.needs("two_views", "SimCLR", "negative_cosine")
+check.needs("two_views", "nt_xent_loss", "SimCLR", "negative_cosine")
 
 
 def follow(loss_of, title):
@@ -657,7 +637,7 @@ predict.spread.compare(last["no stop"])
 # batch, so even tiny differences between images become a spread near 1. The collapse goes on behind it, but this
 # measure does not show it. So measure the spread where nothing rescales it.
 #
-# These 100 steps are no pretraining. SimSiam and BYOL need far more steps than a notebook has.
+# These 100 steps are too few for pretraining. SimSiam and BYOL need far more steps than a notebook has.
 #
 # ## 9. A remedy by statistics
 #
@@ -706,21 +686,18 @@ def vicreg_loss(z1, z2, *, invariance=25.0, variance=25.0, covariance=1.0):
 # %% nbgrader={"grade_id": "check_vicreg_loss", "grade": true}
 check.vicreg_loss(vicreg_loss)
 
-# %% tags=["train"]
-check.needs("two_views", "SimCLR", "negative_cosine", "vicreg_loss")
-
-
-def by_statistics(z1, z2, predictor):
-    return vicreg_loss(z1.float(), z2.float())
-
-
-last["VICReg"] = follow(by_statistics, "VICReg")
-
 # %% [markdown]
-# The spread stays, {{ every_seed("spread_statistics@100 > 0.5", "collapse") }} in the record. After the same 100 steps
-# a probe on the encoder reaches {{ result("collapse", "probe_statistics") | pm(percent=true) }} with it, SimSiam {{
-# result("collapse", "probe_stopped") | pm(percent=true) }} and the distance alone {{ result("collapse",
-# "probe_distance") | pm(percent=true) }}. (The probe rescales the features, so it can read even very small ones.)
+# | after 100 steps, recorded | spread of the outputs | probe on the encoder |
+# |---|---:|---:|
+# | VICReg | {{ result("collapse", "spread_statistics@100") | pm }} | {{ result("collapse", "probe_statistics") |
+# pm(percent=true) }} |
+# | SimSiam | {{ result("collapse", "spread_stopped@100") | pm }} | {{ result("collapse", "probe_stopped") |
+# pm(percent=true) }} |
+# | distance of the features alone | {{ result("collapse", "spread_distance@100") | pm }} | {{ result("collapse",
+# "probe_distance") | pm(percent=true) }} |
+#
+# With VICReg the spread stays, {{ every_seed("spread_statistics@100 > 0.5", "collapse") }}. PROBE_TEXT The probe
+# rescales the features, so it can read even very small ones.
 #
 # Consistency is useful when something else prevents the collapse. In unit 07 labels do: FixMatch asks two views of an
 # unlabeled image for the same prediction, beside the loss of the labeled ones.
@@ -728,17 +705,18 @@ last["VICReg"] = follow(by_statistics, "VICReg")
 # %% [markdown] nbgrader={"grade_id": "calm_siamese", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague pretrains on photographs of insects without negatives. After 200 steps the
 # loss is `-0.999`, the best possible is `-1`, and they stop because it has converged. The network ends in a batch norm,
-# and the spread of its outputs is near 1. In four to six sentences, say (a) what has probably happened, and why the loss
-# cannot tell, (b) why the spread does not tell either, and what you would measure in place of it, and (c) two changes
-# that would prevent it, with the reason for each.
+# and the spread of its outputs is near 1. In four to six sentences, say (a) what has probably happened, and why the
+# loss cannot tell, (b) why the spread does not tell either, and what you would measure in place of it, and (c) two
+# changes that would prevent it, with the reason for each.
 #
 # ### BEGIN SOLUTION
-# *Sample answer (3).* The network has probably collapsed: it gives almost the same output for every insect, and then two
-# views always agree, so the loss is perfect without any knowledge. The batch norm at the end divides by the deviation of
-# the batch, so it blows tiny differences up to a spread of 1. I would measure the deviation of the features in front of
-# the batch norm, or a nearest neighbor or probe accuracy on a few labels, beside a random encoder. A stop-gradient on
-# the target side with a predictor on the other prevents it, because the target then does not move towards the
-# prediction. A variance term as in VICReg prevents it too, since the deviation of each output is part of the loss.
+# *Sample answer (3).* The network has probably collapsed: it gives almost the same output for every insect, and then
+# two views always agree, so the loss is perfect without any knowledge. The batch norm at the end divides by the
+# deviation of the batch, so it blows tiny differences up to a spread of 1. I would measure the deviation of the
+# features in front of the batch norm, or a nearest neighbor or probe accuracy on a few labels, beside a random encoder.
+# A stop-gradient on the target side with a predictor on the other prevents it, because the target then does not move
+# towards the prediction. A variance term as in VICReg prevents it too, since the deviation of each output is part of
+# the loss.
 #
 # *Sample answer (2).* The outputs are all equal (collapse), and equal outputs have the best loss. They should use
 # negatives or a stop-gradient, and look at nearest neighbors.
@@ -756,7 +734,7 @@ last["VICReg"] = follow(by_statistics, "VICReg")
 #
 # Ungraded. Answer first, then open. Your predictions are summed up below.
 #
-# <details><summary>1. The contrastive loss is about 0.1 in the first step. What do you check?</summary> Whether the
+# <details><summary>1. The contrastive loss is almost 0 in the first step. What do you check?</summary> Whether the
 # diagonal is masked. A view that may find itself has an easy task.</details>
 #
 # <details><summary>2. Pretext loss A is half of pretext loss B. Which features are better?</summary> You cannot know.
@@ -782,13 +760,13 @@ predict.summary()
 # ## What became of it
 #
 # Contrastive learning made frozen features strong enough to be used as they are. **CLIP** uses the same loss with an
-# image and its caption as the two views, and unit 11 builds it. DINO follows a moving average without negatives, and
-# DINOv2 adds masked patches on very many images. **Language models** use contrastive losses for search: embedding models
-# are trained on pairs of a question and its passage, with other passages as negatives.
+# image and its caption as the two views. DINO follows a moving average without negatives, and
+# DINOv2 adds masked patches on very many images. **Language models** use contrastive losses for search: embedding
+# models are trained on pairs of a question and its passage, with other passages as negatives.
 #
 # In **medicine**, two slides of one patient are natural views. In **finance**, two windows of one customer's
 # transactions are. In **robotics**, frames that are close in time are views, and in **speech** it is the near future of
-# a recording (unit 10).
+# a recording.
 
 # %% [markdown]
 # **Further reading.**
@@ -801,5 +779,5 @@ predict.summary()
 # **Challenge.** Beat a probe of {{ result("protocol", "contrastive_frozen@10").mean | pct }} at ten labels per class
 # with 1,000 steps of 64 images. You may change augmentation, head, temperature and loss.
 #
-# **Bonus.** (1) Leave the mirror out of `augmented`. What do you lose? (2) Train `simsiam` for 1,000 steps and probe it.
-# (3) `COURSE_DATASET=mnist`: which augmentation of this unit is harmful for digits?
+# **Bonus.** (1) Leave the mirror out of `augmented`. What do you lose? (2) Train `simsiam` for 1,000 steps and probe
+# it. (3) `COURSE_DATASET=mnist`: which augmentation of this unit is harmful for digits?

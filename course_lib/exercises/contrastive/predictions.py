@@ -23,5 +23,5 @@ PREDICTIONS = (
         "augmentations",
         lowest=True,
     ),
-    number("spread", "spread without stop-gradient after 100 steps", "spread_open@100", "collapse", of="(0 to 1)", digits=2),
+    number("spread", "spread without stop-gradient", "spread_open@100", "collapse", of="(0 to 1)", digits=2),
 )

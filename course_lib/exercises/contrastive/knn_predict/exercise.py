@@ -64,7 +64,7 @@ exercise = Exercise(
             "return torch.mode(..., dim=1).values  # on a tie the smaller label"
         ),
     ),
-    takeaway="No weight is trained here, so what a vote gets right is what the features bring along.",
+    takeaway="No weight is trained here, so the share of right votes measures the features alone.",
     cases=cases,
     observe=observe,
     words={"predicted": "the tensor of labels that you return"},

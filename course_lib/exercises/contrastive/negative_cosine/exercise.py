@@ -19,12 +19,15 @@ def cases(seed: int) -> list[Case]:
         p = normal(n, d) * (0.2 + 3 * uniform(n, 1))
         return Case(name, {"p": p, "z": (p + 0.7 * normal(n, d)) * (0.2 + 3 * uniform(n, 1))})
 
+    opposite = case("opposite", 7, 4 + more[2])
+    opposite.inputs["z"][:4] *= -1  # some cosines are below 0
     double, strided = case("float64", 5, 4 + more[0]), case("strided", 14, 6)
     return [
         case("plain", 6 + more[1], 5),
         case("square", 4, 4),
         case("wide", 3, 9 + more[2]),
         case("one", 1, 5),
+        opposite,
         Case("float64", {key: value.double() for key, value in double.inputs.items()}),
         Case("strided", {key: value[::2] for key, value in strided.inputs.items()}),
     ]

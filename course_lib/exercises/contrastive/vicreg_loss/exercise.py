@@ -46,7 +46,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
 
 exercise = Exercise(
     name="vicreg_loss",
-    title="Agree, spread out, and say different things",
+    title="Agreement, variance and covariance of two views",
     signature="vicreg_loss(z1, z2, *, invariance=25.0, variance=25.0, covariance=1.0)",
     minutes=18,
     difficulty=3,

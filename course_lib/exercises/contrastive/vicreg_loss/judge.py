@@ -47,7 +47,7 @@ judge = Judge(
         ),
         Criterion("together", 1, "the weighted sum of the three terms", _loss, (*_ALL, "constant_column")),
         Criterion(
-            "gradient", 1, "the gradient reaches both views and is finite", _gradients, (*_ALL, "constant_column")
+            "gradient", 1, "a finite gradient reaches both views", _gradients, (*_ALL, "constant_column")
         ),
     ),
     predicates={

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import re
@@ -196,14 +197,25 @@ def figures(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str
     return {key: _figure_of(_by_seed(record, key)) for key in record.keys}
 
 
+def main_dataset(unit: str) -> str:
+    """The data set that a unit is about: "glyphs", or one of another kind, such as text, where it is recorded on that.
+
+    >>> main_dataset("00_first_steps")
+    'glyphs'
+    """
+    recorded = {path.name.split(".")[1] for path in (results_folder() / unit).glob("*.*.*.json")}
+    others = [name for names in settings.OTHER_DATASETS.values() for name in names]
+    return next((name for name in others if name in recorded), "glyphs")
+
+
 def recorded_on(unit: str, experiment: str, dataset: str, *, profile: str = "laptop") -> str:
-    """The name of the data set if the experiment is recorded on it, else "glyphs".
+    """The name of the data set if the experiment is recorded on it, else that of the unit's own, `main_dataset`.
 
     >>> recorded_on("00_first_steps", "label_curve", "no_such_data")
     'glyphs'
     """
     path = record_path(unit, experiment, dataset=dataset, profile=profile)
-    return dataset if path.is_file() else "glyphs"
+    return dataset if path.is_file() else main_dataset(unit)
 
 
 _COMPARISON = re.compile(r"\s*([^\s<>]+)\s*([<>])\s*([^\s<>]+)\s*")
@@ -331,12 +343,16 @@ def listed_methods() -> dict[str, dict[str, str]]:
         ) from error
 
 
-COLUMNS: Mapping[str, Sequence[float]] = {"glyphs": (1, 10, 50), "digits": (10,), "mnist": (10,)}
-"""What the results table shows in notebooks: data set -> numbers of labels per class."""
+COLUMNS: Mapping[str, Sequence[float]] = {
+    "glyphs": (1, 10, 50), "digits": (10,), "mnist": (10,), "docstrings": (10, 50, 200)
+}  # fmt: skip
+"""What the results table shows in notebooks: data set -> numbers of labels per class. Each kind of data is a table."""
 
 
 def results_table(*, up_to: str | None = None, columns: Mapping[str, Sequence[float]] | None = COLUMNS) -> str:
     """The course's results table in Markdown: accuracy by labels per class, one row per recorded method.
+
+    Methods for images and for other kinds of data, such as text, stand in tables of their own.
 
     Args:
         up_to: the last unit to include; None includes all.
@@ -344,10 +360,19 @@ def results_table(*, up_to: str | None = None, columns: Mapping[str, Sequence[fl
             laptop. None: everything, one row per data set and method.
     """
     rows = table_rows(up_to=up_to)
+    make = _whole_table
     if columns is not None:
-        return _compact_table([row for row in rows if row.profile == "laptop"], columns)
-    if not rows:
-        return _NOTHING
+        rows = [row for row in rows if row.profile == "laptop"]
+        make = functools.partial(_compact_table, columns=columns)
+    by_kind: dict[str, list[TableRow]] = {}
+    for row in rows:
+        by_kind.setdefault(settings.kind_of(row.dataset), []).append(row)
+    tables = [table for kind in sorted(by_kind, key="images".__ne__) if (table := make(by_kind[kind]))]
+    return "\n\n".join(tables) or _NOTHING
+
+
+def _whole_table(rows: Sequence[TableRow]) -> str:
+    """One row per data set and method, and every number of labels."""
     shown = sorted({x for row in rows for x in row.curve.x})
     lines = [
         f"{_CAPTION} over seeds.",
@@ -366,13 +391,15 @@ _NOTHING = "No results are recorded yet; `course results UNIT` records them."
 
 
 def _compact_table(rows: Sequence[TableRow], columns: Mapping[str, Sequence[float]]) -> str:
-    """One row per method, and the columns that are asked for."""
+    """One row per method, and the columns that are asked for of this kind of data; "" without such a row."""
+    kinds = {settings.kind_of(row.dataset) for row in rows}
+    columns = {name: budgets for name, budgets in columns.items() if settings.kind_of(name) in kinds}
     found: dict[tuple[str, str], dict[str, TableRow]] = {}
     for row in rows:
         if set(row.curve.x) & set(columns.get(row.dataset, ())):
             found.setdefault((row.unit, row.method), {})[row.dataset] = row
     if not found:
-        return _NOTHING
+        return ""
     seeds = sorted({row.curve.n for methods in found.values() for row in methods.values()})
     over = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     where = f", on *{next(iter(columns))}*" if len(columns) == 1 else ""
@@ -440,7 +467,7 @@ def table_path() -> Path:
 
 def record_command(unit: str, *, dataset: str, profile: str) -> str:
     """The command that records a unit's experiments."""
-    if dataset in settings.DATASETS:
+    if dataset in settings.DATASETS or settings.kind_of(dataset) != "images":
         return f"course results {unit} --dataset {dataset} --profile {profile}"
     return f"COURSE_DATA=.../{dataset} course results {unit} --dataset folder --profile {profile}"
 

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 PROFILES = ("smoke", "laptop", "full")
 DATASETS = ("glyphs", "digits", "mnist", "fashion_mnist", "cifar10", "folder")
+# What is recorded on something else than images: kind -> its data sets. `COURSE_DATASET` chooses among images alone.
+OTHER_DATASETS = {"text": ("docstrings",)}
 
 
 def profile() -> str:
@@ -43,6 +45,15 @@ def by_profile(*, smoke: T, laptop: T, full: T) -> T:
 def dataset_name() -> str:
     """The data set in force, from `COURSE_DATASET`; "glyphs" when unset. The loader checks that it exists."""
     return os.environ.get("COURSE_DATASET", "").strip() or "glyphs"
+
+
+def kind_of(dataset: str) -> str:
+    """The kind of a data set: "images", or another that `OTHER_DATASETS` lists.
+
+    >>> kind_of("mnist"), kind_of("docstrings")
+    ('images', 'text')
+    """
+    return next((kind for kind, names in OTHER_DATASETS.items() if dataset in names), "images")
 
 
 def data_folder() -> Path | None:

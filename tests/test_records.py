@@ -205,3 +205,25 @@ assert not [name for name in sys.modules if name.startswith(('course_lib.authori
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": package_root}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_unit_about_text_is_recorded_and_shown_apart():
+    """It says its data set; numbers of it are found without naming that, and its methods are a table of their own."""
+    run(seeds=1)
+    about_text = EXPERIMENT + 'DATASET = "docstrings"\n'
+    about_text = about_text.replace("Supervised, from scratch", "Counting words")
+    about_text = about_text.replace("(5, 1, 10)", "(5, 10, 200)") + '\ndef environment():\n    return {"numpy": "2"}\n'
+    write(about_text, unit="01_next")
+    (recorded,) = recording.run("01_next", seeds=1, progress=False)
+    assert recorded.dataset == "docstrings" and recorded.environment["numpy"] == "2"
+    assert recorded.command == "course results 01_next --dataset docstrings --profile laptop"
+    assert (records.main_dataset(UNIT), records.main_dataset("01_next")) == ("glyphs", "docstrings")
+    assert records.recorded_on("01_next", "label_curve", "mnist") == "docstrings"
+    quoted = '{{ result("label_curve", "scratch@200").mean | num(0) }} {{ every_seed("scratch@10 > scratch@5") }}'
+    assert quoting.render(quoted, unit="01_next") == "20 on every seed"
+    images, text = records.results_table().split("\n\nTest accuracy")
+    assert "Supervised" in images and "docstrings" not in images and "200" not in images
+    assert ", on *docstrings*.\n\n| Unit | Method | 10 | 50 | 200 |\n" in text and "| 01 | Counting words |" in text
+    assert "| docstrings | laptop | 01 | Counting words |" in records.results_table(columns=None).split("\n\n| ")[-1]
+    with pytest.raises(ValueError, match="about text, and mnist is images"):
+        recording.run("01_next", dataset="mnist", progress=False)

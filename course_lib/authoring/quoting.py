@@ -27,8 +27,9 @@ def render(text: str, *, unit: str) -> str:
     """Fills the placeholders of a text with recorded numbers; all other braces (LaTeX) stay as they are.
 
     A placeholder is a Jinja2 expression: `{{ result("label_curve", "scratch@10").mean | pct }}`. `result(experiment,
-    key, dataset="glyphs", profile="laptop", unit=<this unit>)` is `figure`; `results_table()` is the course's table up
-    to this unit, `figures_table` one of some figures, and `every_seed` the words "on every seed", where they are true.
+    key, dataset=<the unit's own>, profile="laptop", unit=<this unit>)` is `figure`; `results_table()` is the course's
+    table up to this unit, `figures_table` one of some figures, and `every_seed` the words "on every seed", where they
+    are true.
     Filters: `pct`, `num`, `pm`.
 
     Raises:
@@ -38,17 +39,17 @@ def render(text: str, *, unit: str) -> str:
     if "{{" not in text:
         return text
 
-    def result(experiment: str, key: str, dataset: str = "glyphs", profile: str = "laptop", unit: str = unit) -> Figure:
-        return records.figure(unit, experiment, key, dataset=dataset, profile=profile)
+    def result(experiment: str, key: str, dataset: str = "", profile: str = "laptop", unit: str = unit) -> Figure:
+        return records.figure(unit, experiment, key, dataset=dataset or records.main_dataset(unit), profile=profile)
 
     def table() -> str:
         return records.results_table(up_to=unit)
 
     def proved(comparisons: str, experiment: str = records.MAIN_EXPERIMENT, **of: str) -> str:
-        return every_seed(comparisons, experiment, **{"unit": unit, **of})
+        return every_seed(comparisons, experiment, **{"unit": unit, "dataset": records.main_dataset(unit), **of})
 
     def some(rows: dict[str, str], at: Columns, experiment: str = records.MAIN_EXPERIMENT, **of: str) -> str:
-        return figures_table(rows, at, experiment, **{"unit": unit, **of})
+        return figures_table(rows, at, experiment, **{"unit": unit, "dataset": records.main_dataset(unit), **of})
 
     functions = {"result": result, "results_table": table, "every_seed": proved, "figures_table": some}
     return _PLACEHOLDER.sub(lambda match: _evaluated(match.group(1), unit, **functions), text)
@@ -150,8 +151,8 @@ def filled_readme(text: str, *, name: str = "README.md") -> str:
             f"{name} has no lines <!-- results --> and <!-- /results --> to put the results table between."
         )
 
-    def result(experiment: str, key: str, dataset: str = "glyphs", profile: str = "laptop", *, unit: str) -> Figure:
-        return records.figure(unit, experiment, key, dataset=dataset, profile=profile)
+    def result(experiment: str, key: str, dataset: str = "", profile: str = "laptop", *, unit: str) -> Figure:
+        return records.figure(unit, experiment, key, dataset=dataset or records.main_dataset(unit), profile=profile)
 
     text = _INLINE.sub(
         lambda match: match.group(1) + _evaluated(match.group(2), name, result=result) + match.group(3), text

@@ -34,7 +34,7 @@ def run(
     unit: str,
     *,
     experiment: str | None = None,
-    dataset: str = "glyphs",
+    dataset: str | None = None,
     profile: str = "laptop",
     seeds: int | Iterable[int] = 3,
     fresh: bool = False,
@@ -49,7 +49,8 @@ def run(
     Args:
         unit: such as "01_autoencoders".
         experiment: one name in `EXPERIMENTS`; None runs them all.
-        dataset: handed to the experiment, and in force (`COURSE_DATASET`) while it runs.
+        dataset: handed to the experiment, and in force (`COURSE_DATASET`) while it runs. None is the unit's own:
+            `DATASET` of its experiment.py, or glyphs.
         profile: handed to the experiment, and in force (`COURSE_PROFILE`) while it runs.
         seeds: how many (0, 1, ..., n - 1), or which.
         fresh: run every seed again even when it is recorded.
@@ -60,8 +61,8 @@ def run(
         The records, complete for the seeds asked for.
 
     Raises:
-        ValueError: unknown unit, experiment or profile, a seed below 0, or an experiment that returns something else
-            than a flat dictionary of numbers.
+        ValueError: unknown unit, experiment or profile, a seed below 0, a data set of another kind than the unit's,
+            or an experiment that returns something else than a flat dictionary of numbers.
         PermissionError: the results folder cannot be written to (found out before anything is computed).
     """
     if profile not in settings.PROFILES:
@@ -69,17 +70,23 @@ def run(
     wanted = list(range(seeds)) if isinstance(seeds, int) else sorted({int(seed) for seed in seeds})
     if not wanted or wanted[0] < 0:
         raise ValueError(f"seeds is {seeds!r}; give a count of at least 1, or seeds of 0 and above.")
+    module, own = load_experiments(unit), main_dataset(unit)
+    dataset = dataset or own
+    if not fits(unit, dataset):
+        raise ValueError(f"Unit {unit} is about {settings.kind_of(own)}, and {dataset} is {settings.kind_of(dataset)}.")
     recorded_name = _recorded_name(dataset, record_as)
-    experiments = load_experiments(unit).EXPERIMENTS
+    experiments = module.EXPERIMENTS
     if experiment is not None and experiment not in experiments:
         raise ValueError(f"Unit {unit} has no experiment {experiment!r}; it has {', '.join(experiments)}.")
     _check_writable(records.results_folder() / unit)
     note_methods(unit)
     names = [experiment] if experiment is not None else list(experiments)
+    with _in_force(dataset, profile):
+        machine = environment() | getattr(module, "environment", dict)()
     done = []
     for name in names:
         function = experiments[name]
-        new = Record(unit, name, recorded_name, profile, code_hash(function), environment())
+        new = Record(unit, name, recorded_name, profile, code_hash(function), machine)
         done.append(_recorded(new, function, wanted, dataset=dataset, fresh=fresh, progress=progress))
     return done
 
@@ -212,24 +219,38 @@ def loaded(path: Path) -> ModuleType:
     return module
 
 
+def main_dataset(unit: str) -> str:
+    """The data set that a unit's experiments are about: `DATASET` of its experiment.py, or "glyphs"."""
+    return str(_literal(unit, "DATASET") or "glyphs")
+
+
+def fits(unit: str, dataset: str) -> bool:
+    """Whether the unit can be recorded on a data set: one of the kind that it is about."""
+    return settings.kind_of(dataset) == settings.kind_of(main_dataset(unit))
+
+
 def methods_of(unit: str) -> dict[str, str]:
     """`TABLE_ROWS` of a unit's experiment.py, read without running the file: method -> key prefix; {} without.
 
     Raises:
         ValueError: it is not a literal dictionary, or the unit has no experiment.
     """
+    try:
+        return {str(method): str(key) for method, key in (_literal(unit, "TABLE_ROWS") or {}).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"TABLE_ROWS in solutions/{unit}/experiment.py must be a literal dictionary: method -> key prefix."
+        ) from error
+
+
+def _literal(unit: str, name: str) -> Any:
+    """What a name of a unit's experiment.py is set to, read without running the file; None without."""
     for statement in ast.parse(_experiment_path(unit).read_text(encoding="utf-8")).body:
         targets = getattr(statement, "targets", [getattr(statement, "target", None)])
         value = getattr(statement, "value", None)
-        if value is None or not any(isinstance(t, ast.Name) and t.id == "TABLE_ROWS" for t in targets):
-            continue
-        try:
-            return {str(method): str(key) for method, key in ast.literal_eval(value).items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"TABLE_ROWS in solutions/{unit}/experiment.py must be a literal dictionary: method -> key prefix."
-            ) from error
-    return {}
+        if value is not None and any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            return ast.literal_eval(value)
+    return None
 
 
 # --- files ---

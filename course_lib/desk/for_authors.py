@@ -57,23 +57,23 @@ def release_command(
 @click.argument("unit", nargs=-1)
 @click.option(
     "--dataset",
-    type=click.Choice(settings.DATASETS),
-    default="glyphs",
-    show_default=True,
-    help="Data set that the experiment runs on; a folder is the one in COURSE_DATA.",
+    type=click.Choice([*settings.DATASETS, *(name for names in settings.OTHER_DATASETS.values() for name in names)]),
+    help="Data set of the experiments; a folder is the one in COURSE_DATA. Default: glyphs, or the unit's own.",
 )
 @click.option("--profile", type=click.Choice(settings.PROFILES), default="laptop", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many seeds.")
 @click.option("--experiment", help="Only this experiment of the unit.")
 @click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
-def results(unit: tuple[str, ...], dataset: str, profile: str, seeds: int, experiment: str | None, fresh: bool) -> None:
+def results(
+    unit: tuple[str, ...], dataset: str | None, profile: str, seeds: int, experiment: str | None, fresh: bool
+) -> None:
     """Run the recorded experiments of units and write results/*.json (all units, or those named).
 
     Every seed is recorded when it is done; an interrupted run goes on where it stopped.
     """
     from course_lib.authoring import recording
 
-    units = list(unit) or recording.units()
+    units = list(unit) or [name for name in recording.units() if dataset is None or recording.fits(name, dataset)]
     for name in units:
         done = recording.run(name, experiment=experiment, dataset=dataset, profile=profile, seeds=seeds, fresh=fresh)
         for record in done:

@@ -15,7 +15,7 @@ def recorded_curves(
     experiment: str = records.MAIN_EXPERIMENT,
     methods: Sequence[str] | Mapping[str, str] | None = None,
     *,
-    dataset: str = "glyphs",
+    dataset: str = "",
     beside: Mapping[str, Any] | None = None,
     title: str,
     **options: Any,
@@ -26,12 +26,12 @@ def recorded_curves(
         unit, experiment: the record, of the profile laptop.
         methods: the curves to draw, in this order, or method -> the name that it is recorded under; None draws all.
             What is recorded as one number, without a number of labels, becomes a level line.
-        dataset: where nothing is recorded on it, the record on glyphs is drawn.
+        dataset: where nothing is recorded on it, or none is named, the record on the unit's own is drawn.
         beside: more curves, drawn after the recorded ones, as `label_curve` takes them.
         title, options: as for `label_curve`.
 
     Raises:
-        records.RecordError: no such record on glyphs either, or a method that is not in it.
+        records.RecordError: no such record on the unit's own either, or a method that is not in it.
     """
     name = records.recorded_on(unit, experiment, dataset)
     recorded, numbers = records.curves(unit, experiment, dataset=name), records.figures(unit, experiment, dataset=name)

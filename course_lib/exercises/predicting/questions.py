@@ -134,7 +134,7 @@ class Answer:
 
 
 def answer(question: Question) -> Answer:
-    """What is recorded for a question: on the data set in force, or on glyphs where that has no record.
+    """What is recorded for a question: on the data set in force, or on the unit's own where that has no record.
 
     Raises:
         RecordError: there is no record that answers it, or it has no such key.
@@ -143,9 +143,10 @@ def answer(question: Question) -> Answer:
     try:
         return answer_on(question, dataset)
     except RecordError:
-        if dataset == "glyphs":
+        own = records.main_dataset(question.unit)
+        if dataset == own:
             raise
-        return answer_on(question, "glyphs")
+        return answer_on(question, own)
 
 
 def answer_on(question: Question, dataset: str) -> Answer:

@@ -463,13 +463,17 @@ predict.tuned.compare()
 # {{ figures_table({"SimCLR": "contrastive_frozen", "rotation": "rotation_frozen", "random": "random_frozen"}, (1, 5,
 # 10, 50), "protocol", head="frozen, recorded") }}
 #
-# Frozen, SimCLR is ahead of rotation from five labels on, FROZEN_TEXT.
+# Frozen, SimCLR is ahead of rotation at every one of these budgets, {{ every_seed("contrastive_frozen@1 >
+# rotation_frozen@1, contrastive_frozen@5 > rotation_frozen@5, contrastive_frozen@10 > rotation_frozen@10,
+# contrastive_frozen@50 > rotation_frozen@50", "protocol") }}.
 #
 # {{ figures_table({"SimCLR": "contrastive", "rotation": "rotation"}, {"frozen": "_frozen@5", "fine-tuned": "_weak@5",
 # "LP-FT": "_lp_ft_weak@5"}, "protocol", head="five labels per class, weak views") }}
 #
 # *LP-FT* trains the classifier first, on the frozen encoder, and then everything with a smaller learning rate (Kumar et
-# al. 2022; unit 06 has it). TABLE_TEXT
+# al. 2022; unit 06 has it). The order is turned round: after plain fine-tuning rotation is ahead, {{
+# every_seed("contrastive_weak@5 < rotation_weak@5", "protocol") }}. So better frozen features are not a better start
+# for training all weights.
 
 # %% [markdown]
 # Another way is to keep the projection head: the new classifier stands behind it, and everything is trained (Chen et
@@ -483,7 +487,9 @@ predict.tuned.compare()
 # | rotation, untrained head | {{ result("inside", "untrained_head_rotation@5") | pm(percent=true) }} |
 # | from scratch, untrained head | {{ result("inside", "untrained_head_scratch@5") | pm(percent=true) }} |
 #
-# HEAD_TEXT
+# With its head kept, SimCLR is ahead of the control, {{ every_seed("head_kept@5 > untrained_head_rotation@5", "inside")
+# }}. An untrained head alone gives nothing like that to training from scratch. So for SimCLR a part of what was learned
+# stands in the head, and a fair comparison has the same shape on both sides.
 
 # %% [markdown]
 # ## 7. Which augmentation teaches what?
@@ -507,7 +513,11 @@ predict.left_out.compare()
 # | without brightness and contrast | {{ result("augmentations", "brightness_contrast_loss").mean | num(2) }} | {{
 # result("augmentations", "brightness_contrast_probe") | pm(percent=true) }} |
 #
-# AUG_TEXT
+# Without noise, or without brightness and contrast, the probe reads less, {{ every_seed("noise_probe < nothing_probe,
+# brightness_contrast_probe < nothing_probe", "augmentations") }}, although the loss is lower, {{
+# every_seed("brightness_contrast_loss < nothing_loss, noise_loss < nothing_loss", "augmentations") }}. This suggests a
+# shortcut: gray levels and noise identify the image, and no shape is needed. So a lower loss can come from a worse
+# task. Other steps and more parts were not recorded.
 
 # %% [markdown]
 # ## 8. When it fails: views that agree about nothing
@@ -696,7 +706,8 @@ check.vicreg_loss(vicreg_loss)
 # | distance of the features alone | {{ result("collapse", "spread_distance@100") | pm }} | {{ result("collapse",
 # "probe_distance") | pm(percent=true) }} |
 #
-# With VICReg the spread stays, {{ every_seed("spread_statistics@100 > 0.5", "collapse") }}. PROBE_TEXT The probe
+# With VICReg the spread stays, {{ every_seed("spread_statistics@100 > 0.5", "collapse") }}. After so few steps its
+# features are ahead of SimSiam's, {{ every_seed("probe_statistics > probe_stopped", "collapse") }}. The probe
 # rescales the features, so it can read even very small ones.
 #
 # Consistency is useful when something else prevents the collapse. In unit 07 labels do: FixMatch asks two views of an
@@ -751,7 +762,8 @@ predict.summary()
 #
 # - Yes for frozen features: SimCLR's are far ahead of rotation's, {{ every_seed("contrastive_frozen@10 >
 #   rotation_frozen@10", "protocol") }}, at half of the images per step.
-# - TAKEAWAY2
+# - No for plain fine-tuning with five labels, where rotation is the better start. With its projection head kept, SimCLR
+#   is ahead of rotation with a head of the same shape.
 # - The augmentation decides what is learned. A pretext task with a lower loss can teach less.
 # - Agreement alone collapses. Negatives, a stop-gradient with a predictor, or variance and covariance prevent it.
 # - Measure the spread of outputs where no batch norm rescales it, and measure features by neighbors and probes.

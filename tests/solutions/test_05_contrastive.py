@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit
 
-from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "05_contrastive"
+RECORDED = RecordedUnit(UNIT, UNIT)
+figure, mean = RECORDED.figure, RECORDED.mean
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["inside", "collapse", "augmentations", "protocol"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)
-        return module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name in ("collapse", "augmentations"):  # views, batches and weights all come from the seed
-            assert figures == run()
-    numbers = [n for value in figures.values() for n in (value if isinstance(value, list) else [value])]
-    assert numbers and all(math.isfinite(number) for number in numbers)
-
-
-def figure(experiment, key, **where):
-    return records.figure(UNIT, experiment, key, **where)
-
-
-def mean(experiment, key, **where):
-    return figure(experiment, key, **where).mean
+    # views, batches and weights all come from the seed
+    RECORDED.runs(name, twice=name in ("collapse", "augmentations"))
 
 
 def test_outputs_collapse_without_a_stop_gradient_and_a_batch_norm_hides_it():
@@ -64,18 +46,6 @@ def test_the_features_are_ahead_of_rotation():
     assert mean("inside", "random_block3_probe") < blocks[2] - 0.2
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
-_PLACEHOLDER = re.compile(r'result\(\s*"(\w+)",\s+"([\w@-]+)"(?:,\s+dataset="([\w-]+)")?\)')
-QUOTED = [
-    (name, key, {"dataset": data} if data else {})
-    for name, key, data in _PLACEHOLDER.findall(_SOURCE.replace("\n# ", " "))
-]
-_TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)"', _SOURCE.replace("\n# ", " "))
-
-
-def test_the_text_quotes_every_experiment():
-    assert {name for name, *_ in QUOTED} | set(_TABLES) == set(recording.load_experiments(UNIT).EXPERIMENTS)
-
-
-def test_what_is_quoted_was_recorded_for_three_seeds():
-    assert QUOTED and all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
+def test_the_text_quotes_every_experiment_for_three_seeds():
+    assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)
+    assert all(figure(name, key, **where).n >= 3 for name, key, where in RECORDED.quoted())

@@ -38,5 +38,4 @@ exercise = writes_check(
         "Mixed lengths, two temperatures and a gradient: each of them stops wrong losses that agree with the right one "
         "everywhere else."
     ),
-    words={"decisions": "the list of your check's decisions", "notes": "the list of what your check does besides"},
 )

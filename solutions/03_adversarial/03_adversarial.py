@@ -172,9 +172,9 @@ check.discriminator_loss(discriminator_loss)
 # %% [markdown]
 # ## 3. The generator's loss
 #
-# The generator has the opposite aim, so it could minimize minus the discriminator's second term. This is the *saturating*
-# loss. Goodfellow et al. (2014) use another one in practice, the *non-saturating* loss: the cross-entropy of the
-# generated images with target 1.
+# The generator has the opposite aim, so it could minimize minus the discriminator's second term. This is the
+# *saturating* loss. Goodfellow et al. (2014) use another one in practice, the *non-saturating* loss: the cross-entropy
+# of the generated images with target 1.
 #
 # $$L_{\text{sat}} = \frac1M \sum_m \log\big(1 - \sigma(D(G(z_m)))\big), \qquad
 # L_G = -\frac1M \sum_m \log \sigma(D(G(z_m)))$$

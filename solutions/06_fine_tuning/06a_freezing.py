@@ -137,8 +137,7 @@ print(f"from scratch, five labels per class: {accuracy['scratch']:.0%}")
 # seed by seed.
 #
 # All runs here see small shifts as their only augmentation, so compare them with each other and not with units that use
-# strong augmentation. Each kind of run has its own learning rate, which was fixed in advance. The split also sets 20
-# validation images per class aside, which this notebook does not use.
+# strong augmentation. Each kind of run has its own learning rate, which was fixed in advance.
 #
 # Now train the same network on the old classes, with all their labels.
 
@@ -152,8 +151,8 @@ fit(pretrained, batches_of(source, 64), steps=steps, lr=3e-3, on_step=curve)
 # ## 2. What the optimizer may touch
 #
 # An optimizer can change every parameter that it was given, even when the gradient is zero, because momentum and
-# weight decay act without a gradient. Therefore give it the trainable parameters only. In PyTorch each parameter has a
-# flag for this: `requires_grad` is True where it should learn, and False where it is frozen.
+# weight decay act without a gradient. Therefore give it the trainable parameters only. In PyTorch the flag
+# `requires_grad` of a parameter is True where it should learn, and False where it is frozen.
 #
 # ### Exercise 6.1: trainable_parameters (warm-up, 8 minutes)
 
@@ -190,8 +189,8 @@ check.trainable_parameters(trainable_parameters)
 plots.show(plots.diagram_freezing())
 
 # %% [markdown]
-# Nothing has to be computed backward below the lowest trainable block, so the gradient stops there. But in train mode a
-# batch still changes the running statistics of the frozen blocks. In eval mode these are used and not changed.
+# The gradient stops below the lowest trainable block. But in train mode a batch still changes the running statistics
+# of the frozen blocks. In eval mode they stay.
 #
 # Eval mode is the harder of the two conditions, because every training loop calls `model.train()`. This method calls
 # `train(mode)` of each submodule, and so it undoes an earlier `eval()`. There are three usual solutions:
@@ -216,9 +215,8 @@ print("train mode after model.train():", [part.training for part in model])
 # %% [markdown]
 # Only the last one, an ordinary encoder, has left eval mode. Solution 1 is the cleanest if you write the class
 # yourself. Solution 2 is common in training scripts, but a library's loop such as `fit` calls `train()` itself.
-# Solution 3 works for any module that is given to you, which is what the next function needs. Its disadvantage is that
-# a module with a
-# `lambda` in it cannot be pickled, so save its `state_dict`.
+# Solution 3 works for any module that is given to you, which is what the next function needs. But then save its
+# `state_dict`, because a module with a `lambda` cannot be pickled.
 #
 # ### Exercise 6.2: freeze (core, 15 minutes)
 #
@@ -259,8 +257,7 @@ check.freeze(freeze)
 
 # %% [markdown]
 # Train twenty steps with `requires_grad=False` for the encoder, once after a single call of `eval()`, and once after
-# your
-# `freeze`. **Predict**: how probable is it that something in the encoder changes after the single `eval()`?
+# your `freeze`. **Predict**: how probable is it that something in the encoder changes after the single `eval()`?
 
 # %% tags=["predict"]
 predict.still_changes(...)  # how probable: 0 is no, 1 is yes
@@ -564,8 +561,8 @@ print(f"accuracy {wrong:.0%}, frozen properly {accuracy['transfer_frozen']:.0%}"
 
 # %% [markdown]
 # The training loss falls, and there is no warning. But the weights lose
-# {{ result("leaks", "zeroed_weights").mean | pct }} of their norm. Momentum does the same as weight decay: a weight
-# keeps moving for some steps after its gradient has become zero.
+# {{ result("leaks", "zeroed_weights").mean | pct }} of their norm. Momentum, too, keeps a
+# weight moving after its gradient has become zero.
 #
 # Recorded accuracy is {{ result("leaks", "zeroed_accuracy") | pm(percent=true) }} instead of
 # {{ result("leaks", "frozen_accuracy") | pm(percent=true) }}, lower
@@ -635,14 +632,12 @@ predict.summary()
 #
 # Freezing is now the normal case, because models have become so large that most people cannot train all their weights.
 # *Adapters* add small trainable layers to a frozen network. *LoRA* (Hu et al. 2021) adds a trainable low-rank matrix to
-# frozen weight matrices and is a standard way to fine-tune large language models on one GPU. *Prompt tuning* trains
-# only some input vectors. All three answer this notebook's question by training few new parameters instead of
-# selected old ones.
+# frozen weight matrices and is a standard way to fine-tune large language models on one GPU. All these train few new
+# parameters instead of selected old ones.
 #
 # In medical imaging, a pretrained encoder with a new head is a common first baseline, and re-estimating batch
-# statistics for a new scanner is a known remedy for shift. In robotics, policies often use a frozen pretrained vision
-# encoder. In finance, where labels such as confirmed fraud are few, frozen text or transaction encoders with a small
-# head play the same role.
+# statistics for a new scanner is a known remedy for shift. Robots often use a frozen vision encoder, and fraud
+# detection, where labels are few, a frozen text encoder.
 
 # %% [markdown]
 # **Further reading.**
@@ -658,7 +653,7 @@ predict.summary()
 # %% [markdown]
 # ## Bonus (optional): rates, single blocks, cost
 #
-# This section has no exercise, and nothing later builds on it. *Depth and rate.* In forty steps at a constant rate,
+# *Depth and rate.* In forty steps at a constant rate,
 # damage by the first steps is not repaired later. Move the sliders until you find a depth that works at every rate.
 
 # %% tags=["demo"]
@@ -671,8 +666,8 @@ parts = {name: count_parameters(layer) for name, layer in layers} | {"head": 325
 widgets.freeze_picker(choices, parts, start=(5, 0.03, 0), chance=0.2)
 
 # %% [markdown]
-# *Which block?* Freezing from the bottom up is a habit, not a rule. Lee et al. (2023) tune a single block, wherever it
-# is. With five labels per class (each column tunes the head too):
+# *Which block?* Lee et al. (2023) tune a single block, wherever it is. With five labels per class (each column tunes
+# the head too):
 #
 # {{ figures_table({"new classes": "new_classes_", "faint images, as in fog": "faint_", "inverted images": "inverted_"},
 # {"head": "head", "block 1": "block1", "block 2": "block2", "block 3": "block3", "all": "all"}, "which_block",

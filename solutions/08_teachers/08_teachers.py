@@ -500,8 +500,7 @@ predict.clusters.compare(cluster_accuracy(clusters, hidden))
 # every_seed("rotation > standardized_rotation, rotation > pixels, rotation > random", "clusters") }}. Clusters of
 # random weights are no better than those of whitened pixels, so they are a poor start. The matching uses all labels.
 # It measures clusters, and it is not a method for few labels.
-
-# %% [markdown]
+#
 # ## 6. Train on clusters as if they were classes
 #
 # DeepCluster (Caron et al. 2018) trains the encoder to predict its own clusters from augmented views, clusters the new
@@ -660,8 +659,7 @@ for name, one in encoders.items():
 # A score ranks what it measures. The H-score looks at frozen features, as the probe does. Fine-tuning changes the
 # features, so the best encoder for a probe need not be the best one to fine-tune. Where you will fine-tune, try each
 # encoder for a few steps, and compare them on validation images.
-
-# %% [markdown]
+#
 # ## 8. When it fails: the numbers of clusters switch
 #
 # Take the clusters of the second round, and the network of the first round with its head. Nothing is trained here.

@@ -4,6 +4,7 @@
 - thresholds.py: threshold_slider
 - pseudo_labels.py: pseudo_label_slider
 - teaching.py: teaching_views
+- words.py: word_explorer
 - reconstructions.py: reconstruction_explorer
 - turns.py: turn_explorer
 - freezing.py: freeze_picker
@@ -29,9 +30,10 @@ from course_lib.widgets.teaching import teaching_views
 from course_lib.widgets.thresholds import threshold_slider
 from course_lib.widgets.turns import TURNS, turn_explorer
 from course_lib.widgets.view import View
+from course_lib.widgets.words import word_explorer
 
 # In the order of the units that use them, which is that of the reference page.
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
-    "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views", "WIDE",
+    "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views", "word_explorer", "WIDE",
 ]  # fmt: skip

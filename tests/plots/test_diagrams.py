@@ -38,8 +38,11 @@ def ends(arrow):
     return [begin, end]
 
 
-def test_all_ten_methods_have_one():
-    methods = "autoencoder vae gan rotation_batch masking freezing lp_ft self_training fixmatch ema_teacher"
+def test_all_methods_have_one():
+    methods = (
+        "autoencoder vae gan rotation_batch masking freezing lp_ft self_training fixmatch ema_teacher transformer "
+        "masked_words"
+    )
     assert [f"diagram_{method}" for method in methods.split()] == NAMES
 
 

@@ -138,6 +138,7 @@ def test_everything_imported_is_declared_with_a_loose_bound():
     assert all(re.fullmatch(r"[\w-]+>=[\d.]+", line) for line in declared.values())
     as_imported = {"sklearn": "scikit-learn", "PIL": "pillow", "jinja2": "jinja2", "jupyter_client": "ipykernel"}
     as_imported |= {"IPython": "ipykernel", "traitlets": "ipykernel", "docutils": "sphinx", "math_core": "math-core"}
+    as_imported |= {"markupsafe": "jinja2", "yaml": "pyyaml", "dateutil": "python-dateutil"}
     used: set[str] = set()
     for path in (ROOT / "course_lib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -87,7 +87,7 @@ for command in (
     for_learners.lab, for_learners.check, for_learners.exercises, for_learners.progress, for_learners.reset,
     for_learners.set_up_command, for_learners.doctor, for_authors.release_command, for_authors.results,
     for_authors.messages_command, for_authors.pictures, for_authors.new, for_instructors.demo, for_authors.site,
-    for_instructors.explain,
+    for_instructors.explain, for_instructors.collect, for_instructors.grades, for_instructors.report,
 ):  # fmt: skip
     cli.add_command(command)
 with contextlib.suppress(ModuleNotFoundError):  # a student's copy has no grader

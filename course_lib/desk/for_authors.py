@@ -122,9 +122,15 @@ def english_sentences() -> dict[str, str]:
     """Every sentence of the course by message id: the grader's besides those of the exercises."""
     from course_lib.authoring import translating
     from course_lib.exercises import messages
-    from course_lib.grading.outside import explain, feedback, grade, pages  # noqa: F401 (they register their sentences)
+    from course_lib.grading.outside import (  # noqa: F401 (they register their sentences)
+        explain,
+        feedback,
+        grade,
+        pages,
+        report_page,
+    )
 
-    of_the_grader = ("grading.", "feedback.", "page.", "explain.", "phrase.")
+    of_the_grader = ("grading.", "feedback.", "page.", "explain.", "phrase.", "report.")
     graders = {name: text for name, text in messages.catalogue().items() if name.startswith(of_the_grader)}
     return translating.english(graders)
 

@@ -35,7 +35,7 @@ from course_lib.exercises.messages import Message, said, say
 from course_lib.exercises.observing import Observation, observe_all, plain
 from course_lib.exercises.showing import DIGITS, kind, shown
 from course_lib.exercises.smallest import as_code, fits
-from course_lib.exercises.trying_checks import SECONDS, STOPPED, Decision, Note, call, unpacked
+from course_lib.exercises.trying_checks import PASSED, SECONDS, STOPPED, Decision, call, unpacked
 
 LOOKED_AT = 0.5  # seconds for the example on a card
 
@@ -150,7 +150,7 @@ def count(case: Case, seen: Values) -> Count:
     decisions = listed if isinstance(listed, list) and len(listed) == len(case.right) else [""] * len(case.right)
     pairs = list(zip(decisions, case.right, strict=True))
     return Count(
-        refused=sum(right and decision != Decision.PASSED for decision, right in pairs),
+        refused=sum(right and decision not in PASSED for decision, right in pairs),
         right=sum(case.right),
         stopped=sum(not right and decision in STOPPED for decision, right in pairs),
         wrong=len(case.right) - sum(case.right),
@@ -161,7 +161,6 @@ def count(case: Case, seen: Values) -> Count:
 def judge_for_check(
     *,
     points: float,
-    title: str,
     reference: Callable[..., Any],
     predicates: Mapping[str, Predicate],
     left_out: tuple[str, ...] = (),
@@ -171,17 +170,18 @@ def judge_for_check(
     A check that does not let every right answer pass has no points.
 
     Args:
-        title: of the one criterion.
+        predicates: of the mistakes that only checks of this exercise have; those in `COMMON` all checks have.
         left_out: names of known mistakes of the other exercise that no check is asked to stop.
     """
 
     def share(case: Case, seen: Values, expected: Values) -> float:
         return count(case, seen).share
 
+    title = "every right answer passes, and every wrong one is stopped, each of which is worth the same"
     return Judge(
         reference=reference,
         criteria=(Criterion("decisions", points, title, lambda *given: share(*given) == 1, share=share),),
-        predicates=predicates,
+        predicates={**COMMON, **predicates},
         says=_says,
         left_out=left_out,
     )
@@ -200,40 +200,30 @@ def _says(trials: Sequence[Trial]) -> Message:
 # --- known mistakes of a check ----------------------------------------------------------------------------------------
 
 
-def asserts_nothing(note: Note) -> Predicate:
-    """What recognizes a check whose assertions stop nothing, and of which this was seen wherever an answer passed."""
+def asserts_nothing(how: Decision) -> Predicate:
+    """What recognizes a check without an assertion that fails, which lets some answers pass in this way."""
 
     def behaves(trials: Sequence[Trial]) -> bool:
-        seen = trials[0].seen
-        passed = [other for decision, other in zip(seen["decisions"], seen["notes"]) if decision == Decision.PASSED]
-        refused = count(trials[0].case, seen).refused
-        return not refused and Decision.ASSERTED not in seen["decisions"] and set(passed) == {note}
+        decided, others = {*trials[0].seen["decisions"]}, {Decision.PASSED, Decision.BROKE, Decision.RAISED}
+        return how in decided and decided <= {how, *others} and not _refused(trials)
 
     return behaves
 
 
 def never_calls(trials: Sequence[Trial]) -> bool:
     """Recognizes a check that calls no answer."""
-    return set(trials[0].seen["notes"]) == {Note.UNCALLED}
+    return {*trials[0].seen["decisions"]} <= {Decision.PASSED_UNCALLED, Decision.ASSERTED_UNCALLED}
 
 
 def refuses_some(trials: Sequence[Trial]) -> bool:
     """Recognizes a check that refuses some right answers by an assertion, and lets others pass."""
-    case = trials[0].case
-    assert isinstance(case, Answers)
-    decided = {each for each, right in zip(trials[0].seen["decisions"], case.right) if right}
-    return decided == {Decision.PASSED, Decision.ASSERTED}
+    found = _on_right_ones(trials)
+    return Decision.ASSERTED in found and bool(found & {*PASSED}) and found <= {Decision.ASSERTED, *PASSED}
 
 
 def refuses_all(decision: Decision) -> Predicate:
     """What recognizes a check that makes this decision about every right answer."""
-
-    def behaves(trials: Sequence[Trial]) -> bool:
-        case = trials[0].case
-        assert isinstance(case, Answers)
-        return {each for each, right in zip(trials[0].seen["decisions"], case.right) if right} == {decision}
-
-    return behaves
+    return lambda trials: _on_right_ones(trials) == {decision}
 
 
 def lets_pass(*names: str, and_maybe: tuple[str, ...] = ()) -> Predicate:
@@ -245,12 +235,8 @@ def lets_pass(*names: str, and_maybe: tuple[str, ...] = ()) -> Predicate:
     """
 
     def behaves(trials: Sequence[Trial]) -> bool:
-        case, decisions = trials[0].case, trials[0].seen["decisions"]
-        assert isinstance(case, Answers)
-        passed = {answer.name for answer, each in zip(case.known, decisions) if each == Decision.PASSED}
-        passed -= {answer.name for answer, right in zip(case.known, case.right) if right}
-        found = count(case, trials[0].seen)
-        return not (found.refused or found.endless) and {*names} <= passed <= {*names, *and_maybe}
+        passed = {name for name, decision, right in _each(trials) if not right and decision in PASSED}
+        return {*names} <= passed <= {*names, *and_maybe} and not _refused(trials)
 
     return behaves
 
@@ -259,12 +245,38 @@ def refuses(*names: str) -> Predicate:
     """What recognizes a check that refuses these right answers by an assertion, and no other one."""
 
     def behaves(trials: Sequence[Trial]) -> bool:
-        case, decisions = trials[0].case, trials[0].seen["decisions"]
-        assert isinstance(case, Answers)
-        each = [(a.name, d) for a, d, right in zip(case.known, decisions, case.right) if right]
-        return {found for found in each if found[1] != Decision.PASSED} == {(name, Decision.ASSERTED) for name in names}
+        refused = {(name, d) for name, d, right in _each(trials) if right and d not in PASSED}
+        return refused == {(name, Decision.ASSERTED) for name in names}
 
     return behaves
+
+
+COMMON: dict[str, Predicate] = {
+    "never_calls": never_calls,
+    "returns_the_verdict": asserts_nothing(Decision.PASSED_WITH_VALUE),
+    "prints": asserts_nothing(Decision.PASSED_AND_PRINTED),
+    "asserts_nothing": asserts_nothing(Decision.PASSED),
+    "wrong_call": refuses_all(Decision.BROKE),
+    "wrong_expectation": refuses_all(Decision.ASSERTED),
+}
+
+
+def _each(trials: Sequence[Trial]) -> list[tuple[str, str, bool]]:
+    """Name of each answer, the decision on it, and whether it is a right one."""
+    case = trials[0].case
+    assert isinstance(case, Answers)
+    names = (answer.name for answer in case.known)
+    return list(zip(names, trials[0].seen["decisions"], case.right, strict=True))
+
+
+def _on_right_ones(trials: Sequence[Trial]) -> set[str]:
+    return {decision for _, decision, right in _each(trials) if right}
+
+
+def _refused(trials: Sequence[Trial]) -> bool:
+    """Whether a check does not let every right answer pass, or does not end."""
+    found = count(trials[0].case, trials[0].seen)
+    return bool(found.refused or found.endless)
 
 
 # --- an example for the card, in self-study alone ---------------------------------------------------------------------
@@ -315,7 +327,7 @@ def example(exercise: Exercise, check: Callable[..., Any], observation: Observat
             return CheckExample(found, say("check_example.refused"), _last_call(exercise, check, case, number))
     title = say("check_example.passes", number=exercise_named(exercise.check_of).number)
     for number in sorted(range(len(decisions)), key=lambda n: case.known[n].line):  # as they stand in mistakes.md
-        if not case.right[number] and decisions[number] == Decision.PASSED:
+        if not case.right[number] and decisions[number] in PASSED:
             return CheckExample(found, title, _where_it_is_wrong(exercise, case, number))
     return None
 

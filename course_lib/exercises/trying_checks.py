@@ -2,18 +2,20 @@
 
 All that is known here is the answers' behavior. They come as one piece of compiled code without names, docstrings and
 lines, in an order drawn from the seed: nothing but their behavior tells right from wrong. What goes back is a decision
-on each of them. `candidates` is the other half, which knows what each of them is.
+on each of them and nothing else. `candidates` is the other half, which knows what each of them is.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import dis
 import enum
 import functools
 import marshal
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 from course_lib.exercises.alarm import OutOfTime, stopped_after
@@ -27,24 +29,21 @@ Candidate = Callable[..., Any]
 
 
 class Decision(enum.StrEnum):
-    """What a check decides about an answer."""
+    """What a check decides about an answer, and how. The how names mistakes, and is worth nothing."""
 
     PASSED = "passed"
-    ASSERTED = "stopped by an AssertionError"
-    RAISED = "stopped by another error"
+    PASSED_UNCALLED = "passed without a call"
+    PASSED_WITH_VALUE = "passed, and a value returned"
+    PASSED_AND_PRINTED = "passed, and something printed"
+    ASSERTED = "stopped by an assertion"  # or by a `raise` of the check's own
+    ASSERTED_UNCALLED = "stopped by an assertion without a call"
+    RAISED = "stopped by another error in the check"
+    BROKE = "stopped by an error of the answer, or in the call of it"
     ENDLESS = "not decided, since the check does not end"
 
 
-STOPPED = (Decision.ASSERTED, Decision.RAISED)
-
-
-class Note(enum.StrEnum):
-    """What else was seen of a check that let an answer pass: how it may have meant to stop it."""
-
-    UNCALLED = "never calls it"
-    VALUE = "returns a value"
-    PRINTED = "prints"
-    NOTHING = "nothing else"
+PASSED = (Decision.PASSED, Decision.PASSED_UNCALLED, Decision.PASSED_WITH_VALUE, Decision.PASSED_AND_PRINTED)
+STOPPED = (Decision.ASSERTED, Decision.ASSERTED_UNCALLED, Decision.RAISED, Decision.BROKE)
 
 
 def writes_check(*, of: str, name: str, **fields: Any) -> Exercise:
@@ -56,7 +55,8 @@ def writes_check(*, of: str, name: str, **fields: Any) -> Exercise:
         fields: the other fields of `Exercise`, except for those that follow from these two.
     """
     cases = functools.partial(_cases, name)
-    return Exercise(name=name, check_of=of, cases=cases, observe=observe, on_gpu=False, **fields)
+    words = {"decisions": "the list of your check's decisions"}
+    return Exercise(name=name, check_of=of, cases=cases, observe=observe, on_gpu=False, words=words, **fields)
 
 
 def _cases(name: str, seed: int) -> list[Case]:
@@ -68,15 +68,15 @@ def _cases(name: str, seed: int) -> list[Case]:
 
 
 def observe(check: Callable[..., Any], case: Case) -> Values:
-    """The check's decision on each of the answers, in their order, and what else was seen of it."""
-    found: list[tuple[Decision, Note]] = []
+    """The check's decision on each of the answers, in their order."""
+    found: list[Decision] = []
     for candidate, calls in unpacked(case.inputs["code"], case.inputs["count"]):
-        endless = sum(decision == Decision.ENDLESS for decision, _ in found) >= MOST_ENDLESS
-        found.append((Decision.ENDLESS, Note.NOTHING) if endless else _decided(check, candidate, calls))
-    return {"decisions": [str(decision) for decision, _ in found], "notes": [str(note) for _, note in found]}
+        endless = found.count(Decision.ENDLESS) >= MOST_ENDLESS
+        found.append(Decision.ENDLESS if endless else _decided(check, candidate, calls))
+    return {"decisions": [str(decision) for decision in found]}
 
 
-def _decided(check: Callable[..., Any], candidate: Candidate, calls: Sequence[Any]) -> tuple[Decision, Note]:
+def _decided(check: Callable[..., Any], candidate: Candidate, calls: Sequence[Any]) -> Decision:
     """The decision on an answer; torch's modes and random numbers are the same for each, whatever one has changed."""
     output = _Heard(sys.stdout)
     seed_everything(0)
@@ -84,18 +84,39 @@ def _decided(check: Callable[..., Any], candidate: Candidate, calls: Sequence[An
         with contextlib.redirect_stdout(output), default_modes(), stopped_after(SECONDS, call, of_cpu=True):  # type: ignore[type-var]
             value = call(check, candidate)
     except OutOfTime:
-        return Decision.ENDLESS, Note.NOTHING
+        return Decision.ENDLESS
     except (KeyboardInterrupt, LibraryRefused):
         raise
     except BaseException as fault:  # SystemExit too
         if is_stub(fault):
             raise
-        decision = Decision.ASSERTED if isinstance(fault, AssertionError) else Decision.RAISED
-        return decision, Note.NOTHING if calls else Note.UNCALLED
+        return _stopped_by(fault, check, candidate, called=bool(calls))
     if not calls:
-        return Decision.PASSED, Note.UNCALLED
-    note = Note.VALUE if value is not None else Note.PRINTED if output.heard else Note.NOTHING
-    return Decision.PASSED, note
+        return Decision.PASSED_UNCALLED
+    if value is not None:
+        return Decision.PASSED_WITH_VALUE
+    return Decision.PASSED_AND_PRINTED if output.heard else Decision.PASSED
+
+
+def _stopped_by(fault: BaseException, check: Callable[..., Any], candidate: Candidate, *, called: bool) -> Decision:
+    frames = [(frame.f_code, at) for frame, at in _frames(fault)]
+    misfit = f"{candidate.__name__}()" in str(fault)  # Python's words where the arguments do not fit
+    if misfit or any(code is getattr(candidate, "__code__", None) for code, _ in frames):
+        return Decision.BROKE
+    code, at = frames[-1]
+    raises = code is getattr(check, "__code__", None) and code.co_code[at] == dis.opmap["RAISE_VARARGS"]
+    if not raises and not isinstance(fault, AssertionError):
+        return Decision.RAISED
+    return Decision.ASSERTED if called else Decision.ASSERTED_UNCALLED
+
+
+def _frames(fault: BaseException) -> list[tuple[FrameType, int]]:
+    """The frames that an error went through, each with the place in its code."""
+    found, each = [], fault.__traceback__
+    while each is not None:
+        found.append((each.tb_frame, each.tb_lasti))
+        each = each.tb_next
+    return found
 
 
 def call(check: Callable[..., Any], candidate: Candidate) -> Any:

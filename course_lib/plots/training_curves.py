@@ -124,7 +124,7 @@ def _draw_losses(
         if high > low:
             ax.set_ylim(low - 0.05 * (high - low), high + 0.08 * (high - low))
     if len(ax.lines) > 1:
-        ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")  # a baseline may run behind it
+        ax.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")  # a baseline may run behind it
     return smooth
 
 

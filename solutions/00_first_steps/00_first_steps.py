@@ -453,7 +453,9 @@ check.few_label_split(few_label_split)
 
 # %% [markdown]
 # Now the experiment from which the whole course starts. Network and number of steps stay the same, and only the label
-# budget changes: 1, 2, 5, 10, 20 or 50 labels per class. **Predict** the accuracy at ten labels per class.
+# budget changes: 1, 2, 5, 10, 20 or 50 labels per class. The figure will also have recorded runs, and a *control*: the
+# same encoder with random weights, frozen, with only a linear layer trained on top. A control tells how much of a
+# result comes from something simpler than the idea that is tested. **Predict** the accuracy at ten labels per class.
 
 # %% tags=["predict"]
 predict.scratch_at_10(...)  # a share between 0 and 1
@@ -469,17 +471,6 @@ for budget in tqdm(budgets, desc="labels per class"):
     train(few_label_model, data.subset(labeled), steps)
     mine[budget] = [evaluate(few_label_model, test_batches)["accuracy"]]
 predict.scratch_at_10.compare(mine[10][0])
-
-# %% [markdown]
-# One seed is not enough: at ten labels per class, the recorded seeds range from {{ result("label_curve",
-# "scratch@10").values | min | pct }} to {{ result("label_curve", "scratch@10").values | max | pct }}.
-#
-# The next figure shows your run beside {{ result("label_curve", "scratch@10").n }} recorded seeds and beside a
-# *control*: the same encoder with random weights, frozen, with only a linear layer trained on top. A control tells how
-# much of a result comes from something simpler than the idea that is tested.
-
-# %% tags=["demo"]
-check.needs("accuracy", "evaluate", "train_step", "few_label_split")
 options = {"dataset": data.name, "beside": {"this_notebook": mine}}
 plots.show(plots.recorded_curves(
     "00_first_steps", methods=["full_labels", "scratch", "random_probe"],
@@ -487,6 +478,10 @@ plots.show(plots.recorded_curves(
 ))  # fmt: skip
 
 # %% [markdown]
+# One seed is not enough: at ten labels per class, the {{ result("label_curve", "scratch@10").n }} recorded seeds range
+# from {{ result("label_curve", "scratch@10").values | min | pct }} to {{ result("label_curve", "scratch@10").values |
+# max | pct }}.
+#
 # With all labels and 600 steps the network reaches {{ result("label_curve", "full_labels") | pm(percent=true) }}. With
 # one label per class even the nearest neighbor on pixels is better, {{ every_seed("pixels_knn@1 > scratch@1",
 # "label_curve") }}. From two labels per class on, the trained network is better, also {{ every_seed("scratch@2 >

@@ -34,8 +34,8 @@
 # optimizer. Which gradients are left in the other network?</summary> Those of this loss. They stay until they are
 # cleared, and the next backward pass adds to them.</details>
 #
-# <details><summary>2. (Unit 02) Why are images that a VAE draws from noise often blurred?</summary> Its decoder is
-# paid per pixel. Where several images are possible, their mean costs least.</details>
+# <details><summary>2. (Unit 02) Why are images that a VAE draws from noise often blurred?</summary> Its loss is
+# a sum over pixels. Where several images are possible, their mean has the lowest loss.</details>
 
 # %% tags=["setup"]
 import copy
@@ -81,8 +81,9 @@ def up(a, b):
 # ## 1. What makes a drawn image good?
 #
 # Unit 02 gave each image a probability. Here we only want to *draw* images that look real. The glyphs of this unit are
-# easy ones, without clutter and noise, because a GAN of a minute cannot learn more. The cell draws images from PCA with
-# a random code. What would a number have to see, to say that these are worse than the real ones?
+# easy ones, without clutter and noise, because a GAN that trains for one minute cannot learn harder ones. The cell
+# draws images from PCA with a random code. What would you measure, so that the number is worse for these images than
+# for the real ones?
 
 # %% tags=["demo"]
 from sklearn.decomposition import PCA
@@ -100,7 +101,7 @@ plots.show(plots.image_grid(
 ))  # fmt: skip
 
 # %% [markdown]
-# Mean and variance of every pixel are right, and still no shape is a house or a key. A number can see this, if it looks
+# Mean and variance of each pixel are almost right, but no shape is a house or a key. A number can see this, if it looks
 # at *features* instead of pixels. For this we train a *judge network*, an ordinary
 # classifier with all labels. It judges samples and never trains the generator.
 #
@@ -130,10 +131,10 @@ print(f"the judge network is right for {accuracy:.1%} of the real test images")
 # %% [markdown]
 # ## 2. A loss that is learned
 #
-# Goodfellow et al. (2014) train the judge of single images together with the artist. The *generator* $G$ maps a code
+# Goodfellow et al. (2014) train two networks together. The *generator* $G$ maps a code
 # $z \sim \mathcal N(0, 1)$ to an image. The *discriminator* $D$ maps an image to one logit, and its sigmoid is the
-# probability that the image is real. So the discriminator is a loss function that is learned: it finds whatever still
-# gives drawn images away, and its gradient tells the generator what to change.
+# probability that the image is real. So the discriminator is a loss function that is learned: it finds any difference
+# between drawn and real images, and its gradient tells the generator what to change.
 #
 # For $N$ real images $x$ and $M$ codes, the discriminator minimizes the binary cross-entropy
 #
@@ -169,11 +170,11 @@ def discriminator_loss(real_logits, fake_logits):
 check.discriminator_loss(discriminator_loss)
 
 # %% [markdown]
-# ## 3. What the generator wants
+# ## 3. The generator's loss
 #
-# The generator wants the opposite, so it could minimize minus the discriminator's second term. This is the *saturating*
-# loss. Goodfellow et al. (2014) use another one in practice, the *non-saturating* loss: the cross-entropy of the
-# generated images with target 1.
+# The generator has the opposite aim, so it could minimize minus the discriminator's second term. This is the
+# *saturating* loss. Goodfellow et al. (2014) use another one in practice, the *non-saturating* loss: the cross-entropy
+# of the generated images with target 1.
 #
 # $$L_{\text{sat}} = \frac1M \sum_m \log\big(1 - \sigma(D(G(z_m)))\big), \qquad
 # L_G = -\frac1M \sum_m \log \sigma(D(G(z_m)))$$
@@ -236,11 +237,11 @@ predict.ratio.compare()
 
 # %% [markdown]
 # They are equal at one half. In the first rows, where training begins, only the non-saturating loss has a gradient.
-# The whole gradient, while the discriminator alone learns:
+# The gradients over all parameters of the generator:
 #
 # | steps of the discriminator alone, recorded | 0 | 10 | 25 | 100 |
 # |---|---:|---:|---:|---:|
-# | mean probability of a drawn image | {{ result("saturating", "probability@0").mean | num(2) }} | {{
+# | probability of a drawn image | {{ result("saturating", "probability@0").mean | num(2) }} | {{
 # result("saturating", "probability@10").mean | num(3) }} | {{ result("saturating", "probability@25").mean | num(3) }} |
 # {{ result("saturating", "probability@100").mean | num(4) }} |
 # | non-saturating gradient, times the saturating one | {{ result("saturating", "ratio@0").mean | num(1) }} | {{
@@ -248,14 +249,13 @@ predict.ratio.compare()
 # result("saturating", "ratio@100").mean | num(0) }} |
 #
 # This does not show that training with the saturating loss fails, because in training both networks take turns.
-
-# %% [markdown]
+#
 # ## 4. Two networks take turns
 #
-# A step has two halves. First the discriminator learns. Its loss goes backward through the discriminator only, so the
-# drawn images are *detached* from the generator. Then the generator learns. Its loss goes backward through the new
-# discriminator into the generator, and only the generator's optimizer steps. Real and drawn images go through the
-# discriminator in two batches, because batch normalization would mix them.
+# A step has two halves. First the discriminator learns, and the drawn images are *detached*, so the loss does not reach
+# the generator. Then the generator learns. Its loss goes backward through the new discriminator, but only the
+# generator's optimizer steps. Real and drawn images form two batches, because
+# batch normalization would mix them.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_gan())
@@ -328,7 +328,7 @@ check.GAN(GAN)
 # |---|---:|
 # | cosine of this gradient and the generator's own | {{ result("detach", "cosine").mean | num(2) }} |
 # | what is left of its own, when both are added | {{ result("detach", "left") | pm(percent=true) }} |
-# | arithmetic of the discriminator's half of a step, beside the one with `detach` | {{
+# | operations in the discriminator's half of a step, as a multiple of those with `detach` | {{
 # result("detach", "work").mean | num(2) }} |
 #
 # It points against the generator's own gradient, so without `zero_grad` a part of both cancels. Where `zero_grad`
@@ -545,19 +545,21 @@ predict.closer.compare()
 # result("training", "train_frechet") | pm }} |
 #
 # The distance falls from moment to moment, and ends below that of the VAE, {{ every_seed("frechet@100 > frechet@400,
-# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}, on MNIST too. But the VAE covers all classes,
-# and real images are far closer. Only {{ result("training", "sure@800").mean | pct }} of the samples get a confident
-# prediction, and {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog is not the worst, so look
-# at the samples too.
+# frechet@400 > frechet@800, vae_frechet > frechet@800", "training") }}. On MNIST it ends below that of the VAE, {{
+# every_seed("frechet@400 > frechet@800, vae_frechet > frechet@800", "training", dataset="mnist") }}.
+# The VAE covers all classes too, and real images are far closer than both.
 #
-# ### Exercise 3.7: discriminator_loss_check (core, 12 minutes)
-#
-# A wrong loss rarely stops with an error. So write a check of Exercise 3.1.
+# Only {{ result("training", "sure@800").mean | pct }} of the samples are predicted
+# with a probability of at least $0.9$, but {{ result("training", "train_sure").mean | pct }} of real images. PCA's fog
+# gets a distance of the same size as the GAN's first blobs, so look at the samples too.
 
 # %% [markdown]
-# Your check is given a function, `candidate`. Call it on logits of your choice, and `assert` what the loss must be.
+# ### Exercise 3.7: discriminator_loss_check (core, 12 minutes)
 #
-# **What is tried.** Three right functions and nineteen wrong ones, the known mistakes of Exercise 3.1, come in random
+# A wrong loss rarely stops with an error. So write a check of Exercise 3.1. It is given a function, `candidate`. Call
+# it on logits of your choice, and `assert` what the loss must be.
+#
+# **What is tried.** Three right functions and twenty wrong ones, the known mistakes of Exercise 3.1, come in random
 # order, to be called as `candidate(real_logits, fake_logits)` with float32 tensors. Wrong ones return another value,
 # some of them only for batches of different sizes or for large logits. Others return another type or shape, or a loss
 # whose gradient does not reach both batches.
@@ -590,7 +592,8 @@ check.discriminator_loss_check(discriminator_loss_check)
 # %% [markdown]
 # ## 6. Look inside
 #
-# Do nearby codes give similar images? Walk from one code towards two others. All codes have the usual length.
+# Do nearby codes give similar images? Walk from one code towards two others. All codes on
+# the way are scaled to the typical length of a random code, $\sqrt{32}$.
 
 # %% tags=["demo"]
 check.needs("discriminator_loss", "generator_loss", "GAN", "sample_images")
@@ -605,16 +608,17 @@ def decode(knobs):
         return gan.generator(codes.to(device)).cpu()
 
 
-ranges = {"towards the second code": (0.0, 1.0), "towards the third": (0.0, 1.0)}
+ranges = {"to the second": (0.0, 1.0), "to the third": (0.0, 1.0)}
 widgets.latent_explorer(
     decode, ranges, start=(0.0, 0.0), title="A walk between three codes"
 )
 
 # %% [markdown]
-# Shapes change into each other smoothly. The generator has not memorized images either. On average a sample is farther
-# from its nearest training image than a real test image is, {{ every_seed("copying > test_copying", "training") }}.
+# Shapes change into each other smoothly. On average a sample is farther from its nearest training image than a real
+# test image is, {{ every_seed("copying > test_copying", "training") }}. Copies would be closer, so this suggests that
+# the generator has not memorized images, although noise in the samples adds to the distance.
 #
-# ## 7. The question of the course: what does the discriminator learn for free?
+# ## 7. The question of the course: what does the discriminator learn without labels?
 #
 # The discriminator has seen thousands of images without a label. It is compared with the same network with random
 # weights, and with the same network after it has predicted rotations (unit 04), for as many steps on the same images.
@@ -648,7 +652,8 @@ plots.show(plots.recorded_curves("03_adversarial", methods=order, title=title, *
 # "rotation_frozen"}, (1, 10, 50), "protocol", head="frozen") }}
 #
 # Now the discriminator's features are about as good as random ones, and rotation is far ahead, {{
-# every_seed("gan_frozen@10 < rotation_frozen@10", "protocol") }}. So an adversary may teach much or nothing.
+# every_seed("gan_frozen@10 < rotation_frozen@10", "protocol") }}. So what a
+# discriminator learns depends on the images.
 
 # %% [markdown]
 # ## 8. When it fails: a few pictures for all codes
@@ -735,8 +740,8 @@ plots.show(plots.image_grid(
 # The samples of the fast generator repeat a few pictures, {{ every_seed("nearest_collapsed < 0.5,
 # nearest_balanced > 1.0", "collapse") }}. The count of classes shows little of it, because the judge network predicts
 # several classes for such pictures. The losses hardly differ either. Both discriminators are close to guessing, which
-# suggests that the fast generator moves its picture before the discriminator can follow. So a calm loss is not a good
-# sign. Draw many codes, and measure how much the samples differ.
+# suggests that the fast generator moves its picture before the discriminator can follow. So a loss that hardly
+# changes does not show that training goes well. Draw many codes, and measure how much the samples differ.
 
 # %% [markdown] nbgrader={"grade_id": "calm_losses", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains a GAN on photographs of ten kinds of fruit. They report that both

@@ -416,25 +416,23 @@ shown = torch.where(mask, x_hat, clean)
 plots.show(plots.reconstructions(masked, shown, clean=clean, title=title))
 
 # %% [markdown]
-# Background and large shapes are continued plausibly. Corners and doors are blurred. This suggests that a gray level
-# can often be guessed without knowing the class. (Masked autoencoders differ: a transformer sees only the visible
-# patches, which are larger, and 75 % are hidden (He et al. 2022). Our convolutions see zeros in the holes.)
+# Background and large shapes are continued plausibly, but corners and doors are blurred. This suggests that a gray
+# level can often be guessed without knowing the class. (In masked autoencoders a transformer sees only the visible
+# patches, and 75 % are hidden (He et al. 2022). Our convolutions see zeros in the holes.)
 #
 # *A natural break.*
 #
 # ## 5. Look inside: the linear probe
 #
-# What has each network learned? A *linear probe* is a linear classifier on frozen features, trained with the few
-# labels. Its test accuracy measures how well the classes can be separated by a linear layer.
-
-# %% [markdown]
+# A *linear probe* is a linear classifier on frozen features, trained with the few labels. Its test accuracy measures
+# how well a linear layer can separate the classes.
+#
 # ### Exercise 4.6: linear_probe (hard, 15 minutes)
 #
-# `evaluation.extract_features(encoder, images)` computes the features under `eval_mode` and without gradients. You can
-# also call the encoder yourself, `with eval_mode(encoder), torch.no_grad():`. Standardize training *and* test features
-# with the mean and standard deviation of the *training* features. Then train one linear layer with any optimizer, or
-# with scikit-learn. The check compares your accuracy with that of a layer that fits well, so train long enough, and
-# regularize weakly or not at all.
+# `evaluation.extract_features(encoder, images)` computes features under `eval_mode` and without gradients. Standardize
+# training *and* test features with the mean and standard deviation of the *training* features. Then train one linear
+# layer, with any optimizer. The check compares your accuracy with that of a layer that fits well, so train long enough
+# and regularize weakly.
 
 # %% nbgrader={"grade_id": "linear_probe", "solution": true}
 def linear_probe(encoder, images, labels, test_images, test_labels):

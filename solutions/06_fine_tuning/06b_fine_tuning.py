@@ -590,25 +590,23 @@ Markdown(records.results_table(up_to=unit))
 # are equal.
 
 # %% [markdown]
-# The course's table, printed above, has two rows of this notebook. It has ten classes, and an encoder that was
-# pretrained to predict the rotation of images (unit 04). All rows have the same steps. LP-FT spends a quarter of
-# them on the head.
+# The course's table has two rows of this notebook, with ten classes and an encoder pretrained on rotations
+# (unit 04). All rows have the same steps, and LP-FT spends a quarter of them on the head.
 #
 # {{ figures_table({"rotation, full fine-tuning, weak views": "rotation_weak", "rotation, LP-FT, weak views":
 # "rotation_lp_ft_weak", "rotation, full fine-tuning, strong views": "rotation_strong", "rotation, LP-FT, strong views":
-# "rotation_lp_ft_strong", "from scratch, strong views": "scratch_strong"}, (1, 2, 10, 50), "protocol") }}
+# "rotation_lp_ft_strong", "from scratch, strong views": "scratch_strong"}, (1, 10, 50), "protocol") }}
 #
 # With one label per class LP-FT is better, {{ every_seed("rotation_lp_ft_weak@1 > rotation_weak@1,
 # rotation_lp_ft_strong@1 > rotation_strong@1", "protocol") }}. From ten labels on it is worse, also {{
 # every_seed("rotation_lp_ft_weak@10 < rotation_weak@10, rotation_lp_ft_strong@10 < rotation_strong@10,
-# rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. In its second stage the learning rate is a third. This
-# suggests that features that change less are better with few labels and worse with more.
-
-# %% [markdown]
+# rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. In its second stage the rate is a third. This suggests
+# that smaller changes help with few labels only.
+#
 # ## 9. The same code on a large network
 #
-# Your functions work on any model with `encoder` and `head`. Here it is a ResNet whose ImageNet weights are downloaded
-# once. Offline, put `resnet18.pth` into the folder of `COURSE_DATA`, or skip this cell.
+# Your functions work on any model with `encoder` and `head`, such as a ResNet with downloaded ImageNet weights.
+# Offline, put `resnet18.pth` into `COURSE_DATA`, or skip this cell.
 
 # %% tags=["train"]
 check.needs("l2_sp_penalty", "lp_ft")

@@ -407,6 +407,30 @@ def by_layer(*, dataset: str, profile: str, seed: int) -> dict[str, float | list
     return figures
 
 
+def recipe(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """What an answer to the exercise `fine_tune` reaches as its notebook calls it, beside one small rate for all.
+
+    `recipe`: the two lowest blocks frozen, the others and the head at constant rates of their own. `recipe_open`: the
+    same with no block frozen. All have as many steps.
+    """
+    sets, encoder = _sets_1(dataset, seed), _pretrained_1(dataset, seed).encoder
+    lower_frozen = copy.deepcopy(encoder)
+    for block in lower_frozen.blocks[:2]:
+        _freeze_1(block)
+    steps = settings.by_profile(smoke=4, laptop=300, full=1000)
+    figures: dict[str, float | list[float]] = {}
+    for k in _budgets_1(profile, (5, 20)):
+        figures[f"one_rate@{k}"] = _by_depth_1(dataset, seed, k, 0)
+        for name, start in (("recipe", lower_frozen), ("recipe_open", encoder)):
+            figures[f"{name}@{k}"] = _mean_accuracy_1(
+                lambda few, draw, start=start: _layer_rates_1(
+                    start, few, draw, steps, TOP_RATE_1, schedule="constant"
+                ),
+                sets["target_train"], sets["target_test"], seed, k,
+            )  # fmt: skip
+    return figures
+
+
 # --- part 2, fine-tuning without forgetting --------------------------------------------------------------------------
 
 OLD_2 = ("house", "boat", "cup", "umbrella", "star")
@@ -768,6 +792,7 @@ EXPERIMENTS = {
     "freezing_depth": freezing_depth,
     "freeze_picker": freeze_picker,
     "by_layer": by_layer,
+    "recipe": recipe,
     "which_block": which_block,
     "cost": cost,
     "leaks": leaks,

@@ -14,12 +14,14 @@ from in_lab import faintest
 from course_lib import notebooks
 from course_lib.authoring import conversion
 from course_lib.desk import jupyterlab
-from course_lib.exercises import exercise_named, judge_of
+from course_lib.exercises import exercise_named, exercises_of, judge_of
+from course_lib.exercises.checking import check_file
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 UNIT = "00_first_steps"
+WRITTEN = 3  # points of the written answer, which waits for a person
 IN_PERCENT = "def accuracy(logits, labels):\n    return 100 * (logits.argmax(dim=1) == labels).float().mean().item()\n"
 
 
@@ -48,7 +50,13 @@ def formgrader(course, serve) -> Any:
     return serve("jupyterlab", "--no-browser", f"--port={port}", "--allow-root")
 
 
-def test_formgrader_lists_a_graded_class_and_opens_a_submission_and_its_feedback(formgrader, page, screenshots):
+def test_formgrader_lists_a_graded_class_and_opens_a_submission_and_its_feedback(
+    formgrader, page, screenshots, tmp_path
+):
+    (tmp_path / "accuracy.py").write_text(IN_PERCENT)
+    full = sum(exercise.points for exercise in exercises_of(UNIT))
+    lost = exercise_named("accuracy").points - check_file("accuracy", tmp_path / "accuracy.py").points
+    assert lost > 0
     page.goto(f"{formgrader.address}/lab?reset&token={formgrader.token}")
     page.locator(".lm-MenuBar-itemLabel:text-is('Nbgrader')").click()
     page.locator(".lm-Menu-itemLabel:text-is('Formgrader')").click()
@@ -57,10 +65,10 @@ def test_formgrader_lists_a_graded_class_and_opens_a_submission_and_its_feedback
     row.scroll_into_view_if_needed()
     page.screenshot(path=screenshots / "formgrader_assignments.png")
     row.get_by_role("link", name="3", exact=True).click()  # as many were handed in
-    for student, points in {"ada": "15 / 18", "ben": "13 / 18", "cy": "0 / 18"}.items():
+    for student, points in {"ada": full, "ben": full - lost, "cy": 0}.items():
         line = frame.get_by_role("row").filter(has_text=student)
         line.get_by_text("graded", exact=True).wait_for()
-        assert points in line.inner_text()
+        assert f"{points:g} / {full + WRITTEN}" in line.inner_text()
     page.screenshot(path=screenshots / "formgrader_submissions.png")
 
     frame.get_by_role("row").filter(has_text="ben").get_by_role("link").first.click()

@@ -29,7 +29,7 @@ SHOWN = {
     path: found
     for folder in sources.unit_folders(ROOT).values()
     for path in sources.source_files(folder)
-    if (found := re.findall(r"widgets\.(\w+)\(", path.read_text(encoding="utf-8")))
+    if (found := [n for n in re.findall(r"widgets\.(\w+)\(", path.read_text(encoding="utf-8")) if n in VIEWS])
 }
 # The one that no unit shows is shown by a notebook of its own.
 UNSHOWN = sorted(set(VIEWS) - {name for names in SHOWN.values() for name in names})

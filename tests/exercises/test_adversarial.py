@@ -89,6 +89,17 @@ class Plain(nn.Module):
         return (real_loss + fake_loss).item(), g_loss.item()
 
 
+class CalledInInit(Plain):
+    """A right answer for sides that are multiples of 4, as the statement promises; other sides stop it at once."""
+
+    def __init__(self, image_shape, code_dim):
+        super().__init__(image_shape, code_dim)
+        c, h, w = image_shape
+        halves = [nn.Conv2d(c, 8, 4, 2, 1), nn.Conv2d(8, 8, 4, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)]
+        self.discriminator = nn.Sequential(*halves, nn.Flatten(), nn.LazyLinear(1), nn.Flatten(0))
+        self.discriminator(torch.zeros(2, c, h, w))
+
+
 class Given(Plain):
     """The halves of a step as methods, so that a wrong answer can exchange one."""
 
@@ -300,7 +311,7 @@ def numpy_biased(first, second):
 
 RIGHT = {
     "discriminator_loss": [by_classes, by_log1p],
-    "GAN": [Plain, Given],
+    "GAN": [Plain, Given, CalledInInit],
     "sample_images": [in_batches, transposed_codes],
     "classes_covered": [by_numpy, by_loop],
     "frechet_distance": [by_singular_values, in_float32, by_magnitudes],
@@ -308,7 +319,7 @@ RIGHT = {
 # The sentence that a wrong answer is told; None where only the values are shown.
 WRONG = {
     "discriminator_loss": {
-        with_epsilon: "log_of_sigmoid", weighted_by_size: None, fakes_as_real: None,
+        with_epsilon: "log_of_sigmoid", weighted_by_size: "joined_and_doubled", fakes_as_real: None,
     },
     "generator_loss": {generator_with_epsilon: "log_of_sigmoid", saturating_without_the_mean: "summed_not_averaged"},
     "GAN": {

@@ -14,6 +14,8 @@ import torch, toy; toy.install()
 from course_lib.exercises import checks_for
 check = checks_for(toy.UNIT)"""
 
+UNIT_00 = "checks_for('00_first_steps').accuracy_check(accuracy_check)"
+
 # answer -> the points the check must get, out of 3
 ANSWERS = {
     "right": ("return 2 * x", 3),
@@ -33,6 +35,18 @@ ANSWERS = {
     "raises": ("raise RuntimeError('3.0')", 0),
 }
 
+# checks that a learner has written for `accuracy`, in the same notebook -> points out of 4
+TWO_OF_THREE = """value = candidate(torch.eye(4)[:3], torch.tensor([0, 1, 3]))
+assert isinstance(value, float) and abs(value - 2 / 3) < 1e-5"""
+WRITTEN = {
+    "written_right": (f"{TWO_OF_THREE}\nassert candidate(90 + torch.eye(4)[:3], torch.tensor([0, 1, 2])) == 1", 4),
+    "written_partial": (TWO_OF_THREE, 3.67),
+    "written_refuses_a_right_one": (f"{TWO_OF_THREE}\nassert value == 2 / 3", 0),
+    "written_prints": ("print(candidate(torch.eye(4)[:3], torch.tensor([0, 1, 3])) == 2 / 3)", 0.33),
+    "written_exits": ("sys.exit(0)", 0),
+    "written_blank": ("raise NotImplementedError('Exercise 0.5: accuracy_check')", 0),
+}
+
 # facts about a cell's value, out of 3: why Score is what it is
 FACTS = {
     "bare_float": ("1.5", 1.5),
@@ -46,13 +60,12 @@ FACTS = {
 }
 
 
-def _check_cell(grade_id: str, source: str):
+def _check_cell(grade_id: str, source: str, points: int = 3):
     from nbformat.v4 import new_code_cell
 
     metadata = {"grade": True, "solution": False, "locked": True, "task": False, "schema_version": 3}
-    return new_code_cell(
-        source, metadata={"nbgrader": {**metadata, "grade_id": grade_id, "points": 3, "cell_type": "code"}}, id=grade_id
-    )
+    metadata |= {"grade_id": grade_id, "points": points, "cell_type": "code"}
+    return new_code_cell(source, metadata={"nbgrader": metadata}, id=grade_id)
 
 
 def _notebook():
@@ -65,6 +78,9 @@ def _notebook():
     for name, (body, _) in ANSWERS.items():
         source = "def double(x):\n" + "\n".join(f"    {line}" for line in body.split("\n"))
         cells += [new_code_cell(source, id=f"answer_{name}"), _check_cell(name, "check.double(double)")]
+    for name, (body, _) in WRITTEN.items():
+        source = "def accuracy_check(candidate):\n" + "\n".join(f"    {line}" for line in body.split("\n"))
+        cells += [new_code_cell(source, id=f"answer_{name}"), _check_cell(name, UNIT_00, points=4)]
     cells += [_check_cell(name, source) for name, (source, _) in FACTS.items()]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -91,22 +107,39 @@ def autograded(tmp_path_factory, schema_asked_once):
         pytest.MonkeyPatch.context() as patch
     ):  # nbgrader calls the program `alembic`, which may lie beside python only
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-        for step in (lambda: api.generate_assignment("ps1"), lambda: api.autograde("ps1", "ada")):
+        steps = (
+            lambda: api.generate_assignment("ps1"),
+            lambda: api.autograde("ps1", "ada"),
+            lambda: api.generate_feedback("ps1", "ada"),
+        )
+        for step in steps:
             outcome = step()
             assert outcome["success"], outcome.get("log")
     with Gradebook(config.CourseDirectory.db_url) as book:
         grades = {g.name: g.auto_score for g in book.find_submission_notebook("answers", "ps1", "ada").grades}
-    return grades
+    return grades, (course / "feedback" / "ada" / "ps1" / "answers.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_check_is_worth_what_the_answer_deserves(autograded, name):
-    assert autograded[name] == ANSWERS[name][1]
+    assert autograded[0][name] == ANSWERS[name][1]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_written_check_is_worth_what_it_stops(autograded, name):
+    assert autograded[0][name] == WRITTEN[name][1]
+
+
+def test_the_feedback_page_has_the_cards_of_written_checks(autograded):
+    page = autograded[1]
+    assert "A right answer that your check refuses" in page  # the example on a card
+    assert "Your check prints what it finds" in page
+    assert "(Score: 3.67 / 4" in " ".join(page.split())
 
 
 @pytest.mark.parametrize("name", FACTS)
 def test_the_facts_the_score_is_built_on_still_hold(autograded, name):
-    assert autograded[name] == FACTS[name][1]
+    assert autograded[0][name] == FACTS[name][1]
 
 
 def test_more_than_the_points_would_stop_nbgrader():

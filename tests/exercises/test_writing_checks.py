@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import random
 import re
 import sys
 import time
@@ -18,7 +19,7 @@ from course_lib.exercises.card import card, text_card
 from course_lib.exercises.contract import State, close, with_a_repeat
 from course_lib.exercises.observing import observe_all
 from course_lib.exercises.progress import Standing
-from course_lib.exercises.trying_checks import Decision, unpacked
+from course_lib.exercises.trying_checks import PASSED, STOPPED, Decision, unpacked
 from tests.exercises.known import check
 from tests.exercises.verdicts import SEEDS
 
@@ -133,7 +134,7 @@ def test_the_points_are_the_share_of_wrong_answers_that_are_stopped():
     case = EXERCISE.cases(0)[0]
     decisions = observe_all(EXERCISE, not_zero, [case])[0].values["decisions"]
     wrong = zip(case.known, case.right, decisions, strict=True)
-    assert {a.name for a, right, decision in wrong if not right and decision == Decision.PASSED} == {*passed}
+    assert {a.name for a, right, decision in wrong if not right and decision in PASSED} == {*passed}
     assert (result.state, result.score, result.criteria[0].score) == ("wrong", 2.0, 2.0)
     assert result.message.render().startswith("Your check lets every right answer pass, and it stops 6 of the 12")
 
@@ -145,6 +146,81 @@ def test_a_check_that_refuses_one_right_answer_earns_nothing():
 
     result = check(EXERCISE, exact)
     assert (result.state, result.score, result.mistake) == ("wrong", 0.0, "compared_exactly")
+
+
+@pytest.mark.parametrize("exercise", CHECKS, ids=_name)
+def test_how_a_check_passed_or_stopped_an_answer_is_worth_nothing(exercise):
+    """It names mistakes alone, so a learner who forges it gains nothing."""
+    case = exercise.cases(0)[0]
+    hows = random.Random(0)
+    for decisions in ([Decision.PASSED] * len(case.right), [Decision.ASSERTED] * len(case.right)):
+        whole = [PASSED if decision == Decision.PASSED else STOPPED for decision in decisions]
+        forged = {"decisions": [str(hows.choice(each)) for each in whole]}
+        assert candidates.count(case, forged) == candidates.count(case, {"decisions": decisions})
+    half = [Decision.PASSED if right else Decision.ASSERTED for right in case.right]
+    half[case.right.index(False)] = Decision.PASSED
+    worth = candidates.count(case, {"decisions": half}).share
+    for decision in (*Decision, "stopped, believe me", "", None, 1.0):
+        forged = [*half]
+        forged[case.right.index(True)] = decision
+        assert candidates.count(case, {"decisions": forged}).share in (0.0, worth)
+
+
+def test_only_decisions_leave_a_learners_process():
+    seen = observe_all(EXERCISE, lambda candidate: None, EXERCISE.cases(0), guard=False)[0].values
+    assert seen.keys() == {"decisions"} and {*seen["decisions"]} == {Decision.PASSED_UNCALLED}
+
+
+def imports_first(candidate):
+    """As torch.testing does, when it is first called; half a module would be left behind if it were broken off."""
+    import slow_to_import
+
+    assert slow_to_import.whole
+    value = candidate(LOGITS, torch.tensor([0, 1, 3]))
+    assert isinstance(value, float) and abs(value - 2 / 3) < 1e-5
+
+
+def test_an_import_is_not_broken_off_and_its_time_does_not_count(tmp_path, monkeypatch):
+    code = "import time\nend = time.process_time() + 1.5\nwhile time.process_time() < end: pass\nwhole = True\n"
+    (tmp_path / "slow_to_import.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert check(EXERCISE, imports_first).score == 3.67
+    monkeypatch.delitem(sys.modules, "slow_to_import")
+
+
+def raises_its_own_error(candidate):
+    value = candidate(LOGITS, torch.tensor([0, 1, 3]))
+    if not isinstance(value, float) or abs(value - 2 / 3) > 1e-5:
+        raise ValueError("wrong")
+
+
+def catches_its_own_assertion(candidate):
+    try:
+        assert candidate(LOGITS, torch.tensor([0, 1, 3])) == 2 / 3
+    except AssertionError:
+        print("wrong")
+
+
+def forgets_an_argument(candidate):
+    assert candidate(LOGITS) > 0.5
+
+
+def has_an_error_of_its_own(candidate):
+    assert candidate(LOGITS, torch.tensor([0, 1, 3])) == two_thirds  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("fn", "mistake", "score"),
+    [
+        (raises_its_own_error, "small_logits_alone", 3.67),
+        (catches_its_own_assertion, "prints", 0.33),
+        (forgets_an_argument, "wrong_call", 0.0),
+        (has_an_error_of_its_own, None, 0.0),
+    ],
+)
+def test_how_a_check_stops_tells_its_mistake(fn, mistake, score):
+    result = check(EXERCISE, fn)
+    assert (result.mistake, result.score) == (mistake, score)
 
 
 def passes_all(candidate):

@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 
 import pytest
+from recorded_unit import RecordedUnit
 
 from course_lib import records
-from course_lib.authoring import recording
 
 UNIT = "00_first_steps"
+RECORDED = RecordedUnit(UNIT, UNIT)
+figure, mean = RECORDED.figure, RECORDED.mean
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["label_curve", "failures"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    experiment = recording.load_experiments(UNIT).EXPERIMENTS[name]
-    figures = experiment(dataset="glyphs", profile="smoke", seed=3)
-    assert all(math.isfinite(value) for value in figures.values())
+    figures = RECORDED.runs(name, twice=name == "failures")
     assert all(0 <= value <= 1 for key, value in figures.items() if "loss" not in key and key != "softmax_floor")
     if name == "failures":
-        assert figures == experiment(dataset="glyphs", profile="smoke", seed=3)
         assert figures["softmax_floor"] == pytest.approx(math.log(1 + 9 / math.e))
     else:
         for prefix in ("scratch", "random_probe", "pixels_knn"):
@@ -29,11 +28,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
-
-    def mean(experiment, key):
-        return records.figure(UNIT, experiment, key).mean
-
-    assert records.figure(UNIT, "label_curve", "scratch@10").n >= 3
+    assert figure("label_curve", "scratch@10").n >= 3
     curve = records.curve(UNIT, "label_curve", "scratch").mean
     assert list(curve) == sorted(curve)
     assert curve[0] < 0.3 and mean("label_curve", "full_labels") > 0.95

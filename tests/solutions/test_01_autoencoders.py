@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit, numbers_in
 
-from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "01_autoencoders"
+RECORDED = RecordedUnit(UNIT, UNIT)
+mean = RECORDED.mean
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["label_curve", "linear_pca", "denoising", "anomaly", "closeness"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    module = recording.load_experiments(UNIT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-        if name != "label_curve":  # the longest
-            assert figures == module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-    numbers = [n for value in figures.values() for n in (value if isinstance(value, list) else [value])]
-    assert numbers and all(math.isfinite(number) and number >= 0 for number in numbers)
+    figures = RECORDED.runs(name, twice=name != "label_curve")  # which is the longest
+    assert all(number >= 0 for number in numbers_in(figures))
     if name == "label_curve":
         for prefix in ("random_frozen", "autoencoder_frozen", "autoencoder_finetuned", "scratch"):
             assert {f"{prefix}@{budget}" for budget in (1, 2, 5)} <= figures.keys()
@@ -31,11 +24,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
-
-    def mean(experiment, key):
-        return records.figure(UNIT, experiment, key).mean
-
-    assert all(records.figure(UNIT, name, key).n >= 3 for name, key in QUOTED)
+    RECORDED.assert_every_seed_is_recorded()
     # a linear autoencoder spans PCA's subspace
     assert mean("linear_pca", "smallest_cosine") > 0.99
     assert mean("linear_pca", "error_linear") == pytest.approx(mean("linear_pca", "error_pca"), rel=0.01)
@@ -55,10 +44,6 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("closeness", "other_class_closer") > 0.5
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
-QUOTED = re.findall(r'result\(\s*"(\w+)",\s+"([\w@]+)"\)', re.sub(r"\n# ?", " ", _SOURCE))
-
-
 def test_the_text_quotes_every_experiment():
     of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS) - {"protocol"}  # which is for the table
-    assert {name for name, _ in QUOTED} == of_the_text
+    assert {name for name, *_ in RECORDED.quoted()} == of_the_text

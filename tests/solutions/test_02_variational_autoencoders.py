@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit
 
 from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "02_variational_autoencoders"
+RECORDED = RecordedUnit(UNIT, UNIT)
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["bound", "warmup", "disentanglement", "collapse"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    module = recording.load_experiments(UNIT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-        if name == "warmup":  # the draws of codes, pixels and batches all come from the seed
-            assert figures == module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-    numbers = [n for value in figures.values() for n in (value if isinstance(value, list) else [value])]
-    assert numbers and all(math.isfinite(number) for number in numbers)
+    RECORDED.runs(name, twice=name == "warmup")  # the draws of codes, pixels and batches all come from the seed
 
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
 
     def mean(experiment, key, dataset="glyphs"):
-        return records.figure(UNIT, experiment, key, dataset=dataset).mean
+        return RECORDED.mean(experiment, key, dataset=dataset)
 
-    for line in QUOTED:
-        assert records.figure(UNIT, line["experiment"], line["key"], dataset=line["dataset"] or "glyphs").n >= 3
+    RECORDED.assert_every_seed_is_recorded()
     # the bound on binarized MNIST: inside the band that is neither poor nor a slip in the reduction
     mnist = records.figure(UNIT, "bound", "negative_elbo", dataset="mnist")
     assert all(75 < value <= 98 for value in mnist.values)
@@ -71,15 +62,5 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("collapse", "in_use_large_beta") < 0.5 * mean("collapse", "in_use_healthy")
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text().replace("\n# ", " ")
-QUOTED = [
-    found.groupdict()
-    for found in re.finditer(
-        r'result\("(?P<experiment>\w+)", "(?P<key>[\w@]+)"(?:, dataset="(?P<dataset>\w+)")?\)', _SOURCE
-    )
-]
-_TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)"', _SOURCE)
-
-
 def test_the_text_quotes_every_experiment():
-    assert {line["experiment"] for line in QUOTED} | set(_TABLES) == set(recording.load_experiments(UNIT).EXPERIMENTS)
+    assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)

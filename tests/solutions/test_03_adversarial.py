@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
+from recorded_unit import RecordedUnit
 
-from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "03_adversarial"
+RECORDED = RecordedUnit(UNIT, UNIT)
+figure, mean = RECORDED.figure, RECORDED.mean
 pytestmark = pytest.mark.slow
 # CPU times, which differ from run to run
 TIMES = ("seconds", "vae_seconds", "rotation_seconds")
@@ -18,26 +19,8 @@ TIMES = ("seconds", "vae_seconds", "rotation_seconds")
 
 @pytest.mark.parametrize("name", ["training", "label_curve", "collapse", "saturating", "detach", "protocol"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps trained networks
-        figures = module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-        return {key: value for key, value in figures.items() if key not in TIMES}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name in ("training", "collapse"):  # codes, batches and dropout all come from the seed
-            assert figures == run()
-    numbers = [n for value in figures.values() for n in (value if isinstance(value, list) else [value])]
-    assert numbers and all(math.isfinite(number) for number in numbers)
-
-
-def figure(experiment, key, **where):
-    return records.figure(UNIT, experiment, key, **where)
-
-
-def mean(experiment, key, **where):
-    return figure(experiment, key, **where).mean
+    # codes, batches and dropout all come from the seed
+    RECORDED.runs(name, twice=name in ("training", "collapse"), varies=TIMES.__contains__)
 
 
 def test_the_claim_of_the_unit_holds_on_every_seed():
@@ -66,7 +49,7 @@ def test_a_fast_generator_collapses_on_every_seed_and_the_losses_are_calm():
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
-    assert all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
+    RECORDED.assert_every_seed_is_recorded()
     # far from real images, and not copies
     assert mean("training", "train_frechet") < 0.05 * mean("training", "frechet@800")
     assert mean("training", "sure@800") < 0.5 * mean("training", "train_sure")
@@ -81,14 +64,5 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert min(figure("detach", "work").values) > 1.3
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
-_PLACEHOLDER = re.compile(r'result\(\s*"(\w+)",\s+"([\w@-]+)"(?:,\s+dataset="([\w-]+)")?\)')
-QUOTED = [
-    (name, key, {"dataset": data} if data else {})
-    for name, key, data in _PLACEHOLDER.findall(_SOURCE.replace("\n# ", " "))
-]
-_TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)"', _SOURCE.replace("\n# ", " "))
-
-
 def test_the_text_quotes_every_experiment():
-    assert {name for name, *_ in QUOTED} | set(_TABLES) == set(recording.load_experiments(UNIT).EXPERIMENTS)
+    assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)

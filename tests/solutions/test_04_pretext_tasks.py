@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit
 
 from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "04_pretext_tasks"
+RECORDED = RecordedUnit(UNIT, UNIT)
+figure, mean, gaps = RECORDED.figure, RECORDED.mean, RECORDED.gaps
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["label_curve", "rotation_classes", "unlabeled", "artefacts", "pretexts", "ablation"])
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
-        return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()[1]
-        if name != "label_curve":  # the longest
-            assert figures == run()[1]
-    assert figures and all(math.isfinite(number) and 0 <= number <= 1 for number in figures.values())
+    figures = RECORDED.runs(name, twice=name != "label_curve")  # which is the longest
+    assert all(0 <= number <= 1 for number in figures.values())
     if name == "label_curve":
         for prefix in ("random_frozen", "rotation_frozen", "rotation_finetuned", "masked_finetuned", "scratch"):
             assert {f"{prefix}@{budget}" for budget in (1, 2, 5)} <= figures.keys()
 
 
-def figure(experiment, key, **where):
-    return records.figure(UNIT, experiment, key, **where)
-
-
-def mean(experiment, key, **where):
-    return figure(experiment, key, **where).mean
-
-
 def test_the_claim_of_the_unit_holds_on_every_seed():
     """At ten labels per class: ahead of scratch by either views, the best block's probe 30 over random and frozen."""
-
-    def gaps(better, worse):
-        found = [figure(*key.split(":")).values for key in (better, worse)]
-        return [a - b for a, b in zip(*found, strict=True)]
-
     assert figure("protocol", "rotation_weak@10").n >= 3
     for views in ("weak", "strong"):
         gains = [min(gaps(f"protocol:rotation_{views}@{k}", f"protocol:scratch_{views}@{k}")) for k in (5, 10, 50)]
@@ -59,7 +38,7 @@ def test_the_claim_of_the_unit_holds_on_every_seed():
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
-    assert all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
+    RECORDED.assert_every_seed_is_recorded()
     scratch = mean("label_curve", "scratch@10")
     # with many labels the same network is good, and pretraining has little more to give
     assert mean("protocol", "scratch_weak@50") > mean("protocol", "scratch_weak@10") + 0.1
@@ -102,12 +81,5 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert mean("artefacts", "vflip_frozen") < mean("artefacts", "turns_frozen")
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
-_PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@-]+)"(?:,\s+dataset="([\w-]+)")?\)')
-QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
-_TABLES = re.findall(r'figures_table\([^}]*\}, (?:\([\d, ]+\)|\{[^}]*\}), "(\w+)"', _SOURCE.replace("\n# ", " "))
-
-
 def test_the_text_quotes_every_experiment():
-    of_the_text = set(recording.load_experiments(UNIT).EXPERIMENTS)
-    assert {name for name, *_ in QUOTED} | set(_TABLES) == of_the_text
+    assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)

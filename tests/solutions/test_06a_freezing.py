@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit, numbers_in
 
 from course_lib import records
-from course_lib.authoring import recording, release
 
 UNIT = "06_fine_tuning"
+RECORDED = RecordedUnit(UNIT, "06a_freezing")
+figure, mean, gaps = RECORDED.figure, RECORDED.mean, RECORDED.gaps
 EXPERIMENTS = (
-    "label_curve", "freezing_depth", "freeze_picker", "by_layer", "which_block", "cost", "leaks",
+    "label_curve", "freezing_depth", "freeze_picker", "by_layer", "recipe", "which_block", "cost", "leaks",
 )  # fmt: skip
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps pretrained encoders
-        return module, module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()[1]
-        again = run()[1] if name not in ("label_curve", "freeze_picker", "which_block") else figures  # the longest
-    steady = [key for key in figures if not key.startswith("seconds")]
-    assert {key: figures[key] for key in steady} == {key: again[key] for key in steady}
-    assert figures and all(math.isfinite(number) and number >= 0 for number in figures.values())
+    longest = ("label_curve", "freeze_picker", "which_block")
+    figures = RECORDED.runs(name, twice=name not in longest, varies=lambda key: key.startswith("seconds"))
+    assert all(number >= 0 for number in numbers_in(figures))
     if name == "label_curve":
         rows = ("random_frozen", "transfer_frozen", "transfer_finetuned", "scratch")
         assert {f"{prefix}@{budget}" for prefix in rows for budget in (5, 10)} == figures.keys()
-
-
-def figure(experiment, key):
-    return records.figure(UNIT, experiment, key)
-
-
-def mean(experiment, key):
-    return figure(experiment, key).mean
-
-
-def gaps(better, worse):
-    """Seed by seed, how much better; "experiment:key" each."""
-    found = [figure(*key.split(":")).values for key in (better, worse)]
-    return [a - b for a, b in zip(*found, strict=True)]
 
 
 def test_the_claim_of_the_notebook_holds_on_every_seed():
@@ -68,7 +45,7 @@ def test_freezing_keeps_every_bit_in_the_recorded_runs():
 
 def test_the_recorded_numbers_say_what_the_text_says():
     """The prose claims directions; a record that turns one round must fail here and be read again."""
-    assert all(figure(name, key).n >= 3 for name, key in QUOTED)
+    RECORDED.assert_every_seed_is_recorded()
     # the best depth moves with the number of labels
     by_budget = {k: [mean("freezing_depth", f"{k}_labels@{depth}") for depth in range(4)] for k in (5, 10, 20, 50)}
     best = {k: values.index(max(values)) for k, values in by_budget.items()}
@@ -82,6 +59,14 @@ def test_the_recorded_numbers_say_what_the_text_says():
         assert mean("by_layer", f"{method}@5") > mean("by_layer", "one_rate@5") + 0.02
     assert mean("by_layer", "gradual@5") == pytest.approx(mean("label_curve", "transfer_frozen@5"), abs=0.02)
     assert mean("by_layer", "gradual@20") < mean("by_layer", "one_rate@20") < mean("by_layer", "layer_rates@20")
+    # the large exercise's own answer: ahead with five labels, behind with twenty
+    for name in ("recipe", "recipe_open"):
+        assert min(gaps(f"recipe:{name}@5", "recipe:one_rate@5")) > 0
+        assert min(gaps("recipe:one_rate@20", f"recipe:{name}@20")) > 0
+    assert sum(gap > 0 for gap in gaps("recipe:recipe@5", "recipe:recipe_open@5")) == 2, (
+        "so freezing is not shown to help"
+    )
+    assert min(gaps("recipe:recipe_open@20", "recipe:recipe@20")) > 0
     # on MNIST two frozen blocks cost nothing at five labels, three are no better than scratch
     digits = [records.figure(UNIT, "freezing_depth", f"5_labels@{depth}", dataset="mnist") for depth in range(4)]
     assert digits[0].n >= 3 and abs(digits[2].mean - digits[0].mean) < 0.02
@@ -112,11 +97,5 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert abs(mean("leaks", "frozen_accuracy") - mean("leaks", "no_gradient_accuracy")) < 0.04
 
 
-_SOURCE = release.folder_of(UNIT).joinpath("06a_freezing.py").read_text()
-QUOTED = re.findall(r'result\("(\w+)",\s+"([\w@.-]+)"', _SOURCE)
-
-
 def test_the_text_quotes_every_experiment_of_its_part():
-    drawn = re.findall(r'curves\(unit, "(\w+)"', _SOURCE)
-    drawn += re.findall(r'figures_table\([^}]*\},\s+(?:\([\d, ]+\)|\{[^}]*\}),\s+"(\w+)"', _SOURCE.replace("\n# ", " "))
-    assert {name for name, _ in QUOTED} | set(drawn) == set(EXPERIMENTS)
+    assert RECORDED.shown() == set(EXPERIMENTS)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 import socket
 
 import pytest
 import torch
+from recorded_unit import RecordedUnit
 
-from course_lib import records
-from course_lib.authoring import conversion, recording, release
+from course_lib.authoring import conversion, release
 from course_lib.exercises import checks_for, exercises_of, judge_of
 
 UNIT, NOTEBOOK = "06_fine_tuning", "06b_fine_tuning"
+RECORDED = RecordedUnit(UNIT, NOTEBOOK)
+figure, mean, gaps = RECORDED.figure, RECORDED.mean, RECORDED.gaps
 pytestmark = pytest.mark.slow
 MINE = ("forgetting", "anchors", "epochs", "classes", "sources")
 # numbers that are not shares of anything
@@ -22,32 +23,9 @@ UNBOUNDED = ("moved", "until80", "h_score", "rank")
 
 @pytest.mark.parametrize("name", MINE)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps what it has trained
-        return module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name != "sources":  # the longest
-            assert figures == run()
-    assert figures and all(math.isfinite(number) for number in figures.values())
+    figures = RECORDED.runs(name, twice=name != "sources")  # which is the longest
     shares = [value for key, value in figures.items() if not any(word in key for word in UNBOUNDED)]
     assert shares and all(0 <= share <= 1 for share in shares)
-
-
-def figure(experiment, key):
-    return records.figure(UNIT, experiment, key)
-
-
-def mean(experiment, key):
-    return figure(experiment, key).mean
-
-
-def gaps(better, worse):
-    """Seed by seed, how much larger the first figure is: "experiment:key"."""
-    pairs = zip(*(figure(*key.split(":")).values for key in (better, worse)), strict=True)
-    return [a - b for a, b in pairs]
 
 
 def test_head_first_keeps_what_everything_at_once_loses_on_every_seed():
@@ -126,14 +104,9 @@ def test_scores_before_training_rank_the_sources_on_every_seed():
     assert mean("sources", "rotation_probe") < mean("sources", "all_domains_probe") - 0.05
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text()
-_PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@.-]+)"\)')
-QUOTED = _PLACEHOLDER.findall(_SOURCE)
-
-
 def test_the_text_quotes_every_experiment_and_three_seeds():
-    assert {name for name, _ in QUOTED} == set(MINE)
-    assert all(figure(name, key).n >= 3 for name, key in QUOTED)
+    assert {name for name, *_ in RECORDED.quoted()} == set(MINE)
+    RECORDED.assert_every_seed_is_recorded()
 
 
 def test_on_the_courses_ten_classes_the_head_first_helps_with_one_label_alone():

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit, numbers_in
 
-from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "07_pseudo_labels"
+RECORDED = RecordedUnit(UNIT, "07b_consistency")
+figure, mean = RECORDED.figure, RECORDED.mean
 MINE = ("consistency", "weights", "alternating", "teachers", "terms", "collapse", "hundred_labels")
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", MINE)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps what it has trained
-        return module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name in ("teachers", "terms"):
-            assert figures == run()
-    assert figures and all(math.isfinite(number) and 0 <= number <= 2 for number in figures.values())
+    figures = RECORDED.runs(name, twice=name in ("teachers", "terms"))
+    assert all(0 <= number <= 2 for number in numbers_in(figures))
 
 
 def test_the_published_experiment_is_written_for_its_budgets(monkeypatch):
@@ -50,30 +41,16 @@ def test_the_published_experiment_is_written_for_its_budgets(monkeypatch):
     assert 0 <= module._test_accuracy_2(model, "cifar10", 0) <= 1
 
 
-def figure(experiment, key, **where):
-    return records.figure(UNIT, experiment, key, **where)
-
-
-def mean(experiment, key, **where):
-    return figure(experiment, key, **where).mean
-
-
 def gaps(experiment, better, worse, **where):
-    pairs = zip(figure(experiment, better, **where).values, figure(experiment, worse, **where).values, strict=True)
-    return [a - b for a, b in pairs]
-
-
-_SOURCE = release.folder_of(UNIT).joinpath("07b_consistency.py").read_text().replace("\n# ", " ")
-# Numbers of other units (unit="...") are theirs to guard.
-_PLACEHOLDER = re.compile(r'result\("(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\)')
-QUOTED = [(name, key, {"dataset": data} if data else {}) for name, key, data in _PLACEHOLDER.findall(_SOURCE)]
+    """On each seed, how much larger the first of two figures of an experiment is."""
+    return RECORDED.gaps(f"{experiment}:{better}", f"{experiment}:{worse}", **where)
 
 
 def test_the_text_quotes_every_experiment_of_this_notebook():
     large = {"consistency"}  # on CIFAR-10, in the full profile alone
-    assert {name for name, *_ in QUOTED} == set(MINE) - large | {"protocol"}
+    assert {name for name, *_ in RECORDED.quoted()} == set(MINE) - large | {"protocol"}
     assert set(MINE) <= set(recording.load_experiments(UNIT).EXPERIMENTS)
-    assert all(figure(name, key, **where).n >= 3 for name, key, where in QUOTED)
+    RECORDED.assert_every_seed_is_recorded()
 
 
 def test_the_claim_of_the_notebook_holds_on_every_seed():

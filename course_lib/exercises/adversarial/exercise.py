@@ -108,3 +108,23 @@ def seen_of_steps(gan: Any, case: Case, steps: int) -> Values:
             seen[f"{name}_{when}"] = weights[at][name]
     seen["modes"] = "+".join(sorted({mode for network in networks.values() for mode in network.modes}))
     return {**seen, "backward_passes_of_the_generator": len(networks["generator"].arrivals)}
+
+
+WORDS_OF_GAN = {  # for what the two functions above see
+    "images": "the result of `generator`",
+    "images_after": "your argument `images` after the call",
+    "images_weights": "the count of the generator's weight tensors, and of those that a gradient reaches",
+    "images_of_large_weights": "the tensor of images with large weights",
+    "logits": "the result of `discriminator`",
+    "logits_weights": "the count of the discriminator's weight tensors, and of those that a gradient reaches",
+    "logits_of_large_weights": "the tensor of logits with large weights",
+    "losses": "the list of the pairs of losses that `step` returns",
+    "order": "the order in which the optimizers step (D or G)",
+    "modes": "the mode of the two networks while they are used",
+    "backward_passes_of_the_generator": "the number of backward passes that reach the generator in three steps",
+    **{
+        f"{part}_{when}": f"the vector of the {part}'s weights {when.replace('_', ' ')}"
+        for part in ("generator", "discriminator")
+        for when in ("before", "after_one_step", "after_all_steps")
+    },
+}

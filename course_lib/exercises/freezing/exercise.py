@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -204,6 +204,28 @@ def classes_left_alone() -> Iterator[None]:
 CLASSES, PIXELS, WIDTH = 4, 12, 6
 
 
+def few_and_many(generator: torch.Generator) -> Values:
+    """Five labeled images per class, and many test images: in half of the pixels the class, in the others noise."""
+    means, found = torch.zeros(CLASSES, PIXELS), {}
+    means[:, : PIXELS // 2] = 3 * torch.eye(PIXELS // 2)[torch.randperm(PIXELS // 2, generator=generator)[:CLASSES]]
+    noise = torch.tensor(6 * [0.3] + 6 * [3.0])
+    for prefix, count in (("", 20), ("test_", 200)):
+        labels = torch.arange(count) % CLASSES
+        images = means[labels] + noise * torch.randn(count, PIXELS, generator=generator)
+        found |= {f"{prefix}images": images.reshape(count, 1, 3, 4), f"{prefix}labels": labels}
+    return found
+
+
+class Counted(Diary):
+    """Batches that count the loops over them."""
+
+    loops = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.loops += 1
+        return super().__iter__()
+
+
 class _Encoder(nn.Module):
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -222,10 +244,12 @@ class _Encoder(nn.Module):
 
 
 class Blocks(nn.Module):
-    """An encoder as if pretrained, with `encoder.blocks`, and a new head; it notes its logits."""
+    """An encoder as if pretrained, with `encoder.blocks`, and a new head; it notes its logits, and in which loop."""
 
     def __init__(self, case: Case) -> None:
         super().__init__()
+        parts = (case.inputs[key].split(case.inputs["batch_size"]) for key in ("images", "labels"))
+        self.batches, self.loops = Counted(zip(*parts, strict=True)), Diary()
         self.encoder, self.head = _Encoder(case.inputs["blocks"]), nn.Linear(WIDTH, CLASSES)
         self.diary: list[Tensor] = Diary()
         pretrain(self, case.inputs["seed"])
@@ -245,12 +269,14 @@ class Blocks(nn.Module):
             self.head.weight.zero_()
             self.train()(images)
         self.diary.clear()
+        self.loops.clear()
         for norm in self.encoder.norms:
             norm.momentum = 0.1
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.encoder(x))
         self.diary.append(logits.detach())
+        self.loops.append(self.batches.loops)
         return logits
 
     def numbers(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -262,8 +288,9 @@ class Blocks(nn.Module):
         parts[f"head of {self.name}"] = self.head
         return {name: _flat(part.parameters()) for name, part in parts.items()}, statistics
 
-    def losses(self, batches: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+    def losses(self) -> list[float]:
         """The mean loss per image of each epoch of the steps that were made."""
+        batches = self.batches
         noted = [(z, y) for z, (_, y) in zip(self.diary, itertools.cycle(batches), strict=False) if len(z) == len(y)]
         sums = [float(F.cross_entropy(logits, labels, reduction="sum")) for logits, labels in noted]
         count, images = len(batches), sum(len(labels) for _, labels in batches)

@@ -77,6 +77,16 @@ def sampled(model: Any, count: int, seed: int) -> Values:
     return {**seen, "global_state_before": before, "global_state_after": torch.get_rng_state()}
 
 
+def in_train_mode(model: nn.Module, images: Tensor) -> Values:
+    """What is seen of the weights and of `draw` in one step forward and back."""
+    draw, parameters = Draws(), list(model.parameters())
+    logits = model.train()(images, draw)[0]
+    seen: Values = {"unknown_weights": len(leaves(logits) - {id(p) for p in parameters})}
+    logits.pow(2).sum().backward()
+    seen["gradient_sums"] = [-1.0 if p.grad is None else float(p.grad.abs().sum()) for p in parameters]
+    return {**seen, "draws_in_train_mode": len(draw.given)}
+
+
 def learned(model: nn.Module, images: Tensor) -> list[float]:
     """The bound on -log p(x) in nats per image at each of a hundred steps, in train mode."""
     on_cpu = images.device.type == "cpu"  # there, one kernel for all of Adam's arithmetic takes half the time

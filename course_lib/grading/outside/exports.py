@@ -5,8 +5,6 @@ What a student chose, such as their folder's name, must not become a formula in 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,16 +17,16 @@ from course_lib import exercises as registry
 from course_lib import files
 from course_lib.exercises.messages import said, said_by, say
 from course_lib.grading.inside.protocol import without_surrogates
-from course_lib.grading.outside import feedback, gradebook
+from course_lib.grading.outside import feedback, gradebook, late
 from course_lib.grading.outside.gradebook_access import explained
 from course_lib.grading.outside.pages import GradedNotebook, handed_in
 from course_lib.grading.outside.results import Verdict
+from course_lib.grading.outside.spreadsheets import csv_text
 from course_lib.grading.outside.standings import Standing, standings
 from course_lib.notebooks import CHECK
 
 GITHUB_CLASSROOM = Path(__file__).with_name("github_classroom.yml")
 ABSENT = "not among the submissions of the last run"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 def publish(
@@ -54,6 +52,7 @@ def publish(
     book = folder / "gradebook.db"
     report = gradebook.record(submissions, gradebook=book, autograded=folder / "autograded", released=released)
     if report.recorded:
+        report.late = late.assign(book, {each.unit for each in submissions}, folder)
         present = {(each.student, each.unit) for each in submissions} if handed_in_by is None else set(handed_in_by)
         units = {unit for _, unit in present}
         report.absent = sorted({(each.student, each.unit) for each in standings(book) if each.unit in units} - present)
@@ -69,18 +68,23 @@ def table(
     grades: Iterable[Standing],
     results: Iterable[Mapping[str, Any]] = (),
     absent: Collection[tuple[str, str]] = (),
+    penalties: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[list[str], list[list[Any]]]:
     """A row per student, a column per exercise and written answer; header and rows.
 
     The points are those that count, a person's included; a cell is empty where a person has still to give them, and
     where nothing was handed in. A column of points is "unit/exercise"; each unit ends with "unit:total", ":points",
-    ":awaiting" (answers that wait for a person), ":verdict" and ":flags" (what was tampered with).
+    ":awaiting" (answers that wait for a person), ":verdict" and ":flags" (what was tampered with). Where late work cost
+    points, the total is without them, and a column ":late" has them.
 
     Args:
         grades: as they stand in the gradebook.
         results: result records, for verdicts and flags.
         absent: (student, unit) that were graded before and are not among the submissions any more; flagged.
+        penalties: points that late work costs, by (student, unit).
     """
+    penalties = penalties or {}
+    with_late = {unit for _, unit in penalties}
     by_student: dict[str, dict[tuple[str, str], Standing]] = {}
     columns: dict[str, dict[str, None]] = {}
     for each in grades:
@@ -95,6 +99,7 @@ def table(
     for unit, names in units.items():
         header += [f"{unit}/{name}" for name in names]
         header += [f"{unit}:{name}" for name in ("total", "points", "awaiting", "verdict", "flags")]
+        header += [f"{unit}:late"] if unit in with_late else []
     rows = []
     for student, theirs in sorted(by_student.items()):
         row: list[Any] = [student]
@@ -104,7 +109,9 @@ def table(
             found = [each for each in here if each is not None]
             about = verdicts.get((student, unit), [])
             row += [
-                sum(each.score or 0.0 for each in found) if found else None,
+                max(sum(each.score or 0.0 for each in found) - penalties.get((student, unit), 0.0), 0.0)
+                if found
+                else None,
                 sum(each.points for each in found) if found else None,
                 len([each for each in found if each.awaiting]) if found else None,
                 "; ".join(dict.fromkeys(str(result.get("verdict")) for result in about)),
@@ -115,6 +122,7 @@ def table(
                     ]
                 ),
             ]
+            row += [penalties.get((student, unit))] if unit in with_late else []
         rows.append(row)
     return header, rows
 
@@ -126,29 +134,6 @@ def _in_order(unit: str, names: Iterable[str]) -> list[str]:
     except ValueError:  # a unit of an earlier year, say
         order = []
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as CSV that a spreadsheet opens without running anything in it."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    for row in [header, *rows]:
-        writer.writerow([cell_text(value) for value in row])
-    return stream.getvalue()
-
-
-def cell_text(value: Any) -> str:
-    """A value as a spreadsheet should take it: numbers as they are, text never as a formula.
-
-    >>> cell_text("=1+1"), cell_text(-1.5), cell_text("ada")
-    ("'=1+1", '-1.5', 'ada')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, (int, float)):
-        return f"{value:g}"
-    text = str(value).replace("\x00", "")
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
 def write_csv(
@@ -163,7 +148,7 @@ def write_csv(
     Raises:
         GradebookError: there is no gradebook, or a file cannot be read or written.
     """
-    header, rows = table(standings(book), results, absent)
+    header, rows = table(standings(book), results, absent, late.penalties(book))
     with explained(path):
         files.replace(path, csv_text(header, rows))
     return len(rows)
@@ -178,12 +163,13 @@ class ExerciseCsv(ExportPlugin):  # type: ignore[misc]
     def export(self, gradebook: Gradebook) -> None:
         """Writes the table to `--to`, grades.csv by default, for the students and assignments asked for."""
         students, units = {str(s) for s in self.student}, {str(a) for a in self.assignment}
+        url = str(gradebook.engine.url.render_as_string(hide_password=False))
         kept = [
             each
-            for each in standings(str(gradebook.engine.url.render_as_string(hide_password=False)))
+            for each in standings(url)
             if (not students or each.student in students) and (not units or each.unit in units)
         ]
-        header, rows = table(kept)
+        header, rows = table(kept, penalties=late.penalties(url))
         path = Path(self.to or "grades.csv").absolute()
         self.log.info("Exporting grades to %s", path)
         files.replace(path, csv_text(header, rows))

@@ -337,14 +337,14 @@ def _in_archive(path: Path, catalogue: Catalogue) -> _Tree:
         for entry, _ in (each for each in named if not each[1]):
             tree.not_read.append(f"{entry.filename[:100]!r}: its path leads out of the archive.")
         safe = [(entry, parts) for entry, parts in named if parts and not _is_hidden(parts)]
-        around = _around_all([parts for _, parts in safe if may_be_a_notebook(parts[-1])], catalogue)
+        around = around_all([parts for _, parts in safe if may_be_a_notebook(parts[-1])], catalogue)
         for entry, parts in safe:
             below = parts[len(around) :] if parts[: len(around)] == around else parts[-1:]  # beside the students
             _take(tree, archive, entry, tuple(map(without_surrogates, below)))
     return tree
 
 
-def _around_all(notebooks: Sequence[tuple[str, ...]], catalogue: Catalogue) -> tuple[str, ...]:
+def around_all(notebooks: Sequence[tuple[str, ...]], catalogue: Catalogue) -> tuple[str, ...]:
     """The folders in each other that are around all students' folders, as zip tools put them; () when there are none.
 
     Args:

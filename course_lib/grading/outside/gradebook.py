@@ -24,12 +24,14 @@ from course_lib.grading.outside import gradebook_rows as rows
 from course_lib.grading.outside import inert, pages
 from course_lib.grading.outside.gradebook_access import GradebookError, address, connected, explained, writer_lock
 from course_lib.grading.outside.gradebook_rows import Change
+from course_lib.grading.outside.late import Late
 from course_lib.grading.outside.pages import GradedNotebook
 from course_lib.notebooks import tools_on_path
 
 __all__ = ["Change", "GradebookError", "Report", "as_lines", "paired", "record", "refusal", "writer_lock"]
 
 MOST_NAMED = 10  # students in a line
+TIMESTAMP, EXCHANGE_SECRET = "timestamp.txt", "submission_secret.txt"  # files of nbgrader's beside a notebook
 BATCH = 40  # students per transaction: short enough for a person who saves a grade in formgrader meanwhile
 
 
@@ -44,6 +46,7 @@ class Report:
         problems: what an instructor should know about what was written.
         awaiting: written answers that a person has to grade.
         absent: (student, unit) with grades from before that are not among the submissions any more.
+        late: what was handed in late, and what it costs.
     """
 
     recorded: int = 0
@@ -52,6 +55,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
     awaiting: int = 0
     absent: list[tuple[str, str]] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
 
 
 def record(
@@ -117,7 +121,8 @@ def paired(
     Args:
         results: result records.
         handed_in: submissions as found: each with student, unit, notebook and data.
-        folder: where they were found, for nbgrader's timestamp.txt beside a notebook; None when it is a zip.
+        folder: where they were found, for what nbgrader puts beside a notebook: timestamp.txt and the secret of its
+            exchange; None when it is a zip.
     """
     data = {(one.student, one.unit, one.notebook): one.data for one in handed_in}
     return [
@@ -125,6 +130,7 @@ def paired(
             result,
             data.get((str(result["student"]), str(result["unit"]), str(result["notebook"]))) or None,
             _timestamp(folder, str(result["student"]), str(result["unit"])),
+            _beside(folder, str(result["student"]), str(result["unit"]), EXCHANGE_SECRET),
         )
         for result in results
     ]
@@ -151,6 +157,7 @@ def as_lines(report: Report) -> list[str]:
     lines += [f"Changed: {change}" for change in report.changes]
     lines += [f"Not recorded: student {json.dumps(student[:60])}: {reason}." for student, reason in report.refused]
     lines += [f"Note: {problem}." for problem in report.problems]
+    lines += [f"Late: {each}." for each in report.late]
     for unit, group in itertools.groupby(sorted(report.absent, key=lambda each: each[::-1]), key=lambda each: each[1]):
         students = [student for student, _ in group]
         named = ", ".join(json.dumps(student[:60], ensure_ascii=False) for student in students[:MOST_NAMED])
@@ -165,17 +172,25 @@ def as_lines(report: Report) -> list[str]:
 
 
 def _timestamp(folder: Path | None, student: str, unit: str) -> str | None:
+    text = _beside(folder, student, unit, TIMESTAMP)
+    try:
+        parse_utc(text or "")
+    except (ValueError, OverflowError):  # a date that cannot be read does not keep a grade back
+        return None
+    return text
+
+
+def _beside(folder: Path | None, student: str, unit: str, name: str) -> str | None:
+    """What a small file beside a notebook holds."""
     if folder is None or refusal(student):
         return None
-    path = folder / student / unit / "timestamp.txt"
+    path = folder / student / unit / name
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > 200:
             return None
-        text = path.read_text(encoding="utf-8").strip()
-        parse_utc(text)
-    except (OSError, ValueError, OverflowError):  # a date that cannot be read does not keep a grade back
+        return path.read_text(encoding="utf-8").strip() or None
+    except (OSError, ValueError):
         return None
-    return text or None
 
 
 def _released_notebooks(folder: Path, unit: str, submissions: Sequence[GradedNotebook]) -> dict[str, pages.Notebook]:
@@ -230,5 +245,7 @@ class _Writer:
         content = pages.page_text(page)
         changed = {} if content == old else {path: content}
         if submission.timestamp:
-            changed[folder / "timestamp.txt"] = f"{submission.timestamp.strip()}\n".encode()
+            changed[folder / TIMESTAMP] = f"{submission.timestamp.strip()}\n".encode()
+        if submission.secret:  # nbgrader's release_feedback names the student's page by it
+            changed[folder / EXCHANGE_SECRET] = submission.secret.encode()
         return changed

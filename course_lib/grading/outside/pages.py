@@ -55,11 +55,13 @@ class GradedNotebook:
         result: what stands in its result file.
         data: the bytes of the file, or its cells as parsed; None when there was none. Read, never executed.
         timestamp: when it was handed in, as in nbgrader's timestamp.txt.
+        secret: what nbgrader's exchange gave the submission, so that only its student finds the feedback.
     """
 
     result: Mapping[str, Any]
     data: bytes | Packed | Mapping[str, Any] | None = field(default=None, repr=False)
     timestamp: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
     @property
     def student(self) -> str:

@@ -46,6 +46,16 @@ HONEST = [
         "right",
         4.0,
     ),
+    Written(
+        "a check by torch.testing, which imports for seconds when it is first called",
+        "logits = torch.tensor([[9.0, 1, 2, 0], [0, 5, 1, 2], [3, 2, 8, 0]])\n"
+        "for scaled in (logits, 100 + logits):\n"
+        "    value = candidate(scaled, torch.tensor([0, 1, 3]))\n"
+        "    assert isinstance(value, float)\n"
+        "    torch.testing.assert_close(value, 2 / 3, atol=1e-5, rtol=0)",
+        "right",
+        4.0,
+    ),
     Written("nothing written", "raise NotImplementedError('Exercise 0.5: accuracy_check')", "not_attempted", 0.0),
 ]
 
@@ -60,6 +70,13 @@ WITHOUT_BEHAVIOR = [
     Written(
         "never ends and swallows the alarm",
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "wrong",
+        0.0,
+    ),
+    Written(
+        "does not end on half of the answers",
+        "value = candidate(torch.eye(4)[:3], torch.tensor([0, 1, 3]))\n"
+        "while not isinstance(value, float) or abs(value - 2 / 3) > 1e-5: pass",
         "wrong",
         0.0,
     ),
@@ -90,6 +107,78 @@ CODE_READERS = [
         "wrong",
         0.0,
         before="STATE = []\n",
+    ),
+]
+
+# The words for the decisions, as a check may write them into what goes back.
+_HOW = ["passed without a call", "stopped, I swear"]
+
+SHARED = [
+    Written(
+        "patches AssertionError",
+        "raise AssertionError",
+        "wrong",
+        0.0,
+        before="import builtins\nclass AssertionError(Exception): pass\nbuiltins.AssertionError = AssertionError\n",
+    ),
+    Written(
+        "patches isinstance, so that every error is one",
+        "assert candidate is None",
+        "crashed",
+        0.0,
+        before="import builtins\nbuiltins.isinstance = lambda *_: True\n",
+    ),
+    Written(
+        "changes what the answers call, so that wrong ones break",
+        "with torch.no_grad():\n"
+        "    torch.Tensor.softmax = torch.Tensor.sigmoid = torch.Tensor.round = torch.Tensor.sum = None\n"
+        "    candidate(torch.eye(4)[:3], torch.tensor([0, 1, 3]))",
+        "wrong",
+        0.0,  # right ones break too
+    ),
+    Written(
+        "leaves changed tensors to the next answer",
+        "value = candidate(SHARED, torch.tensor([0, 1, 3]))\nSHARED.zero_()\nassert isinstance(value, float)",
+        "wrong",
+        0.67,
+        before="SHARED = torch.eye(4)[:3].clone()\n",
+    ),
+    Written(
+        "remembers what the answers returned, and lets repeated values pass",
+        "value = candidate(torch.eye(4)[:3] * 3, torch.tensor([0, 1, 3]))\n"
+        "SEEN.append(value)\n"
+        "assert SEEN.count(value) > 1",
+        "wrong",
+        0.0,  # the first of the right ones is refused
+        before="SEEN = []\n",
+    ),
+    Written(
+        "remembers the answers themselves, and lets the last one pass again",
+        "SEEN.append(candidate)\nassert SEEN[-1] is candidate and len(SEEN) > 14",
+        "wrong",
+        0.0,
+        before="SEEN = []\n",
+    ),
+    Written(
+        # Nothing in one process keeps a check from running every answer. It has to find inputs on which all mistakes
+        # differ, so its points are for behavior, although it was not written from the statement.
+        "calls all answers by their places, and lets the largest group pass",
+        "import types\n"
+        "def other(place):\n"
+        "    names = candidate.__code__.co_freevars\n"
+        "    cells = [types.CellType(place) if n == 'number' else c for n, c in zip(names, candidate.__closure__)]\n"
+        "    return types.FunctionType(candidate.__code__, candidate.__globals__, 'x', None, tuple(cells))\n"
+        "def returned(fn):\n"
+        "    try:\n"
+        "        values = [fn(x, torch.tensor([0, 1, 3])) for x in (torch.eye(4)[:3], 90 + torch.eye(4)[:3])]\n"
+        "        return [(type(v).__name__, round(float(v), 5)) for v in values]\n"
+        "    except Exception:\n"
+        "        return None\n"
+        "found = [returned(other(place)) for place in range(15)]\n"
+        "groups = [v for v in found if v]\n"
+        "assert returned(candidate) == max(groups, key=groups.count)",
+        "right",
+        4.0,
     ),
 ]
 
@@ -127,11 +216,21 @@ REACHING_OUT = [
         "while frame:\n"
         "    found = frame.f_locals.get('found')\n"
         "    if isinstance(found, list):\n"
-        "        found[:] = [('stopped by an AssertionError', 'nothing else')] * len(found)\n"
+        "        found[:] = ['stopped by an assertion'] * len(found)\n"
         "    frame = frame.f_back\n"
         "raise AssertionError",
         "wrong",
         0.0,
+    ),
+    *(
+        Written(
+            f"sends {word!r} for every answer",
+            "raise AssertionError",
+            "wrong",
+            0.0,
+            before=f"from course_lib.exercises import trying_checks as t\nt._decided = lambda *_: {word!r}\n",
+        )
+        for word in _HOW
     ),
     Written(
         "patches what decides",
@@ -139,7 +238,7 @@ REACHING_OUT = [
         "wrong",
         0.0,
         before="from course_lib.exercises import trying_checks as t\n"
-        "t._decided = lambda check, candidate, calls: (t.Decision.ASSERTED, t.Note.NOTHING)\n",
+        "t._decided = lambda check, candidate, calls: t.Decision.ASSERTED\n",
     ),
     Written(
         "patches the words for decisions",
@@ -158,4 +257,4 @@ REACHING_OUT = [
     ),
 ]
 
-ALL = [*HONEST, *WITHOUT_BEHAVIOR, *CODE_READERS, *REACHING_OUT]
+ALL = [*HONEST, *WITHOUT_BEHAVIOR, *CODE_READERS, *SHARED, *REACHING_OUT]

@@ -17,7 +17,7 @@ from nbgrader.api import Gradebook
 from small_class import DOUBLE, HALF_RIGHT, TOTAL, UNIT, entry, notebook, submission
 
 from course_lib.authoring import release
-from course_lib.grading.outside import exports, gradebook
+from course_lib.grading.outside import exports, gradebook, spreadsheets
 
 HOSTILE = "=HYPERLINK(\"http:evil\", 'x'), ada"
 SCRIPT = "<script>alert('mine')</script>"
@@ -145,7 +145,7 @@ def test_the_csv_has_a_column_an_exercise_and_holds_no_formula(klass, tmp_path):
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", " =1", "'=1", "\r=1", "＝1"])
 def test_text_never_becomes_a_formula(text):
-    assert exports.cell_text(text) == f"'{text}"
+    assert spreadsheets.cell_text(text) == f"'{text}"
 
 
 def test_the_exporter_has_the_name_that_commands_know_it_by():
@@ -155,7 +155,7 @@ def test_the_exporter_has_the_name_that_commands_know_it_by():
 
 
 def test_numbers_stay_numbers_and_names_stay_names():
-    assert [exports.cell_text(v) for v in (-1.5, 3, None, "ada", "a,b")] == ["-1.5", "3", "", "ada", "a,b"]
+    assert [spreadsheets.cell_text(v) for v in (-1.5, 3, None, "ada", "a,b")] == ["-1.5", "3", "", "ada", "a,b"]
 
 
 def test_there_is_no_csv_without_a_gradebook(tmp_path):

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from class_notebooks import RIGHT_SCALE, UNIT, answered
 
-from course_lib.grading.outside import exports, feedback, gradebook, pages
+from course_lib.grading.outside import exports, feedback, gradebook, pages, spreadsheets
 from course_lib.grading.outside.pages import GradedNotebook
 from course_lib.grading.outside.standings import standings
 
@@ -46,7 +46,7 @@ def shown(graded, release_folder, folder):
         nbformat.validate(page)
         header, rows = exports.table(standings(book, student=student), [result])
         cards = "\n".join(str(output.get("data", output)) for cell in page.cells for output in cell.get("outputs", ()))
-        return result, cards + json.dumps(exports.gradescope(submission)) + exports.csv_text(header, rows)
+        return result, cards + json.dumps(exports.gradescope(submission)) + spreadsheets.csv_text(header, rows)
 
     return all_of
 

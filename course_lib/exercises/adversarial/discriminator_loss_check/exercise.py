@@ -34,5 +34,4 @@ exercise = writes_check(
         "Unequal batches, extreme logits and a gradient: each of them stops wrong losses that agree with the right one "
         "everywhere else."
     ),
-    words={"decisions": "the list of your check's decisions", "notes": "the list of what your check does besides"},
 )

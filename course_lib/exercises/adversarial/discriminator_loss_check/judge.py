@@ -5,17 +5,15 @@ from __future__ import annotations
 import torch
 
 from course_lib.exercises.adversarial.judge import reference_discriminator_loss
-from course_lib.exercises.candidates import (
-    asserts_nothing,
-    judge_for_check,
-    lets_pass,
-    never_calls,
-    refuses_all,
-)
-from course_lib.exercises.trying_checks import Decision, Note
+from course_lib.exercises.candidates import judge_for_check, lets_pass
 
-# Wrong answers that are right where all logits are small.
+# Wrong answers that are right where all logits are small, and those of which only the gradient is wrong.
 _SMALL = ("log_of_sigmoid", "cut_off_by_bce")
+_GRADIENT = ("loss_off_the_graph", "loss_as_a_number")
+_TARGETS = ("targets_exchanged", "all_called_real", "smoothed_target")
+_OTHER_SCALE = ("halved", "one_mean_for_both", "joined_and_doubled", "summed_not_averaged")
+_OTHER_LOSS = ("only_real", "only_fake", "sigmoid_twice", "squared_error", "hinge_loss", "difference_of_means")
+_OTHER_FORM = ("loss_of_each_image", "negated", "terms_subtracted")
 
 
 def reference(candidate):
@@ -38,16 +36,15 @@ def reference(candidate):
 
 judge = judge_for_check(
     points=4,
-    title="every right answer passes, and every wrong one is stopped, each of which is worth the same",
     reference=reference,
     predicates={
-        "never_calls": never_calls,
-        "returns_the_verdict": asserts_nothing(Note.VALUE),
-        "prints": asserts_nothing(Note.PRINTED),
-        "asserts_nothing": asserts_nothing(Note.NOTHING),
-        "wrong_call": refuses_all(Decision.RAISED),
-        "wrong_expectation": refuses_all(Decision.ASSERTED),
+        "only_the_form": lets_pass(
+            *("halved", "only_real", "only_fake", "targets_exchanged", "sigmoid_twice", "hinge_loss"),
+            and_maybe=(*_SMALL, *_GRADIENT, *_TARGETS, *_OTHER_SCALE, *_OTHER_LOSS, *_OTHER_FORM),
+        ),
+        "both_targets_cost_the_same": lets_pass(*_TARGETS, and_maybe=(*_SMALL, *_GRADIENT, "joined_and_doubled")),
+        "equal_batches": lets_pass("joined_and_doubled", and_maybe=(*_SMALL, *_GRADIENT)),
+        "small_logits_alone": lets_pass(*_SMALL, and_maybe=_GRADIENT),
         "gradients_unseen": lets_pass("loss_off_the_graph", and_maybe=("loss_as_a_number",)),
-        "small_logits_alone": lets_pass(*_SMALL, and_maybe=("loss_off_the_graph", "loss_as_a_number")),
     },
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.adversarial.exercise import seen_of_networks, seen_of_steps
+from course_lib.exercises.adversarial.exercise import WORDS_OF_GAN, seen_of_networks, seen_of_steps
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 
 STEPS = 3  # how often `step` is called, so that gradients can pile up
@@ -25,16 +25,16 @@ def cases(seed: int) -> list[Case]:
         given: Values = {"images": images, "codes": codes, "optimizer": optimizer, "mode_before": mode}
         return Case(name, given | {"seed": int(torch.randint(2**31, (), generator=generator))})
 
-    double = steps("double", (1, 2, 3), (5, 5), "adam")
+    double = steps("double", (1, 4, 8), (5, 5), "adam")
     double.inputs.update({key: double.inputs[key].double() for key in ("images", "codes")})
     return [
         networks("gray", (1, 28, 28), 8 + n[1]),
         networks("color_wide", (3, 12, 16 + 4 * n[2]), 4 + n[3]),
-        steps("plain", (1, 3, 4), (6 + n[4], 6 + n[4]), "sgd"),
-        steps("more_codes", (2, 3, 2), (4, 9), "sgd"),
-        steps("momentum", (1, 4, 2), (7, 5 + n[5]), "momentum"),
+        steps("plain", (1, 8, 4), (6 + n[4], 6 + n[4]), "sgd"),
+        steps("more_codes", (2, 4, 4), (4, 9), "sgd"),
+        steps("momentum", (1, 4, 12), (7, 5 + n[5]), "momentum"),
         double,
-        steps("in_eval_mode", (1, 2, 4), (6, 6), "sgd", "eval"),
+        steps("in_eval_mode", (1, 4, 8), (6, 6), "sgd", "eval"),
     ]
 
 
@@ -43,11 +43,6 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
     gan = make(tuple(images.shape[1:]), codes.shape[1])
     return seen_of_networks(gan, images, codes) if "seed" not in case.inputs else seen_of_steps(gan, case, STEPS)
 
-
-_WORDS = {f"{name}_of_large_weights": f"the tensor of {name} with large weights" for name in ("images", "logits")}
-for _part in ("generator", "discriminator"):
-    for _when in ("before", "after_one_step", "after_all_steps"):
-        _WORDS[f"{_part}_{_when}"] = f"the vector of the {_part}'s weights {_when.replace('_', ' ')}"
 
 exercise = Exercise(
     name="GAN",
@@ -83,17 +78,6 @@ exercise = Exercise(
     cases=cases,
     observe=observe,
     uses=("discriminator_loss", "generator_loss"),
-    words={
-        "images": "the result of `generator`",
-        "images_after": "your argument `images` after the call",
-        "images_weights": "the count of the generator's weight tensors, and of those that a gradient reaches",
-        "logits": "the result of `discriminator`",
-        "logits_weights": "the count of the discriminator's weight tensors, and of those that a gradient reaches",
-        "losses": "the list of the pairs of losses that `step` returns",
-        "order": "the order in which the optimizers step (D or G)",
-        "modes": "the mode of the two networks while they are used",
-        "backward_passes_of_the_generator": "the number of backward passes that reach the generator in three steps",
-        **_WORDS,
-    },
+    words=WORDS_OF_GAN,
     inputs_shown=("images", "codes", "optimizer", "mode_before"),
 )

@@ -34,5 +34,4 @@ exercise = writes_check(
         "keeps it from refusing right ones."
     ),
     library=("course_lib.evaluation.accuracy",),
-    words={"decisions": "the list of your check's decisions", "notes": "the list of what your check does besides"},
 )

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from course_lib.exercises.candidates import (
-    asserts_nothing,
-    judge_for_check,
-    lets_pass,
-    never_calls,
-    refuses,
-    refuses_all,
-)
-from course_lib.exercises.trying_checks import Decision, Note
+from course_lib.exercises.candidates import judge_for_check, lets_pass, refuses
 
 # Wrong answers that return another type or a number beyond 1 on most inputs, and those that never do.
 _OTHER_FORM = ("tensor", "percent", "count", "over_dim_0")
@@ -33,23 +25,22 @@ def reference(candidate):
 
 judge = judge_for_check(
     points=4,
-    title="every right answer passes, and every wrong one is stopped, each of which is worth the same",
     reference=reference,
     predicates={
-        "never_calls": never_calls,
-        "returns_the_verdict": asserts_nothing(Note.VALUE),
-        "prints": asserts_nothing(Note.PRINTED),
-        "asserts_nothing": asserts_nothing(Note.NOTHING),
-        "wrong_call": refuses_all(Decision.RAISED),
-        "wrong_expectation": refuses_all(Decision.ASSERTED),
         "compared_exactly": refuses("accuracy_by_max"),
         "only_the_form": lets_pass(*_SAME_FORM, and_maybe=(*_OTHER_FORM, *_CHANCE)),
-        "all_images_right": lets_pass("rounded", "whole_numbers", "squashed_first", and_maybe=("tensor",)),
+        "all_images_right": lets_pass(
+            "rounded", "whole_numbers", "squashed_first", and_maybe=("tensor", "percent", "count", *_CHANCE)
+        ),
+        "half_of_the_images_right": lets_pass(
+            "error_rate", and_maybe=("rounded", "squashed_first", "tensor", *_CHANCE)
+        ),
         "as_many_images_as_classes": lets_pass(
             "divided_by_classes", and_maybe=("flat_argmax", "over_dim_0", "tensor", "squashed_first")
         ),
         "rounding_unseen": lets_pass("rounded", and_maybe=("squashed_first", "mean_probability", "tensor")),
         "type_unseen": lets_pass("tensor"),
         "small_logits_alone": lets_pass("squashed_first", and_maybe=("tensor",)),
+        "logits_far_apart": lets_pass("mean_probability", and_maybe=("squashed_first", "tensor")),
     },
 )

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.freezing.exercise import CLASSES, PIXELS, Blocks, whole_numbers
+from course_lib.exercises.freezing.exercise import CLASSES, Blocks, few_and_many, whole_numbers
 
 
 def cases(seed: int) -> list[Case]:
-    generator, uniform, normal = drawing(seed)
+    generator, uniform, _ = drawing(seed)
     number = whole_numbers(generator)
 
     def case(name: str, frozen: list[int], *, count: int = 10, size: int = 4, blocks: int = 3, epochs: int = 2) -> Case:
@@ -26,13 +26,7 @@ def cases(seed: int) -> list[Case]:
         return Case(name, {**inputs, "seed": seed + len(name)})
 
     few = case("the_number_to_reach", [0, 1], count=20, size=10, epochs=40)
-    means = torch.zeros(CLASSES, PIXELS)
-    means[:, : PIXELS // 2] = 3 * torch.eye(PIXELS // 2)[torch.randperm(PIXELS // 2, generator=generator)[:CLASSES]]
-    noise = torch.tensor(6 * [0.3] + 6 * [3.0])  # the second half of the pixels says nothing
-    for prefix, count in (("", 20), ("test_", 200)):
-        labels = torch.arange(count) % CLASSES
-        images = (means[labels] + noise * normal(count, PIXELS)).reshape(count, 1, 3, 4)
-        few.inputs.update({f"{prefix}images": images, f"{prefix}labels": labels})
+    few.inputs.update(few_and_many(generator))
     few.inputs["lr"] = 0.05
     return [
         case("two_lowest", [0, 1], count=11, size=4),
@@ -50,16 +44,15 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     inputs = case.inputs
     with torch.enable_grad():
         model = Blocks(case)
-        batches = list(zip(*(inputs[key].split(inputs["batch_size"]) for key in ("images", "labels")), strict=True))
         before = model.numbers()
         options = {key: inputs[key] for key in ("num_epochs", "lr", "decay")}
-        losses = fn(model, batches, frozen=list(inputs["frozen"]), **options)
+        losses = fn(model, model.batches, frozen=list(inputs["frozen"]), **options)
     if "test_images" in inputs:
         with torch.no_grad():
             predicted = model.eval()(inputs["test_images"]).argmax(dim=1)
         accuracy = (predicted == inputs["test_labels"]).double().mean().item()
         return {"accuracy": accuracy, "images_after": inputs["test_images"]}
-    seen: Values = {"losses": losses, "losses_of_its_steps": model.losses(batches)}
+    seen: Values = {"losses": losses, "losses_of_its_steps": model.losses(), "loops": len(set(model.loops))}
     for when, (weights, statistics) in (("before", before), ("after", model.numbers())):
         seen |= {f"weights_{when}": weights, f"statistics_{when}": statistics}
     return seen
@@ -101,6 +94,7 @@ exercise = Exercise(
         "images_after": "your argument `images` after the call",
         "losses": "the list of losses that you return",
         "losses_of_its_steps": "the list of the mean losses per image of your own steps",
+        "loops": "the number of your loops over `batches` in which the network is used",
         "weights_before": "the weights of each part before your code",
         "weights_after": "the weights of each part after the training",
         "statistics_before": "the running statistics of each block before your code",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from course_lib.exercises.asking import as_expected, everywhere, of_this_network
+from course_lib.exercises.asking import as_expected, everywhere, of_this_network, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 from course_lib.exercises.freezing.freeze.judge import reference as right_freeze
+from course_lib.exercises.freezing.judge import changed_parts, freezes_others, frozen_parts, keeps_batches
 from course_lib.exercises.freezing.parameter_groups.judge import building_on as groups_building_on
 from course_lib.exercises.freezing.trainable_parameters.judge import reference as right_parameters
 
@@ -35,27 +36,15 @@ def building_on(freeze=right_freeze, trainable_parameters=right_parameters, para
     return fine_tune
 
 
-def _changed(seen: Values, kind: str) -> set[str]:
-    """The parts whose weights, or statistics, are not the same to the last bit."""
-    before, after = seen[f"{kind}_before"], seen[f"{kind}_after"]
-    return {name for name in before if not torch.equal(before[name], after[name])}
-
-
-def _frozen(case: Case, seen: Values) -> set[str]:
-    """The names of the frozen parts, as they are seen."""
-    blocks = tuple(f"block {number} of" for number in case.inputs["frozen"])
-    return {name for name in seen["weights_before"] if blocks and name.startswith(blocks)}
-
-
 def _fixed(case: Case, seen: Values, expected: Values) -> bool:
     """Also asks that something learns: what does nothing earns nothing."""
-    moved = _changed(seen, "weights")
-    return bool(moved) and not _frozen(case, seen) & (moved | _changed(seen, "statistics"))
+    moved = changed_parts(seen, "weights")
+    return bool(moved) and not frozen_parts(case, seen) & (moved | changed_parts(seen, "statistics"))
 
 
 def _learns(case: Case, seen: Values, expected: Values) -> bool:
-    rest = seen["weights_before"].keys() - _frozen(case, seen)
-    return rest <= _changed(seen, "weights") and rest & seen["statistics_before"].keys() <= _changed(seen, "statistics")
+    rest, moving = seen["weights_before"].keys() - frozen_parts(case, seen), changed_parts(seen, "statistics")
+    return rest <= changed_parts(seen, "weights") and rest & seen["statistics_before"].keys() <= moving
 
 
 def _mean_losses(case: Case, seen: Values, expected: Values) -> bool:
@@ -63,7 +52,13 @@ def _mean_losses(case: Case, seen: Values, expected: Values) -> bool:
     numbers = [type(loss) for loss in seen["losses"]] == case.inputs["num_epochs"] * [float]
     known = expected["losses"], seen["losses_of_its_steps"]
     right = any(close(seen["losses"], losses, rtol=1e-3, atol=1e-4) for losses in known)
-    return numbers and right and bool(_changed(seen, "weights"))
+    return numbers and right and bool(changed_parts(seen, "weights"))
+
+
+def _rates(case: Case, seen: Values, expected: Values) -> bool:
+    """In all epochs, each of them a loop over the batches, which may come in another order then."""
+    looped = seen["loops"] >= case.inputs["num_epochs"]
+    return looped and as_expected("weights_after", atol=1e-4)(case, seen, expected)
 
 
 _SMALL = ("two_lowest", "in_the_middle", "from_above", "none", "head_only", "came_frozen", "float64")
@@ -76,8 +71,8 @@ def _part(name: str, title: str, passes: Passes, cases: tuple[str, ...] = _SMALL
 
 def _statistics_alone(t: Trial) -> bool:
     """Whether of the frozen blocks only running statistics move."""
-    frozen = _frozen(t.case, t.seen)
-    return frozen <= _changed(t.seen, "statistics") and not frozen & _changed(t.seen, "weights")
+    frozen = frozen_parts(t.case, t.seen)
+    return frozen <= changed_parts(t.seen, "statistics") and not frozen & changed_parts(t.seen, "weights")
 
 
 _REACHES = "trained on five labels per class, the network is right on 90 percent of the test images"
@@ -90,17 +85,16 @@ judge = Judge(
     criteria=(
         _part("frozen", "the frozen blocks keep every weight and every running statistic", _fixed, _SOME_FROZEN),
         _part("learns", "all other blocks, with their statistics, and the head change", _learns),
-        _part(
-            "rates",
-            "every part learns with Adam at its own rate, without weight decay, in all epochs",
-            as_expected("weights_after", atol=1e-4),
-        ),
+        _part("rates", "every part learns with Adam at its own rate, without weight decay, in all epochs", _rates),
         _part("losses", "the mean loss per image of each epoch is returned, as Python floats", _mean_losses),
         Criterion("reaches", 2, _REACHES, _reaches, ("the_number_to_reach",)),
     ),
     predicates={
         "statistics_move": everywhere(_statistics_alone, *_SOME_FROZEN),
-        "all_in_eval_mode": everywhere(lambda t: not _changed(t.seen, "statistics"), *_SMALL),
-        "head_left_out": everywhere(lambda t: "head" not in str(_changed(t.seen, "weights")), *_SMALL),
+        "nothing_learns": everywhere(lambda t: not changed_parts(t.seen, "weights"), *_SMALL),
+        "all_in_eval_mode": everywhere(lambda t: not changed_parts(t.seen, "statistics"), *_SMALL),
+        "others_frozen": somewhere(freezes_others, *_SOME_FROZEN),
+        "batches_kept": everywhere(keeps_batches, *_SMALL),
+        "head_left_out": everywhere(lambda t: "head" not in str(changed_parts(t.seen, "weights")), *_SMALL),
     },
 )

@@ -42,5 +42,4 @@ exercise = writes_check(
         "changed afterwards."
     ),
     library=("course_lib.evaluation.predict",),
-    words={"decisions": "the list of your check's decisions", "notes": "the list of what your check does besides"},
 )

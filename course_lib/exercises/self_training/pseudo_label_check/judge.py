@@ -5,21 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from course_lib.exercises.candidates import (
-    asserts_nothing,
-    judge_for_check,
-    lets_pass,
-    never_calls,
-    refuses_all,
-    refuses_some,
-)
-from course_lib.exercises.trying_checks import Decision, Note
+from course_lib.exercises.candidates import judge_for_check, lets_pass, refuses_some
 
 # Wrong answers whose result is right, and that change something for the caller.
 _MODES = ("left_in_eval_mode", "woken_up", "parts_woken_up")
 _GRADIENTS = ("gradients_off_for_good", "weights_frozen_for_good", "gradients_on")
 _CONFIDENCES = ("sigmoid_of_logits", "softmax_twice", "margin_of_the_best_two")
 _MORE_CONFIDENCES = ("two_permutations", "largest_logit", "largest_log_probability", "softmax_over_images")
+
+_OTHER_LABELS = ("labels_as_floats", "asked_in_train_mode", "last_batch_dropped", "maximum_over_images")
 
 
 def reference(candidate):
@@ -48,24 +42,26 @@ def reference(candidate):
 
 judge = judge_for_check(
     points=5,
-    title="every right answer passes, and every wrong one is stopped, each of which is worth the same",
     reference=reference,
     left_out=("gradients_cut_afterwards", "all_at_once"),  # they cost memory alone, and return what is right
     predicates={
-        "never_calls": never_calls,
-        "returns_the_verdict": asserts_nothing(Note.VALUE),
-        "prints": asserts_nothing(Note.PRINTED),
-        "asserts_nothing": asserts_nothing(Note.NOTHING),
-        "wrong_call": refuses_all(Decision.RAISED),
-        "wrong_expectation": refuses_all(Decision.ASSERTED),
         "compared_exactly": refuses_some,
-        "result_alone": lets_pass(*_MODES, *_GRADIENTS, and_maybe=("asked_in_train_mode", "last_batch_dropped")),
+        "only_the_form": lets_pass(
+            *("softmax_twice", "sigmoid_of_logits", "in_shuffled_order", "two_permutations", *_MODES),
+            and_maybe=(*_CONFIDENCES, *_MORE_CONFIDENCES, *_GRADIENTS, *_OTHER_LABELS),
+        ),
+        "result_alone": lets_pass(
+            *_MODES, *_GRADIENTS, and_maybe=("asked_in_train_mode", "last_batch_dropped", "labels_as_floats")
+        ),
         "equal_images": lets_pass(
             "in_shuffled_order", "two_permutations", and_maybe=("maximum_over_images", "last_batch_dropped")
         ),
         "labels_alone": lets_pass(*_CONFIDENCES, and_maybe=(*_MORE_CONFIDENCES, *_MODES, *_GRADIENTS)),
         "no_module_that_depends_on_the_mode": lets_pass("asked_in_train_mode", and_maybe=("last_batch_dropped",)),
         "train_mode_alone": lets_pass("woken_up", and_maybe=("parts_woken_up", "last_batch_dropped")),
+        "eval_mode_alone": lets_pass(
+            "asked_in_train_mode", "left_in_eval_mode", and_maybe=("parts_woken_up", "last_batch_dropped")
+        ),
         "one_mode_for_all_modules": lets_pass("parts_woken_up", and_maybe=("left_in_eval_mode", "last_batch_dropped")),
         "trainable_unseen": lets_pass("weights_frozen_for_good", and_maybe=("gradients_off_for_good", "gradients_on")),
         "few_images": lets_pass("last_batch_dropped"),

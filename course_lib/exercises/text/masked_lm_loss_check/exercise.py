@@ -36,5 +36,4 @@ exercise = writes_check(
         "Unequal texts, extreme logits, an empty choice and a gradient: each of them stops wrong losses that agree "
         "with the right one everywhere else."
     ),
-    words={"decisions": "the list of your check's decisions", "notes": "the list of what your check does besides"},
 )

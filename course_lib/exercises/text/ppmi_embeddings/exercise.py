@@ -42,7 +42,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     counts = case.inputs["counts"]
     found = fn(counts, case.inputs["dim"])
     seen: Values = {"embeddings_dtype": dtype_name(found), "counts_after": counts}
-    if not isinstance(found, torch.Tensor):
+    if not isinstance(found, torch.Tensor) or found.ndim != 2:
         return {**seen, "shape": [], "similarities": None}
     # signs and rotations of the columns do not matter: what words have in common does
     return {**seen, "shape": list(found.shape), "similarities": found @ found.T}

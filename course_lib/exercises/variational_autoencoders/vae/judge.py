@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor
-
-from course_lib.exercises.asking import (
-    everywhere,
-    failed_with,
-    global_state_kept,
-    in_any,
-    inputs_kept,
-    named,
-    somewhere,
-)
+from course_lib.exercises import asking
+from course_lib.exercises.asking import everywhere, global_state_kept, inputs_kept, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
-from course_lib.exercises.variational_autoencoders.judge import SmallVAE, nats_by_pixel
+from course_lib.exercises.variational_autoencoders import judge as models
 
 
 def _two_heads(case: Case, seen: Values, expected: Values) -> bool:
     mu, logvar = seen["mu"], seen["logvar"]
-    right = mu.shape == logvar.shape == expected["mu"].shape and not close(mu, logvar)
+    right = mu.shape == logvar.shape == expected["mu"].shape and not models.one_head(mu, logvar)
     return right and (case.name != "gray" or bool(logvar.min() < 0))
 
 
@@ -42,22 +33,16 @@ def _learns(case: Case, seen: Values, expected: Values) -> bool:
     sums, bounds = seen.get("gradient_sums", [1.0]), seen.get("bounds", [0.0])[-10:]
     reached = all(0 <= g < math.inf for g in sums) and max(sums, default=0) > 0
     known = not seen["made_late"] and not seen.get("unknown_weights") and inputs_kept(case, seen, "images")
-    return reached and known and sum(bounds) / len(bounds) < 0.9 * nats_by_pixel(case.inputs["images"])
+    return reached and known and sum(bounds) / len(bounds) < 0.9 * models.nats_by_pixel(case.inputs["images"])
 
 
 def _from_the_prior(case: Case, seen: Values, expected: Values) -> bool:
     fresh = not close(seen["sample"], seen["next_sample"]) and global_state_kept(seen)
     fresh = fresh and inputs_kept(case, seen, "images")
-    right = fresh and seen["sample"].shape == seen["of_the_prior"].shape and _is_probability(seen["sample"])
+    right = fresh and seen["sample"].shape == seen["of_the_prior"].shape and models.is_probability(seen["sample"])
     if not right or len(seen["sample"]) < 100:
         return right
-    logits, wanted = (seen[key].double().logit(1e-6).flatten(1) for key in ("sample", "of_the_prior"))
-    centered = (logits.mean(dim=0) - wanted.mean(dim=0)).abs() < 0.5 * wanted.std(dim=0)
-    return bool((centered & ((logits.std(dim=0) / wanted.std(dim=0)).log().abs() < 0.35)).all())
-
-
-def _is_probability(images: Tensor) -> bool:
-    return bool(images.min() >= 0 and images.max() <= 1)
+    return models.same_moments(seen["sample"], seen["of_the_prior"])
 
 
 def _at_rest(seen: Values) -> bool:
@@ -69,7 +54,7 @@ def _measured(case: Case, seen: Values, expected: Values) -> bool:
 
 
 judge = Judge(
-    reference=SmallVAE,
+    reference=models.SmallVAE,
     criteria=(
         Criterion("heads", 1, "`encode` gives `mu` and `logvar`, `(N, code_dim)`, of any sign", _two_heads, form=True),
         Criterion("logits", 1, "`decode` gives logits of any size, shaped like the images", _gives_logits, form=True),
@@ -79,13 +64,13 @@ judge = Judge(
         Criterion("measured", 1, "`sample` uses eval mode and no gradients, mode restored", _measured, form=True),
     ),
     predicates={
-        "one_head": everywhere(lambda t: close(t.seen["mu"], t.seen["logvar"])),
+        "one_head": somewhere(lambda t: models.one_head(t.seen["mu"], t.seen["logvar"])),
         "never_negative": everywhere(lambda t: bool((t.seen["logvar"] >= 0).all())),
         "encoder_rebuilds": somewhere(lambda t: t.seen["mu"].shape == t.case.inputs["images"].shape),
         "hard_coded_latents": somewhere(lambda t: t.seen["mu"].shape != t.expected["mu"].shape),
         "hard_coded_size": lambda trials: bool(named(trials, "gray")) and not named(trials, "color_wide"),
-        "not_three": everywhere(lambda t: "result" in t.seen),
-        "squashed_logits": everywhere(lambda t: _is_probability(t.seen["large_logits"])),
+        "not_three": everywhere(lambda t: "result" in t.seen or close(t.seen["returned_logvar"], t.seen["mu"])),
+        "squashed_logits": everywhere(lambda t: models.is_probability(t.seen["large_logits"])),
         "mean_in_eval_mode": somewhere(lambda t: not t.seen["drawn_from"] and t.seen.get("draws_in_train_mode") == 1),
         "never_drawn": everywhere(lambda t: not t.seen["drawn_from"]),
         "draws_from_another": somewhere(lambda t: not close(t.seen["drawn_from"][0], [t.seen["mu"], t.seen["logvar"]])),
@@ -93,12 +78,13 @@ judge = Judge(
         "plain_list": somewhere(lambda t: t.seen.get("unknown_weights", 0) > 0),
         "made_late": somewhere(lambda t: t.seen["made_late"] > 0),
         "no_way_back": somewhere(lambda t: -1.0 in t.seen.get("gradient_sums", ())),
-        "logits_sampled": somewhere(lambda t: not _is_probability(t.seen["sample"])),
+        "logits_sampled": somewhere(lambda t: models.logits_or_bits(t.seen["sample"])),
         "generator_ignored": somewhere(lambda t: not global_state_kept(t.seen)),
         "sample_with_gradients": everywhere(lambda t: t.seen["sample_requires_grad"] == 1),
         "left_in_eval": everywhere(lambda t: t.seen["modes_after"][0] == "eval"),
         "sampled_in_train_mode": lambda trials: (
-            failed_with(trials, "more than 1 value per channel") or in_any(trials, lambda t: not _at_rest(t.seen))
+            asking.failed_with(trials, "more than 1 value per channel")
+            or asking.in_any(trials, lambda t: not _at_rest(t.seen))
         ),
     },
     exact=False,

@@ -39,6 +39,8 @@ def word_explorer(
     if not texts or not all(texts):
         raise ValueError("texts is empty or has a text without words; give at least one word per text.")
 
+    rows = -(-max(map(len, texts)) // _PER_LINE)  # of the longest text, so that all pictures have one size
+
     def draw(text: int, place: int) -> Figure:
         place = min(place, len(texts[text]) - 1)
         guesses = guess(text, place)
@@ -46,7 +48,7 @@ def word_explorer(
             raise ValueError("guess returned no words; {network: {word: probability}} is expected.")
         best = {name: dict(sorted(words.items(), key=lambda item: -item[1])[:most]) for name, words in guesses.items()}
         true = {name: words.get(texts[text][place]) for name, words in guesses.items()}
-        return _draw_words(texts[text], place, best, true, text, title)
+        return _draw_words(texts[text], place, best, true, text, rows, most, title)
 
     longest = max(map(len, texts))
     controls = {
@@ -69,28 +71,30 @@ def _draw_words(
     best: Guesses,
     true: Mapping[str, float | None],
     index: int,
+    rows: int,
+    most: int,
     title: str | None,
 ) -> Figure:
     shown = [f"[ {word} ]" if k == place else word for k, word in enumerate(words)]
     lines = [" ".join(shown[k : k + _PER_LINE]) for k in range(0, len(shown), _PER_LINE)]
-    most = max(map(len, best.values()))
-    height = 0.26 * len(lines) + 0.3 * most
+    largest = max(value for guesses in best.values() for value in guesses.values())
+    height = 0.26 * rows + 0.3 * most
     figure = plots.new_figure(9.0, height + 1.3 + 0.3 * bool(title))
-    top, *panels = _axes(figure, len(lines), most, len(best))
+    top, *panels = _axes(figure, rows, most, len(best))
     top.axis("off")
     top.text(0.0, 0.5, "\n".join(lines), va="center", ha="left", fontsize=11, transform=top.transAxes)
     color, parts = plots.method_style("masked_words").color, []
     for ax, (name, guesses) in zip(panels, best.items()):
-        rows = range(len(guesses))
+        bars = range(len(guesses))
         faces = [color if word == words[place] else "white" for word in guesses]
-        ax.barh(rows, list(guesses.values()), height=0.62, color=faces, edgecolor=color, linewidth=1.5)
-        for row, value in zip(rows, guesses.values()):
-            ax.text(value + 0.02, row, f"{100 * value:.0f} %", va="center")
-        ax.set_yticks(rows, list(guesses))
+        ax.barh(bars, list(guesses.values()), height=0.62, color=faces, edgecolor=color, linewidth=1.5)
+        for row, value in zip(bars, guesses.values()):
+            ax.text(value + 0.02 * largest, row, f"{100 * value:.0f} %", va="center")
+        ax.set_yticks(bars, list(guesses))
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(most - 0.5, -0.5)
-        ax.set_xlim(0, 1.15)
-        ax.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+        ax.set_xlim(0, 1.2 * largest)
+        ax.set_xticks([0, largest], ["0 %", f"{100 * largest:.0f} %"])
         chance = "not among its words" if true[name] is None else f"hidden word: {100 * true[name]:.1f} %"
         ax.set_title(f"{name} ({chance})", fontsize=11)
         parts.append(f"{name}: {', '.join(f'{word} {100 * value:.0f} %' for word, value in guesses.items())}; {chance}")

@@ -555,8 +555,8 @@ texts = [[vocabulary.words[n] for n in test_ids[k].tolist()] for k in known]
 widgets.word_explorer(texts, guess, start=4, title="Which word is hidden?")
 
 # %% [markdown]
-# Where the grammar decides, as for "of" and "the", the network after training is often right. Where the content
-# decides, it knows the subject at best. Its accuracy at `<mask>` in test texts is {{ result("all_tokens",
+# After so little training the network mostly expects frequent words, such as "the". Words of the subject stand among its
+# guesses at best. Its accuracy at `<mask>` in test texts is {{ result("all_tokens",
 # "replaced_masked") | pm(percent=true) }}.
 #
 # Now the question of the title. One seed shows little, so here are the recorded runs, for more labels too.

@@ -30,6 +30,8 @@ from course_lib.plots.diagrams import (
     diagram_masking,
     diagram_rotation_batch,
     diagram_self_training,
+    diagram_simsiam,
+    diagram_two_views,
     diagram_vae,
 )
 from course_lib.plots.figure import Figure, alt_text, finished, legend_above, mime_bundle, new_figure, png, show
@@ -75,8 +77,8 @@ __all__ = [  # noqa: RUF022
     "latent_map", "latent_costs", "share_table", "score_table", "confusion_matrix",
     "histogram_of_scores", "roc_curve", "reliability_diagram",
     "diagram_autoencoder", "diagram_vae", "diagram_gan", "diagram_rotation_batch", "diagram_masking",
-    "diagram_freezing", "diagram_lp_ft", "diagram_self_training", "diagram_fixmatch", "diagram_ema_teacher",
-    "diagram_transformer", "diagram_masked_words",
+    "diagram_two_views", "diagram_simsiam", "diagram_freezing", "diagram_lp_ft", "diagram_self_training",
+    "diagram_fixmatch", "diagram_ema_teacher", "diagram_transformer", "diagram_masked_words",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

@@ -148,6 +148,68 @@ def diagram_rotation_batch(*, title: str | None = None, alt: str | None = None) 
 
 
 @styled
+def diagram_two_views(*, title: str | None = None, alt: str | None = None) -> Figure:
+    """Contrastive learning: two views of each image, one encoder, a head for the loss alone."""
+    d, color = Diagram(9.0, 3.2), method_style("contrastive").color
+    x = d.data(0.6, 1.9, "images\n(N, C, H, W)", width=1.05)
+    views = [d.data(2.2, y, f"view {k}\n(N, C, H, W)", width=1.1) for k, y in ((1, 2.6), (2, 1.2))]
+    encoder = d.box(3.85, 1.9, "encoder f", color=color, width=1.1)
+    features = d.data(5.25, 1.9, "features\n(2N, d)", width=0.8)
+    head = d.box(6.55, 1.9, "head g", color=color, width=0.9)
+    loss = d.box(8.1, 1.9, "find the\nother view", width=1.15, height=0.6)
+    for view in views:
+        d.arrow(x.side("right"), view.side("left"))
+        d.arrow(view.side("right"), encoder.side("left", 0.1 * (1 if view.y > 1.9 else -1)))
+    d.note(0.95, 2.45, "augment")
+    d.note(0.95, 1.35, "augment")
+    d.chain(encoder, features, head, loss, back=True)
+    d.note(7.27, 2.25, "(2N, e)")
+    d.note(4.0, 1.3, "one batch for both")
+    d.note(5.25, 1.52, "used later")
+    d.note(6.55, 1.52, "thrown away")
+    d.legend(4.4, 0.3, ("data", "gradient"))
+    words = (
+        "Diagram of contrastive learning. Images (N, C, H, W) are augmented twice, which gives view 1 and view 2. Both "
+        "go in one batch through the encoder f, which returns features (2N, d), and through the head g, which returns "
+        "(2N, e). The loss asks each row to find the other view of its image. Gradients flow from the loss back "
+        "through the head and the features into the encoder. Later the features are used, and the head is thrown away."
+    )
+    return d.done(alt, words, title)
+
+
+@styled
+def diagram_simsiam(*, title: str | None = None, alt: str | None = None) -> Figure:
+    """SimSiam: a predictor on one side, a stop-gradient on the other."""
+    d, color = Diagram(9.0, 2.9), method_style("contrastive").color
+    rows = {}
+    for k, y in ((1, 2.2), (2, 0.95)):
+        view = d.data(0.65, y, f"view {k}", width=0.7)
+        network = d.box(2.35, y, "encoder and head", color=color, width=1.6)
+        rows[k] = d.data(4.1, y, f"z{'₁₂'[k - 1]}", width=0.5)
+        d.flow(view, network)
+        d.flow(network, rows[k], back=k == 1)
+    d.note(2.35, 1.575, "the same network")
+    predictor = d.box(5.6, 2.2, "predictor h", color=color, width=1.2)
+    cosine = d.box(7.9, 1.575, "minus the\ncosine", width=1.1, height=0.6)
+    d.chain(rows[1], predictor, back=True)
+    d.arrow(predictor.side("right", 0.1), cosine.side("left", 0.2))
+    d.gradient(cosine.side("left", 0.06), predictor.side("right", -0.08))
+    d.arrow(rows[2].side("right"), cosine.side("left", -0.2))
+    d.gradient((7.3, 1.2), (6.4, 0.98))
+    d.stop(6.35, 0.97)
+    d.note(5.6, 0.75, "stop-gradient")
+    d.note(6.9, 2.3, "p₁")
+    d.legend(0.3, 0.25, ("data", "gradient", "stop"))
+    words = (
+        "Diagram of SimSiam. View 1 and view 2 go through the same encoder and head, which gives z₁ and z₂. The "
+        "predictor h turns z₁ into p₁. The loss is minus the cosine of p₁ and z₂. The gradient flows back through the "
+        "predictor into the network of view 1. On the side of z₂ it stops: there is a stop-gradient. The loss is "
+        "computed a second time with the views exchanged."
+    )
+    return d.done(alt, words, title)
+
+
+@styled
 def diagram_masking(*, title: str | None = None, alt: str | None = None) -> Figure:
     """Masked reconstruction: hide patches, fill them in, compare hidden pixels only."""
     d, color = Diagram(9.0, 2.75), method_style("masked").color

@@ -7,6 +7,7 @@
 - words.py: word_explorer
 - reconstructions.py: reconstruction_explorer
 - turns.py: turn_explorer
+- views.py: view_explorer
 - freezing.py: freeze_picker
 - strengths.py: strength_explorer
 - view.py: View, which every widget returns: controls, figure, and what a notebook shows of them
@@ -30,10 +31,12 @@ from course_lib.widgets.teaching import teaching_views
 from course_lib.widgets.thresholds import threshold_slider
 from course_lib.widgets.turns import TURNS, turn_explorer
 from course_lib.widgets.view import View
+from course_lib.widgets.views import view_explorer
 from course_lib.widgets.words import word_explorer
 
 # In the order of the units that use them, which is that of the reference page.
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
-    "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views", "word_explorer", "WIDE",
+    "view_explorer", "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views",
+    "word_explorer", "WIDE",
 ]  # fmt: skip

@@ -734,19 +734,16 @@ predict.summary()
 # to `load_docstrings(libraries=...)`.
 #
 # **Appendix for those online.** The same exercise on news in four classes and a pretrained transformer of 66 million
-# parameters, both from Hugging Face. It needs `pip install transformers datasets`. Set `online = True` to download
-# about 300 MB. Offline, this notebook's own texts are the alternative.
-
-# %% tags=["demo"]
-online = False
-if online:
-    from course_lib.data.hugging_face import HubEncoder, load_hub_texts
-
-    news = load_hub_texts("fancyzhx/ag_news", n=2_000)
-    features = HubEncoder("distilbert/distilbert-base-uncased").features(news.texts)
-    draw = torch.Generator().manual_seed(0)
-    parts = split_labels(
-        news.labels, per_class=10, validation_per_class=0, generator=draw
-    )  # fmt: skip
-    sides = [(features[k], news.labels[k]) for k in (parts.labeled, parts.unlabeled)]
-    print(f"frozen, ten labels per class: {probe_accuracy(*sides[0], *sides[1]):.1%}")
+# parameters, both from Hugging Face. It needs `pip install transformers datasets` and downloads about
+# 300 MB. Offline, this notebook's own texts are the alternative.
+#
+# ```python
+# from course_lib.data.hugging_face import HubEncoder, load_hub_texts
+#
+# news = load_hub_texts("fancyzhx/ag_news", n=2_000)
+# features = HubEncoder("distilbert/distilbert-base-uncased").features(news.texts)
+# draw = torch.Generator().manual_seed(0)
+# few, _, rest = split_labels(news.labels, per_class=10, generator=draw)
+# known, new = ((features[k], news.labels[k]) for k in (few, rest))
+# print(f"frozen, ten labels per class: {probe_accuracy(*known, *new):.1%}")
+# ```

@@ -161,6 +161,8 @@ class _Demo:
         self.tell("Look at:")
         self.tell(f"  what a student gets back   {page}")
         self.tell(f"  grades as a table          {folder / 'grades.csv'}")
+        if self.has_course_grade:
+            self.tell(f"  what the class got wrong   course report --class {folder} writes a page")
         self.tell(f"  nbgrader's own pages       jupyter lab in {folder}, menu Nbgrader, Formgrader")
 
     # --- handing in ---

@@ -74,7 +74,7 @@ def collect(download: tuple[Path, ...], dry_run: bool, as_json: bool, **options:
     """
     only_with_sources()
     from course_lib import settings
-    from course_lib.grading.outside import collecting, roster
+    from course_lib.grading.outside import collected_lines, collecting, roster
     from course_lib.grading.outside.recognizing import Catalogue
     from course_lib.grading.outside.submission import BadSubmissions, read_release
 
@@ -100,9 +100,9 @@ def collect(download: tuple[Path, ...], dry_run: bool, as_json: bool, **options:
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
     else:
-        for line in collecting.as_lines(report, dry_run=dry_run):
+        for line in collected_lines.as_lines(report, dry_run=dry_run):
             click.echo(line)
-    for line in collecting.problems(report, dry_run=dry_run):
+    for line in collected_lines.problems(report, dry_run=dry_run):
         click.echo(line, err=True)
     sys.exit(1 if report.needs_a_person else 0)
 

@@ -22,6 +22,8 @@ from course_lib.plots.calibration import reliability_diagram
 from course_lib.plots.comparisons import bar_with_seeds, label_curve
 from course_lib.plots.diagrams import (
     diagram_autoencoder,
+    diagram_cluster_round,
+    diagram_distillation,
     diagram_ema_teacher,
     diagram_fixmatch,
     diagram_freezing,
@@ -78,7 +80,9 @@ __all__ = [  # noqa: RUF022
     "histogram_of_scores", "roc_curve", "reliability_diagram",
     "diagram_autoencoder", "diagram_vae", "diagram_gan", "diagram_rotation_batch", "diagram_masking",
     "diagram_two_views", "diagram_simsiam", "diagram_freezing", "diagram_lp_ft", "diagram_self_training",
-    "diagram_fixmatch", "diagram_ema_teacher", "diagram_transformer", "diagram_masked_words",
+    "diagram_fixmatch", "diagram_ema_teacher",
+    "diagram_distillation", "diagram_cluster_round",
+    "diagram_transformer", "diagram_masked_words",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

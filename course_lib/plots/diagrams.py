@@ -362,6 +362,68 @@ def diagram_ema_teacher(*, title: str | None = None, alt: str | None = None) -> 
     return d.done(alt, words, title)
 
 
+@styled
+def diagram_distillation(*, title: str | None = None, alt: str | None = None) -> Figure:
+    """Distillation: the student's softened probabilities against the teacher's, on images without labels."""
+    d, color = Diagram(9.0, 3.2), method_style("distillation").color
+    image = d.data(0.65, 1.75, "images,\nno labels", width=0.85)
+    loss = d.box(8.05, 1.75, "T² KL(p || q)", width=1.3)
+    ends = []
+    for y, name, letter, frozen in ((2.6, "teacher,\neval mode", "p", True), (0.95, "student", "q", False)):
+        network = d.box(2.3, y, name, width=1.1, height=0.6, color=color, frozen=frozen)
+        logits = d.data(3.9, y, "logits\n(N, K)", width=0.75)
+        softened = d.box(5.5, y, "softmax of\nlogits / T", width=1.15, height=0.6)
+        d.arrow(image.side("right", 0.1 if frozen else -0.1), network.side("left"))
+        d.chain(network, logits, softened, back=not frozen)
+        ends.append(softened)
+        d.note(6.3, y + (0.16 if frozen else -0.2), letter)
+    d.arrow(ends[0].side("right"), loss.side("top"))
+    d.stop(7.0, 2.33)
+    d.arrow(ends[1].side("right", 0.05), loss.side("bottom", -0.25))
+    d.gradient(loss.side("bottom", 0.1), ends[1].side("right", -0.15))
+    d.note(7.2, 2.6, "target", align="left")
+    d.legend(0.3, 0.25, ("data", "gradient", "stop", "frozen"))
+    words = (
+        "Diagram of distillation. Images, no labels, go into the frozen teacher, eval mode, and into the student. Each "
+        "returns logits (N, K), and the softmax of logits / T makes softened probabilities of them: p of the teacher, "
+        "q of the student. The loss is T² KL(p || q). The teacher's side is the target, through which no gradient "
+        "passes. Gradients flow back to the student only."
+    )
+    return d.done(alt, words, title)
+
+
+@styled
+def diagram_cluster_round(*, title: str | None = None, alt: str | None = None) -> Figure:
+    """A round of DeepCluster: features, whitening, clusters, and a new head that predicts them."""
+    d, color = Diagram(9.0, 3.3), method_style("clustering").color
+    pool = d.data(0.7, 2.4, "unlabeled\nimages", width=0.9)
+    reading = d.box(2.2, 2.4, "encoder,\neval mode", width=1.1, height=0.6, color=color, frozen=True)
+    features = d.data(3.85, 2.4, "features\n(N, d)", width=0.9)
+    whitened = d.box(5.45, 2.4, "whiten,\nk-means", width=1.05, height=0.6)
+    clusters = d.data(7.55, 2.4, "clusters (N,),\nnumbered anew", width=1.4)
+    views = d.data(0.7, 1.1, "views, evenly\nper cluster", width=1.1)
+    learning = d.box(2.55, 1.1, "encoder", width=1.1, color=color)
+    head = d.box(4.35, 1.1, "new head", width=1.1, color=color)
+    loss = d.box(6.15, 1.1, "cross-\nentropy", width=0.95, height=0.6)
+    d.chain(pool, reading, features, whitened, clusters)
+    d.chain(views, learning)
+    d.chain(learning, head, loss, back=True)
+    d.arrow(clusters.side("bottom"), loss.side("right"))
+    d.stop(7.2, 1.62)
+    d.note(7.45, 1.45, "targets", align="left")
+    d.arrow(learning.side("top"), reading.side("bottom"))
+    d.note(2.6, 1.75, "next round", align="left")
+    d.legend(0.3, 0.3, ("data", "gradient", "stop", "frozen"))
+    words = (
+        "Diagram of a round of DeepCluster. Unlabeled images go into the encoder, eval mode, which returns features "
+        "(N, d). Then whiten, k-means gives clusters (N,), numbered anew. Below, views, evenly per cluster, of the "
+        "same images go through the encoder and a new head into the cross-entropy, whose targets are the clusters. No "
+        "gradient passes to the clusters; gradients flow back through the head into the encoder. The next round "
+        "begins with the encoder as it is then."
+    )
+    return d.done(alt, words, title)
+
+
 def _two_views(
     d: Diagram, networks: tuple[str, str], outputs: tuple[str, str], loss: str, *, color: str, width: float
 ) -> list[Box]:

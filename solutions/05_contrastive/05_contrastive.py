@@ -444,10 +444,12 @@ widgets.view_explorer(test.images[:200], augmented, encode, title=title)
 # Frozen features are one use. The other one is fine-tuning all weights with a new classifier. **Predict** the accuracy
 # after plain fine-tuning with weak views and five labels per class. (Rotation has {{ result("protocol",
 # "rotation_weak@5").mean | pct }} there, and training from scratch {{ result("protocol", "scratch_weak@5").mean | pct
-# }}.)
+# }}.) And predict which part
+# of the augmentation is missed more when it is left out (section 7), brightness and contrast or noise.
 
 # %% tags=["predict"]
 predict.tuned(...)  # a share between 0 and 1
+predict.left_out(...)  # "brightness and contrast" or "noise"
 
 # %% tags=["train"]
 check.needs("two_views", "nt_xent_loss", "SimCLR")
@@ -457,6 +459,7 @@ accuracy = evaluation.accuracy_on(model, test)
 print(f"ten labels per class, fine-tuned: {accuracy:.0%}")
 print(f"a probe on the frozen features:   {found['block 3']:.0%}")
 predict.tuned.compare()
+predict.left_out.compare()
 
 # %% [markdown]
 # {{ figures_table({"SimCLR": "contrastive_frozen", "rotation": "rotation_frozen", "random": "random_frozen"}, (1, 5,
@@ -494,15 +497,8 @@ predict.tuned.compare()
 # ## 7. Which augmentation teaches what?
 #
 # The views decide what the features ignore. The record has short pretrainings of 150 steps, each with one part of the
-# augmentation left out. **Predict** which part is missed more.
-
-# %% tags=["predict"]
-predict.left_out(...)  # "brightness and contrast" or "noise"
-
-# %% tags=["demo"]
-predict.left_out.compare()
-
-# %% [markdown]
+# augmentation left out.
+#
 # | augmentation, recorded | contrastive loss at the end | probe, ten labels per class |
 # |---|---:|---:|
 # | all four parts | {{ result("augmentations", "nothing_loss").mean | num(2) }} | {{ result("augmentations",

@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,12 +93,16 @@ class Shelf:
         wanted = digest_of(data)
         return next((each for each in self.attempts if each.digest == wanted), None)
 
-    def adopt(self, *, write: bool) -> Attempt | None:
-        """Keeps what lies in class/submitted and is no attempt yet, such as a file put there by hand."""
+    def adopt(self, *, but: Collection[str] = (), write: bool) -> Attempt | None:
+        """Keeps what lies in class/submitted and is no attempt yet, such as a file put there by hand.
+
+        Args:
+            but: digests of files that are collected now, and need not be kept twice.
+        """
         if not self.submitted.is_file() or self.submitted.is_symlink():
             return None
         data = self.submitted.read_bytes()
-        if self.known(data):
+        if self.known(data) or digest_of(data) in but:
             return None
         record: dict[str, Any] = {"platform": BY_HAND}
         with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -124,9 +128,13 @@ class Shelf:
         return attempt
 
     def note(self, number: int, record: dict[str, Any]) -> None:
-        """Writes down where an attempt came from, unless that stands there."""
+        """Writes down where an attempt came from, unless a platform stands there already."""
         text = json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        files.create(self._path(number).with_suffix(".json"), text)
+        path = self._path(number).with_suffix(".json")
+        if read_record(path).get("platform") == BY_HAND:
+            files.replace(path, text)
+        else:
+            files.create(path, text)
 
     def counting(self) -> Attempt | None:
         """The attempt that counts."""

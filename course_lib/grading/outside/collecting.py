@@ -8,7 +8,6 @@ row of a mapping file, and the next run takes it for whom the teacher named ther
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,14 +21,13 @@ from course_lib.grading.outside.gradebook import refusal
 from course_lib.grading.outside.gradebook_access import writer_lock
 from course_lib.grading.outside.platforms import Owner, Platform, owners
 from course_lib.grading.outside.recognizing import Catalogue, Which, copy_number, holds_cells, without_ending
-from course_lib.grading.outside.roster import LEAVE_OUT, Named, Roster, ask, time_of
+from course_lib.grading.outside.roster import LEAVE_OUT, Named, Person, Roster, ask, time_of
 from course_lib.grading.outside.spreadsheets import cell_text
 from course_lib.grading.outside.submission import BadSubmissions, Packed, packed, unpacked
 from course_lib.grading.outside.uploads import Download, Upload, UploadError
 
 AHEAD = timedelta(days=1)  # a time of a hand-in may be so far in the future, for clocks and zones that differ
 FIRST = datetime(2010, 1, 1, tzinfo=UTC)
-MOST_NAMED = 10
 
 
 class Fate(StrEnum):
@@ -289,6 +287,10 @@ class _Run:
             return self._fit(upload, owner, people[0].student if people else said)
         if self.roster:
             people = self.roster.with_id(*owner.ids) or self.roster.called(*owner.names)
+            other = self._is_of_another_assignment(owner, people)
+            if other:
+                self._ask(owner.key, owner, "", [person.student for person in self.roster.called(*owner.names)])
+                return "", other
             if len(people) == 1:
                 return self._fit(upload, owner, people[0].student)
             if people:
@@ -309,6 +311,17 @@ class _Run:
             self._ask(owner.key, owner, "", [])
             return "", f"two students are called {student!r}: {', '.join(sorted({owner.key, *others})[:4])}"
         return self._fit(upload, owner, student)
+
+    def _is_of_another_assignment(self, owner: Owner, people: Sequence[Person]) -> str:
+        """Why Moodle's number names no student: it is that of one assignment, and has another name in the roster."""
+        if owner.platform != Platform.MOODLE or not owner.names or not people:
+            return ""
+        if any(person in self.roster.called(*owner.names) for person in people):
+            return ""
+        return (
+            f"the roster has {owner.identifier} as {people[0].name!r}, and not as {owner.names[0]!r}: is it the "
+            "worksheet of another assignment? Export that of this one"
+        )
 
     def _others_before(self, student: str, which: Which, owner: Owner) -> set[str]:
         """Keys under which this platform had this student before. Moodle's numbers are those of one assignment."""
@@ -362,17 +375,16 @@ class _Run:
             groups.setdefault((piece.student, piece.which), []).append(piece)
         for (student, which), group in sorted(groups.items()):
             shelf = Shelf(self.folder, student, which)
-            adopted = shelf.adopt(write=write)
-            if adopted is not None:
-                why = "it lay there before, and is kept as an attempt"
-                path = f"submitted/{student}/{which.unit}/{which.notebook}.ipynb"
-                self.outcomes.append(Outcome(path, Fate.EARLIER, why, student, *which, adopted.number))
+            digests = {attempts.digest_of(unpacked(piece.data)) for piece in group}
+            adopted = shelf.adopt(but=digests, write=write)
             kept: list[tuple[_Piece, Attempt, bool]] = []
             for piece in sorted(group, key=_Piece.order):
                 data = unpacked(piece.data)
                 known = shelf.known(data)
-                if known is not None and write and not known.record:
-                    shelf.note(known.number, self._record(piece))  # an earlier run was stopped before it
+                if known is not None and write and known.record.get("platform") in (None, attempts.BY_HAND):
+                    shelf.note(
+                        known.number, self._record(piece)
+                    )  # an earlier run was stopped before it, or did not know
                 attempt = known or shelf.add(data, self._record(piece), write=write)
                 kept.append((piece, attempt, known is not None))
             if write:
@@ -380,6 +392,11 @@ class _Run:
                 names = [each.notebook for each in self.catalogue.notebooks if each.unit == which.unit]
                 attempts.put_out_marks(self.folder, student, which.unit, names)
             best = shelf.counting()
+            if adopted is not None:
+                path = f"submitted/{student}/{which.unit}/{which.notebook}.ipynb"
+                fate = Fate.COUNTS if adopted is best else Fate.EARLIER
+                why = "it lay there before, and is kept as an attempt"
+                self.outcomes.append(Outcome(path, fate, why, student, *which, adopted.number))
             for piece, attempt, was_there in kept:
                 fate = Fate.COUNTS if attempt is best else Fate.EARLIER
                 outcome = Outcome(piece.upload.path, Fate.THERE if was_there else fate, piece.note, student, *which)
@@ -420,66 +437,3 @@ def _begins(data: bytes) -> str:
         return " (it is empty)"
     beginning = "".join(c if c.isprintable() else "?" for c in data[:20].decode("latin-1"))
     return f" (it begins with {beginning!r})"
-
-
-# --- what is told -----------------------------------------------------------------------------------------------------
-
-
-def as_lines(report: Report, *, dry_run: bool = False) -> list[str]:
-    """A report in lines for a terminal; what needs a person comes last."""
-    from course_lib.grading.outside.terminal import one_line
-
-    lines = []
-    for each in report.outcomes:
-        if each.fate in (Fate.COUNTS, Fate.EARLIER, Fate.THERE):
-            when = f", {attempts.stamp_of(each.time)}" if each.time else ""
-            note = f" ({one_line(each.why)})" if each.why else ""
-            what = f"{each.unit}/{each.notebook}  attempt {each.attempt}, {each.fate}"
-            lines.append(f"{one_line(each.student)}  {what}{when}{note}  <- {one_line(each.path)}")
-    lines += _counted("left out, as the mapping file says", [e for e in report.outcomes if e.fate == Fate.LEFT_OUT])
-    lines += _counted("passed over, no notebook", [e for e in report.outcomes if e.fate == Fate.PASSED])
-    for unit, students in report.nothing_from.items():
-        if students:
-            named = ", ".join(one_line(each, 60) for each in students[:MOST_NAMED])
-            more = f" and {len(students) - MOST_NAMED} more" if len(students) > MOST_NAMED else ""
-            lines.append(f"nothing of {unit} from {len(students)} of the roster: {named}{more}")
-    counted = Counter(each.fate for each in report.outcomes)
-    collected = {each.student for each in report.outcomes if each.student}
-    new = counted[Fate.COUNTS] + counted[Fate.EARLIER]
-    would = "would be collected (nothing was written)" if dry_run else "collected"
-    lines.append(
-        f"{new} attempts {would}, {counted[Fate.THERE]} were there before; {len(collected)} students, "
-        f"{len({each.unit for each in report.outcomes if each.unit})} units."
-    )
-    return lines
-
-
-def problems(report: Report, *, dry_run: bool = False) -> list[str]:
-    """What a person has to look at, as lines, and what to do about it."""
-    from course_lib.grading.outside.terminal import one_line
-
-    lines = [
-        f"{each.fate}: {one_line(each.path, 300)}: {one_line(each.why, 600)}."
-        for each in report.outcomes
-        if each.fate in NEEDS_A_PERSON
-    ]
-    unclear = any(each.fate == Fate.UNCLEAR for each in report.outcomes)
-    if unclear and report.mapping is not None:
-        verb = "would be listed" if dry_run else "are listed"
-        lines.append(
-            f"These uploads {verb} in {report.mapping}. Fill in its column student (and notebook, where that is not "
-            f"clear; {LEAVE_OUT} leaves an upload out), then run the same command again."
-        )
-    if report.stopped:
-        lines.append(f"stopped: {report.stopped}")
-    return lines
-
-
-def _counted(words: str, outcomes: Sequence[Outcome]) -> list[str]:
-    from course_lib.grading.outside.terminal import one_line
-
-    if not outcomes:
-        return []
-    named = ", ".join(one_line(each.path.rpartition("/")[2], 60) for each in outcomes[:MOST_NAMED])
-    more = f" and {len(outcomes) - MOST_NAMED} more" if len(outcomes) > MOST_NAMED else ""
-    return [f"{words}: {len(outcomes)} ({named}{more})"]

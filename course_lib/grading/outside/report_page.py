@@ -19,7 +19,7 @@ for _id, _sentence in {
     "report.title": "What the class got wrong",
     "report.for_class": "For the class: without names",
     "report.for_teacher": "For the teacher: with names. `course report --anonymous` writes a page for the class.",
-    "report.made": "{date}, {students} students",
+    "report.made": "{date}, students: {students}",
     "report.no_results": "Nothing has been graded yet.",
     "report.summary": (
         "{count} students handed in, and have {mean} of {points} points for code on average."
@@ -57,13 +57,13 @@ for _id, _sentence in {
     "report.tries_none": "Tries are counted when `course collect` has several attempts of a student.",
     "report.mistakes": "Known mistakes",
     "report.no_mistakes": "No answer behaves like a known mistake.",
-    "report.folded": "{count} more mistakes, each of one student",
+    "report.folded": "Further mistakes, of one student each ({count})",
     "report.count": "{count} of {students} students",
     "report.others": "Wrong in another way",
     "report.others_what": (
         "These answers behave like no known mistake. `course explain STUDENT EXERCISE` says what each of them did."
     ),
-    "report.other": "{exercise}: {count} students: {sentence}",
+    "report.other": "{exercise} ({count} of {students}): {sentence}",
     "report.stuck": "Students who are stuck",
     "report.stuck_what": (
         "They handed in and have less than a third of the points for code. The first exercise that they do not have"
@@ -71,12 +71,12 @@ for _id, _sentence in {
     ),
     "report.stuck_none": "Every student who handed in has at least a third of the points for code.",
     "report.stuck_one": "{student}: {score} of {points} points, {right} right, from {exercise} on",
-    "report.stuck_count": "{count} students, from {exercise} on",
-    "report.absent": "Nothing yet from {count} students: {students}",
-    "report.absent_count": "Nothing yet from {count} students.",
+    "report.stuck_count": "from {exercise} on: {count} of {students}",
+    "report.absent": "Nothing handed in yet ({count}): {students}",
+    "report.absent_count": "Nothing handed in yet: {count}.",
     "report.waiting": "Written answers that wait for a person",
     "report.waiting_none": "No written answer waits.",
-    "report.waiting_one": "{question}: {count} answers",
+    "report.waiting_one": "{question}, answers that wait: {count}",
     "report.waiting_how": (
         "Open formgrader (`jupyter lab`, menu Nbgrader), Manual Grading. Mark by question, not by student."
     ),

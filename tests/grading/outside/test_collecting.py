@@ -13,7 +13,7 @@ from class_notebooks import UNIT
 from downloads import Class, by_student, fates, laid_out, page, why, zip_bytes, zipped
 
 from course_lib import files
-from course_lib.grading.outside import attempts, collecting, uploads
+from course_lib.grading.outside import attempts, collected_lines, uploads
 from course_lib.grading.outside.submission import BadSubmissions
 
 NAME = f"{UNIT}.ipynb"
@@ -76,6 +76,13 @@ def test_moodles_worksheet_as_roster_gives_names_and_times(klass, tmp_path) -> N
     report = klass.collect(blind)
     assert klass.answer_of("al1") == "ada" and report.nothing_from == {UNIT: ["bl2"]}
     assert klass.stamp("al1") == attempts.stamp_of(datetime(2026, 3, 1, 23, 59).astimezone())
+
+
+def test_moodles_number_with_another_name_is_asked(klass, tmp_path) -> None:
+    klass.list_students("Identifier,Full name,Email\nParticipant 5,Bo Li,bo@x.org\nParticipant 6,Ada B,ada@x.org\n")
+    report = klass.collect(zipped(tmp_path / "u.zip", {"Ada B_5_assignsubmission_file_/x.ipynb": page()}))
+    assert "the worksheet of another assignment?" in why(report, "Ada B_5") and klass.students() == []
+    assert "Ada B_5,Ada B,ada@x.org,," in klass.mapping.read_text()
 
 
 def test_canvas(klass, tmp_path) -> None:
@@ -226,6 +233,19 @@ def test_a_file_put_there_by_hand_is_kept(klass, tmp_path) -> None:
     assert page("by hand") in [path.read_bytes() for path in (klass.folder / "attempts").rglob("*.ipynb")]
 
 
+def test_a_file_by_hand_that_a_platform_has_too_is_one_attempt_and_known_to_the_platform(klass, tmp_path) -> None:
+    laid_out(klass.folder / "submitted" / "Ada" / UNIT, {NAME: page("same")})
+    archive = zipped(tmp_path / "1.zip", {"Ada_7_assignsubmission_file_/x.ipynb": page("same")})
+    assert set(fates(klass.collect(archive)).values()) == {"COUNTS"} and klass.attempts("Ada") == 1
+    laid_out(klass.folder / "submitted" / "Bo" / UNIT, {NAME: page("bo")})
+    klass.collect(zipped(tmp_path / "2.zip", {f"Bo/{UNIT}/x.ipynb": page("other")}))  # now it is an attempt by hand
+    klass.collect(zipped(tmp_path / "3.zip", {"Bo_8_assignsubmission_file_/x.ipynb": page("bo")}))
+    kept = attempts.records(klass.folder)
+    assert [a.record["platform"] for a in kept["Ada", UNIT, UNIT] + kept["Bo", UNIT, UNIT]] == [
+        "moodle", "moodle", "folders",
+    ]  # fmt: skip
+
+
 def test_the_copy_in_its_place_counts_among_several_of_one_hand_in(klass, tmp_path) -> None:
     names = {NAME: page("mine"), f"{UNIT} (1).ipynb": page("copy"), "broken.ipynb": b'{"cells": ['}
     klass.collect(laid_out(tmp_path / "in", {f"ada/{UNIT}/{name}": data for name, data in names.items()}))
@@ -236,7 +256,7 @@ def test_a_dry_run_writes_nothing(klass, tmp_path) -> None:
     archive = zipped(tmp_path / "1.zip", {f"ada/{UNIT}/x.ipynb": page(), "x.ipynb": page("who")})
     report = klass.collect(archive, dry_run=True)
     assert fates(report)["x.ipynb"] in ("COUNTS", "UNCLEAR") and not klass.folder.exists()
-    assert "nothing was written" in collecting.as_lines(report, dry_run=True)[-1]
+    assert "nothing was written" in collected_lines.as_lines(report, dry_run=True)[-1]
 
 
 # --- who is who -------------------------------------------------------------------------------------------------------
@@ -276,7 +296,7 @@ def test_a_student_not_in_the_roster(klass, tmp_path) -> None:
     report = klass.collect(zipped(tmp_path / "u.zip", {"Ada Lovelance_7_assignsubmission_file_/x.ipynb": page()}))
     assert klass.students() == [] and "'Ada Lovelance' is not in the roster" in why(report, "Lovelance")
     assert "al" in klass.mapping.read_text()
-    assert "Fill in its column student" in collecting.problems(report)[-1]
+    assert "Fill in its column student" in collected_lines.problems(report)[-1]
 
 
 def test_a_name_that_is_a_formula_is_none_in_the_mapping_file(klass, tmp_path) -> None:

@@ -162,8 +162,8 @@ def test_the_page_for_the_class_names_nobody(results) -> None:
     data = report.as_json(reports, anonymous=True, made=DAY)
     for name in ("ada", "cy", "di", "eve", "flo", "gil", "bo"):
         assert not re.search(rf"\b{name}\b", Page(for_class).text + data), name
-    assert "You halved it." in for_class and "3 students, from" in Page(for_class).text
-    assert "Nothing yet from 1 students." in for_class
+    assert "You halved it." in for_class and "from 90.1 double on: 3 of 6" in Page(for_class).text
+    assert "Nothing handed in yet: 1." in for_class
 
 
 def test_the_data_is_what_the_page_shows(results) -> None:

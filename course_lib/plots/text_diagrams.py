@@ -31,16 +31,16 @@ def diagram_transformer(*, title: str | None = None, alt: str | None = None) -> 
     mask = d.box(4.05, y, "padding:\nminus infinity", width=1.3, height=0.6)
     softmax = d.box(5.6, y, "softmax\nover keys", width=1.1, height=0.6)
     values = d.box(7.3, y, "weighted mean\nof the values", width=1.45, height=0.6, color=color)
-    d.chain(queries, scores, mask, softmax, values)
+    d.chain(queries, scores, mask, softmax, values, back=True)
     d.legend(0.3, 0.35, ("data", "gradient"))
-    d.note(3.3, 0.35, "not drawn: gradients flow back along every arrow", align="left")
+    d.note(3.3, 0.35, "above, gradients flow back along every arrow too", align="left")
     words = (
         "Diagram of a block of a transformer encoder. Features x (N, T, dim) go through norm1 into the attention. Its "
         "answer is added (+) to the features themselves, which go around it as a residual. The sum goes through norm2 "
         "into a small network, the mlp, and again the result is added (+) to the sum, a second residual. The features "
         "(N, T, dim) that come out have the same shape. Inside attention, per head: queries and keys give scores (N, "
         "heads, T, T), those of padding: minus infinity. A softmax over keys turns them into weights, and the result "
-        "is the weighted mean of the values. Gradients, which are not drawn, flow back along every arrow."
+        "is the weighted mean of the values. Gradients flow back along every arrow."
     )
     return d.done(alt, words, title)
 

@@ -132,7 +132,7 @@ CASES = [
     (WithoutEvalMode, "sampled_in_train_mode"),
     (OfTheGlobalGenerator, "generator_ignored"),
     (AlwaysBackToTrain, UNNAMED),
-    (DrawnPixels, UNNAMED),
+    (DrawnPixels, "logits_sampled"),
     (Skips, "skips_the_code"),
     (Detached, "no_way_back"),
     (DecodesTheMean, "never_drawn"),

@@ -149,6 +149,15 @@ def test_namesakes_get_nothing_by_their_name(klass, tmp_path) -> None:
     assert "501,,al,S1,\n" in exported.files["canvas.csv"] and any("ada" in note for note in exported.notes)
 
 
+def test_a_row_that_two_students_fit_gets_no_grade(klass, tmp_path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text(GRADEBOOK)
+    grades = {**klass.grades, ("ada2", UNIT): Grade(1, 26)}
+    known = {**klass.attempts, ("ada2", UNIT, UNIT): attempt("moodle", "Participant 99", "Ada Lovelace")}
+    exported = export(Class(grades, known), "canvas", [UNIT], path)
+    assert "501,,al,S1,\n" in exported.files["canvas.csv"] and any("ada, ada2" in note for note in exported.notes)
+
+
 @pytest.mark.parametrize(
     ("target", "units", "text", "said"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nbformat import NotebookNode
 
+from course_lib import records
 from course_lib.exercises.predicting.questions import MAX_QUESTIONS, Question, answer_on
 from course_lib.notebooks import CellKind, kind_of
 from course_lib.records import RecordError
@@ -53,7 +54,7 @@ def _unanswered(questions: Sequence[Question], notebook: str) -> Iterator[Fault]
         yield 0, f"{len(questions)} predictions in {notebook}; {MAX_QUESTIONS} at most"
     for question in questions:
         try:
-            answer_on(question, "glyphs")
+            answer_on(question, records.main_dataset(question.unit))
         except RecordError as error:
             yield 0, f"the prediction {question.name!r} of {notebook} has no record that answers it: {error}"
 

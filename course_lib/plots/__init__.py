@@ -68,6 +68,7 @@ from course_lib.plots.style import (
     styled,
 )
 from course_lib.plots.tables import bare_axes, confusion_matrix, ink_on, score_table, share_table, write_in_cell
+from course_lib.plots.text_diagrams import diagram_masked_words, diagram_transformer
 from course_lib.plots.training_curves import LiveCurve, learning_curve, live_curve, schedule
 
 # In the order of the reference page: figures, then what they are made with.
@@ -81,6 +82,7 @@ __all__ = [  # noqa: RUF022
     "diagram_two_views", "diagram_simsiam", "diagram_freezing", "diagram_lp_ft", "diagram_self_training",
     "diagram_fixmatch", "diagram_ema_teacher",
     "diagram_distillation", "diagram_cluster_round",
+    "diagram_transformer", "diagram_masked_words",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

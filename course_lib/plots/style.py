@@ -73,6 +73,10 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "without_buffers": MethodStyle("Teacher without buffers", "#D55E00", "x", "-"),
     "distillation": MethodStyle("Distillation", "#B85C2E", "2"),
     "clustering": MethodStyle("Deep clustering", "#4F6F00", "3"),
+    "tfidf": MethodStyle("TF-IDF", "#946638", "4", "-."),
+    "counted": MethodStyle("Counted embeddings", "#0072B2", "+"),
+    "from_counted": MethodStyle("Transformer from counted embeddings", "#117733", "x", "--"),
+    "masked_words": MethodStyle("Masked words", "#D55E00", (6, 1, 0)),
     "full_labels": MethodStyle("All labels", "#555555", "_", "--"),
 }
 """Method -> how it is drawn. A unit that adds a method adds a line here, and nowhere else."""

@@ -127,7 +127,7 @@ def test_the_summary_shows_what_was_predicted_and_hides_the_rest(work, heard):
 def answered(notebook, name):
     """The mean of what is recorded for a question."""
     (question,) = (each for each in questions.questions_of(notebook) if each.name == name)
-    return answer_on(question, "glyphs").value.mean
+    return answer_on(question, records.main_dataset(question.unit)).value.mean
 
 
 def said(notebook, **values):
@@ -216,7 +216,7 @@ def test_every_question_of_the_course_has_an_answer(notebook):
     assert 0 < len(asked) <= MAX_QUESTIONS
     assert len({question.name for question in asked}) == len(asked)
     for question in asked:
-        found = answer_on(question, "glyphs")
+        found = answer_on(question, records.main_dataset(question.unit))
         assert found.seeds >= 3
         assert question.unit[:2] == notebook[:2]
 

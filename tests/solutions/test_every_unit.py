@@ -25,6 +25,7 @@ PICTURES = {
     "02_variational_autoencoders": 14,
     "04_pretext_tasks": 12,
     "06a_freezing": 8,
+    "09_text": 4,
 }
 
 

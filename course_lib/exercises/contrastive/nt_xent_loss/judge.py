@@ -20,9 +20,7 @@ judge = Judge(
     reference=reference_nt_xent_loss,
     criteria=(
         Criterion("value", 2, "the cross-entropy of finding the other view among all other views", _right_loss, _USUAL),
-        Criterion(
-            "one", 1, "with a single image nothing can be confused, and the loss is 0", _right_loss, ("one",)
-        ),
+        Criterion("one", 1, "with a single image nothing can be confused, and the loss is 0", _right_loss, ("one",)),
         Criterion("cold", 1, "the loss is exact for a very small temperature too", _right_loss, _COLD),
         Criterion("gradient", 1, "the gradient reaches both views", as_expected("z1_gradient", "z2_gradient"), _USUAL),
     ),

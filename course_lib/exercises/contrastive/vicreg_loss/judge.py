@@ -46,9 +46,7 @@ judge = Judge(
             ("covariance_alone",),
         ),
         Criterion("together", 1, "the weighted sum of the three terms", _loss, (*_ALL, "constant_column")),
-        Criterion(
-            "gradient", 1, "a finite gradient reaches both views", _gradients, (*_ALL, "constant_column")
-        ),
+        Criterion("gradient", 1, "a finite gradient reaches both views", _gradients, (*_ALL, "constant_column")),
     ),
     predicates={
         "loss_as_a_number": loss_as_a_number,

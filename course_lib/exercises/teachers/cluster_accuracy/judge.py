@@ -37,6 +37,10 @@ judge = Judge(
         ),
     ),
     predicates={
+        "not_matched": everywhere(
+            lambda t: isinstance(t.seen["accuracy"], float)
+            and any(abs(t.seen["accuracy"] - share) < 1e-6 for share in unmatched(t))
+        ),
         "as_a_tensor": everywhere(lambda t: _right(*t[:3]) and t.seen["kind"] != "float"),
         "in_percent": everywhere(
             lambda t: isinstance(t.seen["accuracy"], float)
@@ -48,6 +52,13 @@ judge = Judge(
         ),
     },
 )  # fmt: skip
+
+
+def unmatched(trial) -> tuple[float, float]:
+    """The shares of images whose cluster and class have the same number, and the same place among the sorted ones."""
+    given = [trial.case.inputs[key] for key in ("clusters", "labels")]
+    places = [numbers.unique(return_inverse=True)[1] for numbers in given]
+    return float((given[0] == given[1]).double().mean()), float((places[0] == places[1]).double().mean())
 
 
 def purity(trial) -> float:

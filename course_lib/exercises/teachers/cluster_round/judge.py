@@ -49,9 +49,33 @@ def _right_features(given: Values, seen: Values) -> bool:
 
 def _paired(given: Values, seen: Values) -> bool:
     """Whether every image that is trained on is one of the given, and comes with its cluster."""
-    images, labels = seen["training"]["images"].flatten(1), seen["training"]["labels"]
-    distance, place = torch.cdist(images.double(), given["images"].flatten(1).double()).min(dim=1)
-    return float(distance.max()) < 1e-6 and torch.equal(labels, clusters_of(_features(given, seen), given)[place])
+    own = _own_clusters(given, seen)
+    return own is not None and torch.equal(seen["training"]["labels"], own)
+
+
+def _places(given: Values, seen: Values) -> Tensor | None:
+    """Where the images that are trained on stand among the given ones; None if one of them does not."""
+    images = seen["training"]["images"].flatten(1).double()
+    distance, place = torch.cdist(images, given["images"].flatten(1).double()).min(dim=1)
+    return place if float(distance.max()) < 1e-6 else None
+
+
+def _own_clusters(given: Values, seen: Values) -> Tensor | None:
+    """The clusters of the images that are trained on, whatever they come with."""
+    place = _places(given, seen)
+    return None if place is None else clusters_of(_features(given, seen), given)[place]
+
+
+def _drawn_twice(given: Values, seen: Values) -> bool:
+    """Whether images and clusters are both even, but not of each other."""
+    own, labels, k = _own_clusters(given, seen), seen["training"]["labels"], len(given["shares"])
+    return own is not None and not torch.equal(own, labels) and _even(own, k) and _even(labels, k)
+
+
+def _only_the_first(given: Values, seen: Values) -> bool:
+    """Whether the numbers of clusters are used as those of images, so that the first images stand for all."""
+    place = _places(given, seen)
+    return place is not None and int(place.max()) < len(given["shares"])
 
 
 def _balanced(given: Values, seen: Values) -> bool:
@@ -82,7 +106,7 @@ def _drawn_from_it(case: Case, seen: Values, expected: Values) -> bool:
     same = torch.equal(seen["same_seed_images"], first["images"]) and torch.equal(
         seen["same_seed_weight"], first["weight"]
     )
-    return same and global_state_kept(seen) and _paired(case.inputs, _of(seen, "first"))
+    return same and global_state_kept(seen) and _places(case.inputs, _of(seen, "first")) is not None
 
 
 def _in_place(given: Values, seen: Values) -> bool:
@@ -121,6 +145,8 @@ judge = Judge(
         "not_balanced": lambda trials: in_all(
             trials, lambda t: close(t.seen["first_training"]["labels"].bincount(), t.seen["first_clusters"].bincount())
         ),
+        "two_draws": everywhere(lambda t: _drawn_twice(t.case.inputs, _of(t.seen, "first"))),
+        "clusters_drawn": everywhere(lambda t: _only_the_first(t.case.inputs, _of(t.seen, "first"))),
         "trained_twice": everywhere(lambda t: t.seen["first_calls"][1] > 1),
         "encoder_frozen": everywhere(lambda t: not all(t.seen["first_training"]["learning"])),
     },

@@ -1,0 +1,153 @@
+"""`mask_tokens`: reference, criteria, and the mistakes that values alone do not show."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.asking import everywhere, everywhere_with_dtype, inputs_kept, is_independent, somewhere
+from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
+from course_lib.exercises.text.judge import repeatable
+
+MASK, FIRST_WORD = 1, 3
+
+
+def reference(ids, vocab_size, *, generator, share=0.15):
+    """With one uniform draw for what becomes of a word, and random words from another one."""
+    chosen = (torch.rand(ids.shape, generator=generator) < share) & (ids >= FIRST_WORD)
+    fate, word = torch.rand(ids.shape, generator=generator), torch.rand(ids.shape, generator=generator)
+    others = FIRST_WORD + (word * (vocab_size - FIRST_WORD)).long()
+    return torch.where(chosen & (fate < 0.8), MASK, torch.where(chosen & (fate > 0.9), others, ids)), chosen
+
+
+_MANY = ("plain", "many_chosen", "no_padding", "strided", "all_chosen")  # enough words to see shares
+_DRAWN = ("plain", "many_chosen", "no_padding", "strided")
+
+
+def _usable(case: Case, seen: Values) -> bool:
+    shape = case.inputs["ids"].shape
+    return all(isinstance(seen[key], Tensor) and seen[key].shape == shape for key in ("masked", "chosen"))
+
+
+def _near(found: float, wanted: float, count: int) -> bool:
+    """Whether a share of `count` draws is what a draw with this probability may give."""
+    return abs(found - wanted) <= 5 * math.sqrt(wanted * (1 - wanted) / max(count, 1)) + 1e-9
+
+
+def share_chosen(case: Case, seen: Values) -> float:
+    """The share of the words, special ones aside, that are chosen."""
+    words = case.inputs["ids"] >= FIRST_WORD
+    return float(seen["chosen"].bool()[words].double().mean()) if words.any() else 0.0
+
+
+def right_choice(case: Case, seen: Values, expected: Values) -> bool:
+    if not _usable(case, seen) or seen["chosen"].dtype != torch.bool:
+        return False
+    words, share = case.inputs["ids"] >= FIRST_WORD, case.inputs["share"]
+    enough = int(words.sum())
+    return not seen["chosen"][~words].any() and (enough < 100 or _near(share_chosen(case, seen), share, enough))
+
+
+def fates(case: Case, seen: Values) -> tuple[float, float, int]:
+    """Of the chosen words: the share that is <mask>, the share that is as it was, and how many they are."""
+    chosen = seen["chosen"].bool()
+    after, before = seen["masked"][chosen], case.inputs["ids"][chosen]
+    if not len(after):
+        return 0.0, 0.0, 0
+    return float((after == MASK).double().mean()), float((after == before).double().mean()), len(after)
+
+
+def right_fates(case: Case, seen: Values, expected: Values) -> bool:
+    if not right_choice(case, seen, expected):
+        return False
+    hidden, kept, count = fates(case, seen)
+    return count > 100 and _near(hidden, 0.8, count) and _near(kept, 0.1 + 0.1 / (case.inputs["vocab_size"] - 3), count)
+
+
+def random_words(case: Case, seen: Values) -> Tensor:
+    """What chosen words have become that are neither <mask> nor as they were."""
+    changed = seen["masked"] != case.inputs["ids"]
+    return seen["masked"][changed & (seen["masked"] != MASK)]
+
+
+def right_words(case: Case, seen: Values, expected: Values) -> bool:
+    if not _usable(case, seen):
+        return False
+    words, size = random_words(case, seen).double(), case.inputs["vocab_size"]
+    if len(words) < 30 or words.min() < FIRST_WORD or words.max() >= size:
+        return False
+    middle, spread = (FIRST_WORD + size - 1) / 2, (size - FIRST_WORD) / math.sqrt(12)
+    centered = abs(float(words.mean()) - middle) < 5 * spread / math.sqrt(len(words))
+    return centered and abs(float(words.std()) / spread - 1) < 0.3 and right_fates(case, seen, expected)
+
+
+def _others_kept(case: Case, seen: Values, expected: Values) -> bool:
+    chosen, ids = seen["chosen"].bool(), case.inputs["ids"]
+    return _usable(case, seen) and torch.equal(seen["masked"][~chosen], ids[~chosen]) and inputs_kept(case, seen, "ids")
+
+
+def untouched(case: Case, seen: Values, expected: Values) -> bool:
+    return _others_kept(case, seen, expected) and right_choice(case, seen, expected)
+
+
+def drawn(case: Case, seen: Values, expected: Values) -> bool:
+    chosen = seen["chosen"]
+    if not repeatable(seen, "chosen") or not _usable(case, seen):
+        return False
+    varied = not torch.equal(chosen, seen["chosen_of_next_call"])
+    if case.name == "no_padding":
+        words = torch.where(case.inputs["ids"] >= FIRST_WORD, chosen.double(), case.inputs["share"])
+        varied = varied and is_independent((words - words.mean()) / words.std().clamp(min=1e-9))
+    return (varied or case.name not in _DRAWN) and untouched(case, seen, expected)
+
+
+def _fate(test) -> object:
+    return everywhere(lambda t: _usable(t.case, t.seen) and test(t, *fates(t.case, t.seen)), *_DRAWN)
+
+
+def _chosen_share(t: Trial) -> float:
+    return share_chosen(t.case, t.seen)
+
+
+judge = Judge(
+    reference=reference,
+    criteria=(
+        Criterion(
+            "chosen", 1, "`chosen` is a mask of the share `share` of the words, never a special one", right_choice
+        ),
+        Criterion("fates", 1, "of the chosen words 80 % become <mask> and 10 % stay", right_fates, _MANY),
+        Criterion("words", 1, "and 10 % become any word of the vocabulary, none of them special", right_words, _MANY),
+        Criterion("others", 1, "all other words, and the ids that were given, stay as they are", untouched),
+        Criterion("chance", 1, "all draws differ and come from the generator alone", drawn, form=True),
+    ),
+    predicates={
+        "masked_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "ids")),
+        "special_chosen": everywhere(
+            lambda t: bool(t.seen["chosen"].bool()[t.case.inputs["ids"] < FIRST_WORD].any()), "plain", "many_chosen"
+        ),
+        "mask_of_numbers": everywhere_with_dtype(lambda t: t.seen["chosen"].dtype != torch.bool, "chosen_dtype"),
+        "all_become_masks": _fate(lambda t, hidden, kept, n: n > 0 and hidden == 1.0),
+        "none_stays": _fate(lambda t, hidden, kept, n: _near(hidden, 0.9, n) and kept < 0.04),
+        "two_coins": _fate(lambda t, hidden, kept, n: _near(hidden, 0.72, n)),
+        "masks_and_words_exchanged": _fate(lambda t, hidden, kept, n: _near(hidden, 0.1, n) and kept < 0.2),
+        "stays_unchosen": everywhere(
+            lambda t: (
+                _usable(t.case, t.seen)
+                and _near(_chosen_share(t), 0.9 * t.case.inputs["share"], 4_000)
+                and fates(t.case, t.seen)[1] < 0.04
+            ),
+            *_MANY,
+        ),
+        "others_hidden": everywhere(
+            lambda t: abs(_chosen_share(t) - (1 - t.case.inputs["share"])) < 0.05, "plain", "no_padding"
+        ),
+        "same_places_for_all": everywhere(
+            lambda t: bool((t.seen["chosen"] == t.seen["chosen"][:1]).all()), "no_padding"
+        ),
+        "special_words_drawn": somewhere(lambda t: bool((random_words(t.case, t.seen) < FIRST_WORD).any()), *_MANY),
+        "share_ignored": everywhere(lambda t: _near(_chosen_share(t), 0.15, 4_000), "many_chosen", "all_chosen"),
+    },
+    exact=False,
+)

@@ -1,0 +1,123 @@
+"""`TransformerEncoder`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
+from course_lib.exercises.text.exercise import texts
+
+
+def cases(seed: int) -> list[Case]:
+    generator, _, normal = drawing(seed)
+    n = torch.randint(0, 4, (6,), generator=generator).tolist()
+
+    def case(
+        name: str, count: int, length: int, heads: int, per_head: int, layers: int, *, longest: int = 12, padded=False
+    ) -> Case:
+        size = 15 + n[0]
+        ids = texts(generator, count, length, size, padded=padded)
+        shape: Values = {"vocab_size": size, "dim": heads * per_head, "heads": heads, "layers": layers}
+        given = {"ids": ids, "x": normal(count, length, heads * per_head), "max_length": longest}
+        return Case(name, shape | given | {"seed": int(torch.randint(2**31, (), generator=generator))})
+
+    double = case("double", 3, 6, 2, 4, 2, padded=True)
+    double.inputs["x"] = double.inputs["x"].double()
+    return [
+        case("plain", 4, 7 + n[1], 2, 3 + n[2], 2),
+        case("one_head", 3, 6, 1, 6, 1),
+        case("four_heads", 4, 4, 4, 4, 1),
+        case("padded", 5, 8 + n[3], 3, 4, 2, padded=True),
+        case("one_text", 1, 5 + n[4], 2, 4, 3),
+        case("longest", 3, 9 + n[5], 2, 3, 1, longest=9 + n[5], padded=True),
+        double,
+    ]
+
+
+_SCALE = 1.5
+
+
+def _own_weights(model: nn.Module, seed: int) -> None:
+    """Weights of the check's own, in the order of their names, large enough that attention is far from even."""
+    generator = seeded(seed)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            scale = _SCALE / math.sqrt(parameter.shape[-1]) if parameter.ndim == 2 and "position" not in name else 0.5
+            parameter.copy_(drawn * scale + (1.0 if "norm" in name and name.endswith("weight") else 0.0))
+
+
+def observe(make: Callable[..., Any], case: Case) -> Values:
+    given, ids, x = case.inputs, case.inputs["ids"], case.inputs["x"]
+    shape = {key: given[key] for key in ("dim", "heads", "layers", "max_length")}
+    model = make(given["vocab_size"], **shape)
+    _own_weights(model, given["seed"])
+    model.to(x).train()
+    visible = ids != 0
+    attention = model.attention(model.blocks[0], x, visible)
+    features = model(ids)
+    weights = list(model.parameters())
+    there = visible[..., None]
+    (features * there).square().sum().backward()
+    reached = sum(p.grad is not None and bool(p.grad.any()) for p in weights)
+    return {
+        "attention": attention * there,
+        "features": features * there,
+        "features_alone": model(ids[-1:, : int(visible[-1].sum())]),
+        "weights": [len(weights), reached],
+        "x_after": x,
+        "ids_after": ids,
+    }
+
+
+exercise = Exercise(
+    name="TransformerEncoder",
+    title="A transformer encoder: attention, mask and residuals",
+    signature="TransformerEncoder(vocab_size, *, dim=64, heads=4, layers=2, max_length=32)",
+    minutes=30,
+    difficulty=3,
+    points=8,
+    hints=Hints(
+        concept=(
+            "Each word asks every word of its text by a dot product of its query with their keys. The softmax over the "
+            "keys gives weights, and the weighted mean of the values is the answer. Heads do this side by side, each "
+            "on its own part of the dimensions. In `forward` the answer is added to what was there before."
+        ),
+        api=(
+            "`Tensor.chunk(3, dim=-1)`, `Tensor.view`, `Tensor.transpose`, `Tensor.masked_fill`, "
+            "`Tensor.softmax(dim=-1)`, `Tensor.reshape`"
+        ),
+        skeleton=(
+            "n, t, d = x.shape\n"
+            'q, k, v = (part.view(n, t, self.heads, -1).transpose(1, 2) for part in block["qkv"](x).chunk(3, dim=-1))\n'
+            "scores = q @ k.transpose(...) / math.sqrt(...)  # (N, heads, T, T)\n"
+            "scores = scores.masked_fill(~visible[:, None, None, :], ...)\n"
+            "mixed = scores.softmax(dim=...) @ v  # (N, heads, T, dim / heads)\n"
+            'return block["out"](mixed.transpose(1, 2).reshape(...))\n'
+            "\n"
+            "x = self.embedding(ids) + self.position[: ...]\n"
+            "for block in self.blocks:\n"
+            '    x = x + self.attention(block, block["norm1"](...), ids != 0)\n'
+            "    x = x + ...\n"
+            "return self.norm(x)"
+        ),
+    ),
+    takeaway=(
+        "Attention is a weighted mean whose weights depend on the words, and a residual keeps what was there before. "
+        "Everything else in the block looks at one word at a time."
+    ),
+    cases=cases,
+    observe=observe,
+    words={
+        "attention": "the result of `attention`",
+        "features": "the result of `forward`",
+        "features_alone": "the result of `forward` for one text without its padding",
+        "weights": "the count of weight tensors, and of those that a gradient reaches",
+    },
+    inputs_shown=("ids", "x", "heads", "layers"),
+)

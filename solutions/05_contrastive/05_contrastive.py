@@ -473,9 +473,9 @@ predict.left_out.compare()
 # "LP-FT": "_lp_ft_weak@5"}, "protocol", head="five labels per class, weak views") }}
 #
 # *LP-FT* trains the classifier first, on the frozen encoder, and then everything with a smaller learning rate (Kumar et
-# al. 2022; unit 06 has it). The order is turned round: after plain fine-tuning rotation is ahead, {{
-# every_seed("contrastive_weak@5 < rotation_weak@5", "protocol") }}. So better frozen features are not a better start
-# for training all weights.
+# al. 2022; unit 06 has it). After plain fine-tuning the order is reversed, and rotation is ahead, {{
+# every_seed("contrastive_weak@5 < rotation_weak@5", "protocol") }}. So better frozen features are not always a better
+# start for training all weights. This was measured with five labels per class only.
 
 # %% [markdown]
 # Another way is to keep the projection head: the new classifier stands behind it, and everything is trained (Chen et
@@ -490,8 +490,8 @@ predict.left_out.compare()
 # | from scratch, untrained head | {{ result("inside", "untrained_head_scratch@5") | pm(percent=true) }} |
 #
 # With its head kept, SimCLR is ahead of the control, {{ every_seed("head_kept@5 > untrained_head_rotation@5", "inside")
-# }}. An untrained head alone gives nothing like that to training from scratch. So for SimCLR a part of what was learned
-# stands in the head, and a fair comparison has the same shape on both sides.
+# }}. Training from scratch gains almost nothing from an untrained head. This suggests that a part of what SimCLR learned
+# is in the head, and a fair comparison has the same shape on both sides.
 
 # %% [markdown]
 # ## 7. Which augmentation teaches what?
@@ -520,7 +520,7 @@ predict.left_out.compare()
 # Are the negatives needed at all? It seems enough to ask both views for the same features, $\|f(x) - f(x')\|^2$. This
 # is *consistency regularization* as the only loss, and it has a trivial solution: the same output for every image. That
 # is a *collapse*. We measure it by the *spread*, which is the standard deviation of normalized outputs over images,
-# times $\sqrt d$. It is about 1 where the outputs point everywhere, and 0 where all are equal.
+# times $\sqrt d$. It is about 1 when the outputs point in all directions, and 0 when all outputs are equal.
 #
 # SimSiam (Chen and He 2021) has no negatives either. A *predictor* $h$ behind one side predicts the output of the
 # other, and the target side has a *stop-gradient*, so the target does not move towards the prediction.
@@ -639,8 +639,8 @@ predict.spread.compare(last["no stop"])
 
 # %% [markdown]
 # The last row has the same mistake, and a batch norm as last layer. It divides each output by its deviation in the
-# batch, so even tiny differences between images become a spread near 1. The collapse goes on behind it, but this
-# measure does not show it. So measure the spread where nothing rescales it.
+# batch, so even tiny differences between images become a spread near 1. A collapse in front of the batch norm is
+# invisible to this measure. Therefore measure the spread where nothing rescales the outputs.
 #
 # These 100 steps are too few for pretraining. SimSiam and BYOL need far more steps than a notebook has.
 #
@@ -718,7 +718,7 @@ check.vicreg_loss(vicreg_loss)
 # ### BEGIN SOLUTION
 # *Sample answer (3).* The network has probably collapsed: it gives almost the same output for every insect, and then
 # two views always agree, so the loss is perfect without any knowledge. The batch norm at the end divides by the
-# deviation of the batch, so it blows tiny differences up to a spread of 1. I would measure the deviation of the
+# deviation of the batch, so it enlarges tiny differences to a spread of 1. I would measure the deviation of the
 # features in front of the batch norm, or a nearest neighbor or probe accuracy on a few labels, beside a random encoder.
 # A stop-gradient on the target side with a predictor on the other prevents it, because the target then does not move
 # towards the prediction. A variance term as in VICReg prevents it too, since the deviation of each output is part of

@@ -555,8 +555,8 @@ texts = [[vocabulary.words[n] for n in test_ids[k].tolist()] for k in known]
 widgets.word_explorer(texts, guess, start=4, title="Which word is hidden?")
 
 # %% [markdown]
-# After so little training the network mostly expects frequent words, such as "the". Words of the subject stand among its
-# guesses at best. Its accuracy at `<mask>` in test texts is {{ result("all_tokens",
+# After so little training the network mostly expects frequent words, such as "the". Words of the subject stand among
+# its guesses at best. Its accuracy at `<mask>` in test texts is {{ result("all_tokens",
 # "replaced_masked") | pm(percent=true) }}.
 #
 # Now the question of the title. One seed shows little, so here are the recorded runs, for more labels too.
@@ -589,7 +589,8 @@ Markdown(records.results_table(up_to=unit, columns=columns))
 # {{ figures_table({"TF-IDF": "tfidf", "counted": "counted", "transformer from scratch": "scratch", "masked words,
 # fine-tuned": "masked"}, (10, 50), "harder") }}
 #
-# Here counting is better than masked words {{ every_seed("counted@10 > masked@10, counted@50 > masked@50", "harder") }}.
+# Here counting is better than masked words {{ every_seed("counted@10 > masked@10, counted@50 > masked@50",
+# "harder") }}.
 # The pretraining saw only the texts of scipy, half as many. So masked words do not always pay.
 
 # %% [markdown]

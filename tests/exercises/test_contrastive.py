@@ -273,7 +273,7 @@ WRONG = {
         Halves: "two_batches", HeadOfThree: None,
     },
     "knn_predict": {by_softmax_weights: None, by_squared_distance: "euclidean", by_class_numbers: None},
-    "negative_cosine": {detached_at_the_end: "both_stopped", absolute: None, one_length: None},
+    "negative_cosine": {detached_at_the_end: "both_stopped", absolute: None, one_length: "one_cosine_of_all"},
     "vicreg_loss": {
         biased_variance: None, correlations: None, normalized_before: None, half_of_the_matrix: None,
     },

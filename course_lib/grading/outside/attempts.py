@@ -94,7 +94,7 @@ class Shelf:
         return next((each for each in self.attempts if each.digest == wanted), None)
 
     def adopt(self, *, but: Collection[str] = (), write: bool) -> Attempt | None:
-        """Keeps what lies in class/submitted and is no attempt yet, such as a file put there by hand.
+        """Keeps what lies in class/submitted and is not an attempt yet, such as a file put there by hand.
 
         Args:
             but: digests of files that are collected now, and need not be kept twice.

@@ -211,7 +211,7 @@ class _Run:
             taken = {upload.parts for upload in uploads.notebooks(download)}
             self.outcomes += [Outcome(path, Fate.NOT_READ, why) for path, why in download.refused]
             self.outcomes += [
-                Outcome(upload.path, Fate.PASSED, "it is no notebook")
+                Outcome(upload.path, Fate.PASSED, "it is not a notebook")
                 for upload in download.uploads
                 if upload.parts not in taken
             ]
@@ -233,7 +233,7 @@ class _Run:
         if not holds_cells(data):
             why = f"it is called like a notebook and is none{_begins(data)}; ask for the .ipynb file that Jupyter saves"
             if not (upload.parts or (upload.source,))[-1].lower().endswith(".ipynb"):
-                self.outcomes.append(Outcome(upload.path, Fate.PASSED, "it is no notebook"))
+                self.outcomes.append(Outcome(upload.path, Fate.PASSED, "it is not a notebook"))
                 return []
             self.outcomes.append(Outcome(upload.path, Fate.NOT_READ, why, platform=theirs[0].platform))
             return []

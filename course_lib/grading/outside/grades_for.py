@@ -400,7 +400,7 @@ def _together(parts: Sequence[Mapping[str, Any]], grade: Grade | None) -> dict[s
 
 
 def _matched(klass: Class, listed: Roster) -> list[tuple[str, Person]]:
-    """Students with their row of a platform's table. A row is nobody's when two students fit it."""
+    """Students with their row of a platform's table. A row that two students fit belongs to neither."""
     found = [(student, person) for student in klass.students if (person := klass.among(student, listed)) is not None]
     rows = [person.student for _, person in found]
     return [(student, person) for student, person in found if rows.count(person.student) == 1]

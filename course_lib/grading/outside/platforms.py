@@ -192,7 +192,7 @@ def _around(uploads: Sequence[Upload], catalogue: Catalogue) -> _Around:
 def _by_folder(upload: Upload, catalogue: Catalogue, around: _Around) -> Owner | None:
     """The folder that is a student's: the one above the unit's, else below it, else the first below all others.
 
-    A single folder that is no unit's may be a student's or that of the whole class, so it is not enough.
+    A single folder that does not belong to a unit may be a student's or that of the whole class, so it is not enough.
     """
     found: list[tuple[str, bool]] = []
     for spelling in upload.spellings():
@@ -233,7 +233,7 @@ def _gradescope(download: Download) -> dict[tuple[str, ...], list[Owner]]:
         try:
             about = _yaml(upload.content())
         except (UploadError, ValueError) as fault:
-            download.refused.append((upload.path, f"it is no list of Gradescope's submissions: {fault}"))
+            download.refused.append((upload.path, f"it is not a list of Gradescope's submissions: {fault}"))
             continue
         for folder, entry in about.items():
             if isinstance(entry, Mapping):

@@ -33,7 +33,7 @@ from course_lib.grading.outside.standings import Standing
 
 SCHEMA = 1
 ENOUGH = 8  # students, below which a correlation says nothing
-STUCK = 1 / 3  # of the points for code: below it a student needs somebody
+STUCK = 1 / 3  # of the points for code: below it a student needs help
 FAILED = (Verdict.ERROR, Verdict.TIMEOUT, Verdict.MEMORY, Verdict.CRASHED)
 
 
@@ -45,7 +45,7 @@ class Scores:
         counts: how many students have each number of points, those who left it blank not counted.
         mean: the mean share of its points, blank ones counted as 0.
         apart: how well it tells students apart, -1 to 1; None where too few handed in.
-        tries: versions per student who handed in more than once; None where nobody did.
+        tries: versions per student who handed in more than once; None where all handed in once.
     """
 
     exercise: str

@@ -27,7 +27,7 @@ from course_lib.grading.outside.spreadsheets import cell_text
 from course_lib.grading.outside.submission import BadSubmissions
 
 MOST_BYTES = 50 << 20
-LEAVE_OUT = "-"  # in a mapping file: this is nobody's hand-in
+LEAVE_OUT = "-"  # in a mapping file: this upload belongs to no student
 
 # What a student is called in the class, by the first of these columns that has a value.
 _STUDENT = (
@@ -94,7 +94,7 @@ def read_roster(path: Path, *, namesakes: bool = False) -> Roster:
         namesakes: whether two students may have one name and nothing else that tells them apart.
 
     Raises:
-        BadSubmissions: it is no such table, or two students have one name in it.
+        BadSubmissions: it is not such a table, or two students have one name in it.
     """
     people: list[Person] = []
     known: dict[str, Person] = {}
@@ -152,7 +152,7 @@ def read_mapping(path: Path) -> dict[str, Named]:
     """What a mapping file says, by upload; {} where there is none.
 
     Raises:
-        BadSubmissions: it is there and is no mapping file.
+        BadSubmissions: it is there and is not a mapping file.
     """
     if not path.exists():
         return {}
@@ -160,7 +160,7 @@ def read_mapping(path: Path) -> dict[str, Named]:
     for row in read_table(path):
         if "upload" not in row or "student" not in row:
             raise BadSubmissions(
-                f"{path} is no mapping file: expected is a CSV with the columns {', '.join(COLUMNS)}, as "
+                f"{path} is not a mapping file: expected is a CSV with the columns {', '.join(COLUMNS)}, as "
                 "`course collect` writes it. Fill in `student`, and `notebook` where it asks for it."
             )
         said[row["upload"]] = Named(row["student"], row.get("notebook", ""))

@@ -190,7 +190,7 @@ class _Budget:
         self.left -= size
         if self.left < 0:
             raise UploadError(
-                f"more than {ARCHIVE_BYTES >> 30} GB would have to be unpacked from this archive. If it is no archive "
+                f"more than {ARCHIVE_BYTES >> 30} GB would have to be unpacked from this archive. If it was not "
                 "made to fill a disk, unpack it yourself and give the folder"
             )
 

@@ -40,8 +40,8 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     same_seed = two_values(fn(before.clone(), augment, generator=seeded(seed)), "view1", "view2")
     return {
         **seen,
-        "view1_of_next_call": following["view1"],
-        "view1_of_same_seed": same_seed["view1"],
+        **{f"{name}_of_next_call": view for name, view in following.items()},
+        **{f"{name}_of_same_seed": view for name, view in same_seed.items()},
         "images_after": images_after,
         "global_state_before": global_before,
         "global_state_after": global_after,
@@ -70,6 +70,8 @@ exercise = Exercise(
         "view1": "`view1`, the first of the two tensors that you return,",
         "view2": "`view2`, the second of the two tensors that you return,",
         "view1_of_next_call": "`view1` of a second call",
+        "view2_of_next_call": "`view2` of a second call",
         "view1_of_same_seed": "`view1` of a call with the same seed",
+        "view2_of_same_seed": "`view2` of a call with the same seed",
     },
 )

@@ -9,6 +9,8 @@ from course_lib.exercises.asking import everywhere, global_state_kept, inputs_ke
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 from course_lib.exercises.contrastive.judge import reference_two_views
 
+VIEWS = ("view1", "view2")
+
 
 def _gains(case: Case, view: object) -> Tensor | None:
     """The number that each image was multiplied by; None where a view is not such a product, row by row."""
@@ -30,7 +32,7 @@ def _views(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _apart(case: Case, seen: Values, expected: Values) -> bool:
-    one, two = (_gains(case, seen[name]) for name in ("view1", "view2"))
+    one, two = (_gains(case, seen[name]) for name in VIEWS)
     if one is None or two is None or close(one, two):
         return False
     if len(one) < 100:
@@ -40,12 +42,17 @@ def _apart(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _repeatable(seen: Values) -> bool:
-    return close(seen["view1"], seen["view1_of_same_seed"]) and global_state_kept(seen)
+    same = all(close(seen[name], seen[f"{name}_of_same_seed"]) for name in VIEWS)
+    return same and global_state_kept(seen)
+
+
+def _drawn_again(seen: Values) -> bool:
+    """Whether one of the views is the same in a second call with the same generator."""
+    return any(close(seen[name], seen[f"{name}_of_next_call"]) for name in VIEWS)
 
 
 def _chance(case: Case, seen: Values, expected: Values) -> bool:
-    fresh = not close(seen["view1"], seen["view1_of_next_call"])
-    return fresh and _repeatable(seen) and inputs_kept(case, seen, "images")
+    return not _drawn_again(seen) and _repeatable(seen) and inputs_kept(case, seen, "images")
 
 
 def _is_original(t: Trial, name: str) -> bool:
@@ -71,18 +78,14 @@ judge = Judge(
         "views_without_generator": somewhere(lambda t: not global_state_kept(t.seen)),
         "same_view_twice": everywhere(lambda t: _views(*t[:3]) and close(t.seen["view1"], t.seen["view2"])),
         "augmented_twice": somewhere(
-            lambda t: (
-                all(_gains(t.case, t.seen[name]) is not None for name in ("view1", "view2")) and not _views(*t[:3])
-            ),
+            lambda t: all(_gains(t.case, t.seen[name]) is not None for name in VIEWS) and not _views(*t[:3]),
             "many",
         ),
-        "seeded_inside": everywhere(
-            lambda t: _views(*t[:3]) and _apart(*t[:3]) and close(t.seen["view1"], t.seen["view1_of_next_call"])
-        ),
+        "seeded_inside": everywhere(lambda t: _views(*t[:3]) and _apart(*t[:3]) and _drawn_again(t.seen)),
         "rows_exchanged": somewhere(
             lambda t: (
-                any(_augmented_once(t.case, t.seen[name]) for name in ("view1", "view2"))
-                and any(_gains(t.case, t.seen[name]) is None for name in ("view1", "view2"))
+                any(_augmented_once(t.case, t.seen[name]) for name in VIEWS)
+                and any(_gains(t.case, t.seen[name]) is None for name in VIEWS)
                 and t.seen["view1"].shape == t.seen["view2"].shape
             ),
             "many",

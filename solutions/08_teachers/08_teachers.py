@@ -592,7 +592,8 @@ predict.rounds.compare()
 # 3, 5), "rounds", head="probe, rounds done") }}
 #
 # The probe rises with both targets, {{
-# every_seed("rounds_probe@5 > rounds_probe@0, fixed_probe@5 > fixed_probe@0", "rounds") }}. The control does as well as the rounds. Therefore the rise is real, but new clusters are not its cause. What the
+# every_seed("rounds_probe@5 > rounds_probe@0, fixed_probe@5 > fixed_probe@0", "rounds") }}.
+# The control does as well as the rounds. Therefore the rise is real, but new clusters are not its cause. What the
 # control has too is a target that is the same for all views of an image.
 #
 # | recorded, images in matched pairs with classes | |

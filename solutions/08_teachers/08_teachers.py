@@ -23,7 +23,7 @@
 # **You need** the KL divergence (unit 02), rotation as a pretext task (unit 04), pseudo-labels (unit 07), and
 # covariances ([chapter 3 of the Deep Learning book](https://www.deeplearningbook.org/contents/prob.html)).
 #
-# **Time**: about 2.5 hours in two sittings, with a natural break after section 4. The computer needs 5 minutes of it.
+# **Time**: about 2.5 hours in two sittings, with a natural break after section 4. The computer needs 6 minutes of it.
 # *Recorded* numbers are mean ± standard deviation over three seeds.
 
 # %% [markdown]
@@ -133,7 +133,7 @@ def probe(encoder: nn.Module):
 #
 # Until now a target was a label, a part of the image itself, or a confident prediction. First we need a *teacher*: a
 # network that was trained on all labels of the pool. In practice it is a large network, several networks together, or
-# one whose training images are no longer there.
+# a network whose training images are no longer at hand.
 #
 # Below its training curve you see its probabilities of single images. Dividing the logits by a *temperature* above 1
 # before the softmax makes the smaller ones visible. Choose an image, raise the temperature, and look at the second and
@@ -220,8 +220,9 @@ check.distillation_loss(distillation_loss)
 # result("distillation", "plain_gradient@8").mean | num(2) }} |
 #
 # The cross-entropy with labels has a gradient of {{ result("distillation", "label_gradient").mean | num(2) }} there.
-# Without the factor the second row is exactly $1 / T^2$ of the first. Beside the loss of labels it hardly counts at
-# $T = 8$. Adam divides by the size of the gradient, so where the distillation loss is alone, Adam hides the mistake.
+# The second row is exactly $1 / T^2$ of the first. If the loss of labels is added, a distillation loss without the
+# factor hardly counts at $T = 8$. Adam divides by the size of the gradient, so where the distillation loss is alone,
+# Adam hides the mistake.
 #
 # ### Exercise 8.2: distillation_loss_check (core, 12 minutes)
 #
@@ -459,7 +460,7 @@ def cluster_accuracy(clusters, labels):
 check.cluster_accuracy(cluster_accuracy)
 
 # %% [markdown]
-# K-means takes a feature of large variance for an important one, and correlated features count several times. So
+# K-means treats a feature of large variance as important, and correlated features count several times. So
 # features are *whitened* first: `whiten` rotates them to uncorrelated directions of variance 1 and keeps 32 of them.
 # It also divides each row by its norm. `k_means` (both are in the setup) repeats your step from three starts and keeps
 # the clusters with the smallest sum.
@@ -473,7 +474,7 @@ predict.clusters(...)  # between 0 and 1
 
 # %% tags=["train"]
 check.needs("kmeans_step", "cluster_accuracy")
-encoder = protocol.rotation_encoder(settings.dataset_name(), 0)  # takes a minute
+encoder = protocol.rotation_encoder(settings.dataset_name(), 0)  # two minutes
 cluster, without = k_means(kmeans_step), k_means(kmeans_step, standardize)
 features = evaluation.extract_features(encoder, pool)  # (N, d)
 clusters, plain = cluster(features, num_classes), without(features, num_classes)
@@ -482,7 +483,7 @@ print(f"standardized only {cluster_accuracy(plain, hidden):.2f}")
 chosen = [(clusters == k).nonzero()[:8, 0] for k in range(min(4, num_classes))]
 plots.show(plots.image_grid(
     pool[torch.cat(chosen)], columns=8, title="Four clusters of rotation features",
-    alt="Four rows of eight images; most images of a row show the same shape.",
+    alt="Four rows of eight images. Some rows show one shape, others mix several.",
 ))  # fmt: skip
 predict.clusters.compare(cluster_accuracy(clusters, hidden))
 
@@ -495,6 +496,8 @@ predict.clusters.compare(cluster_accuracy(clusters, hidden))
 # result("clusters", "standardized_random") | pm(percent=true) }} |
 # | rotation (unit 04) | {{ result("clusters", "rotation") | pm(percent=true) }} | {{
 # result("clusters", "standardized_rotation") | pm(percent=true) }} |
+#
+# Each row of the picture is a cluster. Some clusters hold one class, others mix shapes that look alike.
 #
 # The features of the pretext task have the better clusters, and without whitening much of it is lost, {{
 # every_seed("rotation > standardized_rotation, rotation > pixels, rotation > random", "clusters") }}. Clusters of
@@ -588,8 +591,9 @@ predict.rounds.compare()
 # {{ figures_table({"new clusters in each round": "rounds_probe", "clusters of the first round": "fixed_probe"}, (0, 1,
 # 3, 5), "rounds", head="probe, rounds done") }}
 #
-# The probe rises with both, {{ every_seed("rounds_probe@5 > rounds_probe@0, fixed_probe@5 > fixed_probe@0", "rounds")
-# }}. The control does as well as the rounds. Therefore the rise is real, but new clusters are not its cause. What the
+# The probe rises with both targets, {{
+# every_seed("rounds_probe@5 > rounds_probe@0, fixed_probe@5 > fixed_probe@0", "rounds") }}.
+# The control does as well as the rounds. Therefore the rise is real, but new clusters are not its cause. What the
 # control has too is a target that is the same for all views of an image.
 #
 # | recorded, images in matched pairs with classes | |
@@ -688,7 +692,9 @@ predict.summary()
 # | probe after two rounds, head kept | {{ result("rounds", "kept_probe@2") | pm(percent=true) }} |
 #
 # Most images stay with the same neighbors, but the number of their cluster is another one. The old head is confident
-# and wrong, so its first loss is above that of guessing, and its gradients go into the encoder.
+# and wrong, so its first loss is above that of a new head, {{
+# every_seed("kept_first_loss@2 > rounds_first_loss@2", "rounds") }}, and its gradients go into the encoder. After
+# that round the probe is lower with the old head, {{ every_seed("rounds_probe@2 > kept_probe@2", "rounds") }}.
 
 # %% [markdown] nbgrader={"grade_id": "missing_control", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague trains an encoder by twenty rounds of DeepCluster. Their report says: "The
@@ -727,7 +733,7 @@ predict.summary()
 # becomes about 16 times as small, since it falls with the square of T.</details>
 #
 # <details><summary>2. Two hundred clusters of 4,000 images have a purity of 95 percent. Is that good?</summary> You
-# cannot know. Purity rises with the number of clusters. The matching gives no class twice.</details>
+# cannot tell. Purity rises with the number of clusters. The matching gives no class twice.</details>
 #
 # <details><summary>3. Why are logits better features than probabilities for new classes?</summary> The softmax keeps
 # only differences to the largest logit that are not tiny. The other differences are information about a new
@@ -739,9 +745,9 @@ predict.summary()
 # - A student of its teacher's size that saw no label comes within a point of it.
 # - The temperature matters where a class is missing from the student's images. With all classes a high one gains
 #   nothing here.
-# - The factor $T^2$ keeps the size of the gradient. Without it another loss drowns the teacher.
+# - The factor $T^2$ keeps the size of the gradient. Without it, a loss of labels outweighs the teacher.
 # - Training on clusters of pretrained, whitened features improves the features. Clusters that stay fixed do as well, so
-#   the control decides, not the plot of the rounds.
+#   new clusters in each round are not the cause.
 # - Match clusters before you compare them, make the head new, and choose an encoder by what you will do with it.
 
 # %% [markdown]

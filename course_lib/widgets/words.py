@@ -95,7 +95,8 @@ def _draw_words(
         ax.set_ylim(most - 0.5, -0.5)
         ax.set_xlim(0, 1.2 * largest)
         ax.set_xticks([0, largest], ["0 %", f"{100 * largest:.0f} %"])
-        chance = "not among its words" if true[name] is None else f"hidden word: {100 * true[name]:.1f} %"
+        of_true = true[name]
+        chance = "not among its words" if of_true is None else f"hidden word: {100 * of_true:.1f} %"
         ax.set_title(f"{name} ({chance})", fontsize=11)
         parts.append(f"{name}: {', '.join(f'{word} {100 * value:.0f} %' for word, value in guesses.items())}; {chance}")
     words_of = f"text {index}, word {place} is hidden, {words[place]!r}. {'. '.join(parts)}."

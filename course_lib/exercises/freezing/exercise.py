@@ -206,7 +206,8 @@ CLASSES, PIXELS, WIDTH = 4, 12, 6
 
 def few_and_many(generator: torch.Generator) -> Values:
     """Five labeled images per class, and many test images: in half of the pixels the class, in the others noise."""
-    means, found = torch.zeros(CLASSES, PIXELS), {}
+    means = torch.zeros(CLASSES, PIXELS)
+    found: Values = {}
     means[:, : PIXELS // 2] = 3 * torch.eye(PIXELS // 2)[torch.randperm(PIXELS // 2, generator=generator)[:CLASSES]]
     noise = torch.tensor(6 * [0.3] + 6 * [3.0])
     for prefix, count in (("", 20), ("test_", 200)):

@@ -16,7 +16,7 @@ def reference(candidate):
     for n, temperature in ((5, 0.5), (3, 0.2), (6, 0.005)):
         z1, z2 = (torch.randn(n, 4, generator=generator) * torch.arange(1, n + 1)[:, None] for _ in range(2))
         found, wanted = ([z.clone().requires_grad_() for z in (z1, z1 + z2)] for _ in range(2))
-        loss, right = candidate(*found, temperature), reference_nt_xent_loss(*wanted, temperature)
+        loss, right = candidate(*found, temperature), reference_nt_xent_loss(wanted[0], wanted[1], temperature)
         assert loss.ndim == 0 and torch.allclose(loss.detach().float(), right.detach(), rtol=1e-3, atol=1e-5)
         loss.backward()
         right.backward()

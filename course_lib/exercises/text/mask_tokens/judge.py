@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, everywhere_with_dtype, inputs_kept, is_independent, somewhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
+from course_lib.exercises.contract import Case, Criterion, Judge, Predicate, Trial, Values
 from course_lib.exercises.text.judge import repeatable
 
 MASK, FIRST_WORD = 1, 3
@@ -103,7 +104,7 @@ def drawn(case: Case, seen: Values, expected: Values) -> bool:
     return (varied or case.name not in _DRAWN) and untouched(case, seen, expected)
 
 
-def _fate(test) -> object:
+def _fate(test: Callable[..., bool]) -> Predicate:
     return everywhere(lambda t: _usable(t.case, t.seen) and test(t, *fates(t.case, t.seen)), *_DRAWN)
 
 

@@ -24,8 +24,9 @@ _CHANCE = ("plain", "mixed_order", "not_whole", "one_text_per_file")
 
 def _positions(part: object, count: int) -> bool:
     """Whether these are whole numbers that can be positions of texts."""
-    whole = isinstance(part, Tensor) and part.ndim == 1 and part.dtype in (torch.int64, torch.int32)
-    return whole and not ((part < 0) | (part >= count)).any()
+    if not isinstance(part, Tensor) or part.ndim != 1 or part.dtype not in (torch.int64, torch.int32):
+        return False
+    return not bool(((part < 0) | (part >= count)).any())
 
 
 def _usable(t: Trial) -> bool:

@@ -35,6 +35,7 @@ class Reference(nn.Module):
     def forward(self, ids):
         x = self.embedding(ids) + self.position.narrow(0, 0, ids.shape[1])
         for block in self.blocks:
+            assert isinstance(block, nn.ModuleDict)
             x = x + self.attention(block, block["norm1"](x), ids.ne(0))
             x = x + block["mlp"](block["norm2"](x))
         return self.norm(x)

@@ -490,8 +490,8 @@ predict.left_out.compare()
 # | from scratch, untrained head | {{ result("inside", "untrained_head_scratch@5") | pm(percent=true) }} |
 #
 # With its head kept, SimCLR is ahead of the control, {{ every_seed("head_kept@5 > untrained_head_rotation@5", "inside")
-# }}. Training from scratch gains almost nothing from an untrained head. This suggests that a part of what SimCLR learned
-# is in the head, and a fair comparison has the same shape on both sides.
+# }}. Training from scratch gains almost nothing from an untrained head. This suggests that a part of what SimCLR
+# learned is in the head, and a fair comparison has the same shape on both sides.
 
 # %% [markdown]
 # ## 7. Which augmentation teaches what?

@@ -27,7 +27,7 @@ def _augmented_once(case: Case, view: object) -> bool:
     return gains is not None and inside and not close(gains, torch.ones_like(gains))
 
 
-def _views(case: Case, seen: Values, expected: Values) -> bool:
+def _right_images(case: Case, seen: Values, expected: Values) -> bool:
     return _augmented_once(case, seen["view1"]) and _augmented_once(case, seen["view2"])
 
 
@@ -62,7 +62,7 @@ def _is_original(t: Trial, name: str) -> bool:
 judge = Judge(
     reference=reference_two_views,
     criteria=(
-        Criterion("views", 1, "row n of both views is image n, augmented once, `(N, C, H, W)`", _views),
+        Criterion("views", 1, "row n of both views is image n, augmented once, `(N, C, H, W)`", _right_images),
         Criterion("apart", 1, "the two views of an image are drawn apart from each other", _apart),
         Criterion(
             "chance",
@@ -76,12 +76,12 @@ judge = Judge(
         "views_changed_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "images")),
         "original_kept": everywhere(lambda t: _is_original(t, "view1") or _is_original(t, "view2")),
         "views_without_generator": somewhere(lambda t: not global_state_kept(t.seen)),
-        "same_view_twice": everywhere(lambda t: _views(*t[:3]) and close(t.seen["view1"], t.seen["view2"])),
+        "same_view_twice": everywhere(lambda t: _right_images(*t[:3]) and close(t.seen["view1"], t.seen["view2"])),
         "augmented_twice": somewhere(
-            lambda t: all(_gains(t.case, t.seen[name]) is not None for name in VIEWS) and not _views(*t[:3]),
+            lambda t: all(_gains(t.case, t.seen[name]) is not None for name in VIEWS) and not _right_images(*t[:3]),
             "many",
         ),
-        "seeded_inside": everywhere(lambda t: _views(*t[:3]) and _apart(*t[:3]) and _drawn_again(t.seen)),
+        "seeded_inside": everywhere(lambda t: _right_images(*t[:3]) and _apart(*t[:3]) and _drawn_again(t.seen)),
         "rows_exchanged": somewhere(
             lambda t: (
                 any(_augmented_once(t.case, t.seen[name]) for name in VIEWS)

@@ -322,7 +322,7 @@ class TransformerEncoder(nn.Module):
 check.TransformerEncoder(TransformerEncoder)
 
 # %% [markdown]
-# Your encoder, `pool_mean` and a linear layer make a classifier. `fine_tune` trains all of it on the 80 labeled texts.
+# Your encoder, `pool_mean` and a linear layer make a classifier. `tuned_accuracy` trains all of it on the 80 labeled texts.
 # In each step some words are replaced by `<mask>`, which is augmentation for text. The encoder learns once from random
 # embeddings and once from the counted ones. **Predict** the accuracy from random embeddings.
 
@@ -335,7 +335,7 @@ check.needs("split_by_file", "ppmi_embeddings", "pool_mean", "TransformerEncoder
 steps = settings.by_profile(smoke=3, laptop=150, full=600)
 
 
-def fine_tune(encoder, label, *, lr=1e-3):
+def tuned_accuracy(encoder, label, *, lr=1e-3):
     rng = torch.Generator().manual_seed(0)
     with seeded(rng):
         head = nn.Linear(64, len(data.class_names))
@@ -354,8 +354,8 @@ with seeded(torch.Generator().manual_seed(0)):
 from_counts = copy.deepcopy(random)
 with torch.no_grad():
     from_counts.embedding.weight[3:] = embeddings[3:]  # the special entries stay random
-found = {"random embeddings": fine_tune(random, "from scratch", lr=5e-3)}
-found["counted embeddings"] = fine_tune(from_counts, "from counted embeddings")
+found = {"random embeddings": tuned_accuracy(random, "from scratch", lr=5e-3)}
+found["counted embeddings"] = tuned_accuracy(from_counts, "from counted embeddings")
 print(", ".join(f"from {name}: {value:.1%}" for name, value in found.items()))
 predict.scratch.compare(found["random embeddings"])
 
@@ -522,7 +522,7 @@ def on_masked_words(model, ids, rng):
 
 
 word_model = pretrain(on_masked_words, "masked words")
-found["masked words"] = fine_tune(word_model["encoder"], "fine-tuning")
+found["masked words"] = tuned_accuracy(word_model["encoder"], "fine-tuning")
 predict.masked.compare(found["masked words"])
 
 # %% [markdown]

@@ -12,7 +12,7 @@ import pytest
 import tiny_course
 from leaks import readable, solution_blocks, squeezed
 
-from course_lib import settings
+from course_lib import records, settings
 from course_lib.authoring import bundle, sources
 from course_lib.desk.cli import cli
 from course_lib.exercises.predicting.questions import all_questions
@@ -50,7 +50,8 @@ def test_the_records_that_predictions_need_travel_with_it():
     names = bundle._handed_out(settings.root())
     for notebook, asked in all_questions().items():
         for question in asked:
-            assert f"results/{question.unit}/{question.experiment}.glyphs.laptop.json" in names, notebook
+            dataset = records.main_dataset(question.unit)
+            assert f"results/{question.unit}/{question.experiment}.{dataset}.laptop.json" in names, notebook
     assert "course_lib/exercises/first_steps/predictions.py" in names
 
 

@@ -134,6 +134,7 @@ exercise = Exercise(
         "head_gradient": "the gradient of the head's weight",
         "batches": "the list of the batch sizes that encoder and head receive",
         "features": "the result of `features`",
+        "images_after": "your argument `images` after the call",
         "features_need_gradient": "`requires_grad` of the result of `features`",
         "modes_of_the_encoder": "the mode of the encoder during `features`",
         "modes_after": "the mode of model, encoder, its norm and head after `features`",

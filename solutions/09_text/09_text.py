@@ -322,9 +322,9 @@ class TransformerEncoder(nn.Module):
 check.TransformerEncoder(TransformerEncoder)
 
 # %% [markdown]
-# Your encoder, `pool_mean` and a linear layer make a classifier. `tuned_accuracy` trains all of it on the 80 labeled texts.
-# In each step some words are replaced by `<mask>`, which is augmentation for text. The encoder learns once from random
-# embeddings and once from the counted ones. **Predict** the accuracy from random embeddings.
+# Your encoder, `pool_mean` and a linear layer make a classifier. `tuned_accuracy` trains all of it on the 80 labeled
+# texts. In each step some words are replaced by `<mask>`, which is augmentation for text. The encoder learns once from
+# random embeddings and once from the counted ones. **Predict** the accuracy from random embeddings.
 
 # %% tags=["predict"]
 predict.scratch(...)  # between 0 and 1

@@ -118,6 +118,8 @@ exercise = Exercise(
         "features": "the result of `forward`",
         "features_alone": "the result of `forward` for one text without its padding",
         "weights": "the count of weight tensors, and of those that a gradient reaches",
+        "ids_after": "your argument `ids` after the call",
+        "x_after": "the argument `x` of `attention` after the call",
     },
-    inputs_shown=("ids", "x", "heads", "layers"),
+    inputs_shown=("ids", "heads", "layers"),
 )

@@ -115,12 +115,17 @@ def test_the_results_table_grows_with_each_unit():
     )
 
 
-def test_the_protocol_is_one_record_of_all_units():
+def record_the_protocol_of_two_units(*, seeds: int, of_the_next: int) -> None:
+    """A row of this unit and a row of the next one, in one table."""
     named = EXPERIMENT.replace('"label_curve": label_curve', '"protocol": label_curve')
     write(named)
-    run(seeds=2)
+    run(seeds=seeds)
     write(named.replace("scratch", "frozen"), unit="01_next")
-    recording.run("01_next", seeds=1, progress=False)
+    recording.run("01_next", seeds=of_the_next, progress=False)
+
+
+def test_the_protocol_is_one_record_of_all_units():
+    record_the_protocol_of_two_units(seeds=2, of_the_next=1)
     assert set(records.curves("01_next", "protocol")) == set(records.curves(UNIT, "protocol")) == {"scratch", "frozen"}
     assert records.figure("01_next", "protocol", "scratch@5").n == 1, "of the seeds that the unit has"
     assert records.figure(UNIT, "protocol", "scratch@5").n == 2
@@ -129,11 +134,7 @@ def test_the_protocol_is_one_record_of_all_units():
 
 
 def test_rows_of_two_units_are_compared_by_their_seeds_not_by_their_places():
-    named = EXPERIMENT.replace('"label_curve": label_curve', '"protocol": label_curve')
-    write(named)
-    run(seeds=3)
-    write(named.replace("scratch", "frozen"), unit="01_next")
-    recording.run("01_next", seeds=3, progress=False)
+    record_the_protocol_of_two_units(seeds=3, of_the_next=3)
     theirs = records.record_path("01_next", "protocol", dataset="glyphs", profile="laptop")
     whole = json.loads(theirs.read_text())
 

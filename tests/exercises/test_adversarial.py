@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from course_lib.models import eval_mode
-from tests.exercises.known import check
+from tests.exercises.shared import answers_tested
 
 # --- 3.1 and 3.2, the losses
 
@@ -336,26 +336,9 @@ WRONG = {
         numpy_biased: "biased_covariance",
     },
 }  # fmt: skip
-_SEEDS = (0, 7, 20261121)
-
-
-@pytest.mark.parametrize(("name", "answer"), [(name, fn) for name, answers in RIGHT.items() for fn in answers])
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_another_right_answer_has_full_points(name, answer, seed):
-    exercise = exercise_named(name)
-    result = check(exercise, answer, seed=seed)
-    assert (result.state, result.score) == ("right", exercise.points), result.as_json()
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "told"), [(name, fn, told) for name, answers in WRONG.items() for fn, told in answers.items()]
+test_another_right_answer_has_full_points, test_another_wrong_answer_loses_points_and_is_told_why = answers_tested(
+    RIGHT, WRONG
 )
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_another_wrong_answer_loses_points_and_is_told_why(name, answer, told, seed):
-    exercise = exercise_named(name)
-    result = check(exercise, answer, seed=seed)
-    assert result.score < exercise.points
-    assert result.mistake == told, result.message.render()
 
 
 def test_a_step_that_guesses_has_the_losses_of_guessing():

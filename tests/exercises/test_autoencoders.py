@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
+from tests.exercises.shared import variants_tested
 
 
 def fully_connected(image_shape, code_dim):
@@ -445,11 +446,7 @@ def test_a_decoder_that_ignores_its_code_is_no_bottleneck():
     assert {c.name for c in result.criteria if not c.score} >= {"bottleneck"}
 
 
-@pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
-def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=1)
-    assert result.mistake == mistake, result.message.render()
-    assert (result.state == "right") == (mistake is None), result.as_json()
+test_a_variant_is_named_and_another_right_answer_is_right = variants_tested(CASES)
 
 
 def test_half_right_gets_its_share():

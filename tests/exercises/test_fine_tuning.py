@@ -14,6 +14,7 @@ from torch import nn
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
+from tests.exercises.shared import variants_tested
 
 # --- l2_sp_penalty --------------------------------------------------------------------------------------------------
 
@@ -426,11 +427,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
-def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=1)
-    assert result.mistake == mistake, result.message.render()
-    assert (result.state == "right") == (mistake is None), result.as_json()
+test_a_variant_is_named_and_another_right_answer_is_right = variants_tested(CASES)
 
 
 def test_features_of_the_wrong_batch_lose_points():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import types
 
-import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
+from tests.exercises.shared import variants_tested
 
 # --- freeze ---------------------------------------------------------------------------------------------------------
 
@@ -427,11 +427,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
-def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=1)
-    assert result.mistake == mistake, result.message.render()
-    assert (result.state == "right") == (mistake is None), result.as_json()
+test_a_variant_is_named_and_another_right_answer_is_right = variants_tested(CASES)
 
 
 def test_half_right_gets_its_share():

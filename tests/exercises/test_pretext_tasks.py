@@ -15,6 +15,7 @@ from course_lib import evaluation
 from course_lib.exercises import exercise_named
 from course_lib.models import eval_mode
 from tests.exercises.known import check
+from tests.exercises.shared import variants_tested
 
 # --- rotate_batch ---------------------------------------------------------------------------------------------------
 
@@ -358,11 +359,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
-def test_a_variant_is_named_and_another_right_answer_is_right(name, answer, mistake):
-    result = check(exercise_named(name), answer, seed=1)
-    assert result.mistake == mistake, result.message.render()
-    assert (result.state == "right") == (mistake is None), result.as_json()
+test_a_variant_is_named_and_another_right_answer_is_right = variants_tested(CASES)
 
 
 @pytest.mark.parametrize("seed", [0, 3, 5])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import confusion_matrix, pairwise_distances_argmin
@@ -14,6 +13,7 @@ from course_lib import evaluation
 from course_lib.exercises import exercise_named
 from course_lib.models import Classifier, eval_mode
 from tests.exercises.known import check
+from tests.exercises.shared import answers_tested
 
 # --- 8.1, the loss
 
@@ -297,26 +297,9 @@ WRONG = {
     },
     "h_score": {two_corrections: None, shrunk_to_the_diagonal: None, default_only: "shrinkage_fixed"},
 }  # fmt: skip
-_SEEDS = (0, 7, 20261121)
-
-
-@pytest.mark.parametrize(("name", "answer"), [(name, fn) for name, answers in RIGHT.items() for fn in answers])
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_another_right_answer_has_full_points(name, answer, seed):
-    exercise = exercise_named(name)
-    result = check(exercise, answer, seed=seed)
-    assert (result.state, result.score) == ("right", exercise.points), result.as_json()
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "told"), [(name, fn, told) for name, answers in WRONG.items() for fn, told in answers.items()]
+test_another_right_answer_has_full_points, test_another_wrong_answer_loses_points_and_is_told_why = answers_tested(
+    RIGHT, WRONG
 )
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_another_wrong_answer_loses_points_and_is_told_why(name, answer, told, seed):
-    exercise = exercise_named(name)
-    result = check(exercise, answer, seed=seed)
-    assert result.score < exercise.points
-    assert result.mistake == told, result.message.render()
 
 
 def test_an_answer_that_writes_into_the_centers_is_told():

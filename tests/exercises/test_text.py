@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from course_lib.exercises import exercise_named
 from tests.exercises.known import check
+from tests.exercises.shared import answers_tested
 
 # --- 9.1 split_by_file
 
@@ -425,26 +425,9 @@ WRONG = {
     },
     "masked_lm_loss_check": {value_alone: None, printed: "prints"},
 }  # fmt: skip
-_SEEDS = (0, 7, 20261121)
-
-
-@pytest.mark.parametrize(("name", "answer"), [(name, fn) for name, answers in RIGHT.items() for fn in answers])
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_another_right_answer_has_full_points(name, answer, seed):
-    exercise = exercise_named(name)
-    result = check(exercise, answer, seed=seed)
-    assert (result.state, result.score) == ("right", exercise.points), result.as_json()
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "told"), [(name, fn, told) for name, answers in WRONG.items() for fn, told in answers.items()]
+test_another_right_answer_has_full_points, test_another_wrong_answer_loses_points_and_is_told_why = answers_tested(
+    RIGHT, WRONG
 )
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_another_wrong_answer_loses_points_and_is_told_why(name, answer, told, seed):
-    exercise = exercise_named(name)
-    result = check(exercise, answer, seed=seed)
-    assert result.score < exercise.points
-    assert result.mistake == told, result.message.render()
 
 
 def test_shares_of_a_right_answer_are_never_refused():

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from torch import nn
 
-from course_lib.exercises import exercise_named
 from course_lib.models import eval_mode
-from tests.exercises.known import check
+from tests.exercises.shared import UNNAMED, variants_tested
 
 
 class Whole(nn.Module):
@@ -124,8 +122,6 @@ class SigmoidInDecode(Whole):
             return self.decode(torch.randn(count, self.mu.out_features, generator=generator).to(self.mu.weight))
 
 
-UNNAMED = "unnamed"  # caught, and there is no sentence for it
-
 CASES = [
     (Whole, None),
     (DrawsTwice, "not_three"),
@@ -143,12 +139,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("seed", [1, 20261121])
-@pytest.mark.parametrize(("answer", "mistake"), CASES, ids=lambda v: getattr(v, "__name__", v) or "right")
-def test_a_variant_is_named_and_another_right_answer_is_right(answer, mistake, seed):
-    result = check(exercise_named("VAE"), answer, seed=seed)
-    if mistake == UNNAMED:
-        assert result.mistake is None and result.state == "wrong", result.as_json()
-        return
-    assert result.mistake == mistake, result.message.render()
-    assert (result.state == "right") == (mistake is None), result.as_json()
+test_a_variant_is_named_and_another_right_answer_is_right = variants_tested(
+    [("VAE", answer, mistake) for answer, mistake in CASES], seeds=(1, 20261121)
+)

@@ -9,11 +9,12 @@ import pkgutil
 import pytest
 
 import course_lib.data
+import course_lib.records
 import course_lib.training
 
-MODULES = ["evaluation", "files", "models", "records", "settings", "data", "training"]
-MODULES += [f"data.{module.name}" for module in pkgutil.iter_modules(course_lib.data.__path__)]
-MODULES += [f"training.{module.name}" for module in pkgutil.iter_modules(course_lib.training.__path__)]
+MODULES = ["evaluation", "files", "models", "settings", "data", "records", "training"]
+for folder in (course_lib.data, course_lib.records, course_lib.training):
+    MODULES += [f"{folder.__name__}.{inner.name}".partition(".")[2] for inner in pkgutil.iter_modules(folder.__path__)]
 
 
 @pytest.mark.parametrize("name", MODULES)

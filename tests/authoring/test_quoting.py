@@ -112,7 +112,7 @@ def test_a_short_table_has_one_data_set_and_some_budgets_and_the_columns_that_di
         return records.TableRow(UNIT, method, dataset, "laptop", "p", curve(*x, n=n))
 
     rows = [row("Both", "glyphs", 1, 5, 10), row("Five", "glyphs", 5), row("Digits", "mnist", 1)]
-    monkeypatch.setattr(records, "table_rows", lambda *, up_to=None: rows)
+    monkeypatch.setattr(records.table, "table_rows", lambda *, up_to=None: rows)
     readme = tmp_path / "README.md"
     readme.write_text("<!-- results glyphs 1 10 -->\n<!-- /results -->\n")
     assert quoting.write_readme(readme)

@@ -1,24 +1,15 @@
-"""Recorded numbers: the only place that figures in prose, tables and plots come from.
-
-A record is one JSON file for one experiment of one unit on one data set in one profile:
-`results/<unit>/<experiment>.<dataset>.<profile>.json`. It holds the figures of every seed, the environment and a hash
-of the experiment's code. A key such as "scratch@5" is one point, x = 5, of the curve "scratch".
-
-This module only reads. `course_lib.authoring.recording` runs experiments and writes records; a student's copy is
-without it.
-"""
+"""Records and their figures: what was recorded, seed by seed, and comparisons of it."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import difflib
-import functools
 import json
 import math
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -281,172 +272,6 @@ def record_files() -> list[Path]:
     return sorted(path for path in results_folder().glob("[0-9]*/*.json") if not path.name.startswith("."))
 
 
-# --- the course's table ---
-
-
-@dataclasses.dataclass(frozen=True)
-class TableRow:
-    """One method of one unit in the course's results table: `prefix` is its key, `curve` what was recorded."""
-
-    unit: str
-    method: str
-    dataset: str
-    profile: str
-    prefix: str
-    curve: Curve
-
-
-def table_rows(*, up_to: str | None = None) -> list[TableRow]:
-    """The rows of the results table: the default data set and profile first, then units and their rows in order.
-
-    A unit adds rows by `TABLE_ROWS = {"Supervised, from scratch": "scratch"}` in its experiment.py: method -> key
-    prefix in its experiment "label_curve" ("other_experiment:prefix" for another). `course results` notes them in
-    results/table.json, since a student's copy is without experiments. Rows without a record are left out.
-
-    Args:
-        up_to: the last unit to include; None includes all.
-    """
-    rows: list[TableRow] = []
-    recorded: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for record in all_records():
-        if record.profile != "smoke":
-            recorded.setdefault((record.unit, record.experiment), []).append((record.dataset, record.profile))
-    for unit, methods in sorted(listed_methods().items()):
-        if up_to is not None and unit > up_to:
-            continue
-        for method, key in methods.items():
-            experiment, _, prefix = key.rpartition(":")
-            experiment = experiment or MAIN_EXPERIMENT
-            for dataset, profile in recorded.get((unit, experiment), []):
-                found = curves(unit, experiment, dataset=dataset, profile=profile)
-                if prefix in found:
-                    rows.append(TableRow(unit, method, dataset, profile, prefix, found[prefix]))
-    rows.sort(key=lambda row: (row.dataset != "glyphs", row.dataset, row.profile != "laptop", row.profile, row.unit))
-    return rows
-
-
-def listed_methods() -> dict[str, dict[str, str]]:
-    """The methods of the results table: by unit, method -> key prefix, in the order of their rows.
-
-    Raises:
-        RecordError: results/table.json cannot be read.
-    """
-    path = table_path()
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {unit: {str(method): str(key) for method, key in rows.items()} for unit, rows in content.items()}
-    except (ValueError, AttributeError) as error:
-        raise RecordError(
-            f"results/{path.name} cannot be read ({error}). Delete it; `course results` writes it again."
-        ) from error
-
-
-COLUMNS: Mapping[str, Sequence[float]] = {
-    "glyphs": (1, 10, 50), "digits": (10,), "mnist": (10,), "docstrings": (10, 50, 200)
-}  # fmt: skip
-"""What the results table shows in notebooks: data set -> numbers of labels per class. Each kind of data is a table."""
-
-
-def results_table(*, up_to: str | None = None, columns: Mapping[str, Sequence[float]] | None = COLUMNS) -> str:
-    """The course's results table in Markdown: accuracy by labels per class, one row per recorded method.
-
-    Methods for images and for other kinds of data, such as text, stand in tables of their own.
-
-    Args:
-        up_to: the last unit to include; None includes all.
-        columns: data set -> numbers of labels per class: one row per method with these columns, of the profile
-            laptop. None: everything, one row per data set and method.
-    """
-    rows = table_rows(up_to=up_to)
-    make = _whole_table
-    if columns is not None:
-        rows = [row for row in rows if row.profile == "laptop"]
-        make = functools.partial(_compact_table, columns=columns)
-    by_kind: dict[str, list[TableRow]] = {}
-    for row in rows:
-        by_kind.setdefault(settings.kind_of(row.dataset), []).append(row)
-    tables = [table for kind in sorted(by_kind, key="images".__ne__) if (table := make(by_kind[kind]))]
-    return "\n\n".join(tables) or _NOTHING
-
-
-def _whole_table(rows: Sequence[TableRow]) -> str:
-    """One row per data set and method, and every number of labels."""
-    shown = sorted({x for row in rows for x in row.curve.x})
-    lines = [
-        f"{_CAPTION} over seeds.",
-        "",
-        f"| Data set | Profile | Unit | Method | {' | '.join(f'{x:g}' for x in shown)} | Seeds |",
-        f"|---|---|---|---|{'---:|' * (len(shown) + 1)}",
-    ]
-    for row in rows:
-        cells = " | ".join(_cell(row, x) for x in shown)
-        lines.append(f"| {row.dataset} | {row.profile} | {row.unit[:2]} | {row.method} | {cells} | {row.curve.n} |")
-    return "\n".join(lines)
-
-
-_CAPTION = "Test accuracy by number of labels per class: mean ± standard deviation"
-_NOTHING = "No results are recorded yet; `course results UNIT` records them."
-
-
-def _compact_table(rows: Sequence[TableRow], columns: Mapping[str, Sequence[float]]) -> str:
-    """One row per method, and the columns that are asked for of this kind of data; "" without such a row."""
-    kinds = {settings.kind_of(row.dataset) for row in rows}
-    columns = {name: budgets for name, budgets in columns.items() if settings.kind_of(name) in kinds}
-    found: dict[tuple[str, str], dict[str, TableRow]] = {}
-    for row in rows:
-        if set(row.curve.x) & set(columns.get(row.dataset, ())):
-            found.setdefault((row.unit, row.method), {})[row.dataset] = row
-    if not found:
-        return ""
-    seeds = sorted({row.curve.n for methods in found.values() for row in methods.values()})
-    over = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    where = f", on *{next(iter(columns))}*" if len(columns) == 1 else ""
-    titles = [f"{x:g}" if where else f"{name}, {x:g}" for name, budgets in columns.items() for x in budgets]
-    lines = [
-        f"{_CAPTION} over {over}{where}.",
-        "",
-        f"| Unit | Method | {' | '.join(titles)} |",
-        f"|---|---|{'---:|' * len(titles)}",
-    ]
-    for (unit, method), by_dataset in sorted(found.items(), key=lambda item: item[0][0]):
-        cells = [_cell(by_dataset.get(name), x) for name, budgets in columns.items() for x in budgets]
-        lines.append(f"| {unit[:2]} | {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(row: TableRow | None, x: float) -> str:
-    return pm(row.curve.at(x), percent=True) if row is not None and x in row.curve.x else "–"
-
-
-# --- how numbers are written ---
-
-
-def _number(value: Any) -> float:
-    return float(value.mean if isinstance(value, Figure) else value)
-
-
-def pct(value: Any, digits: int = 0) -> str:
-    """A share as percent: 0.714 -> "71 %" (a no-break space between). A figure counts by its mean."""
-    return f"{100 * _number(value):.{digits}f}\N{NO-BREAK SPACE}%"
-
-
-def num(value: Any, digits: int = 2) -> str:
-    """A number with `digits` decimals: 0.714 -> "0.71"; num(0) of 12345 -> "12,345"."""
-    return f"{_number(value):,.{digits}f}"
-
-
-def pm(value: Figure, digits: int | None = None, percent: bool = False) -> str:
-    """Mean and standard deviation over seeds: "0.71 ± 0.02", in percent "71 ± 2 %". One seed has no spread: "0.71"."""
-    if not isinstance(value, Figure):
-        raise TypeError(f"pm takes a whole result, such as result(...) | pm, not {type(value).__name__}.")
-    digits = digits if digits is not None else (0 if percent else 2)
-    scale, unit = (100, "\N{NO-BREAK SPACE}%") if percent else (1, "")
-    spread = f" ± {scale * value.std:.{digits}f}" if value.n > 1 else ""
-    return f"{scale * value.mean:.{digits}f}{spread}{unit}"
-
-
 # --- files ---
 
 
@@ -458,11 +283,6 @@ def results_folder() -> Path:
 def record_path(unit: str, experiment: str, *, dataset: str, profile: str) -> Path:
     """The file of a record, whether it exists or not."""
     return results_folder() / unit / f"{experiment}.{dataset}.{profile}.json"
-
-
-def table_path() -> Path:
-    """The file that lists the methods of the results table."""
-    return results_folder() / "table.json"
 
 
 def record_command(unit: str, *, dataset: str, profile: str) -> str:

@@ -739,7 +739,7 @@ predict.summary()
 # 300 MB. Offline, this notebook's own texts are the alternative.
 #
 # ```python
-# from course_lib.data.hugging_face import HubEncoder, load_hub_texts
+# from course_lib.data.text.hugging_face import HubEncoder, load_hub_texts
 #
 # news = load_hub_texts("fancyzhx/ag_news", n=2_000)
 # features = HubEncoder("distilbert/distilbert-base-uncased").features(news.texts)

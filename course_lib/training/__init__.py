@@ -1,10 +1,10 @@
-"""One training loop for the whole course: `fit`. It stands in loop.py; `fit_classifier` uses it on an encoder."""
+"""One training loop for the whole course: `fit`, in loop.py. `fit_classifier` and its twin for texts use it."""
 
 from __future__ import annotations
 
 from course_lib import settings
 from course_lib.training.checkpoints import CheckpointError
-from course_lib.training.classifier import fit_classifier
+from course_lib.training.classifier import fit_classifier, fit_text_classifier
 from course_lib.training.history import History, LossNotFiniteError, Stopped
 from course_lib.training.loop import fit
 from course_lib.training.losses import contrastive_loss, cross_entropy
@@ -21,6 +21,7 @@ __all__ = [
     "cross_entropy",
     "fit",
     "fit_classifier",
+    "fit_text_classifier",
     "learning_rate_factor",
 ]
 

@@ -1,4 +1,4 @@
-"""A widget for masked words: a word of a text is hidden, and networks guess it."""
+"""Widgets for masked words: a word of a text is hidden, and networks guess it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 from matplotlib.axes import Axes
+from torch import Tensor, nn
 
 from course_lib import plots
+from course_lib.data.text import MASK, Vocabulary
+from course_lib.evaluation import predict_words
 from course_lib.plots import Figure
 from course_lib.widgets.controls import WIDE
 from course_lib.widgets.view import View
@@ -56,6 +59,33 @@ def word_explorer(
         "place": _slider("hidden word", longest, min(start, longest - 1)),
     }
     return View(draw, controls, hint="Hide another word. Where does the context tell which word is missing?")
+
+
+def masked_word_explorer(
+    encoders: Mapping[str, nn.Module],
+    ids: Tensor,
+    vocabulary: Vocabulary,
+    *,
+    start: int = 0,
+    title: str | None = None,
+) -> View:
+    """As `word_explorer`; encoders guess the word that <mask> stands for.
+
+    Args:
+        encoders: by name, as `evaluation.predict_words` takes them.
+        ids: int64 (N, T), word numbers of texts without padding.
+        vocabulary: of the encoders.
+        start, title: as for `word_explorer`.
+    """
+
+    def guess(text: int, place: int) -> Guesses:
+        hidden = ids[text : text + 1].clone()
+        hidden[0, place] = MASK
+        found = {name: predict_words(encoder, hidden)[0, place].softmax(dim=0) for name, encoder in encoders.items()}
+        return {name: dict(zip(vocabulary.words, chances.tolist())) for name, chances in found.items()}
+
+    texts = [[vocabulary.words[number] for number in row] for row in ids.tolist()]
+    return word_explorer(texts, guess, start=start, title=title)
 
 
 def _slider(name: str, count: int, value: int) -> ipywidgets.IntSlider:

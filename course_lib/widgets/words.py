@@ -67,7 +67,7 @@ def masked_word_explorer(
     vocabulary: Vocabulary,
     *,
     start: int = 0,
-    title: str | None = None,
+    title: str | None = "Which word is hidden?",
 ) -> View:
     """As `word_explorer`; encoders guess the word that <mask> stands for.
 

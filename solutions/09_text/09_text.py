@@ -51,31 +51,18 @@ from torch.nn import functional as F
 from course_lib import plots, records, settings, widgets
 from course_lib.data import split_labels
 from course_lib.data.text import (
-    MASK, TextBatches, Vocabulary, drop_words, load_docstrings, neighbor_counts
+    MASK, TextBatches, Vocabulary, load_docstrings, neighbor_counts
 )  # fmt: skip
-from course_lib.evaluation import accuracy, probe_accuracy
+from course_lib.evaluation import accuracy, predict_texts, predict_words, probe_accuracy
 from course_lib.exercises import checks_for, predictions_for
-from course_lib.models import eval_mode, seeded
-from course_lib.training import fit
+from course_lib.models import TransformerLayers
+from course_lib.training import fit, fit_text_classifier
 
 # %% tags=["setup"]
 check = checks_for("09_text")
 predict = predictions_for("09_text")
 unit, device = "09_text", settings.device()
 rng = torch.Generator().manual_seed(0)
-
-
-def in_parts(function, model, ids):
-    """function(part) for 500 texts at a time, with the model in eval mode."""
-    with torch.no_grad(), eval_mode(model):
-        return torch.cat([function(part.to(device)).cpu() for part in ids.split(500)])
-
-
-def block_layers(dim):
-    """The layers of one block of a transformer encoder, by name."""
-    mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
-    layers = {"qkv": nn.Linear(dim, 3 * dim), "out": nn.Linear(dim, dim), "mlp": mlp}
-    return nn.ModuleDict(layers | {f"norm{k}": nn.LayerNorm(dim) for k in (1, 2)})
 
 # %% [markdown]
 # ## 1. Real text without a download
@@ -139,20 +126,18 @@ predict.baseline(...)  # between 0 and 1
 # %% tags=["demo"]
 check.needs("split_by_file")
 in_train, in_test = split_by_file(list(data.files), 0.25, generator=rng)
-train, test = data.subset(in_train), data.subset(in_test)
-some = torch.randperm(len(test), generator=rng)[:2_000]
-test = test.subset(some)
+some = in_test[torch.randperm(len(in_test), generator=rng)[:2_000]]
+train, test = data.subset(in_train), data.subset(some)
 vocabulary = Vocabulary(train.snippets, size=4_000)  # 0 <pad>, 1 <mask>, 2 <unknown>
 ids, test_ids = (vocabulary.encode(part.snippets) for part in (train, test))  # (N, 32)
-few = split_labels(
-    train.labels, per_class=10, validation_per_class=0, generator=rng
-).labeled  # fmt: skip
+budget = {"per_class": 10, "validation_per_class": 0}
+few = split_labels(train.labels, **budget, generator=rng).labeled
 labels = train.labels[few]
 
 tfidf = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True).fit(train.texts)
-probe = LogisticRegression(C=10, max_iter=2_000)
-probe.fit(tfidf.transform(train.subset(few).texts), labels)
-baseline = float(probe.score(tfidf.transform(test.texts), test.labels))
+features, test_features = (tfidf.transform(p.texts) for p in (train.subset(few), test))
+probe = LogisticRegression(C=10, max_iter=2_000).fit(features, labels)
+baseline = float(probe.score(test_features, test.labels))
 print(f"TF-IDF with ten labels per class: {baseline:.1%}")
 predict.baseline.compare(baseline)
 
@@ -271,38 +256,36 @@ plots.show(plots.diagram_transformer())
 # weight is 0. In the diagram, each part is given normalized features, and its answer is *added* to what was there
 # before (a residual). Therefore a new network begins close to the embeddings themselves. Attention alone does not see
 # the order of words, so each place has a learned vector that is added to the embedding.
+#
+# `TransformerLayers` of this course has all layers: `embedding`, `position` (a vector per place), `blocks`, the last
+# normalization `norm`, and the number `heads`. Each block has `norm1`, `qkv`, `out`, `norm2` and `mlp`.
 
 # %% [markdown]
 # ### Exercise 9.4: TransformerEncoder (hard, 30 minutes)
 #
-# `__init__` is given, please leave it as it is. Write two methods:
+# `__init__` is given, please leave it as it is. `layers` is a `TransformerLayers`. Write two methods:
 #
 # - `attention(block, x, visible)` returns multi-head attention, `(N, T, dim)`. `block["qkv"]` gives queries, keys and
 #   values side by side, and `block["out"]` comes last. `visible` is `(N, T)`, True for words and False for padding, and
 #   each row has a word.
-# - `forward(ids)` adds embeddings and positions, goes through the blocks as in the diagram, and returns `self.norm` of
-#   the result. `ids` may be shorter than `max_length`, and 0 is padding.
+# - `forward(ids)` adds embeddings and positions, goes through the blocks as in the diagram, and returns
+#   `self.layers.norm` of the result. `ids` may be shorter than `position`, and 0 is padding.
 #
-# The check puts weights of its own into the network and compares it with `nn.MultiheadAttention`. **The number to
-# reach** comes in the next cells: an accuracy above {{ result("label_curve", "tfidf@10").mean | pct }}, that of TF-IDF
-# with the same labels.
+# The check puts weights of its own into the layers and compares your encoder with `nn.MultiheadAttention`. **The number
+# to reach** comes in the next cells: an accuracy above {{ result("label_curve", "tfidf@10").mean | pct }}, that of
+# TF-IDF with the same labels.
 
 # %% nbgrader={"grade_id": "TransformerEncoder", "solution": true}
 class TransformerEncoder(nn.Module):
-    def __init__(self, vocab_size, *, dim=64, heads=4, layers=2, max_length=32):
+    def __init__(self, layers):
         super().__init__()
-        self.heads = heads
-        self.embedding = nn.Embedding(vocab_size, dim)
-        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
-        self.position = nn.Parameter(0.02 * torch.randn(max_length, dim))
-        self.blocks = nn.ModuleList(block_layers(dim) for _ in range(layers))
-        self.norm = nn.LayerNorm(dim)
+        self.layers = layers
 
     def attention(self, block, x, visible):
         ### BEGIN SOLUTION
         n, t, d = x.shape
-        split = block["qkv"](x).view(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k, v = split  # each (N, heads, T, dim / heads)
+        parts = block["qkv"](x).view(n, t, 3, self.layers.heads, -1)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, T, dim / heads)
         scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])  # (N, heads, T, T)
         scores = scores.masked_fill(~visible[:, None, None, :], -math.inf)
         mixed = scores.softmax(dim=-1) @ v  # (N, heads, T, dim / heads)
@@ -311,20 +294,20 @@ class TransformerEncoder(nn.Module):
 
     def forward(self, ids):
         ### BEGIN SOLUTION
-        x = self.embedding(ids) + self.position[: ids.shape[1]]  # (N, T, dim)
-        for block in self.blocks:
+        x = self.layers.embedding(ids) + self.layers.position[: ids.shape[1]]
+        for block in self.layers.blocks:  # x is (N, T, dim)
             x = x + self.attention(block, block["norm1"](x), ids != 0)
             x = x + block["mlp"](block["norm2"](x))
-        return self.norm(x)
+        return self.layers.norm(x)
         ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_TransformerEncoder", "grade": true}
 check.TransformerEncoder(TransformerEncoder)
 
 # %% [markdown]
-# Your encoder, `pool_mean` and a linear layer make a classifier. `tuned_accuracy` trains all of it on the 80 labeled
-# texts. In each step some words are replaced by `<mask>`, which is augmentation for text. The encoder learns once from
-# random embeddings and once from the counted ones. **Predict** the accuracy from random embeddings.
+# Your encoder, `pool_mean` and a linear layer make a classifier. `fit_text_classifier` trains all of it on the 80
+# labeled texts. In each step some words are replaced by `<mask>`, which is augmentation for text. The encoder learns
+# once from random embeddings and once from the counted ones. **Predict** the accuracy from random embeddings.
 
 # %% tags=["predict"]
 predict.scratch(...)  # between 0 and 1
@@ -332,32 +315,20 @@ predict.scratch(...)  # between 0 and 1
 # %% tags=["train"]
 check.needs("split_by_file", "ppmi_embeddings", "pool_mean", "TransformerEncoder")
 
-steps = settings.by_profile(smoke=3, laptop=150, full=600)
-
 
 def tuned_accuracy(encoder, label, *, lr=1e-3):
-    rng = torch.Generator().manual_seed(0)
-    with seeded(rng):
-        head = nn.Linear(64, len(data.class_names))
-    model = nn.ModuleDict({"encoder": copy.deepcopy(encoder), "head": head})
-    classify = lambda ids: head(pool_mean(model["encoder"](ids), ids))  # noqa: E731
-    loss = lambda _, batch: F.cross_entropy(classify(batch[0]), batch[1])  # noqa: E731
-    options = {"shuffle": True, "generator": rng, "augment": drop_words}
-    batches = TextBatches(ids[few], labels, batch_size=32, **options)
-    how = {"steps": steps, "warmup": min(20, steps - 1), "weight_decay": 0.01}
-    fit(model, batches, loss, lr=lr, label=label, **how)
-    return accuracy(in_parts(classify, model, test_ids), test.labels)
+    how = {"steps": settings.by_profile(smoke=3, laptop=150, full=600), "label": label}
+    model = fit_text_classifier(encoder, pool_mean, ids[few], labels, lr=lr, **how)
+    return accuracy(predict_texts(model, test_ids), test.labels)
 
 
-with seeded(torch.Generator().manual_seed(0)):
-    random = TransformerEncoder(len(vocabulary))
-from_counts = copy.deepcopy(random)
-with torch.no_grad():
-    from_counts.embedding.weight[3:] = embeddings[3:]  # the special entries stay random
-found = {"random embeddings": tuned_accuracy(random, "from scratch", lr=5e-3)}
-found["counted embeddings"] = tuned_accuracy(from_counts, "from counted embeddings")
-print(", ".join(f"from {name}: {value:.1%}" for name, value in found.items()))
-predict.scratch.compare(found["random embeddings"])
+random = TransformerEncoder(TransformerLayers(len(vocabulary)))
+layers = TransformerLayers(len(vocabulary), embeddings=embeddings)
+from_counts = TransformerEncoder(layers)
+scratch = tuned_accuracy(random, "from random embeddings", lr=5e-3)
+counted = tuned_accuracy(from_counts, "from counted embeddings")
+print(f"from random embeddings: {scratch:.1%}, from counted ones: {counted:.1%}")
+predict.scratch.compare(scratch)
 
 # %% [markdown]
 # {{ figures_table({"TF-IDF and logistic regression": "tfidf", "counted embeddings and logistic regression": "counted",
@@ -500,30 +471,25 @@ check.needs("split_by_file", "ppmi_embeddings", "pool_mean", "TransformerEncoder
 check.needs("mask_tokens", "masked_lm_loss")
 
 
-def words(model, ids):  # (N, T) -> (N, T, V)
-    features = model["guess"](model["encoder"](ids))
-    return F.linear(features, model["encoder"].embedding.weight)
-
-
 def pretrain(loss_fn, label):
-    rng = torch.Generator().manual_seed(0)
-    with seeded(rng):
-        parts = {"encoder": copy.deepcopy(from_counts), "guess": nn.Linear(64, 64)}
-    model, batches = nn.ModuleDict(parts), TextBatches(ids, batch_size=64, shuffle=True)
+    model, draw = copy.deepcopy(from_counts), torch.Generator().manual_seed(0)
+    batches = TextBatches(ids, batch_size=64, shuffle=True)
     count = settings.by_profile(smoke=3, laptop=200, full=1_000)
     how = {"steps": count, "lr": 2e-3, "warmup": min(50, count - 1), "label": label}
-    fit(model, batches, lambda model, ids: loss_fn(model, ids, rng), **how)
+    fit(model, batches, lambda model, ids: loss_fn(model, ids, draw), **how)
     return model
 
 
-def on_masked_words(model, ids, rng):
-    masked, chosen = mask_tokens(ids.cpu(), len(vocabulary), generator=rng)
-    return masked_lm_loss(words(model, masked.to(device)), ids, chosen.to(device))
+def on_chosen_words(model, ids, draw):
+    masked, chosen = mask_tokens(ids.cpu(), len(vocabulary), generator=draw)
+    logits = model.layers.words(model(masked.to(device)))  # (N, T, V)
+    return masked_lm_loss(logits, ids, chosen.to(device))
 
 
-word_model = pretrain(on_masked_words, "masked words")
-found["masked words"] = tuned_accuracy(word_model["encoder"], "fine-tuning")
-predict.masked.compare(found["masked words"])
+word_model = pretrain(on_chosen_words, "masked words")
+tuned = tuned_accuracy(word_model, "fine-tuning")
+print(f"after masked words: {tuned:.1%}")
+predict.masked.compare(tuned)
 
 # %% [markdown]
 # ## 5. Look inside, and count labels
@@ -534,25 +500,11 @@ predict.masked.compare(found["masked words"])
 # %% tags=["demo"]
 check.needs("split_by_file", "ppmi_embeddings", "pool_mean", "TransformerEncoder")
 check.needs("mask_tokens", "masked_lm_loss")
-parts = {"encoder": copy.deepcopy(from_counts), "guess": nn.Identity()}
-untrained = nn.ModuleDict(parts).to(device)
-networks = {"before": untrained, "after masked words": word_model}
-known = [k for k in range(len(test)) if (test_ids[k] > 2).all()][:6]
-
-
-def guess(text, place):
-    hidden = test_ids[known[text]][None].clone()
-    hidden[0, place] = MASK
-    guesses = {}
-    for name, model in networks.items():
-        logits = in_parts(lambda x: words(model, x), model, hidden)  # noqa: B023
-        chances = logits[0, place].softmax(dim=0).tolist()
-        guesses[name] = dict(zip(vocabulary.words, chances))
-    return guesses
-
-
-texts = [[vocabulary.words[n] for n in test_ids[k].tolist()] for k in known]
-widgets.word_explorer(texts, guess, start=4, title="Which word is hidden?")
+before = copy.deepcopy(from_counts)
+before.layers.guess = nn.Identity()  # compares the features themselves
+encoders = {"before": before, "after masked words": word_model}
+without_gaps = test_ids[(test_ids > 2).all(dim=1)][:6]
+widgets.masked_word_explorer(encoders, without_gaps, vocabulary, start=4)
 
 # %% [markdown]
 # After so little training the network mostly expects frequent words, such as "the". Words of the subject stand among
@@ -562,12 +514,10 @@ widgets.word_explorer(texts, guess, start=4, title="Which word is hidden?")
 # Now the question of the title. One seed shows little, so here are the recorded runs, for more labels too.
 
 # %% tags=["demo"]
-order = {
-    "tfidf": "tfidf", "counted": "counted", "scratch": "scratch",
-    "masked_words_frozen": "masked_frozen", "masked_words": "masked",
-}  # fmt: skip
+curves = {name: name for name in ("tfidf", "counted", "scratch")}
+curves |= {"masked_words_frozen": "masked_frozen", "masked_words": "masked"}
 title = "Which library is it from?"
-plots.show(plots.recorded_curves(unit, methods=order, title=title))
+plots.show(plots.recorded_curves(unit, methods=curves, title=title))
 predict.many.compare()
 
 # %% [markdown]
@@ -607,20 +557,18 @@ check.needs("split_by_file", "ppmi_embeddings", "pool_mean", "TransformerEncoder
 check.needs("mask_tokens", "masked_lm_loss")
 
 
-def on_all_words(model, ids, rng):
-    masked, _ = mask_tokens(ids.cpu(), len(vocabulary), generator=rng)
-    return masked_lm_loss(words(model, masked.to(device)), ids, ids != 0)
+def on_all_words(model, ids, draw):
+    masked, _ = mask_tokens(ids.cpu(), len(vocabulary), generator=draw)
+    logits = model.layers.words(model(masked.to(device)))
+    return masked_lm_loss(logits, ids, ids != 0)
 
 
-copying, true = pretrain(on_all_words, "all words"), test_ids[:500]
-masked, _ = mask_tokens(
-    true, len(vocabulary), generator=torch.Generator().manual_seed(1)
-)
+copying = pretrain(on_all_words, "all words")
+true = test_ids[:500]
+masked, _ = mask_tokens(true, len(vocabulary), generator=rng)
 for name, model in {"chosen words": word_model, "all words": copying}.items():
-    best = in_parts(lambda x: words(model, x).argmax(-1), model, masked)  # noqa: B023
-    right = best == true
-    places = (true != 0, masked == MASK)
-    shares = [float(right[where].float().mean()) for where in places]
+    right = predict_words(model, masked).argmax(dim=-1) == true
+    shares = [float(right[k].float().mean()) for k in (true != 0, masked == MASK)]
     print("loss on {:13} right: {:.1%} of all, {:.1%} at <mask>".format(name, *shares))
 predict.copied.compare(shares[0])
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from drawing import assert_redrawn
+from torch import nn
 
 from course_lib import widgets
+from course_lib.data.text import MASK, Vocabulary
+from course_lib.models import TransformerLayers
 
 TEXTS = [["a", "red", "house", "stands", "here"], ["the", "tree"]]
 
@@ -54,3 +58,29 @@ def test_a_word_that_is_not_guessed_is_said_to_be_unknown():
 def test_wrong_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+class Remembering(nn.Module):
+    """An encoder whose features are those of the word before."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.layers, self.seen = TransformerLayers(size, dim=8, heads=2), []
+        self.layers.guess = nn.Identity()
+
+    def forward(self, ids):
+        self.seen.append(ids)
+        return 20 * self.layers.embedding(ids).roll(1, dims=1)
+
+
+def test_encoders_guess_the_word_under_the_mask():
+    vocabulary = Vocabulary([TEXTS[0], TEXTS[1] + ["green", "blue", "garden"]], size=20)
+    ids = vocabulary.encode([TEXTS[0], TEXTS[1] + ["green", "blue", "garden"]], length=5)
+    encoder = Remembering(len(vocabulary))
+    view = widgets.masked_word_explorer({"net": encoder}, ids, vocabulary, start=2)
+    assert (encoder.seen[-1] == MASK).tolist() == [[False, False, True, False, False]]
+    assert view.alt_text.startswith("Which word is hidden?: text 0, word 2 is hidden, 'house'.")
+    assert "net: red 100 %" in view.alt_text
+    assert_redrawn(view, "place", 3)
+    assert "word 3 is hidden, 'stands'" in view.alt_text and "net: house 100 %" in view.alt_text
+    assert (ids != MASK).all(), "the texts themselves stay"

@@ -13,19 +13,19 @@
 # %% [markdown]
 # # Text with few labels: count words, then guess the hidden ones
 #
-# *Large language models learn by guessing words. Does this already help with a minute of training and ten labels per
-# class, and what do much simpler methods reach?*
+# *Large language models learn by guessing words. Does this help after a minute of training, with ten labels per class?
+# What do much simpler methods reach?*
 #
 # **You will** split texts by file, count words into embeddings, write a transformer encoder, and train it on masked
-# words. **You will measure** how well each of these tells with few labels which library a docstring comes from, and
-# from how many labels on counting alone is better.
+# words. **You will measure** how often each of these predicts, from few labels, the library that a docstring comes
+# from. You will also see at how many labels counting alone becomes better.
 #
 # **You need** fine-tuning and frozen features (units 04 and 06), cross-entropy (unit 00), and matrix products and the
 # singular value decomposition ([chapter 2 of the Deep Learning
 # book](https://www.deeplearningbook.org/contents/linear_algebra.html)).
 #
-# **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 3. The computer needs 3 minutes of
-# it. *Recorded* numbers are mean ± standard deviation over three seeds.
+# **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 3. The computer needs about 3
+# minutes of this time. *Recorded* numbers are mean ± standard deviation over three seeds.
 
 # %% [markdown]
 # **Warm up** with two questions from earlier units.
@@ -67,10 +67,10 @@ rng = torch.Generator().manual_seed(0)
 # %% [markdown]
 # ## 1. Real text without a download
 #
-# The libraries that this course needs are on your machine, and each of them has thousands of docstrings. The cell reads
-# them as files, without importing the libraries, and cuts them into snippets of 32 words. The first time this takes
-# about 20 seconds. Your task for the machine is to predict the library. A snippet that contains "numpy" would make this
-# too easy, so all names of the libraries are replaced by `<library>`.
+# The libraries that this course needs are on your machine, and each of them has thousands of docstrings. The next cell
+# reads their files without importing them, and cuts the docstrings into snippets of 32 words. The first time this takes
+# about 20 seconds. The task is to predict which library a snippet comes from. The word "numpy" in a snippet would make
+# this too easy, so all names of the libraries are replaced by `<library>`.
 #
 # `COURSE_DATASET` chooses among sets of images. This unit is about text and ignores it.
 
@@ -83,12 +83,13 @@ for k in (100, len(data) // 2, len(data) - 100):
 
 # %% [markdown]
 # Snippets of one file resemble each other, because an author repeats words and whole phrases. If some of them are for
-# training and others for the test, the test asks for memory. New texts will come from new files, so we split by file.
+# training and others for the test, the test measures memory. New texts will come from new files, so we split by file.
 #
 # ### Exercise 9.1: split_by_file (core, 12 minutes)
 #
-# The check tries files of different sizes, in mixed order too, and shares that are not whole numbers of files. Begin
-# with `sorted(set(files))`, because a set of strings has another order in every Python process.
+# The check tries files with different numbers of texts, texts in mixed order, and shares for which the number of test
+# files has to be rounded. Begin with `sorted(set(files))`, because a set of strings has another order in every Python
+# process.
 
 # %% nbgrader={"grade_id": "split_by_file", "solution": true}
 def split_by_file(files, test_share, *, generator):
@@ -117,8 +118,8 @@ check.split_by_file(split_by_file)
 
 # %% [markdown]
 # The baseline is *TF-IDF*, which counts the words of a text and gives rare words more weight, followed by logistic
-# regression. It knows only the words, not what they have in common. There are eight classes, so guessing is right for
-# one in eight. **Predict** its test accuracy with ten labels per class.
+# regression. It treats all words as different, even if two of them mean almost the same. There are eight classes, so
+# guessing has an accuracy of 1/8. **Predict** the test accuracy of TF-IDF with ten labels per class.
 
 # %% tags=["predict"]
 predict.baseline(...)  # between 0 and 1
@@ -144,17 +145,18 @@ predict.baseline.compare(baseline)
 # %% [markdown]
 # ## 2. Words that have the same neighbors
 #
-# The training set has thousands of texts, and so far only 80 of them were used. Without labels we can count which words
-# are neighbors. Words with similar neighbors mean similar things, such as "array" and "matrix". For a word $w$ and a
-# context word $c$, the *pointwise mutual information* compares how often both are neighbors with chance. Only its
-# positive part is used (PPMI):
+# The training set has thousands of texts, and so far only 80 of them have trained a classifier. Without labels we can
+# count which words are neighbors. Words with similar neighbors mean similar things, such as "array" and "matrix". The
+# *pointwise mutual information* of a word $w$ and a context word $c$ compares how often they are neighbors with chance.
+# Only its positive part is used (PPMI):
 #
 # $$\mathrm{PPMI}(w, c) = \max\Big(0, \log \frac{p(w, c)}{p(w)\, p_{\alpha}(c)}\Big), \qquad
 # p_{\alpha}(c) = \frac{n(c)^{0.75}}{\sum_{c'} n(c')^{0.75}}$$
 #
-# Here $n(c)$ is the sum of column $c$ of the counts. The power 0.75 keeps rare contexts from getting very large values.
-# A singular value decomposition $U S V^\top$ then keeps `dim` directions, and the embeddings are the rows of
-# $U \sqrt{S}$, divided by their lengths (Levy and Goldberg 2014).
+# Here $p(w, c)$ is the count of the pair divided by the sum of all counts, $p(w)$ is the same for all of row $w$, and
+# $n(c)$ is the sum of column $c$. The power 0.75 keeps rare contexts from getting very large values. A singular value
+# decomposition $U S V^\top$ then keeps `dim` directions, and the embeddings are the rows of $U \sqrt{S}$, divided by
+# their lengths (Levy and Goldberg 2014).
 
 # %% [markdown]
 # ### Exercise 9.2: ppmi_embeddings (hard, 20 minutes)
@@ -190,12 +192,12 @@ def ppmi_embeddings(counts, dim):
 check.ppmi_embeddings(ppmi_embeddings)
 
 # %% [markdown]
-# A text is a sequence of vectors, and a classifier needs one vector. The simplest is the mean over the words. Texts are
-# filled up with 0 to the same length, and this padding must not count.
+# A text is a sequence of vectors, and a classifier needs one vector. The simplest is the mean over the words. Short
+# texts are filled up with 0 to the same length. This *padding* must not count.
 #
 # ### Exercise 9.3: pool_mean (warm-up, 10 minutes)
 #
-# The check tries padding at the end and inside, and a text that is all padding.
+# The check tries padding at the end and in the middle of a text, and a text that is all padding.
 
 # %% nbgrader={"grade_id": "pool_mean", "solution": true}
 def pool_mean(features, ids):
@@ -217,8 +219,8 @@ def pool_mean(features, ids):
 check.pool_mean(pool_mean)
 
 # %% [markdown]
-# Now count all training texts, without their labels, and look at a few words and their nearest neighbors. Then the mean
-# vectors of the 80 labeled texts train a logistic regression, as TF-IDF did.
+# Now count neighbors in all training texts, without their labels, and look at the nearest embeddings of a few words.
+# Then a logistic regression is trained on the mean vectors of the 80 labeled texts, as it was on TF-IDF.
 
 # %% tags=["demo"]
 check.needs("split_by_file", "ppmi_embeddings", "pool_mean")
@@ -232,30 +234,32 @@ counted = probe_accuracy(means, labels, test_means, test.labels, regularization=
 print(f"counted embeddings with ten labels per class: {counted:.1%}")
 
 # %% [markdown]
-# Seconds of counting, without a gradient, are worth a lot, because words that never occur in the 80 texts now resemble
-# words that do. In the recorded runs, rare words also count more in the mean. The accuracy with ten labels per class is
-# then {{ result("label_curve", "counted@10") | pm(percent=true) }} instead of {{ result("label_curve", "tfidf@10") |
+# A few seconds of counting help a lot, because words that never occur in the 80 texts now resemble words that do. In
+# the recorded runs the mean also gives rare words more weight. The accuracy with ten labels per class is then {{
+# result("label_curve", "counted@10") | pm(percent=true) }} instead of {{ result("label_curve", "tfidf@10") |
 # pm(percent=true) }}, and it is higher {{ every_seed("counted@10 > tfidf@10, counted@50 > tfidf@50", "label_curve") }}.
 # So this is what a neural network has to beat.
 #
 # ## 3. Words in context: a transformer encoder
 #
-# A mean ignores the order of words. In *attention* each word $i$ asks with a *query* $q_i$, every word $j$ answers to
-# it by its *key* $k_j$, and the result is a weighted mean of the *values* $v_j$ (Vaswani et al. 2017):
+# A mean ignores the order of words. In *attention* each word $i$ has a *query* $q_i$. The query is compared with the
+# *key* $k_j$ of every word $j$, and the result is a weighted mean of the *values* $v_j$ (Vaswani et al. 2017):
 #
 # $$a_{ij} = \operatorname{softmax}_j\Big(\frac{q_i \cdot k_j}{\sqrt{d}}\Big), \qquad o_i = \sum_j a_{ij}\, v_j$$
 #
-# Here $d$ is the length of a query. It keeps the scores small, so that the softmax is not decided by a single word.
+# Here $d$ is the length of a query. The division by $\sqrt{d}$ keeps the scores small, so that no single word decides
+# the softmax.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_transformer())
 
 # %% [markdown]
-# Several *heads* do this side by side. Each has its own `dim / heads` dimensions of the queries, keys and values, in
-# order, and the linear layer `out` mixes what the heads have found. Padding gets the score minus infinity, so its
-# weight is 0. In the diagram, each part is given normalized features, and its answer is *added* to what was there
-# before (a residual). Therefore a new network begins close to the embeddings themselves. Attention alone does not see
-# the order of words, so each place has a learned vector that is added to the embedding.
+# Several *heads* do this side by side. The first head uses the first `dim / heads` dimensions of queries, keys and
+# values, the second head uses the next ones, and so on. The linear layer `out` mixes what the heads have found. Padding
+# gets the score minus infinity, so its weight is 0. In the diagram, each part is given normalized features, and its
+# answer is *added* to what was there before (a *residual*). Therefore a new network begins close to the embeddings
+# themselves. Attention alone does not see the order of words, so each place has a learned vector that is added to the
+# embedding.
 #
 # `TransformerLayers` of this course has all layers: `embedding`, `position` (a vector per place), `blocks`, the last
 # normalization `norm`, and the number `heads`. Each block has `norm1`, `qkv`, `out`, `norm2` and `mlp`.
@@ -335,28 +339,30 @@ predict.scratch.compare(scratch)
 # "transformer from scratch": "scratch", "transformer from counted embeddings": "from_counted"}, (10, 50, 200)) }}
 #
 # From scratch the transformer is below TF-IDF at all these budgets, {{ every_seed("scratch@10 < tfidf@10, scratch@50 <
-# tfidf@50, scratch@200 < tfidf@200", "label_curve") }}, although its learning rate is five times as high, which is
-# better for it. It has to learn 4,000 embeddings from a few texts. From counted embeddings it is about as good as
-# logistic regression on their mean. So the transformer itself adds nothing here. The embeddings do the work.
+# tfidf@50, scratch@200 < tfidf@200", "label_curve") }}, although its learning rate is five times as high, because it
+# learned better so in earlier trials. It has to learn 4,000 embeddings from a few texts. From counted embeddings it is
+# about as good as logistic regression on their mean. So the transformer itself adds nothing here. The embeddings do the
+# work.
 #
 # *A natural break.*
 #
 # ## 4. Guess the hidden word
 #
-# The order of words is still unused. In *masked language modeling* (Devlin et al. 2019) a network sees a text in which
-# some words are hidden and predicts them. Every text is its own label.
+# Counting looks at pairs of words only. In *masked language modeling* (Devlin et al. 2019) a network sees a text in
+# which some words are hidden, and predicts them from all the others. Every text is its own label.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_masked_words())
 
 # %% [markdown]
 # 15 percent of the words are *chosen*. Of these, 80 percent become `<mask>`. When the encoder is used later, no
-# `<mask>` is there, so the network should not rely on this sign. Therefore 10 percent become a random word, and 10
-# percent stay as they are. The loss asks for the true word in all three cases.
+# `<mask>` is there, so the network should not rely on it. Therefore 10 percent become a random word, and 10 percent
+# stay as they are. The loss asks for the true word in all three cases.
 #
 # ### Exercise 9.5: mask_tokens (hard, 15 minutes)
 #
-# The check counts shares over thousands of words, also for other values of `share`, and looks for padding.
+# The check counts shares over thousands of words, also for other values of `share`, and sees whether padding is ever
+# chosen.
 
 # %% nbgrader={"grade_id": "mask_tokens", "solution": true}
 def mask_tokens(ids, vocab_size, *, generator, share=0.15):
@@ -420,8 +426,8 @@ check.masked_lm_loss(masked_lm_loss)
 # ### Exercise 9.7: masked_lm_loss_check (core, 12 minutes)
 #
 # A wrong loss rarely stops with an error. Section 6 shows one that looks very good. So write a check of Exercise 9.6.
-# It is given a function, `candidate`. Call it on logits, ids and choices of your own, and `assert` what the loss must
-# be.
+# Your check is given a function, `candidate`. Call it on logits, ids and choices of your own, and `assert` what the
+# loss must be.
 
 # %% [markdown]
 # **What is tried.** Three right functions and fifteen wrong ones, the known mistakes of Exercise 9.6, come in random
@@ -457,10 +463,10 @@ def masked_lm_loss_check(candidate):
 check.masked_lm_loss_check(masked_lm_loss_check)
 
 # %% [markdown]
-# A layer for words compares the feature of each place with all embeddings, so embeddings are used twice. The encoder
-# begins with the counted embeddings and sees 64 texts per step. **Predict** the accuracy after 200 steps on masked
-# words and the same fine-tuning. Predict also how probable it is that TF-IDF is better than this with 1,000 labels per
-# class.
+# To predict a word, `layers.words` compares the features of its place with the embeddings of all words. So the
+# embeddings are used for input and output. The encoder begins with the counted embeddings and sees 64 texts per step.
+# **Predict** the accuracy after 200 steps on masked words and the same fine-tuning. Predict also how probable it is
+# that TF-IDF is better than this with 1,000 labels per class.
 
 # %% tags=["predict"]
 predict.masked(...)  # between 0 and 1
@@ -494,8 +500,8 @@ predict.masked.compare(tuned)
 # %% [markdown]
 # ## 5. Look inside, and count labels
 #
-# Hide one word after another. To the left stands the network before it has seen masked words, with counted embeddings
-# alone, and to the right after it.
+# Hide one word after another. The left side shows what the network expects before its training on masked words, with
+# counted embeddings alone. The right side shows the same after the training.
 
 # %% tags=["demo"]
 check.needs("split_by_file", "ppmi_embeddings", "pool_mean", "TransformerEncoder")
@@ -507,9 +513,9 @@ without_gaps = test_ids[(test_ids > 2).all(dim=1)][:6]
 widgets.masked_word_explorer(encoders, without_gaps, vocabulary, start=4)
 
 # %% [markdown]
-# After so little training the network mostly expects frequent words, such as "the". Words of the subject stand among
-# its guesses at best. Its accuracy at `<mask>` in test texts is {{ result("all_tokens",
-# "replaced_masked") | pm(percent=true) }}.
+# After so little training the network mostly expects frequent words, such as "the". Only sometimes is a word of the
+# subject among its guesses. Its accuracy at `<mask>` in test texts is {{ result("all_tokens", "replaced_masked") |
+# pm(percent=true) }}.
 #
 # Now the question of the title. One seed shows little, so here are the recorded runs, for more labels too.
 
@@ -521,7 +527,7 @@ plots.show(plots.recorded_curves(unit, methods=curves, title=title))
 predict.many.compare()
 
 # %% [markdown]
-# The course's results table has a part for text from here on.
+# From here on, the course's results table has a part for text.
 
 # %% tags=["demo"]
 columns = {"docstrings": records.COLUMNS["docstrings"]}
@@ -530,18 +536,17 @@ Markdown(records.results_table(up_to=unit, columns=columns))
 # %% [markdown]
 # With ten labels per class, masked words on top of counted embeddings are best, {{ every_seed("masked@10 > counted@10,
 # masked@10 > from_counted@10, masked@10 > tfidf@10", "label_curve") }}, but not by much. With 50 they are equal to
-# counting within the noise. With many labels the single words decide, and TF-IDF knows all words while the others know
-# 4,000. With 1,000 labels per class TF-IDF is best, {{ every_seed("tfidf@1000 > masked@1000, tfidf@1000 >
-# counted@1000", "label_curve") }}.
+# counting within the noise. With 1,000 labels per class TF-IDF is best, {{ every_seed("tfidf@1000 > masked@1000,
+# tfidf@1000 > counted@1000", "label_curve") }}. A possible reason is that TF-IDF uses all words, while the other
+# methods know only 4,000.
 #
 # A harder task: which subpackage of scipy does a text come from, among {{ result("harder", "classes").mean | num(0) }}?
 #
 # {{ figures_table({"TF-IDF": "tfidf", "counted": "counted", "transformer from scratch": "scratch", "masked words,
 # fine-tuned": "masked"}, (10, 50), "harder") }}
 #
-# Here counting is better than masked words {{ every_seed("counted@10 > masked@10, counted@50 > masked@50",
-# "harder") }}.
-# The pretraining saw only the texts of scipy, half as many. So masked words do not always pay.
+# Here counting is better than masked words {{ every_seed("counted@10 > masked@10, counted@50 > masked@50", "harder")
+# }}. The pretraining saw only the texts of scipy. So masked words do not always help.
 
 # %% [markdown]
 # ## 6. When it fails: a loss that looks very good
@@ -586,7 +591,8 @@ predict.copied.compare(shares[0])
 #
 # Most words are visible, so copying them gives a small loss and a high accuracy. At `<mask>` both networks are equally
 # good, but the one that copies is worse after fine-tuning, {{ every_seed("finetuned_masked@10 > finetuned_all@10",
-# "all_tokens") }}. So look at the accuracy at `<mask>`.
+# "all_tokens") }}. So a high accuracy over all words says nothing. Look at the accuracy at `<mask>`, and at the task
+# itself.
 
 # %% [markdown]
 # Two leaks may also make a result look better than it is. TF-IDF is measured with each of them:
@@ -595,8 +601,8 @@ predict.copied.compare(shares[0])
 # "names"}, (10, 50, 200, 1000), "splits", head="TF-IDF, labels per class") }}
 #
 # A split by snippet adds the most where labels are many, {{ every_seed("snippet@1000 > file@1000, snippet@200 >
-# file@200", "splits") }}, because more files are on both sides. Names that are left in change little on average, since
-# few snippets contain one.
+# file@200", "splits") }}. The likely reason is that with many labels more of the files in the test are in the training
+# set too. Names that are left in change little on average.
 
 # %% [markdown] nbgrader={"grade_id": "leaky_reports", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A hospital wants to know from a doctor's note to which ward a patient will be sent.
@@ -632,12 +638,12 @@ predict.copied.compare(shares[0])
 #
 # Ungraded. Answer first, then open. Your predictions are summed up below.
 #
-# <details><summary>1. Why may a word attend to all words of its text here, but only to earlier ones in a model that
-# writes?</summary> A writing model predicts the next word, and a later word would give it away. Here the hidden words
-# are hidden on both sides, so nothing is given away.</details>
+# <details><summary>1. Why may a word attend to all words of its text here, but only to earlier words in a model that
+# generates text?</summary> Such a model predicts the next word, and a later word would give it away. Here the words to
+# predict are replaced in the input, so no place can see them.</details>
 #
-# <details><summary>2. What do the 10 percent of chosen words that stay teach?</summary> That a visible word may be
-# right. Otherwise its own word would be the one answer that is never correct.</details>
+# <details><summary>2. Why do 10 percent of the chosen words stay as they are?</summary> Because a visible word may be
+# right. Without them, the word that the network sees would never be the correct answer.</details>
 #
 # <details><summary>3. You double the padding of a batch. What should change in the output?</summary> Nothing, with a
 # mask in attention and in the mean.</details>
@@ -659,14 +665,14 @@ predict.summary()
 # %% [markdown]
 # ## What became of it
 #
-# Masked words made **BERT** (2019), which searched and classified text for years. Models that predict the next word,
-# from **GPT** on, use the same blocks with a mask that looks back only, and today they do most tasks with a few
-# examples in the prompt and without any new weights. Embeddings and encoders remain in use for **search**, where a
-# model has to be small and fast.
+# Training on masked words led to **BERT** (2019), which was used for years to search and classify text. Models that
+# predict the next word, from **GPT** on, use the same blocks with a mask that looks back only. Today they do most tasks
+# with a few examples in the prompt and without any new weights. Embeddings and encoders remain in use for **search**,
+# where a model has to be small and fast.
 #
 # In **medicine** such encoders read notes and genomes, in **finance** reports and tables of transactions, and masked
-# patches pretrain models of images and of the movements of **robots**. The baselines have stayed as well: before you
-# train, count.
+# patches pretrain models of images and of the movements of **robots**. The baselines remain as well. Count words before
+# you train a network.
 
 # %% [markdown]
 # **Further reading.**
@@ -679,7 +685,7 @@ predict.summary()
 # **Challenge.** Beat {{ result("label_curve", "masked@10").mean | pct }} with ten labels per class and the same
 # unlabeled texts. You may change the encoder, the masking and the training.
 #
-# **Bonus.** (1) Leave `self.position` out. What is lost? (2) Choose 40 percent of the words. (3) Add your own library
+# **Bonus.** (1) Leave `self.layers.position` out. What is lost? (2) Choose 40 percent of the words. (3) Add your own library
 # to `load_docstrings(libraries=...)`.
 #
 # **Appendix for those online.** The same exercise on news in four classes and a pretrained transformer of 66 million

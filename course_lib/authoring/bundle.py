@@ -1,6 +1,6 @@
 """What an instructor hands out: one zip with the notebooks, the library and sealed judges; no answer can be read in it.
 
-A student's copy is all of course_lib but authoring/ and grading/, by these two names.
+A student's copy is all of course_lib but authoring/, grading/ and serving/, by these names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from course_lib.authoring.sources import ReleaseError, unit_folders
 from course_lib.notebooks import released_files
 
 # The parts that need solutions/ or that grade, and what was measured of those.
-NOT_FOR_STUDENTS = ("course_lib/authoring", "course_lib/grading", "results/benchmarks", "results/pictures")
+NOT_FOR_STUDENTS = (
+    "course_lib/authoring", "course_lib/grading", "course_lib/serving", "results/benchmarks", "results/pictures",
+)  # fmt: skip
 FOLDER = "learning-with-few-labels"
 
 

@@ -89,14 +89,22 @@ class Classroom:
         self.catalogue = Catalogue(self.by_unit)
         self.database = Database(place.address, make=make)
         self.clock = Clock()
+        self.calendar_fault = ""
+        self._calendar: dict[str, dates.Dates] | None = None
 
     def calendar(self) -> dict[str, dates.Dates]:
-        """The dates of the units, as the file says now.
+        """The dates of the units, as the file says now; where it cannot be read, as it said before.
 
         Raises:
-            BadSubmissions: a date cannot be read.
+            BadSubmissions: a date cannot be read, and none was read before.
         """
-        return dates.read(self.folder)
+        try:
+            self._calendar, self.calendar_fault = dates.read(self.folder), ""
+        except BadSubmissions as fault:
+            self.calendar_fault = f"{fault} Until then the dates are in force that stood there before."
+            if self._calendar is None:
+                raise
+        return self._calendar
 
     @cached_property
     def secret(self) -> str:
@@ -154,7 +162,7 @@ class Clock:
         return datetime.now(UTC)
 
     def _ticks(self) -> timedelta:
-        """Seconds that nobody can set; those in which the machine slept count."""
+        """Seconds of a clock that cannot be set; those in which the machine slept count."""
         boot = getattr(time, "CLOCK_BOOTTIME", None)
         return timedelta(seconds=time.monotonic() if boot is None else time.clock_gettime(boot))
 

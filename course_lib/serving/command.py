@@ -128,6 +128,7 @@ def _serve(options: dict[str, Any]) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     room = _room(options)
     with keeper.only_server(room.place.own):
+        room.calendar()  # dates that cannot be read are told before anyone comes
         put_back = queue.put_back(room.database, None)
         found = roster.take_changed_roster(room)
         lost = roster.enter_lost_attempts(room)
@@ -147,7 +148,7 @@ def _serve(options: dict[str, Any]) -> None:
         )  # fmt: skip
         server = uvicorn.Server(config)
         click.echo(f"Serving {room.folder} at http://{_shown(options)}/, {count} workers. Stop with Ctrl-C.")
-        click.echo(f"Your own link, for nobody else: http://{_shown(options)}/in/{_instructors(web)}")
+        click.echo(f"Your own link, to keep to yourself: http://{_shown(options)}/in/{_instructors(web)}")
         if not own and not options["behind_proxy"]:
             click.echo("Note: without https, links and notebooks can be read on the network. Use a proxy with https.")
         watch.start()

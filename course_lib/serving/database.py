@@ -105,7 +105,7 @@ class Database:
         try:
             address = make_url(url)
             self.file = Path(address.database or "") if address.get_backend_name() == "sqlite" else None
-            self._engine = _sqlite(self.file, make, seconds) if self.file else create_engine(url, pool_pre_ping=True)
+            self._engine = _sqlite(self.file, seconds) if self.file else create_engine(url, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as fault:
             raise DatabaseError(
                 f"The data base {_without_password(url)} cannot be opened ({fault}). Expected is sqlite:///FILE, or "
@@ -115,7 +115,12 @@ class Database:
             with self.explained():
                 if self.file:
                     self.file.parent.mkdir(parents=True, exist_ok=True)
+                    sqlite3.connect(self.file).close()  # from now on a file that is gone is an error
                 tables.create_all(self._engine)
+                if self.file:
+                    with self._engine.connect() as connection:
+                        connection.exec_driver_sql("COMMIT")
+                        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -166,12 +171,11 @@ class Database:
         self._engine.dispose()
 
 
-def _sqlite(path: Path, make: bool, seconds: float) -> Engine:
-    """An engine for a file: readers do not wait for the writer, and what is committed survives a crash."""
-    mode = "rwc" if make else "rw"
+def _sqlite(path: Path, seconds: float) -> Engine:
+    """An engine for a file that is there: what is committed survives a crash."""
 
     def connect() -> sqlite3.Connection:
-        address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+        address = f"file:{quote(str(path.absolute()))}?mode=rw"
         # Transactions begin where `_begin` says so, not where Python's module guesses.
         return sqlite3.connect(
             address, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False, cached_statements=0
@@ -184,8 +188,6 @@ def _sqlite(path: Path, make: bool, seconds: float) -> Engine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        if make:
-            cursor.execute("PRAGMA journal_mode=WAL")
         cursor.close()
 
     @event.listens_for(engine, "begin")

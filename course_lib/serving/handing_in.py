@@ -64,7 +64,7 @@ def take(room: Classroom, student: Any, data: bytes, name: str = "") -> Taken:
         name: what the student's own file is called.
 
     Raises:
-        Refused: it is no notebook of a unit that is open.
+        Refused: it is not a notebook of a unit that is open.
         DiskFull: it could not be kept.
         BadSubmissions, DatabaseError: the dates cannot be read, or the attempt cannot be entered now. The latter is
             kept, and will be entered.
@@ -76,22 +76,25 @@ def take(room: Classroom, student: Any, data: bytes, name: str = "") -> Taken:
         raise Refused(f"{which.unit} opens on {dates.shown(held.opens)}. Nothing was handed in.")
     with _locks[student["student"]]:
         shelf = kept.Shelf(room.folder, student["student"], which)
+        before = max((each.time for each in shelf.attempts if each.time), default=None)
+        time = room.clock.after(before)
+        record = _record(student, time, held.is_late(time), name)
         there = shelf.known(data)
-        if there is None or there.record.get("platform") != PLATFORM:
-            before = max((each.time for each in shelf.attempts if each.time), default=None)
-            time = room.clock.after(before)
-            try:
-                there_now = shelf.add(data, _record(student, time, held.is_late(time), name), write=True)
-            except OSError as fault:
-                _log.error("an upload of %s could not be kept: %s", student["student"], fault)
-                raise DiskFull(str(fault.strerror or fault)) from None
-            received = kept.stamp_of(time)
-        else:
-            there_now, received = there, str(there.record.get("time") or "")
+        try:
+            if there is None:
+                number = shelf.add(data, record, write=True).number
+            else:
+                number = there.number
+                if not there.record:  # its note was not written, for the disk was full
+                    shelf.note(number, record)
+        except OSError as fault:
+            _log.error("an upload of %s could not be kept: %s", student["student"], fault)
+            raise DiskFull(str(fault.strerror or fault)) from None
+        received = str((there.record if there else record).get("time") or record["time"])
         put_out(room, student["student"], which, shelf)
     with room.database.writing() as connection:
-        attempt = queue.add(connection, student["id"], which, there_now.number, received)
-    return Taken(attempt, again=there is there_now)
+        attempt = queue.add(connection, student["id"], which, number, received)
+    return Taken(attempt, again=there is not None)
 
 
 def put_out(room: Classroom, student: str, which: Which, shelf: kept.Shelf | None = None) -> None:

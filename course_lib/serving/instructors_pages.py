@@ -35,11 +35,9 @@ def overview(request: Request) -> Response:
 def _overview(request: Request, who: Visitor, *, told: str = "", wrong: str = "", status: int = 200) -> Response:
     web = web_of(request)
     faults = [web.keeper.fault] if web.keeper and web.keeper.fault else []
-    try:
-        calendar = web.room.calendar()
-    except BadSubmissions as fault:
-        calendar = {}
-        faults.append(str(fault))
+    calendar = web.room.calendar()
+    if web.room.calendar_fault:
+        faults.append(web.room.calendar_fault)
     with web.room.database.reading() as connection:
         counts = queue.counts(connection)
         count = len(connection.execute(select(students.c.id)).all())

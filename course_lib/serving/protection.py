@@ -128,7 +128,7 @@ def is_from_elsewhere(headers: Mapping[str, str]) -> bool:
 
 
 class Limit:
-    """At most `burst` at once and then one per `seconds`, for each key; by a clock that nobody can set."""
+    """At most `burst` at once and then one per `seconds`, for each key; by a clock that cannot be set."""
 
     def __init__(self, burst: int, seconds: float) -> None:
         self.burst, self.seconds = burst, seconds

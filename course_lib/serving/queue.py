@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from course_lib.grading.outside.recognizing import Which
 from course_lib.serving.database import Database, attempts, results, students
 
-TRIES = 3  # workers that may die over an attempt before it counts as failed
+TRIES = 5  # workers that may die over an attempt before it counts as failed
 DIED = "It ended the process that graded it, {tries} times. Your instructor can see it and have it graded again."
 
 

@@ -59,7 +59,7 @@ def take_roster(room: Classroom, content: bytes) -> Imported:
     """Takes in a roster, any CSV that `course collect` reads, and keeps it as class/roster.csv.
 
     Raises:
-        BadSubmissions: it is no roster, or two students have one name in it; nothing is changed then.
+        BadSubmissions: it is not a roster, or two students have one name in it; nothing is changed then.
         DatabaseError, OSError: it cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:

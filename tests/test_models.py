@@ -337,3 +337,29 @@ def test_cpu_and_gpu_agree(cuda):
 def test_everything_public_is_documented():
     for name in models.__all__:
         assert getattr(models, name).__doc__, name
+
+
+# --- TransformerLayers
+
+
+def test_transformer_layers_have_the_shapes_that_they_promise():
+    with seeded(generator()):
+        layers = models.TransformerLayers(50, dim=12, heads=3, layers=4, max_length=9)
+    assert (layers.heads, layers.feature_dim, len(layers.blocks)) == (3, 12, 4)
+    assert layers.embedding.weight.shape == (50, 12) and layers.position.shape == (9, 12)
+    assert 0.8 < float(layers.embedding.weight.norm(dim=1).mean()) < 1.2
+    x = torch.rand(2, 5, 12, generator=generator())
+    for block in layers.blocks:
+        assert list(block) == ["norm1", "qkv", "out", "norm2", "mlp"]
+        assert block["qkv"](x).shape == (2, 5, 36)
+        assert all(block[name](x).shape == x.shape for name in ("norm1", "out", "norm2", "mlp"))
+    with pytest.raises(ValueError, match="multiple of heads=5"):
+        models.TransformerLayers(50, dim=12, heads=5)
+
+
+def test_words_are_compared_with_the_embeddings():
+    with seeded(generator()):
+        layers = models.TransformerLayers(50, dim=12, heads=3)
+    layers.guess = nn.Identity()
+    found = layers.words(layers.embedding.weight[[4, 7]][None])
+    assert found.shape == (1, 2, 50) and found.argmax(dim=-1).tolist() == [[4, 7]]

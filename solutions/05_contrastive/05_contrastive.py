@@ -245,8 +245,8 @@ plots.show(plots.diagram_two_views())
 # - `features(images)` returns the encoder's features in eval mode and without gradient. Afterwards each module has its
 #   old mode, as `with eval_mode(self):` takes care of.
 #
-# For the last two, the check puts small networks in the places of `encoder` and `head`. **The number to reach** comes in
-# section 4: a probe above {{ result("protocol", "rotation_frozen@10").mean | pct }}, which is that of rotation.
+# For the last two, the check puts small networks in the places of `encoder` and `head`. **The number to reach** comes
+# in section 4: a probe above {{ result("protocol", "rotation_frozen@10").mean | pct }}, which is that of rotation.
 
 # %% nbgrader={"grade_id": "SimCLR", "solution": true}
 class SimCLR(nn.Module):

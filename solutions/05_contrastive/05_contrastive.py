@@ -316,8 +316,8 @@ line = {"baseline": math.log(127), "baseline_label": "guessing"}
 pretrain(simclr, contrast, "Find the other view", steps=steps, **line)
 
 # %% [markdown]
-# The loss is far below that of guessing, and far above 0. This number alone does not say what the features are worth, so
-# we train linear probes on them. **Predict** where the probe is best: on block 1, 2 or 3 of the encoder, or on the
+# The loss is far below that of guessing, and far above 0. This number alone does not say what the features are worth,
+# so we train linear probes on them. **Predict** where the probe is best: on block 1, 2 or 3 of the encoder, or on the
 # head's outputs? And predict the accuracy on block 3.
 
 # %% tags=["predict"]
@@ -558,8 +558,8 @@ def negative_cosine(p, z):
 check.negative_cosine(negative_cosine)
 
 # %% [markdown]
-# Now train three networks for 100 steps each, one with the distance alone, one with SimSiam, and one with SimSiam without
-# its stop-gradient. **Predict** the spread of the last one at the end.
+# Now train three networks for 100 steps each, one with the distance alone, one with SimSiam, and one with SimSiam
+# without its stop-gradient. **Predict** the spread of the last one at the end.
 
 # %% tags=["predict"]
 predict.spread(...)  # between 0 and 1
@@ -643,8 +643,8 @@ predict.spread.compare(last["no stop"])
 
 # %% [markdown]
 # The last row has no stop-gradient either, but a batch norm as last layer. This layer gives each output the deviation 1
-# within a batch. Therefore the outputs cannot all be equal there, whatever the layers in front do, and the loss does not
-# reach $-1$ in these steps. So the spread behind a batch norm cannot show a collapse. Measure it in front of such a
+# within a batch. Therefore the outputs cannot all be equal there, whatever the layers in front do, and the loss does
+# not reach $-1$ in these steps. So the spread behind a batch norm cannot show a collapse. Measure it in front of such a
 # layer.
 #
 # A collapse of the outputs is not yet one of the features. Without the stop-gradient, the deviation of the encoder's
@@ -656,14 +656,14 @@ predict.spread.compare(last["no stop"])
 # %% [markdown]
 # ## 9. A remedy by statistics
 #
-# VICReg (Bardes et al. 2022) has neither negatives nor a stop-gradient. It makes a collapse expensive. Beside the distance
-# of the views, it has two terms for each view $Z$, a matrix with one row per image:
+# VICReg (Bardes et al. 2022) has neither negatives nor a stop-gradient. It makes a collapse expensive. Beside the
+# distance of the views, it has two terms for each view $Z$, a matrix with one row per image:
 #
 # $$L = \frac{\lambda}{Nd} \|Z - Z'\|^2 + \sum_{Y \in \{Z, Z'\}} \Big( \frac{\mu}{d} \sum_j \max(0, 1 -
 # \sqrt{\mathrm{Var}(Y_j) + 10^{-4}}) + \frac{\nu}{d} \sum_{i \ne j} \mathrm{Cov}(Y_i, Y_j)^2 \Big)$$
 #
-# The *variance* term is 0 when each column has a deviation of at least 1 over the images. The *covariance* term is 0 when
-# different columns are uncorrelated. Without it, one feature could be copied into all $d$ columns.
+# The *variance* term is 0 when each column has a deviation of at least 1 over the images. The *covariance* term is 0
+# when different columns are uncorrelated. Without it, one feature could be copied into all $d$ columns.
 
 # %% [markdown]
 # ### Exercise 5.7: vicreg_loss (hard, 18 minutes)
@@ -778,10 +778,10 @@ predict.summary()
 # %% [markdown]
 # ## What became of it
 #
-# Contrastive learning made frozen features strong enough to be used as they are. **CLIP** uses almost the same loss, with
-# an image and its caption as the two views. DINO has no negatives: it learns from a moving average of itself. DINOv2
-# adds masked patches and far more images. **Language models** use contrastive losses for search: embedding models are
-# trained on pairs of a question and a passage that answers it, with other passages as negatives.
+# Contrastive learning made frozen features strong enough to be used as they are. **CLIP** uses almost the same loss,
+# with an image and its caption as the two views. DINO has no negatives: it learns from a moving average of itself.
+# DINOv2 adds masked patches and far more images. **Language models** use contrastive losses for search: embedding
+# models are trained on pairs of a question and a passage that answers it, with other passages as negatives.
 #
 # In other fields two views need no augmentation. In **medicine** they are two slides of one patient, in **finance** two
 # months of one customer's transactions, in **robotics** two frames of a video that are close in time, and in **speech**

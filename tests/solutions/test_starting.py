@@ -7,11 +7,14 @@ import warnings
 import own_images
 import pytest
 
+from course_lib import protocol, records, settings
 from course_lib.authoring import conversion, sources
 from course_lib.data import DataWarning
 from course_lib.exercises import units
 
-NOTEBOOKS = [(unit, path.stem) for unit in units() for path in sources.source_files(sources.folder_of(unit))]
+# A unit about data of another kind, such as text, reads those whatever images COURSE_DATASET names.
+ON_IMAGES = [unit for unit in units() if records.main_dataset(unit) in settings.DATASETS]
+NOTEBOOKS = [(unit, path.stem) for unit in ON_IMAGES for path in sources.source_files(sources.folder_of(unit))]
 FOLDERS = {
     "300 images": {
         "train": {f"class {k}": 30 for k in range(10)},
@@ -37,8 +40,9 @@ def test_the_set_up_of_a_notebook_runs(unit, name, images, folders, monkeypatch)
     monkeypatch.setenv("COURSE_DATASET", "digits" if images == "digits" else "folder")
     if images != "digits":
         monkeypatch.setenv("COURSE_DATA", str(folders[images]))
+    protocol.setting.cache_clear()  # of another folder
     cells = [c for c in conversion.solution_notebooks(unit)[name].cells if "setup" in c.metadata.get("tags", ())]
-    assert len(cells) >= 2 and any("load(" in cell.source for cell in cells)
+    assert len(cells) >= 2 and any("load(" in cell.source or "protocol.setting(" in cell.source for cell in cells)
     names: dict[str, object] = {}
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always", DataWarning)

@@ -188,10 +188,12 @@ def _load() -> None:
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
-    # The one attribute of another module that the course replaces. After set_num_threads(2) and a backward in a cell,
+    # The attributes of another module that the course replaces. After set_num_threads(2) and a backward in a cell,
     # backward hangs in an observer, which is a fork of that process. OMP_THREAD_LIMIT=1 instead would be worse: the
     # convolutions of the cell itself then wait without end for the second thread that oneDNN has planned with.
     torch.set_num_threads = torch.set_num_interop_threads = _ignore  # type: ignore[assignment]
+    # There is no compiler inside. torch's own switch for that still loads all of the compiler: seven seconds.
+    torch.compile = _as_it_is  # type: ignore[assignment]
     exercises.units()
     exercises.silence_checks()  # a check that a student calls in a cell of their own
     _warm_up()
@@ -200,6 +202,11 @@ def _load() -> None:
 
 def _ignore(*_: object) -> None:
     """Stands for torch's `set_num_threads` in the sandbox."""
+
+
+def _as_it_is(model: Callable[..., Any] | None = None, **_: object) -> Callable[..., Any]:
+    """Stands for `torch.compile` in the sandbox, as a function and as a decorator with options."""
+    return _as_it_is if model is None else model
 
 
 def _warm_up() -> None:

@@ -117,7 +117,7 @@ class Zygote:
             "PYTHONHASHSEED": "0",
             "PYTHONBREAKPOINT": "0",  # a breakpoint() left in an answer would wait for input
             "MPLBACKEND": "agg",
-            "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` gives back what it is given: there is no compiler inside
+            "TORCHDYNAMO_DISABLE": "1",  # for ways to the compiler other than `torch.compile`, which is replaced inside
             "TORCHINDUCTOR_CACHE_DIR": "/",  # loading it makes this folder, and inside there may be none to make one in
             "COURSE_PROFILE": self.options.profile,
             "COURSE_DEVICE": "cpu",

@@ -4,7 +4,7 @@
 - thresholds.py: threshold_slider
 - pseudo_labels.py: pseudo_label_slider
 - teaching.py: teaching_views
-- words.py: word_explorer, masked_word_explorer
+- words.py: word_explorer
 - reconstructions.py: reconstruction_explorer
 - turns.py: turn_explorer
 - views.py: view_explorer
@@ -34,11 +34,11 @@ from course_lib.widgets.thresholds import threshold_slider
 from course_lib.widgets.turns import TURNS, turn_explorer
 from course_lib.widgets.view import View
 from course_lib.widgets.views import view_explorer
-from course_lib.widgets.words import masked_word_explorer, word_explorer
+from course_lib.widgets.words import word_explorer
 
 # In the order of the units that use them, which is that of the reference page.
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
     "view_explorer", "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views",
-    "temperature_explorer", "word_explorer", "masked_word_explorer", "WIDE",
+    "temperature_explorer", "word_explorer", "WIDE",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Widgets for masked words: a word of a text is hidden, and networks guess it."""
+"""A widget for masked words: a word of a text is hidden, and networks guess it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,36 @@ _PER_LINE = 11  # words of the text per line
 
 
 def word_explorer(
+    encoders: Mapping[str, nn.Module],
+    ids: Tensor,
+    vocabulary: Vocabulary,
+    *,
+    start: int = 0,
+    title: str | None = "Which word is hidden?",
+) -> View:
+    """Choose a text and hide one of its words; see which words encoders expect in its place.
+
+    Args:
+        encoders: by name, as `evaluation.predict_words` takes them; they are shown side by side.
+        ids: int64 (N, T), word numbers of texts without padding.
+        vocabulary: of the encoders.
+        start: the place that is hidden at first.
+
+    Raises:
+        ValueError: no text, or no encoder.
+    """
+
+    def guess(text: int, place: int) -> Guesses:
+        hidden = ids[text : text + 1].clone()
+        hidden[0, place] = MASK
+        found = {name: predict_words(encoder, hidden)[0, place].softmax(dim=0) for name, encoder in encoders.items()}
+        return {name: dict(zip(vocabulary.words, chances.tolist())) for name, chances in found.items()}
+
+    texts = [[vocabulary.words[number] for number in row] for row in ids.tolist()]
+    return explorer_of_guesses(texts, guess, start=start, title=title)
+
+
+def explorer_of_guesses(
     texts: Sequence[Sequence[str]],
     guess: Callable[[int, int], Guesses],
     *,
@@ -27,7 +57,7 @@ def word_explorer(
     most: int = 6,
     title: str | None = None,
 ) -> View:
-    """Choose a text and hide one of its words; see which words networks expect in its place.
+    """What `word_explorer` shows of any guesses.
 
     Args:
         texts: the words of each text.
@@ -59,33 +89,6 @@ def word_explorer(
         "place": _slider("hidden word", longest, min(start, longest - 1)),
     }
     return View(draw, controls, hint="Hide another word. Where does the context tell which word is missing?")
-
-
-def masked_word_explorer(
-    encoders: Mapping[str, nn.Module],
-    ids: Tensor,
-    vocabulary: Vocabulary,
-    *,
-    start: int = 0,
-    title: str | None = "Which word is hidden?",
-) -> View:
-    """As `word_explorer`; encoders guess the word that <mask> stands for.
-
-    Args:
-        encoders: by name, as `evaluation.predict_words` takes them.
-        ids: int64 (N, T), word numbers of texts without padding.
-        vocabulary: of the encoders.
-        start, title: as for `word_explorer`.
-    """
-
-    def guess(text: int, place: int) -> Guesses:
-        hidden = ids[text : text + 1].clone()
-        hidden[0, place] = MASK
-        found = {name: predict_words(encoder, hidden)[0, place].softmax(dim=0) for name, encoder in encoders.items()}
-        return {name: dict(zip(vocabulary.words, chances.tolist())) for name, chances in found.items()}
-
-    texts = [[vocabulary.words[number] for number in row] for row in ids.tolist()]
-    return word_explorer(texts, guess, start=start, title=title)
 
 
 def _slider(name: str, count: int, value: int) -> ipywidgets.IntSlider:

@@ -510,7 +510,7 @@ before = copy.deepcopy(from_counts)
 before.layers.guess = nn.Identity()  # compares the features themselves
 encoders = {"before": before, "after masked words": word_model}
 without_gaps = test_ids[(test_ids > 2).all(dim=1)][:6]
-widgets.masked_word_explorer(encoders, without_gaps, vocabulary, start=4)
+widgets.word_explorer(encoders, without_gaps, vocabulary, start=4)
 
 # %% [markdown]
 # After so little training the network mostly expects frequent words, such as "the". Only sometimes is a word of the
@@ -685,8 +685,8 @@ predict.summary()
 # **Challenge.** Beat {{ result("label_curve", "masked@10").mean | pct }} with ten labels per class and the same
 # unlabeled texts. You may change the encoder, the masking and the training.
 #
-# **Bonus.** (1) Leave `self.layers.position` out. What is lost? (2) Choose 40 percent of the words. (3) Add your own library
-# to `load_docstrings(libraries=...)`.
+# **Bonus.** (1) Leave `self.layers.position` out. What is lost? (2) Choose 40 percent of the words. (3) Add your own
+# library to `load_docstrings(libraries=...)`.
 #
 # **Appendix for those online.** The same exercise on news in four classes and a pretrained transformer of 66 million
 # parameters, both from Hugging Face. It needs `pip install transformers datasets` and downloads about

@@ -110,7 +110,6 @@ def everywhere_with_dtype(predicate: Callable[[Trial], bool], key: str) -> Predi
     return lambda trials: in_all(trials, predicate) and {"dtype": ran(trials)[0].seen[key].removeprefix("torch.")}
 
 
-<<<<<<< ours
 loss_as_a_number = somewhere(lambda t: isinstance(t.seen["loss"], float))
 loss_with_a_shape = somewhere(lambda t: isinstance(t.seen["loss"], torch.Tensor) and t.seen["loss"].ndim > 0)
 loss_negated = everywhere(lambda t: close(t.seen["loss"], -t.expected["loss"]))
@@ -130,7 +129,8 @@ def loss_right_but(usual: Sequence[str], *, not_on: Sequence[str]) -> Predicate:
         in_all(named(trials, *usual), lambda t: right(*t[:3]))
         and in_any(named(trials, *not_on), lambda t: not right(*t[:3]))
     )
-=======
+
+
 def rows_among(seen: object, known: torch.Tensor) -> list[int]:
     """For each row seen, such as an image, its number among the known ones; -1 for one that is not among them.
 
@@ -141,7 +141,6 @@ def rows_among(seen: object, known: torch.Tensor) -> list[int]:
         return []
     same = (seen.flatten(1)[:, None, :] == known.flatten(1)[None, :, :]).all(dim=2)  # (n, m)
     return [int(row.nonzero()[0]) if row.any() else -1 for row in same]
->>>>>>> theirs
 
 
 def inputs_kept(case: Case, seen: Values, *names: str) -> bool:

@@ -122,18 +122,22 @@ def _draw_words(
         faces = [color if word == words[place] else "white" for word in guesses]
         ax.barh(bars, list(guesses.values()), height=0.62, color=faces, edgecolor=color, linewidth=1.5)
         for row, value in zip(bars, guesses.values()):
-            ax.text(value + 0.02 * largest, row, f"{100 * value:.0f} %", va="center")
+            ax.text(value + 0.02 * largest, row, _percent(value), va="center")
         ax.set_yticks(bars, list(guesses))
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(most - 0.5, -0.5)
         ax.set_xlim(0, 1.2 * largest)
-        ax.set_xticks([0, largest], ["0 %", f"{100 * largest:.0f} %"])
+        ax.set_xticks([0, largest], ["0 %", _percent(largest)])
         of_true = true[name]
-        chance = "not among its words" if of_true is None else f"hidden word: {100 * of_true:.1f} %"
+        chance = "not among its words" if of_true is None else f"hidden word: {_percent(of_true)}"
         ax.set_title(f"{name} ({chance})", fontsize=11)
-        parts.append(f"{name}: {', '.join(f'{word} {100 * value:.0f} %' for word, value in guesses.items())}; {chance}")
+        parts.append(f"{name}: {', '.join(f'{word} {_percent(value)}' for word, value in guesses.items())}; {chance}")
     words_of = f"text {index}, word {place} is hidden, {words[place]!r}. {'. '.join(parts)}."
     return plots.finished(figure, f"{title or 'Masked words'}: {words_of}", title=title)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.{0 if value >= 0.1 else 1 if value >= 0.001 else 2}f} %"
 
 
 def _axes(figure: Figure, lines: int, most: int, panels: int) -> list[Axes]:

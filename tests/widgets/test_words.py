@@ -31,7 +31,7 @@ def test_moving_a_control_redraws_the_picture_and_its_words(control, value):
 
 def test_the_hidden_word_is_marked_and_its_probability_shown():
     view = exploring(start=1, most=3)
-    assert "word 1 is hidden, 'red'" in view.alt_text and "hidden word: 70.0 %" in view.alt_text
+    assert "word 1 is hidden, 'red'" in view.alt_text and "hidden word: 70 %" in view.alt_text
     top, before, after = view.figure.axes[-1], *view.figure.axes[:2]
     assert "[ red ]" in top.texts[0].get_text()
     assert [label.get_text() for label in before.get_yticklabels()] == ["x", "y", "red"]

@@ -10,8 +10,9 @@ notebook has been graded before the minute begins, as on a server that has been 
 
 Counted are afterwards: uploads that are missing or differ from what was sent, attempts with more or less than one
 result, results in class/results that have other points or that `course grade` does not take for its own, and students
-whose page does not show their points. Times are those of students: from the click to the answer, and to the feedback. The load average tells
-what else the machine did. Figures go to results/benchmarks/serving_load.json. Exits with 1 when anything was lost.
+whose page does not show their points. Times are those of students: from the click to the answer, and to the feedback.
+The load average tells what else the machine did. Figures go to results/benchmarks/serving_load.json. Exits with 1 when
+anything was lost.
 """
 
 from __future__ import annotations

@@ -233,8 +233,8 @@ check.distillation_loss(distillation_loss)
 # Your check is given a function, `candidate`. Call it on logits of your choice, and `assert` what the loss must be.
 #
 # **What is tried.** Your check gets four right functions and twenty-four wrong ones, the known mistakes of Exercise
-# 8.1, in random order. It calls each as `candidate(student_logits, teacher_logits, temperature=T)` with float32
-# tensors. Most wrong functions return another value, some of them only at some temperatures or for large logits. Others
+# 8.1, in random order. Call each as `candidate(student_logits, teacher_logits, temperature=T)` with float32 tensors.
+# Most wrong functions return another value, some of them only at some temperatures or for large logits. Others
 # return another type or shape, send a gradient to the teacher, or send none to the student.
 #
 # **Points.** If your check stops a right function, it earns nothing. Otherwise the points are given by the share of
@@ -328,8 +328,8 @@ predict.unseen.compare(found)
 # for other images, and the AUROC rises with the temperature, {{
 # every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class") }}. For the last column we raise the bias of
 # the class until it is predicted as often as it occurs. So the student learned about this class from the teacher's
-# probabilities for images of other classes. A few labels would be enough to choose the bias. On handwritten digits the
-# AUROC rises in the same order, {{
+# probabilities for images of other classes. The bias needs no label, only how often the class occurs. On handwritten
+# digits the AUROC rises in the same order, {{
 # every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class", dataset="digits") }}.
 
 # %% [markdown]
@@ -703,7 +703,12 @@ predict.score.compare()
 # result("sources", "rank:short:finetuned") | pm }} | {{ result("sources", "seconds:short").mean | num(1) }} |
 # | the whole training | | | {{ result("sources", "seconds:finetuned").mean | num(1) }} |
 #
-# A score ranks what it measures. The first three look at frozen features.
+# All four scores rate the third encoder highest, and it is the best one after both trainings. But the first three look
+# at frozen features, and they rate SimCLR above rotation, while fine-tuning ends lower from SimCLR, {{
+# every_seed("h_score:contrastive > h_score:rotation, logme:contrastive > logme:rotation,
+# probe:contrastive > probe:rotation, finetuned:contrastive < finetuned:rotation", "sources") }}. The 60 steps
+# also rate it lower, {{ every_seed("short:contrastive < short:rotation", "sources") }}. So use a score of what you will
+# do.
 #
 # ## 8. When it fails: the numbers of clusters switch
 #

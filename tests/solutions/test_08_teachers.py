@@ -86,6 +86,16 @@ def test_the_rise_is_real_and_new_clusters_are_not_its_cause():
     assert in_order("rounds", "rounds_first_loss@2", "kept_first_loss@2")
 
 
+def test_every_score_finds_the_best_encoder_and_a_short_training_the_second_best_too():
+    for figure in ("h_score", "logme", "probe", "short", "finetuned", "lp_ft"):
+        for other in ("random", "rotation", "contrastive"):
+            assert in_order("sources", f"{figure}:{other}", f"{figure}:clusters")
+    for score in ("h_score", "logme", "probe"):
+        assert in_order("sources", f"{score}:rotation", f"{score}:contrastive")
+    for trained in ("short", "finetuned"):
+        assert in_order("sources", f"{trained}:contrastive", f"{trained}:rotation")
+
+
 _SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()
 _PLACEHOLDER = re.compile(r'result\(\s*"(\w+)",\s+"([\w@:-]+)"(?:,\s+dataset="([\w-]+)")?\)')
 QUOTED = [

@@ -34,8 +34,6 @@ __all__ = [
     "loss_and_accuracy",
     "per_class_scores",
     "predict",
-    "predict_texts",
-    "predict_words",
     "predicted_shares",
     "probe_accuracy",
 ]
@@ -54,33 +52,6 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 512) -> Tenso
         ValueError: no images, or a batch size below 1.
     """
     return _outputs(model, model, images, batch_size=batch_size)
-
-
-def predict_texts(model: nn.Module, ids: Tensor, *, batch_size: int = 500) -> Tensor:
-    """The model's output for all texts, computed in batches: word numbers `(N, T)` -> `(N, ...)` on the CPU.
-
-    As `predict`, for int64 word numbers in place of images.
-
-    >>> predict_texts(nn.Embedding(9, 2), torch.zeros(3, 4, dtype=torch.int64)).shape
-    torch.Size([3, 4, 2])
-    """
-    return _of_texts(model, model, ids, batch_size)
-
-
-def predict_words(encoder: nn.Module, ids: Tensor, *, batch_size: int = 250) -> Tensor:
-    """A score for each word of the vocabulary at each place: word numbers `(N, T)` -> `(N, T, V)` on the CPU.
-
-    Args:
-        encoder: an encoder with `layers`, of which `words` gives the scores, see `models.TransformerLayers`.
-    """
-    layers: Any = encoder.layers
-    return _of_texts(encoder, lambda part: layers.words(encoder(part)), ids, batch_size)
-
-
-def _of_texts(model: nn.Module, function: Callable[[Tensor], Tensor], ids: Tensor, batch_size: int) -> Tensor:
-    device = next(model.parameters()).device
-    with eval_mode(model), torch.no_grad():
-        return torch.cat([function(part.to(device)).cpu() for part in ids.split(batch_size)])
 
 
 def _outputs(model: nn.Module, function: Callable[[Tensor], Any], images: Tensor, *, batch_size: int) -> Tensor:

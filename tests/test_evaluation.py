@@ -26,12 +26,10 @@ from course_lib.evaluation import (
     loss_and_accuracy,
     per_class_scores,
     predict,
-    predict_texts,
-    predict_words,
     predicted_shares,
     probe_accuracy,
 )
-from course_lib.models import Classifier, ConvEncoder, TransformerLayers
+from course_lib.models import Classifier, ConvEncoder
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -103,28 +101,6 @@ def test_predict_works_without_parameters_and_keeps_other_shapes():
 def test_predict_says_what_does_not_fit(arguments, options, error, says):
     with pytest.raises(error, match=says):
         predict(*arguments, **options)
-
-
-class Dropping(nn.Module):
-    """A text encoder that shows the mode it is in."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers, self.drop = TransformerLayers(9, dim=4, heads=2), nn.Dropout(0.5)
-
-    def forward(self, ids):
-        return self.drop(self.layers.embedding(ids))
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 500])
-def test_texts_and_words_are_predicted_in_eval_mode_without_gradients(batch_size):
-    encoder, ids = Dropping(), torch.randint(0, 9, (7, 5), generator=generator())
-    features = encoder.layers.embedding(ids)
-    found, words = (function(encoder, ids, batch_size=batch_size) for function in (predict_texts, predict_words))
-    assert torch.equal(found, features) and not found.requires_grad
-    torch.testing.assert_close(words, encoder.layers.words(features))
-    assert words.shape == (7, 5, 9) and not words.requires_grad
-    assert encoder.training and encoder.drop.training
 
 
 # ---------------------------------------- accuracy and loss

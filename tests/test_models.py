@@ -382,3 +382,27 @@ def test_text_features_are_what_the_pool_makes_of_the_encoders():
     features = models.TextFeatures(encoder, lambda found, ids: found.sum(dim=1) + ids[:, :1])
     assert features.feature_dim == 12 and features(torch.tensor([[1, 2], [3, 4]])).tolist() == [[4.0], [10.0]]
     assert {name.split(".")[0] for name, _ in features.named_parameters()} == {"encoder"}
+
+
+class Dropping(nn.Module):
+    """A text encoder that shows the mode it is in."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.drop = models.TransformerLayers(9, dim=4, heads=2), nn.Dropout(0.5)
+
+    def forward(self, ids):
+        return self.drop(self.layers.embedding(ids))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 500])
+def test_texts_and_words_are_predicted_in_eval_mode_without_gradients(batch_size):
+    encoder, ids = Dropping(), torch.randint(0, 9, (7, 5), generator=generator())
+    features = encoder.layers.embedding(ids)
+    found, words = (
+        function(encoder, ids, batch_size=batch_size) for function in (models.predict_texts, models.predict_words)
+    )
+    assert torch.equal(found, features) and not found.requires_grad
+    torch.testing.assert_close(words, encoder.layers.words(features))
+    assert words.shape == (7, 5, 9) and not words.requires_grad
+    assert encoder.training and encoder.drop.training

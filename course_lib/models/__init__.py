@@ -1,7 +1,7 @@
 """The networks that the units share, and their weights.
 
 - images.py: small encoders, decoders and heads for images
-- text.py: the layers of a transformer encoder, and one vector per text
+- text.py: the layers of a transformer encoder, one vector per text, and predictions for many texts
 - torchvision_models.py: torchvision's larger networks
 - weights.py: first weights from a generator, eval mode, counting
 
@@ -12,7 +12,7 @@ Images are float32 `(N, C, H, W)` with values in [0, 1].
 """
 
 from course_lib.models.images import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder
-from course_lib.models.text import TextFeatures, TransformerLayers
+from course_lib.models.text import TextFeatures, TransformerLayers, predict_texts, predict_words
 from course_lib.models.torchvision_models import TorchvisionEncoder, torchvision_backbone
 from course_lib.models.weights import count_parameters, eval_mode, seed_parameters, seeded
 
@@ -26,6 +26,8 @@ __all__ = [
     "TransformerLayers",
     "count_parameters",
     "eval_mode",
+    "predict_texts",
+    "predict_words",
     "seed_parameters",
     "seeded",
     "torchvision_backbone",

@@ -1,4 +1,4 @@
-"""Parts of networks for text: the layers of a small transformer encoder, and one vector per text."""
+"""Networks for text: the layers of a small transformer encoder, one vector per text, and predictions for many texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.models.weights import seeded
+from course_lib.models.weights import eval_mode, seeded
 
 _SPECIAL = 3  # the entries of a vocabulary that are no words
 
@@ -100,3 +100,30 @@ class TextFeatures(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.pool(self.encoder(ids), ids)
+
+
+def predict_texts(model: nn.Module, ids: Tensor, *, batch_size: int = 500) -> Tensor:
+    """The model's output for all texts, computed in batches: word numbers `(N, T)` -> `(N, ...)` on the CPU.
+
+    As `evaluation.predict` for images: in eval mode and without gradients.
+
+    >>> predict_texts(nn.Embedding(9, 2), torch.zeros(3, 4, dtype=torch.int64)).shape
+    torch.Size([3, 4, 2])
+    """
+    return _of_texts(model, model, ids, batch_size)
+
+
+def predict_words(encoder: nn.Module, ids: Tensor, *, batch_size: int = 250) -> Tensor:
+    """A score for each word of the vocabulary at each place: word numbers `(N, T)` -> `(N, T, V)` on the CPU.
+
+    Args:
+        encoder: an encoder with `layers`, of which `words` gives the scores, see `TransformerLayers`.
+    """
+    layers: Any = encoder.layers
+    return _of_texts(encoder, lambda part: layers.words(encoder(part)), ids, batch_size)
+
+
+def _of_texts(model: nn.Module, function: Callable[[Tensor], Tensor], ids: Tensor, batch_size: int) -> Tensor:
+    device = next(model.parameters()).device
+    with eval_mode(model), torch.no_grad():
+        return torch.cat([function(part.to(device)).cpu() for part in ids.split(batch_size)])

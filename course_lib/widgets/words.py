@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from course_lib import plots
 from course_lib.data.text import MASK, Vocabulary
-from course_lib.evaluation import predict_words
+from course_lib.models import predict_words
 from course_lib.plots import Figure
 from course_lib.widgets.controls import WIDE
 from course_lib.widgets.view import View
@@ -30,7 +30,7 @@ def word_explorer(
     """Choose a text and hide one of its words; see which words encoders expect in its place.
 
     Args:
-        encoders: by name, as `evaluation.predict_words` takes them; they are shown side by side.
+        encoders: by name, as `models.predict_words` takes them; they are shown side by side.
         ids: int64 (N, T), word numbers of texts without padding.
         vocabulary: of the encoders.
         start: the place that is hidden at first.

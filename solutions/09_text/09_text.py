@@ -53,9 +53,9 @@ from course_lib.data import split_labels
 from course_lib.data.text import (
     MASK, TextBatches, Vocabulary, load_docstrings, neighbor_counts
 )  # fmt: skip
-from course_lib.evaluation import accuracy, predict_texts, predict_words, probe_accuracy
+from course_lib.evaluation import accuracy, probe_accuracy
 from course_lib.exercises import checks_for, predictions_for
-from course_lib.models import TransformerLayers
+from course_lib.models import TransformerLayers, predict_texts, predict_words
 from course_lib.training import fit, fit_text_classifier
 
 # %% tags=["setup"]

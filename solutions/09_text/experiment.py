@@ -27,8 +27,8 @@ from course_lib.data.text import (
     load_docstrings,
     neighbor_counts,
 )
-from course_lib.evaluation import accuracy, predict_texts, predict_words, probe_accuracy
-from course_lib.models import TextFeatures, TransformerLayers
+from course_lib.evaluation import accuracy, probe_accuracy
+from course_lib.models import TextFeatures, TransformerLayers, predict_texts, predict_words
 from course_lib.training import fit, fit_text_classifier
 
 DATASET = "docstrings"

@@ -43,7 +43,7 @@ class Shares(NamedTuple):
 
     asked: float
     chosen: float
-    count: int
+    total: int
     hidden: float
     kept: float
     special: int  # how many special entries are chosen
@@ -69,7 +69,7 @@ def right_fates(case: Case, seen: Values, expected: Values) -> bool:
         return False
     found = shares(case, seen)
     kept = 0.1 + 0.1 / (case.inputs["vocab_size"] - FIRST_WORD)
-    return found.count > 100 and _near(found.hidden, 0.8, found.count) and _near(found.kept, kept, found.count)
+    return found.total > 100 and _near(found.hidden, 0.8, found.total) and _near(found.kept, kept, found.total)
 
 
 def random_words(case: Case, seen: Values) -> Tensor:
@@ -125,10 +125,10 @@ judge = Judge(
         "masked_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "ids")),
         "special_chosen": _by_shares(lambda s: s.special > 0, "plain", "many_chosen"),
         "mask_of_numbers": everywhere_with_dtype(lambda t: t.seen["chosen"].dtype != torch.bool, "chosen_dtype"),
-        "all_become_masks": _by_shares(lambda s: s.count > 0 and s.hidden == 1.0),
-        "none_stays": _by_shares(lambda s: _near(s.hidden, 0.9, s.count) and s.kept < 0.04),
-        "two_coins": _by_shares(lambda s: _near(s.hidden, 0.72, s.count)),
-        "masks_and_words_exchanged": _by_shares(lambda s: _near(s.hidden, 0.1, s.count) and s.kept < 0.2),
+        "all_become_masks": _by_shares(lambda s: s.total > 0 and s.hidden == 1.0),
+        "none_stays": _by_shares(lambda s: _near(s.hidden, 0.9, s.total) and s.kept < 0.04),
+        "two_coins": _by_shares(lambda s: _near(s.hidden, 0.72, s.total)),
+        "masks_and_words_exchanged": _by_shares(lambda s: _near(s.hidden, 0.1, s.total) and s.kept < 0.2),
         "stays_unchosen": _by_shares(lambda s: _near(s.chosen, 0.9 * s.asked, 4_000) and s.kept < 0.04, *_MANY),
         "others_hidden": _by_shares(lambda s: abs(s.chosen - (1 - s.asked)) < 0.05, "plain", "no_padding"),
         "same_places_for_all": everywhere(

@@ -328,8 +328,8 @@ predict.unseen.compare(found)
 # for other images, and the AUROC rises with the temperature, {{
 # every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class") }}. For the last column we raise the bias of
 # the class until it is predicted as often as it occurs. So the student learned about this class from the teacher's
-# probabilities for images of other classes. The bias needs no label, only how often the class occurs. On handwritten
-# digits the AUROC rises in the same order, {{
+# probabilities for images of other classes. The bias needs no label, only how often the class occurs. On digits
+# the AUROC rises too, {{
 # every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class", dataset="digits") }}.
 
 # %% [markdown]
@@ -674,7 +674,8 @@ check.h_score(h_score)
 # A score should find the same order at less cost. *LogME* (You et al. 2021) is a second score without training. It asks
 # how probable the labels are under a Bayesian linear regression on the features. Two other scores use validation
 # images. They are the accuracy of a probe, and the accuracy after only 60 steps of fine-tuning. **Predict** which of
-# the four scores orders the encoders as fine-tuning does.
+# the four scores orders the encoders as fine-tuning does. Spearman's correlation compares two orders. It is 1 for the
+# same order, and 0 for no relation.
 
 # %% tags=["predict"]
 predict.score(...)  # "H-score", "LogME", "probe" or "60 steps"
@@ -689,9 +690,7 @@ for name, one in encoders.items():
 predict.score.compare()
 
 # %% [markdown]
-# Spearman's correlation compares two orders of the four encoders. It is 1 for the same order, and 0 for no relation.
-#
-# | recorded | order after LP-FT | order after fine-tuning | CPU seconds per encoder |
+# | recorded, Spearman's correlation | order after LP-FT | order after fine-tuning | CPU seconds per encoder |
 # |---|---:|---:|---:|
 # | H-score | {{ result("sources", "rank:h_score:lp_ft") | pm }} | {{ result("sources", "rank:h_score:finetuned") | pm
 # }} | {{ result("sources", "seconds:h_score").mean | num(3) }} |
@@ -703,8 +702,8 @@ predict.score.compare()
 # result("sources", "rank:short:finetuned") | pm }} | {{ result("sources", "seconds:short").mean | num(1) }} |
 # | the whole training | | | {{ result("sources", "seconds:finetuned").mean | num(1) }} |
 #
-# All four scores rate the third encoder highest, and it is the best one after both trainings. But the first three look
-# at frozen features, and they rate SimCLR above rotation, while fine-tuning ends lower from SimCLR, {{
+# All four scores rate the best encoder highest. But the first three look at frozen features, and they rate SimCLR above
+# rotation, while fine-tuning ends lower from SimCLR, {{
 # every_seed("h_score:contrastive > h_score:rotation, logme:contrastive > logme:rotation,
 # probe:contrastive > probe:rotation, finetuned:contrastive < finetuned:rotation", "sources") }}. The 60 steps
 # also rate it lower, {{ every_seed("short:contrastive < short:rotation", "sources") }}. So use a score of what you will

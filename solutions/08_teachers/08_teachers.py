@@ -153,9 +153,8 @@ widgets.temperature_explorer(
 )
 
 # %% [markdown]
-# The classes in second place often look similar to the image. A label gives only the class of an image, while the
-# teacher's probabilities also show which other classes are similar to it. Hinton et al. (2015) call this *dark
-# knowledge*.
+# The classes in second place often look similar to the image. A label does not show this, and the teacher's
+# probabilities do. Hinton et al. (2015) call it *dark knowledge*.
 #
 # A *student* of the same size now sees the pool without any label, only with the teacher's outputs. The teacher is
 # right for {{ result("distillation", "teacher") | pm(percent=true, digits=1) }} of the test images (recorded).
@@ -223,7 +222,7 @@ check.distillation_loss(distillation_loss)
 # The cross-entropy with labels has a gradient of {{ result("distillation", "label_gradient").mean | num(2) }} there.
 # The second row is exactly $1 / T^2$ of the first. So if you add a cross-entropy with labels, a distillation loss
 # without the factor hardly counts at $T = 8$. Adam divides by the size of the gradient. Therefore it hides the mistake
-# where the distillation loss is the only one.
+# where no other loss is added.
 #
 # ### Exercise 8.2: distillation_loss_check (core, 12 minutes)
 #
@@ -328,8 +327,7 @@ predict.unseen.compare(found)
 # for other images, and the AUROC rises with the temperature, {{
 # every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class") }}. For the last column we raise the bias of
 # the class until it is predicted as often as it occurs. So the student learned about this class from the teacher's
-# probabilities for images of other classes. The bias needs no label, only how often the class occurs. On digits
-# the AUROC rises too, {{
+# probabilities for images of other classes. On digits the AUROC rises too, {{
 # every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class", dataset="digits") }}.
 
 # %% [markdown]
@@ -700,7 +698,7 @@ predict.score.compare()
 # result("sources", "rank:probe:finetuned") | pm }} | {{ result("sources", "seconds:probe").mean | num(3) }} |
 # | 60 steps of fine-tuning | {{ result("sources", "rank:short:lp_ft") | pm }} | {{
 # result("sources", "rank:short:finetuned") | pm }} | {{ result("sources", "seconds:short").mean | num(1) }} |
-# | the whole training | | | {{ result("sources", "seconds:finetuned").mean | num(1) }} |
+# | fine-tuning itself | | | {{ result("sources", "seconds:finetuned").mean | num(1) }} |
 #
 # All four scores rate the best encoder highest. But the first three look at frozen features, and they rate SimCLR above
 # rotation, while fine-tuning ends lower from SimCLR, {{

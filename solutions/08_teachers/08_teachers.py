@@ -397,7 +397,8 @@ for kind in ("logits", "probabilities", "one_hot"):
 #
 # Logits are better than probabilities, and probabilities are better than one-hot classes, {{
 # every_seed("logits@5 > probabilities@5, probabilities@5 > one_hot@5", "features") }}. Logits are also better than both
-# networks in the last two rows, {{ every_seed("logits@5 > scratch@5, logits@5 > finetuned@5", "features") }}. So a model
+# networks in the last two rows, {{ every_seed("logits@5 > scratch@5, logits@5 > finetuned@5", "features") }}. So a
+# model
 # is useful for new classes even where only its logits are available.
 #
 # *A natural break.*
@@ -440,8 +441,10 @@ check.kmeans_step(kmeans_step)
 
 # %% [markdown]
 # How good are clusters? Their numbers mean nothing: cluster 3 need not be class 3. Therefore first match clusters and
-# classes one to one, such that as many images as possible are in matched pairs. This uses all labels, so it is a measure
-# and not a method for few labels. The *Hungarian algorithm* finds the matching. `linear_sum_assignment(table)` returns its rows and columns for the smallest sum, and for the largest with
+# classes one to one, such that as many images as possible are in matched pairs. This uses all labels, so it is a
+# measure
+# and not a method for few labels. The *Hungarian algorithm* finds the matching. `linear_sum_assignment(table)`
+# returns its rows and columns for the smallest sum, and for the largest with
 # `maximize=True`.
 #
 # ### Exercise 8.5: cluster_accuracy (core, 12 minutes)

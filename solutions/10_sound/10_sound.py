@@ -20,8 +20,8 @@
 # train it by contrastive predictive coding (CPC). **You will measure** how well it tells ten words apart, beside a
 # logistic regression, a recurrent network on spectrograms and the same network from scratch.
 #
-# **You need** contrastive losses (unit 05), fine-tuning (units 04 and 06), convolutions, and the idea of a Fourier
-# transform ([a picture of it](https://en.wikipedia.org/wiki/Short-time_Fourier_transform)).
+# **You need** contrastive losses (unit 05), fine-tuning (units 04 and 06), and the idea of a Fourier transform
+# ([pictures](https://en.wikipedia.org/wiki/Short-time_Fourier_transform)).
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 3. The computer needs 4 minutes of
 # it. *Recorded* numbers are mean ± standard deviation over three seeds.
@@ -59,7 +59,8 @@ predict = predictions_for("10_sound")
 unit, device = "10_sound", settings.device()
 rng = torch.Generator().manual_seed(0)
 data = speak_words(settings.by_profile(smoke=300, laptop=6_000, full=20_000))
-test = speak_words(settings.by_profile(smoke=200, laptop=2_000, full=2_000), split="test")
+count = settings.by_profile(smoke=200, laptop=2_000, full=2_000)
+test = speak_words(count, split="test")  # other speakers
 
 
 def in_parts(function, model, waves):
@@ -80,7 +81,11 @@ def in_parts(function, model, waves):
 # The cell plays six quiet recordings. They have 4,000 samples per second and sound like an old telephone.
 
 # %% tags=["demo"]
-print(data, test, sep="\n")
+few = split_labels(
+    data.labels, per_class=10, validation_per_class=0, generator=rng
+).labeled  # fmt: skip
+labels = data.labels[few]  # the only ones of the training set that are used
+print(data, test, f"{len(few)} labels", sep="\n")
 quiet = speak_words(6, seed=1, noise=0.1, hum=0.0)
 print("quiet:", ", ".join(quiet.class_names[k] for k in quiet.labels))
 played = F.pad(quiet.waves, (0, RATE // 4)).flatten()[None, None]
@@ -155,6 +160,9 @@ def log_mel(waves, filters, *, window, hop):
 # %% nbgrader={"grade_id": "check_log_mel", "grade": true}
 check.log_mel(log_mel)
 
+# %% [markdown]
+# Here are eight recordings of the test as a classifier may see them. Time goes from left to right.
+
 # %% tags=["demo"]
 check.needs("log_mel")
 filters = mel_filters(20, 128, RATE)  # 20 bands, windows of 32 ms
@@ -216,17 +224,13 @@ predict.baseline(...)  # between 0 and 1
 
 # %% tags=["demo"]
 check.needs("log_mel", "pool_in_time")
-few = split_labels(
-    data.labels, per_class=10, validation_per_class=0, generator=rng
-).labeled  # fmt: skip
-labels = data.labels[few]
 
 
 def probed(function, model):
     """Accuracy of a logistic regression on features in four parts."""
     known, new = (
-        pool_in_time(in_parts(function, model, waves), parts=4)
-        for waves in (data.waves[few], test.waves)
+        pool_in_time(in_parts(function, model, part), parts=4)
+        for part in (data.waves[few], test.waves)
     )
     return probe_accuracy(known, labels, new, test.labels, regularization=10.0)
 
@@ -310,6 +314,9 @@ check.CPC(CPC)
 # recordings, each shifted a little in time in every step, and returns the logits of the test.
 
 # %% tags=["demo"]
+check.needs("pool_in_time", "CPC")
+
+
 def words(model, waves):  # (N, T) -> (N, 10)
     return model["head"](pool_in_time(model["network"](waves), parts=4))
 
@@ -323,7 +330,10 @@ def fine_tuned(network, label, *, lr=3e-3):
     batches = SoundBatches(data.waves[few], labels, batch_size=32, **options)
     steps = settings.by_profile(smoke=3, laptop=250, full=1_000)
     how = {"steps": steps, "warmup": min(20, steps - 1), "weight_decay": 1e-3}
-    loss = lambda model, batch: F.cross_entropy(words(model, batch[0]), batch[1])  # noqa: E731
+
+    def loss(model, batch):
+        return F.cross_entropy(words(model, batch[0]), batch[1])
+
     fit(model, batches, loss, lr=lr, label=label, **how)
     return in_parts(lambda waves: words(model, waves), model, test.waves)
 
@@ -448,9 +458,9 @@ networks = {"before training": copy.deepcopy(start).to(device), "after CPC": cpc
 @torch.no_grad()
 def guess(recording, now, ahead):
     wave, chances = test.waves[shown[recording]][None].to(device), {}
-    for name, model in networks.items():
-        codes = F.normalize(model.encode(wave)[0], dim=-1)  # (F, channels)
-        predicted = F.normalize(model.steps[ahead - 1](model(wave)[0, now]), dim=-1)
+    for name, net in networks.items():
+        codes = F.normalize(net.encode(wave)[0], dim=-1)  # (F, channels)
+        predicted = F.normalize(net.steps[ahead - 1](net(wave)[0, now]), dim=-1)
         chances[name] = (codes @ predicted / 0.1).softmax(dim=0)
     return chances
 
@@ -484,7 +494,8 @@ plots.show(
 
 # %% tags=["demo"]
 order = {
-    "log_mel": "logmel", "gru": "gru", "scratch": "scratch", "cpc_frozen": "cpc_frozen", "cpc": "cpc",
+    "log_mel": "logmel", "gru": "gru", "scratch": "scratch",
+    "cpc_frozen": "cpc_frozen", "cpc": "cpc",
 }  # fmt: skip
 title = "Ten words by new speakers"
 plots.show(plots.recorded_curves(unit, methods=order, title=title))
@@ -554,22 +565,21 @@ predict.others.compare()
 #
 # | learning rate and steps | accuracy |
 # |---|---:|
-# | 0.001, 150 steps | {{ result("untuned", "untuned@10") | pm(percent=true) }} |
-# | 0.003, 250 steps | {{ result("untuned", "middle@10") | pm(percent=true) }} |
-# | 0.01, 250 steps | {{ result("untuned", "tuned@10") | pm(percent=true) }} |
+# | `lr=0.001`, 150 steps | {{ result("untuned", "untuned@10") | pm(percent=true) }} |
+# | `lr=0.003`, 250 steps | {{ result("untuned", "middle@10") | pm(percent=true) }} |
+# | `lr=0.01`, 250 steps | {{ result("untuned", "tuned@10") | pm(percent=true) }} |
 # | CPC, fine-tuned | {{ result("label_curve", "cpc@10") | pm(percent=true) }} |
 #
 # UNTUNED_SENTENCE
 
 # %% [markdown] nbgrader={"grade_id": "machine_sounds", "grade": true, "solution": true, "points": 3}
-# **Written answer (3 points).** A factory wants to know from the sound of a machine which of eight parts is worn out.
-# There are 5,000 hours of recordings from 30 machines, each with a microphone of its own, and 20 labeled recordings per
-# part. A colleague pretrains with CPC, with negatives from recordings of other machines. The right code is found among
-# 256 candidates in 92 percent of the cases. Fine-tuned, the network is right in 81 percent of test recordings drawn at
-# random. The same network from scratch reaches 55 percent with one learning rate that was not changed. In four to six
-# sentences, say (a) why 92 percent may mean that little was learned, and which negatives you would take, (b) what is
-# wrong with the test, and how to split, and (c) what has to be done with the baseline, and which second baseline you would
-# ask for.
+# **Written answer (3 points).** A factory wants to hear which of eight parts of a machine is worn out. There are 5,000
+# hours of recordings from 30 machines, each with a microphone of its own, and 20 labeled recordings per part. A
+# colleague pretrains with CPC, with negatives from other machines. The right code is found among 256 candidates in 92
+# percent of the cases. Fine-tuned, the network is right in 81 percent of test recordings drawn at random. From scratch it
+# reaches 55 percent with one learning rate that was not changed. In four to six sentences, say (a) why 92 percent may
+# mean that little was learned, and which negatives you would take, (b) what is wrong with the test, and how to split,
+# and (c) what has to be done with the baseline, and which second one you would ask for.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* Each microphone and room has its own noise, so a candidate from another machine can be told apart
@@ -618,7 +628,7 @@ predict.summary()
 # %% [markdown]
 # ## What became of it
 #
-# **wav2vec** (2019) used CPC's loss on real speech. **wav2vec 2.0** (2020) hides parts of a recording from a transformer
+# **wav2vec** (2019) used CPC's loss on real speech. Its second version, `wav2vec 2.0` (2020), hides parts of a recording from a transformer
 # and asks which of several quantized codes belongs there, again with negatives from the same recording. **HuBERT** (2021)
 # predicts cluster numbers of hidden frames instead, which needs no negatives. Fine-tuned, both recognize speech well from
 # ten minutes to a hundred hours of labeled recordings. **Whisper** (2022) went the other way: it was trained with the
@@ -632,7 +642,8 @@ predict.summary()
 #
 # - van den Oord et al. (2018), *Representation Learning with Contrastive Predictive Coding*: this unit's method, on
 #   speech, images, text and reinforcement learning, and an ablation of the negatives.
-# - Baevski et al. (2020), *wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations*.
+# - Baevski et al. (2020), *A Framework for Self-Supervised Learning of Speech Representations*: `wav2vec 2.0`, with
+#   results from ten minutes of labels on.
 # - Rivière et al. (2020), *Unsupervised Pretraining Transfers Well Across Languages*: a modified CPC, judged by phonemes
 #   in other languages.
 #

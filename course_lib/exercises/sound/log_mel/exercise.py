@@ -71,8 +71,8 @@ exercise = Exercise(
         ),
     ),
     takeaway=(
-        "After the logarithm a louder recording is the same picture plus a constant, and the pitch of a voice is "
-        "mostly gone, because a band is wider than the distance of its harmonics."
+        "A louder recording gives the same picture plus a constant, and the phase of the waves is gone. Neither says "
+        "much about which word it is."
     ),
     cases=cases,
     observe=observe,

@@ -139,6 +139,7 @@ def test_everything_imported_is_declared_with_a_loose_bound():
     as_imported = {"sklearn": "scikit-learn", "PIL": "pillow", "jinja2": "jinja2", "jupyter_client": "ipykernel"}
     as_imported |= {"IPython": "ipykernel", "traitlets": "ipykernel", "docutils": "sphinx", "math_core": "math-core"}
     as_imported |= {"markupsafe": "jinja2", "yaml": "pyyaml", "dateutil": "python-dateutil"}
+    as_imported |= {"python_multipart": "python-multipart"}
     used: set[str] = set()
     for path in (ROOT / "course_lib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,6 +1,6 @@
 """What an instructor hands out: one zip with the notebooks, the library and sealed judges; no answer can be read in it.
 
-A student's copy is all of course_lib but authoring/ and grading/, by these two names.
+A student's copy is all of course_lib but authoring/, grading/ and serving/, by these names.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import gzip
 import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,15 +24,20 @@ from course_lib.authoring.sources import ReleaseError, unit_folders
 from course_lib.notebooks import released_files
 
 # The parts that need solutions/ or that grade, and what was measured of those.
-NOT_FOR_STUDENTS = ("course_lib/authoring", "course_lib/grading", "results/benchmarks", "results/pictures")
+NOT_FOR_STUDENTS = (
+    "course_lib/authoring", "course_lib/grading", "course_lib/serving", "results/benchmarks", "results/pictures",
+)  # fmt: skip
 FOLDER = "learning-with-few-labels"
 
 
-def student_bundle(path: Path, *, root: Path | None = None) -> list[str]:
+def student_bundle(path: Path, *, root: Path | None = None, leave_out: Collection[str] = ()) -> list[str]:
     """Writes what an instructor hands out as a zip; returns the names in it. The same project gives the same bytes.
 
     It holds notebooks/, course_lib/ with its judges sealed, its translations packed and without the parts that need
     the sources, results/ and what the set-up needs; no solutions, no tests. AGENTS.md asks coding agents to tutor.
+
+    Args:
+        leave_out: units that are held back.
 
     Raises:
         ReleaseError: notebooks/ is not what the sources give, so students would get an old release.
@@ -38,17 +46,19 @@ def student_bundle(path: Path, *, root: Path | None = None) -> list[str]:
     stale = stale_files(list(unit_folders(root)), root=root)
     if stale:
         raise ReleaseError("notebooks/ is not up to date (" + ", ".join(stale) + "): run `course release` first.")
-    contents = dict(sealed(name, file.read_bytes()) for name, file in _handed_out(root).items())
+    contents = dict(sealed(name, file.read_bytes()) for name, file in _handed_out(root, leave_out).items())
     contents["README.md"] = README.encode()
     contents["AGENTS.md"] = AGENTS.encode()
     files.replace(path, _zipped(contents))
     return sorted(contents)
 
 
-def _handed_out(root: Path) -> dict[str, Path]:
+def _handed_out(root: Path, leave_out: Collection[str] = ()) -> dict[str, Path]:
     """The files of the project that students get, by their name in the copy."""
     found = {}
     for unit in unit_folders(root):
+        if unit in leave_out:
+            continue
         for name, file in released_files(root / "notebooks" / unit).items():
             found[f"notebooks/{unit}/{name}"] = file
     for folder in ("course_lib", "results"):
@@ -63,6 +73,20 @@ def _handed_out(root: Path) -> dict[str, Path]:
         if (root / name).is_file():
             found[name] = root / name
     return found
+
+
+def to_exchange(unit: str, *, root: Path | None = None) -> str:
+    """Gives a released unit to nbgrader's exchange, in place of an older release of it; what nbgrader said.
+
+    Raises:
+        ReleaseError: nbgrader refuses; the text is its own.
+    """
+    command = [sys.executable, "-m", "nbgrader", "release_assignment", unit, "--force"]
+    done = subprocess.run(command, cwd=root or settings.root(), capture_output=True, text=True)
+    lines = [line.rpartition("] ")[2] for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    if done.returncode:
+        raise ReleaseError(f"{unit} was not given to nbgrader's exchange: {' '.join(lines[-2:])}")
+    return f"{unit} is in nbgrader's exchange: {lines[-1] if lines else 'done'}"
 
 
 def _zipped(contents: dict[str, bytes]) -> bytes:

@@ -90,10 +90,12 @@ for command in (
     for_instructors.explain, for_instructors.collect, for_instructors.grades, for_instructors.report,
 ):  # fmt: skip
     cli.add_command(command)
-with contextlib.suppress(ModuleNotFoundError):  # a student's copy has no grader
+with contextlib.suppress(ModuleNotFoundError):  # a student's copy has neither grader nor server
     from course_lib.grading.outside.command import grade_command
+    from course_lib.serving.command import serve_command
 
     cli.add_command(grade_command)
+    cli.add_command(serve_command)
 
 
 def main() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,10 +20,24 @@ from course_lib.desk.sources import only_with_sources, units_named
 @click.option(
     "--solution", type=click.Path(path_type=Path, file_okay=False), help="Also write solution notebooks here."
 )
-def release_command(
-    unit: tuple[str, ...], only_check: bool, student_bundle: Path | None, solution: Path | None
-) -> None:
-    """Build notebooks/ from solutions/ and fill nbgrader's gradebook (all units, or those named)."""
+@click.option("--open", "opens", metavar="DATE", help='Hold these units back until then, as "2026-10-12 09:00".')
+@click.option("--due", metavar="DATE", help="Their deadline; their solutions page opens then.")
+@click.option("--solutions", metavar="DATE", help='Another date for the solutions page, or "never".')
+@click.option("--exchange", is_flag=True, help="Also give units that are open to nbgrader's exchange.")
+@click.option("--class", "folder", type=click.Path(path_type=Path, file_okay=False), help="Default: class.")
+def release_command(unit: tuple[str, ...], only_check: bool, folder: Path | None, **options: Any) -> None:
+    """Build notebooks/ from solutions/ and fill nbgrader's gradebook (all units, or those named).
+
+    Dates of units stand in class/dates.csv. A unit that is held back is built, and is neither in the students' zip nor
+    given to the exchange until its date; `course serve` shows it then. Run the command again on that day, by hand or by
+    cron. Pages of solutions whose date has come are written to class/solutions, all others are taken out of it.
+
+    \b
+    Examples:
+      course release 02_variational_autoencoders --open "2026-10-12 09:00" --due "2026-10-19 23:59"
+      course release --student-bundle class/course.zip
+      course release --exchange
+    """
     only_with_sources()
     from course_lib import files, notebooks
     from course_lib.authoring import bundle, conversion, release
@@ -36,21 +52,61 @@ def release_command(
             sys.exit(1)
         click.echo(f"notebooks/ is up to date ({len(units)} units).")
         return
+    folder = folder or settings.root() / "class"
+    held_back = _dated(
+        unit, folder, {name: options[name] for name in ("due", "solutions")} | {"open": options["opens"]}
+    )
     changed = release.write_release(units)
     click.echo(f"Released {', '.join(units)}: {len(changed)} files changed.")
     for path in changed:
         click.echo(f"    {path}")
+    for name, text in held_back.items():
+        click.echo(f"Held back: {name} {text}.")
     _fill_readme()
-    if solution is not None:
+    if options["solution"] is not None:
         for name in units:
             for stem, notebook in conversion.solution_notebooks(name).items():
-                path = solution / f"{stem}.ipynb"
+                path = options["solution"] / f"{stem}.ipynb"
                 files.replace(path, notebooks.notebook_text(notebook))
                 click.echo(f"Solution: {path}")
-    if student_bundle is not None:
-        names = bundle.student_bundle(student_bundle)
-        size = student_bundle.stat().st_size / 1e6
-        click.echo(f"Student bundle: {student_bundle} ({len(names)} files, {size:.1f} MB, no solutions in it)")
+    zipped: Path | None = options["student_bundle"]
+    if zipped is not None:
+        names = bundle.student_bundle(zipped, leave_out=held_back)
+        size = zipped.stat().st_size / 1e6
+        click.echo(f"Student bundle: {zipped} ({len(names)} files, {size:.1f} MB, no solutions in it)")
+    if options["exchange"]:
+        for name in units:
+            if name not in held_back:
+                click.echo(bundle.to_exchange(name))
+
+
+def _dated(chosen: tuple[str, ...], folder: Path, given: dict[str, str | None]) -> dict[str, str]:
+    """Writes dates that were given for the units named, opens the solutions whose date has come; what is held back.
+
+    Raises:
+        click.UsageError: dates are given and no unit is named, or a date cannot be read.
+    """
+    from course_lib.authoring import solution_page
+    from course_lib.grading.outside import dates
+    from course_lib.grading.outside.submission import BadSubmissions
+
+    changed = {name: text for name, text in given.items() if text is not None}
+    if changed and not chosen:
+        raise click.UsageError("Name the units that these dates are for: course release UNIT --open ...")
+    try:
+        for name in chosen if changed else ():
+            found = dates.change(folder, name, **changed)
+            for what, time in (("opens", found.opens), ("due", found.due), ("solutions", found.solutions_from)):
+                click.echo(f"{name}: {what} {dates.shown(time) if time else '–'}")
+        calendar, now = dates.read(folder), datetime.now(UTC)
+        held_back = dates.held_back(folder, now)
+    except BadSubmissions as fault:
+        raise click.UsageError(str(fault)) from None
+    if calendar or (folder / solution_page.FOLDER).is_dir():
+        shown = [name for name, each in sorted(calendar.items()) if each.shows_solutions(now)]
+        for path in solution_page.open_pages(folder, shown):
+            click.echo(f"Solutions are open: {path}")
+    return {name: f"until {dates.shown(time)}" for name, time in held_back.items()}
 
 
 @click.command()

@@ -63,6 +63,8 @@ def check(what: str, file: Path | None, as_json: bool, seed: int) -> None:
     course check work/00_first_steps/00_first_steps.ipynb
     course check accuracy my_accuracy.py --json
 
+    An earlier exercise that FILE.py calls and does not define is borrowed from the course.
+
     Exit status 0 when everything is right, 1 when something is not.
     """
     if file is None:
@@ -90,7 +92,7 @@ def _check_file(name: str, path: Path, seed: int) -> dict[str, Any]:
 
     exercise = exercise_named(name)
     try:
-        answers = checking.answers_in_file(path)
+        return checking.check_file(name, path, seed=seed, seconds_for_smallest=shrinking.SECONDS).as_json()
     except checking.AnswerFileError as error:
         # An answer that does not even load is an answer with an error, not a wrong use of this command.
         where = f" (line {error.failure.line})" if error.failure.line else ""
@@ -102,11 +104,10 @@ def _check_file(name: str, path: Path, seed: int) -> dict[str, Any]:
         }
         message = Message("contract.error", fields)
         return judging.blank_result(exercise, judge_of(exercise), State.ERROR, message).as_json()
-    if name not in answers:
-        found = ", ".join(key for key, value in answers.items() if callable(value)) or "no function"
-        raise click.UsageError(f"{path} does not define {name}; it defines {found}. Name yours {exercise.signature}.")
-    seconds = shrinking.SECONDS
-    return checking.check(exercise, answers[name], seed=seed, seconds_for_smallest=seconds).as_json()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except checking.ExerciseNeeded as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _points(value: float) -> str:

@@ -104,6 +104,27 @@ def everywhere_with_dtype(predicate: Callable[[Trial], bool], key: str) -> Predi
     return lambda trials: in_all(trials, predicate) and {"dtype": ran(trials)[0].seen[key].removeprefix("torch.")}
 
 
+loss_as_a_number = somewhere(lambda t: isinstance(t.seen["loss"], float))
+loss_with_a_shape = somewhere(lambda t: isinstance(t.seen["loss"], torch.Tensor) and t.seen["loss"].ndim > 0)
+loss_negated = everywhere(lambda t: close(t.seen["loss"], -t.expected["loss"]))
+
+
+def off_the_graph(*gradients: str) -> Predicate:
+    """Whether the loss is right, and no gradient of it reaches one of the inputs."""
+    return everywhere(
+        lambda t: close(t.seen["loss"], t.expected["loss"]) and not all(t.seen[key].any() for key in gradients)
+    )
+
+
+def loss_right_but(usual: Sequence[str], *, not_on: Sequence[str]) -> Predicate:
+    """Whether the loss is right on the usual cases, and wrong on one of these others, such as one of large numbers."""
+    right = as_expected("loss")
+    return lambda trials: (
+        in_all(named(trials, *usual), lambda t: right(*t[:3]))
+        and in_any(named(trials, *not_on), lambda t: not right(*t[:3]))
+    )
+
+
 def inputs_kept(case: Case, seen: Values, *names: str) -> bool:
     """Whether these inputs, observed again as `<name>_after`, are as they were given."""
     return all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in names)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import math
 import statistics
 import sys
 import warnings
 import weakref
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import torch
@@ -85,18 +86,31 @@ def check(exercise: Exercise, fn: Any, *, seed: int = 0, seconds_for_smallest: f
 
 def _earlier_mistakes(exercise: Exercise, fn: Any, seed: int) -> dict[str, Mistake]:
     """The known mistakes that functions of earlier exercises are, which an answer calls, by the exercises' names."""
-    scope, found = getattr(fn, "__globals__", {}), {}
-    for name in _called(fn, set(exercise.uses), scope):
+    found: dict[str, Mistake] = {}
+    for name, scope in called_earlier(exercise, fn):
         earlier = exercise_named(name)
         if name in scope and (told := check(earlier, scope[name], seed=seed).mistake):
             found[name] = next(mistake for mistake in judge_of(earlier).mistakes if mistake.name == told)
     return found
 
 
+def called_earlier(exercise: Exercise, fn: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Names of the earlier exercises that an answer calls, each with the global names of the cell or file it is in."""
+    functions = _functions_of(fn)
+    scope = functions[0].__globals__ if functions else {}
+    return [(name, scope) for name in sorted(_called(fn, set(exercise.uses), scope))]
+
+
 def _called(fn: Any, among: set[str], scope: dict[str, Any]) -> set[str]:
     """Which of these functions an answer mentions, directly or in one of them."""
-    called = among & _names_in(getattr(fn, "__code__", None))
+    called = among & set().union(*(_names_in(each.__code__) for each in _functions_of(fn)))
     return called.union(*(_called(scope.get(name), among - called, scope) for name in called))
+
+
+def _functions_of(fn: Any) -> list[FunctionType]:
+    """An answer that is a function, or the methods of one that is a class, without their decorators."""
+    defined = vars(fn).values() if isinstance(fn, type) else [fn]
+    return [each for each in map(inspect.unwrap, defined) if isinstance(each, FunctionType)]
 
 
 def _names_in(code: Any) -> set[str]:
@@ -157,11 +171,15 @@ class AnswerFileError(RuntimeError):
         self.failure, self.printed = failure, printed
 
 
-def check_file(name: str, path: str | Path, *, seconds_for_smallest: float = 0.0) -> Result:
-    """Judges the function or class called `name` in a Python file; `seconds_for_smallest` as in `check`.
+def check_file(name: str, path: str | Path, *, seed: int = 0, seconds_for_smallest: float = 0.0) -> Result:
+    """Judges the function or class called `name` in a Python file; `seed` and `seconds_for_smallest` as in `check`.
+
+    Earlier exercises that the answer calls and the file does not define are borrowed, as by `check.needs`, which is
+    said on stderr.
 
     Raises:
         ValueError: no exercise has that name, or the file does not define it; the message lists what there is.
+        ExerciseNeeded: an earlier exercise would have to be borrowed in a copy that has its judges sealed.
         FileNotFoundError, AnswerFileError: the file is missing or does not run.
     """
     exercise = exercise_named(name)
@@ -171,7 +189,20 @@ def check_file(name: str, path: str | Path, *, seconds_for_smallest: float = 0.0
         raise ValueError(
             f"{path} does not define `{name}`; it defines {found}. Name your function `{exercise.signature}`."
         )
-    return check(exercise, answers[name], seconds_for_smallest=seconds_for_smallest)
+    for earlier, scope in called_earlier(exercise, answers[name]):
+        if earlier not in scope:
+            print(_lend(exercise_named(earlier), scope), file=sys.stderr)
+    return check(exercise, answers[name], seed=seed, seconds_for_smallest=seconds_for_smallest)
+
+
+def _lend(exercise: Exercise, scope: dict[str, Any]) -> str:
+    """Puts the course's own version under an exercise's name; returns the sentence that says so."""
+    if _sealed(exercise):
+        raise ExerciseNeeded(say("needs.sealed", name=exercise.name))
+    reference = judge_of(exercise).reference
+    _borrowed.add(reference)
+    scope[exercise.name] = reference
+    return say("needs.borrowed", name=exercise.name, number=exercise.number)
 
 
 class Score(float):
@@ -248,12 +279,7 @@ class Checks(silent.Checks):
             raise ExerciseNeeded(say("needs.open", number=exercise.number, name=name, state=state, way_out=way_out))
 
     def _borrow(self, exercise: Exercise, scope: dict[str, Any]) -> None:
-        if _sealed(exercise):
-            raise ExerciseNeeded(say("needs.sealed", name=exercise.name))
-        reference = judge_of(exercise).reference
-        _borrowed.add(reference)
-        scope[exercise.name] = reference
-        print(say("needs.borrowed", name=exercise.name, number=exercise.number))
+        print(_lend(exercise, scope))
         folder = progress.work_folder()
         if folder:
             before = progress.read(folder).get(exercise.name)

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Contrastive learning: two views of one image
 #
-# *Change an image twice, and ask a network to find the pair among many. Are the features better than those after
-# rotation, and do they stay better when all weights are trained? And what happens without the other images?*
+# *Change each image of a batch twice, at random, and let a network find out which two views belong together. Are its
+# features better than those of rotation, also when all weights are trained later? And what happens without the other
+# images?*
 #
 # **You will** write the contrastive loss, SimCLR, a vote of nearest neighbors, and two losses that need no negatives.
 # **You will measure** what the features are worth, which augmentation makes them, and how a network collapses.
@@ -32,8 +33,8 @@
 # <details><summary>1. (Unit 04) A network predicts rotations almost perfectly, and its features are useless. How can
 # that be?</summary> It uses a shortcut, a hint that solves the task and says nothing about the class.</details>
 #
-# <details><summary>2. (Unit 00) Cross-entropy over 128 classes, and the network guesses. What is the loss?</summary>
-# <code>log(128)</code>, almost 5.</details>
+# <details><summary>2. (Unit 00) A network gives each of 128 classes the same probability. What is its
+# cross-entropy?</summary> <code>log(128)</code>, almost 5.</details>
 
 # %% tags=["setup"]
 import math
@@ -66,8 +67,9 @@ print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images withou
 # %% [markdown]
 # ## 1. What should a feature ignore?
 #
-# A shifted, tilted or darker house is still a house. We know this without a label, and we can tell a network so: the
-# features of two *views* of an image should be similar. A view is the image after a random *augmentation*.
+# A shifted, tilted or darker house is still a house. We know this without a label, so we can teach it to a network
+# without labels: the features of two *views* of an image should be similar. A view is the image after a random
+# *augmentation*.
 #
 # The baselines are those of unit 04, with ten labels per class. From scratch with weak views the encoder reaches {{
 # result("protocol", "scratch_weak@10").mean | pct }}. A probe on the frozen features after rotation reaches {{
@@ -76,8 +78,8 @@ print(f"{data.name}: {len(few)} images with a label, {len(pool):,} images withou
 #
 # ### Exercise 5.1: two_views (warm-up, 8 minutes)
 #
-# Row $n$ of both views must be image $n$, because this is the only label that there is. The check looks at the order of
-# the rows, and at where the random numbers come from.
+# Row $n$ of both views must be image $n$, because the loss has no other label than this pairing. The check looks at the
+# order of the rows, and at where the random numbers come from.
 
 # %% nbgrader={"grade_id": "two_views", "solution": true}
 def two_views(images, augment, *, generator):
@@ -133,19 +135,19 @@ plots.show(plots.image_grid(
 ))  # fmt: skip
 
 # %% [markdown]
-# The shape stays, and the gray levels do not. So the network has to look at the shape.
+# The shape stays, but the gray levels change. So it should be the shape that the network looks at.
 #
 # ## 2. Find the other view
 #
-# A network maps the $2N$ views of $N$ images to outputs $z_1, \dots, z_{2N}$, first views first. Each view has to find
-# its partner among all *other* views. This is a classification, whose logits are cosines divided by a *temperature*
-# $\tau$ (NT-Xent, Chen et al. 2020).
+# A network maps the $2N$ views of $N$ images to outputs $z_1, \dots, z_{2N}$. The first views come first, then the
+# second views. Each view has to find its partner among all *other* views. This is a classification, whose logits are
+# cosines divided by a *temperature* $\tau$ (NT-Xent, Chen et al. 2020).
 #
 # $$L = -\frac{1}{2N} \sum_{i=1}^{2N} \log \frac{\exp(s_{i,p(i)} / \tau)}{\sum_{k \ne i} \exp(s_{ik} / \tau)}, \qquad
 # s_{ik} = \frac{z_i^\top z_k}{\|z_i\| \, \|z_k\|}$$
 #
-# The partner $p(i)$, $i + N$ or $i - N$, is the *positive*, and the views of other images are *negatives*. With the
-# cosine, longer outputs do not lower the loss. A view is not compared with itself, since it would always win.
+# The partner $p(i)$, $i + N$ or $i - N$, is the *positive*, and the views of other images are *negatives*. Longer
+# outputs alone do not change a cosine. A view is not compared with itself, because it would always win.
 #
 # ### Exercise 5.2: nt_xent_loss (core, 20 minutes)
 #
@@ -183,7 +185,7 @@ check.nt_xent_loss(nt_xent_loss)
 # Write the check yourself. `nt_xent_loss_check(candidate)` calls a function that may be right or wrong, and stops with
 # an error if it is wrong. `assert condition, message` is enough. Which inputs make mistakes visible?
 #
-# **What is tried.** Three right functions and nineteen wrong ones, the known mistakes of Exercise 5.2, come in random
+# **What is tried.** Three right functions and twenty-two wrong ones, the known mistakes of Exercise 5.2, come in random
 # order, to be called as `candidate(z1, z2, temperature)` with float32 tensors. Some wrong ones differ only for rows of
 # other lengths or for a temperature such as `0.005`. Others return another shape or type, or a loss whose gradient does
 # not reach both views.
@@ -243,8 +245,8 @@ plots.show(plots.diagram_two_views())
 # - `features(images)` returns the encoder's features in eval mode and without gradient. Afterwards each module has its
 #   old mode, as `with eval_mode(self):` takes care of.
 #
-# The check replaces `encoder` and `head` by small networks for the last two. **The number to reach** comes in section
-# 4: a probe above {{ result("protocol", "rotation_frozen@10").mean | pct }}, which is that of rotation.
+# For the last two, the check puts small networks in the places of `encoder` and `head`. **The number to reach** comes
+# in section 4: a probe above {{ result("protocol", "rotation_frozen@10").mean | pct }}, which is that of rotation.
 
 # %% nbgrader={"grade_id": "SimCLR", "solution": true}
 class SimCLR(nn.Module):
@@ -314,9 +316,9 @@ line = {"baseline": math.log(127), "baseline_label": "guessing"}
 pretrain(simclr, contrast, "Find the other view", steps=steps, **line)
 
 # %% [markdown]
-# The loss stays far above 0, because some images of a batch look alike. The probe decides. **Predict** where it reads
-# most: in block 1, 2 or 3 of the encoder, or in the head's outputs? And predict the accuracy of a probe of the best
-# block.
+# The loss is far below that of guessing, and far above 0. This number alone does not say what the features are worth,
+# so we train linear probes on them. **Predict** where the probe is best: on block 1, 2 or 3 of the encoder, or on the
+# head's outputs? And predict the accuracy on block 3.
 
 # %% tags=["predict"]
 predict.frozen(...)  # a share between 0 and 1
@@ -358,8 +360,8 @@ predict.frozen.compare(found["block 3"])
 # %% [markdown]
 # ## 5. Ask the neighbors
 #
-# A probe trains weights. A vote of the nearest neighbors trains nothing, so it tells how the features lie by
-# themselves. Find the $k$ known images with the largest cosine, and take the label that most of them have.
+# A probe trains weights. A vote of the nearest neighbors trains nothing, so it shows which features are close to each
+# other without any help. Find the $k$ known images with the largest cosine, and take the label that most of them have.
 #
 # ### Exercise 5.5: knn_predict (core, 12 minutes)
 #
@@ -421,8 +423,8 @@ for name, reader in {"pixels": pixels, "SimCLR": read}.items():
 # head="recorded") }}
 #
 # SimCLR is ahead of rotation here too, {{ every_seed("contrastive_block3_knn > rotation_block3_knn,
-# contrastive_block3_vote > rotation_block3_vote", "inside") }}. Now draw views of an image yourself. Do both views find
-# the image, or images of the same class?
+# contrastive_block3_vote > rotation_block3_vote", "inside") }}. Now choose an image and look at two views of it. Are
+# their nearest images the image itself, or images of the same class?
 
 # %% tags=["demo"]
 check.needs("two_views", "nt_xent_loss", "SimCLR")
@@ -436,8 +438,7 @@ title = "Two views and their nearest images"
 widgets.view_explorer(test.images[:200], augmented, encode, title=title)
 
 # %% [markdown]
-# Often both views find the image itself or its class. Where they fail, the augmentation has usually hidden what tells
-# two classes apart.
+# Try several images. Where a view is close to another class, look at what the augmentation has changed.
 #
 # ## 6. The question of the course: does it help with few labels?
 #
@@ -515,15 +516,17 @@ predict.left_out.compare()
 # task that teaches less.
 
 # %% [markdown]
-# ## 8. When it fails: views that agree about nothing
+# ## 8. When it fails: all outputs become equal
 #
-# Are the negatives needed at all? It seems enough to ask both views for the same features, $\|f(x) - f(x')\|^2$. This
-# is *consistency regularization* as the only loss, and it has a trivial solution: the same output for every image. That
-# is a *collapse*. We measure it by the *spread*, which is the standard deviation of normalized outputs over images,
-# times $\sqrt d$. It is about 1 when the outputs point in all directions, and 0 when all outputs are equal.
+# Are the negatives needed at all? It seems enough to ask both views for the same features, with the loss $\|f(x) -
+# f(x')\|^2$. This is *consistency regularization* as the only loss, and it has a trivial solution, the same output for
+# every image. Such a result is called a *collapse*. We measure it by the *spread*, which is the standard deviation of
+# the normalized outputs over images, times $\sqrt d$. It is about 1 when the outputs point in all directions, and 0
+# when all outputs are equal.
 #
-# SimSiam (Chen and He 2021) has no negatives either. A *predictor* $h$ behind one side predicts the output of the
-# other, and the target side has a *stop-gradient*, so the target does not move towards the prediction.
+# SimSiam (Chen and He 2021) has no negatives either. A small network, the *predictor* $h$, takes the output of one view
+# and predicts the output of the other. The other side is the target. A *stop-gradient* keeps it from moving towards the
+# prediction.
 
 # %% tags=["demo"]
 plots.show(plots.diagram_simsiam())
@@ -534,7 +537,7 @@ plots.show(plots.diagram_simsiam())
 #
 # ### Exercise 5.6: negative_cosine (core, 8 minutes)
 #
-# The loss of one direction is minus the cosine of the prediction $p$ and the target $z$.
+# The loss of one direction is minus the cosine of the prediction $p$ and the target $z$. The best value is $-1$.
 
 # %% nbgrader={"grade_id": "negative_cosine", "solution": true}
 def negative_cosine(p, z):
@@ -555,8 +558,8 @@ def negative_cosine(p, z):
 check.negative_cosine(negative_cosine)
 
 # %% [markdown]
-# The cell trains three networks for 100 steps: with the distance alone, with SimSiam, and with SimSiam without its
-# stop-gradient. **Predict** the spread of the last one at the end.
+# Now train three networks for 100 steps each, one with the distance alone, one with SimSiam, and one with SimSiam
+# without its stop-gradient. **Predict** the spread of the last one at the end.
 
 # %% tags=["predict"]
 predict.spread(...)  # between 0 and 1
@@ -635,25 +638,32 @@ predict.spread.compare(last["no stop"])
 #
 # Without the stop-gradient the outputs collapse, {{ every_seed("spread_open@100 < 0.15, spread_stopped@100 > 0.5",
 # "collapse") }}, and the loss is almost perfect, {{ every_seed("loss_open < -0.95", "collapse") }}. The distance alone
-# collapses too, {{ every_seed("spread_distance@100 < 0.15", "collapse") }}.
+# collapses too, {{ every_seed("spread_distance@100 < 0.15", "collapse") }}. So the best loss belongs to a network that
+# knows nothing.
 
 # %% [markdown]
-# The last row has the same mistake, and a batch norm as last layer. It divides each output by its deviation in the
-# batch, so even tiny differences between images become a spread near 1. A collapse in front of the batch norm is
-# invisible to this measure. Therefore measure the spread where nothing rescales the outputs.
+# The last row has no stop-gradient either, but a batch norm as last layer. This layer gives each output the deviation 1
+# within a batch. Therefore the outputs cannot all be equal there, whatever the layers in front do, and the loss does
+# not reach $-1$ in these steps. So the spread behind a batch norm cannot show a collapse. Measure it in front of such a
+# layer.
+#
+# A collapse of the outputs is not yet one of the features. Without the stop-gradient, the deviation of the encoder's
+# features over images is {{ result("collapse", "deviation_open") | pm }} after 100 steps, and with it {{
+# result("collapse", "deviation_stopped") | pm }}.
 #
 # These 100 steps are too few for pretraining. SimSiam and BYOL need far more steps than a notebook has.
-#
+
+# %% [markdown]
 # ## 9. A remedy by statistics
 #
-# VICReg (Bardes et al. 2022) has neither negatives nor a stop-gradient. It forbids the collapse. Beside the distance of
-# the views, two terms look at each view $Z$, one row per image:
+# VICReg (Bardes et al. 2022) has neither negatives nor a stop-gradient. It makes a collapse expensive. Beside the
+# distance of the views, it has two terms for each view $Z$, a matrix with one row per image:
 #
 # $$L = \frac{\lambda}{Nd} \|Z - Z'\|^2 + \sum_{Y \in \{Z, Z'\}} \Big( \frac{\mu}{d} \sum_j \max(0, 1 -
 # \sqrt{\mathrm{Var}(Y_j) + 10^{-4}}) + \frac{\nu}{d} \sum_{i \ne j} \mathrm{Cov}(Y_i, Y_j)^2 \Big)$$
 #
-# The *variance* term asks each column for a deviation of at least 1. The *covariance* term asks different columns for
-# different information, because one feature could be copied $d$ times.
+# The *variance* term is 0 when each column has a deviation of at least 1 over the images. The *covariance* term is 0
+# when different columns are uncorrelated. Without it, one feature could be copied into all $d$ columns.
 
 # %% [markdown]
 # ### Exercise 5.7: vicreg_loss (hard, 18 minutes)
@@ -702,37 +712,39 @@ check.vicreg_loss(vicreg_loss)
 # "probe_distance") | pm(percent=true) }} |
 #
 # With VICReg the spread stays, {{ every_seed("spread_statistics@100 > 0.5", "collapse") }}. After so few steps its
-# features are ahead of SimSiam's, {{ every_seed("probe_statistics > probe_stopped", "collapse") }}. The probe
-# rescales the features, so it can read even very small ones.
+# features are ahead of SimSiam's, {{ every_seed("probe_statistics > probe_stopped", "collapse") }}. The last row is a
+# warning. Its outputs have collapsed, and still a probe reads more than with SimSiam, {{
+# every_seed("probe_distance > probe_stopped", "collapse") }}. A probe rescales the features, so very small differences
+# are enough for it. Therefore a probe cannot rule out a collapse.
 #
 # Consistency is useful when something else prevents the collapse. In unit 07 labels do: FixMatch asks two views of an
 # unlabeled image for the same prediction, beside the loss of the labeled ones.
 
 # %% [markdown] nbgrader={"grade_id": "calm_siamese", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague pretrains on photographs of insects without negatives. After 200 steps the
-# loss is `-0.999`, the best possible is `-1`, and they stop because it has converged. The network ends in a batch norm,
-# and the spread of its outputs is near 1. In four to six sentences, say (a) what has probably happened, and why the
-# loss cannot tell, (b) why the spread does not tell either, and what you would measure in place of it, and (c) two
-# changes that would prevent it, with the reason for each.
+# loss is `-0.999`, the best possible is `-1`, and they stop because it has converged. A linear probe on the features is
+# better than chance, so they are sure that nothing has collapsed. In four to six sentences, say (a) what has probably
+# happened, and why the loss cannot tell, (b) why the probe cannot tell either, and what you would measure in place of
+# it, and (c) two changes that would prevent it, with the reason for each.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* The network has probably collapsed: it gives almost the same output for every insect, and then
-# two views always agree, so the loss is perfect without any knowledge. The batch norm at the end divides by the
-# deviation of the batch, so it enlarges tiny differences to a spread of 1. I would measure the deviation of the
-# features in front of the batch norm, or a nearest neighbor or probe accuracy on a few labels, beside a random encoder.
-# A stop-gradient on the target side with a predictor on the other prevents it, because the target then does not move
-# towards the prediction. A variance term as in VICReg prevents it too, since the deviation of each output is part of
-# the loss.
+# two views always agree, so the loss is perfect without any knowledge. A probe rescales the features, so it can read
+# very small differences, and even an untrained network is better than chance. I would measure the spread of the
+# normalized outputs over images, beside the spread in the first step. A stop-gradient on the target side with a
+# predictor on the other prevents it, because the target then does not move towards the prediction. A variance term as
+# in VICReg prevents it too, since the deviation of each output is part of the loss.
 #
-# *Sample answer (2).* The outputs are all equal (collapse), and equal outputs have the best loss. They should use
-# negatives or a stop-gradient, and look at nearest neighbors.
+# *Sample answer (2).* The outputs are all equal (collapse), and equal outputs have the best loss. The probe works with
+# small differences too, so look at the spread. They should use negatives or a stop-gradient.
 #
-# *Sample answer (1).* The loss is too good, so the network is overfitting. Train with more augmentation.
+# *Sample answer (1).* All outputs are the same, and this has the best loss. Train with more augmentation, and use more
+# labels for the probe.
 #
-# *Rubric.* One point each. (a) names the collapse AND says that equal outputs minimize the loss. (b) says that batch
-# norm rescales small differences AND names a measurement that is not rescaled or that uses labels. (c) two changes out
-# of stop-gradient with predictor, moving average, negatives, variance term, each with its reason. "More augmentation"
-# earns no point for (c).
+# *Rubric.* One point each. (a) names the collapse AND says that equal outputs minimize the loss. (b) says that a probe
+# rescales small differences, or that random features are better than chance too, AND names a measurement that is not
+# rescaled, such as the spread of the outputs. (c) two changes out of stop-gradient with predictor, moving average,
+# negatives, variance term, each with its reason. "More augmentation" earns no point for (c).
 # ### END SOLUTION
 
 # %% [markdown]
@@ -761,19 +773,19 @@ predict.summary()
 #   is ahead of rotation with a head of the same shape.
 # - The augmentation decides what is learned. A pretext task with a lower loss can teach less.
 # - Agreement alone collapses. Negatives, a stop-gradient with a predictor, or variance and covariance prevent it.
-# - Measure the spread of outputs where no batch norm rescales it, and measure features by neighbors and probes.
+# - Neither a low loss nor a probe rules a collapse out. Measure the spread of the outputs, in front of any batch norm.
 
 # %% [markdown]
 # ## What became of it
 #
-# Contrastive learning made frozen features strong enough to be used as they are. **CLIP** uses the same loss with an
-# image and its caption as the two views. DINO follows a moving average without negatives, and
-# DINOv2 adds masked patches on very many images. **Language models** use contrastive losses for search: embedding
-# models are trained on pairs of a question and its passage, with other passages as negatives.
+# Contrastive learning made frozen features strong enough to be used as they are. **CLIP** uses almost the same loss,
+# with an image and its caption as the two views. DINO has no negatives: it learns from a moving average of itself.
+# DINOv2 adds masked patches and far more images. **Language models** use contrastive losses for search: embedding
+# models are trained on pairs of a question and a passage that answers it, with other passages as negatives.
 #
-# In **medicine**, two slides of one patient are natural views. In **finance**, two windows of one customer's
-# transactions are. In **robotics**, frames that are close in time are views, and in **speech** it is the near future of
-# a recording.
+# In other fields two views need no augmentation. In **medicine** they are two slides of one patient, in **finance** two
+# months of one customer's transactions, in **robotics** two frames of a video that are close in time, and in **speech**
+# a piece of a recording and what follows it.
 
 # %% [markdown]
 # **Further reading.**

@@ -28,13 +28,16 @@ SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 
 
 def solutions() -> dict[str, str]:
-    """The source of each exercise's solution, by the exercise's name."""
+    """The source of each exercise's solution, after the notebook's own functions that it calls, by its name."""
     known, found = exercises(), {}
     for path in sorted(SOLUTIONS.glob("*/*.py")):
         source = path.read_text(encoding="utf-8")
-        for node in ast.parse(source).body:
-            if getattr(node, "name", None) in known:
-                found[node.name] = ast.get_source_segment(source, node)
+        parts = {node.name: ast.get_source_segment(source, node) or "" for node in ast.parse(source).body
+                 if isinstance(node, (ast.FunctionDef, ast.ClassDef))}  # fmt: skip
+        for name in parts.keys() & known.keys():
+            called = {node.id for node in ast.walk(ast.parse(parts[name])) if isinstance(node, ast.Name)}
+            helpers = [part for other, part in parts.items() if other in called - known.keys()]
+            found[name] = "\n\n\n".join([*helpers, parts[name]])
     return found
 
 

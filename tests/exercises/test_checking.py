@@ -20,6 +20,7 @@ from course_lib.exercises.checking import (
     check,
     check_file,
 )
+from tests.benchmarks.charged_twice import solutions
 
 
 @pytest.fixture
@@ -287,6 +288,20 @@ def test_a_function_in_any_file_is_checked(toy, monkeypatch, tmp_path):
         check_file("double", path)
     with pytest.raises(FileNotFoundError):
         check_file("double", tmp_path / "none.py")
+
+
+def test_an_answer_in_a_file_borrows_the_earlier_exercises_that_are_not_there(tmp_path, capsys, monkeypatch):
+    """As the statement of SimCLR allows: it calls `nt_xent_loss` and `two_views`, here one of its own, and wrong."""
+    own = "def two_views(images, augment, *, generator):\n    return 2 * [augment(images, generator=generator)]\n"
+    path = tmp_path / "simclr.py"
+    path.write_text(f"from course_lib.models import eval_mode\n{own}{solutions()['SimCLR']}", encoding="utf-8")
+    assert check_file("SimCLR", path).state == "right"
+    said = capsys.readouterr()
+    assert said.out == "" and "Borrowed for now: the course's own `nt_xent_loss` (Exercise 5.2)" in said.err
+    assert "two_views" not in said.err
+    monkeypatch.setattr("course_lib.exercises.checking._sealed", lambda exercise: True)
+    with pytest.raises(ExerciseNeeded, match="`nt_xent_loss` cannot be borrowed"):
+        check_file("SimCLR", path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1", "cp1252"])

@@ -267,13 +267,17 @@ WRONG = {
         other_way: None, root_of_the_temperature: None,
     },
     "SimCLR": {
-        Inference: "features_in_train_mode", FeaturesNormalized: None, OneViewIsTheImage: "images_beside_a_view",
-        Halves: "two_batches", HeadOfThree: None,
+        Inference: "features_in_train_mode", FeaturesNormalized: "features_normalized", Halves: "two_batches",
+        OneViewIsTheImage: "images_beside_a_view", HeadOfThree: None,
     },
-    "knn_predict": {by_softmax_weights: None, by_squared_distance: "euclidean", by_class_numbers: None},
+    "knn_predict": {
+        by_softmax_weights: "exponential_votes", by_squared_distance: "euclidean",
+        by_class_numbers: "numbers_of_classes",
+    },
     "negative_cosine": {detached_at_the_end: "both_stopped", absolute: None, one_length: "one_cosine_of_all"},
     "vicreg_loss": {
-        biased_variance: None, correlations: None, normalized_before: None, half_of_the_matrix: None,
+        biased_variance: "variance_by_n", half_of_the_matrix: "each_pair_once", correlations: None,
+        normalized_before: None,
     },
 }  # fmt: skip
 test_another_right_answer_has_full_points, test_another_wrong_answer_loses_points_and_is_told_why = answers_tested(

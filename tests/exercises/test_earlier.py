@@ -24,6 +24,9 @@ MISTAKES = [
     ("fine_tune", "freeze", "gradients_only"),
     ("self_training_round", "select_confident", "strictly_above"),
     ("self_training_round", "pseudo_label", "asked_in_train_mode"),
+    ("GAN", "discriminator_loss", "summed_not_averaged"),
+    ("SimCLR", "two_views", "augmented_twice"),
+    ("SimCLR", "nt_xent_loss", "diagonal_not_masked"),
 ]
 
 
@@ -46,6 +49,8 @@ CHANGED = {  # one more mistake, in the later answer itself
     "gradual_unfreezing": ("len(blocks) - stage", "len(blocks) - stage - 1"),
     "fine_tune": ("total += loss.item() * len(labels)", "total += loss.item()"),
     "self_training_round": ("start if restart else model", "model"),
+    "GAN": ("fake.detach()", "fake"),
+    "SimCLR": ("torch.no_grad()", "torch.enable_grad()"),
 }
 
 

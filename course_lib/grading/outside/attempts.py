@@ -120,7 +120,7 @@ class Shelf:
         """
         number = max((each.number for each in self.attempts), default=0) + 1
         if write:
-            while not files.create(self._path(number), data):  # another one was kept meanwhile
+            while not files.create(self.path(number), data):  # another one was kept meanwhile
                 number += 1
             self.note(number, record)
         attempt = Attempt(number, digest_of(data), record, holds_cells(data))
@@ -130,7 +130,7 @@ class Shelf:
     def note(self, number: int, record: dict[str, Any]) -> None:
         """Writes down where an attempt came from, unless a platform stands there already."""
         text = json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        path = self._path(number).with_suffix(".json")
+        path = self.path(number).with_suffix(".json")
         if read_record(path).get("platform") == BY_HAND:
             files.replace(path, text)
         else:
@@ -155,9 +155,10 @@ class Shelf:
             return
         there = digest_of(self.submitted.read_bytes()) if self.submitted.is_file() else ""
         if there != best.digest:
-            files.replace(self.submitted, self._path(best.number).read_bytes())
+            files.replace(self.submitted, self.path(best.number).read_bytes())
 
-    def _path(self, number: int) -> Path:
+    def path(self, number: int) -> Path:
+        """Where an attempt's notebook lies."""
         return self._attempts / f"{self._notebook}.{number:03}.ipynb"
 
 

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from course_lib.grading.outside.gradebook_access import GradebookError, address,
 from course_lib.grading.outside.gradebook_rows import Change
 from course_lib.grading.outside.late import Late
 from course_lib.grading.outside.pages import GradedNotebook
+from course_lib.grading.outside.roster import refusal
 from course_lib.notebooks import tools_on_path
 
 __all__ = ["Change", "GradebookError", "Report", "as_lines", "paired", "record", "refusal", "writer_lock"]
@@ -134,21 +134,6 @@ def paired(
         )
         for result in results
     ]
-
-
-def refusal(student: str) -> str:
-    """Why a student's name can be neither a folder nor a row of the gradebook; "" when it can."""
-    if not student or student != student.strip():
-        return "a name must not be empty, nor begin or end with a space"
-    if student.startswith("."):
-        return "nbgrader does not see folders whose name begins with a dot"
-    if "/" in student or "\\" in student:
-        return "a name must not hold a slash"
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in student):
-        return "a name must not hold control characters"
-    if len(student.encode()) > 128:
-        return "a name must not be longer than 128 bytes"
-    return ""
 
 
 def as_lines(report: Report) -> list[str]:

@@ -1,8 +1,9 @@
 """Late work, by nbgrader's own plugin: what nbgrader's autograde does about it, for grades that `course grade` wrote.
 
-When a unit is due stands in the gradebook, and `nbgrader db assignment add UNIT --duedate "2026-03-01 23:59 UTC"` puts
-it there; when it was handed in is nbgrader's timestamp.txt. What that costs says the plugin that nbgrader_config.py
-names, `c.LateSubmissionPlugin.penalty_method = "zero"` for example; by default it costs nothing.
+When a unit is due stands in class/dates.csv, and comes into the gradebook from there. For a unit without a row in that
+file, `nbgrader db assignment add UNIT --duedate "2026-03-01 23:59 UTC"` puts it there. When it was handed in is
+nbgrader's timestamp.txt. What that costs says the plugin that nbgrader_config.py names, for example
+`c.LateSubmissionPlugin.penalty_method = "zero"`; by default it costs nothing.
 https://nbgrader.readthedocs.io/en/stable/plugins/late-plugin.html
 """
 
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_lib.grading.outside import dates
 from course_lib.grading.outside.gradebook_access import GradebookError, address, connected, explained
+from course_lib.grading.outside.submission import BadSubmissions
 from course_lib.notebooks import COURSE_ID
 
 CONFIG = "nbgrader_config.py"
@@ -44,7 +47,8 @@ def assign(book: Path | str, units: Iterable[str], folder: Path) -> list[Late]:
         folder: the class folder; its nbgrader_config.py counts, else that of the folder above.
 
     Raises:
-        GradebookError: nbgrader_config.py or its plugin does not work, or the gradebook cannot be written.
+        GradebookError: dates.csv cannot be read, nbgrader_config.py or its plugin does not work, or the gradebook
+            cannot be written.
     """
     import nbformat
     from nbgrader.api import Gradebook, MissingEntry
@@ -52,6 +56,10 @@ def assign(book: Path | str, units: Iterable[str], folder: Path) -> list[Late]:
 
     found: list[Late] = []
     url = address(book)
+    try:
+        calendar = dates.read(folder)
+    except BadSubmissions as fault:
+        raise GradebookError(f"What is late is not known: {fault} All grades are written.") from None
     config: Any = None
     with explained(book), Gradebook(url, COURSE_ID) as gradebook:
         for unit in sorted(set(units)):
@@ -59,6 +67,9 @@ def assign(book: Path | str, units: Iterable[str], folder: Path) -> list[Late]:
                 assignment = gradebook.find_assignment(unit)
             except MissingEntry:
                 continue
+            if unit in calendar:
+                assignment.duedate = calendar[unit].due_in_gradebook
+                gradebook.db.commit()
             if assignment.duedate is None:
                 continue
             late = []

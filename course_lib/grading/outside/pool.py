@@ -162,7 +162,7 @@ class _Run:
             for task, result, fault in outcomes:
                 if fault is not None and not isinstance(fault, (GraderFault, BrokenProcessPool)):
                     raise fault
-                if not last and (result is None or _out_of_time(result)):
+                if not last and (result is None or out_of_time(result)):
                     again.append(task)
                 elif result is None:
                     self.report.failed[task[0].name] = str(fault)
@@ -209,7 +209,7 @@ def _apart(tasks: Sequence[Task], count: int) -> list[Task]:
     return [task for together in itertools.zip_longest(*parts) for task in together if task is not None]
 
 
-def _out_of_time(result: Mapping[str, Any]) -> bool:
+def out_of_time(result: Mapping[str, Any]) -> bool:
     """Whether anything was stopped for want of time; a busy machine may have had its part in it."""
     stopped = any(cell["error"] and cell["error"]["type"] == Verdict.TIMEOUT for cell in result["cells"].values())
     return stopped or any(exercise["verdict"] == Verdict.TIMEOUT for exercise in result["exercises"])

@@ -134,6 +134,21 @@ def _person(row: Mapping[str, str]) -> Person | None:
     return Person(student, name, frozenset({*ids, plain(student)}), row)
 
 
+def refusal(student: str) -> str:
+    """Why a student's name can be neither a folder nor a row of the gradebook; "" when it can."""
+    if not student or student != student.strip():
+        return "a name must not be empty, nor begin or end with a space"
+    if student.startswith("."):
+        return "nbgrader does not see folders whose name begins with a dot"
+    if "/" in student or "\\" in student:
+        return "a name must not hold a slash"
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in student):
+        return "a name must not hold control characters"
+    if len(student.encode()) > 128:
+        return "a name must not be longer than 128 bytes"
+    return ""
+
+
 # --- who is who -------------------------------------------------------------------------------------------------------
 
 

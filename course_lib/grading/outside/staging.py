@@ -24,6 +24,7 @@ LEFT_OUT = (
     "grading/outside",
     "grading/exports.py",
     "grading/kernelspec.py",
+    "serving",
     "exercises/card.py",
     "exercises/checking.py",
     "exercises/judging.py",

@@ -60,6 +60,15 @@ class Worker:
             self._close_zygote()
         return result
 
+    def warm_up(self, released: Released) -> None:
+        """Grades a notebook as it was released, so that a first submission need not wait for what is loaded once.
+
+        Raises:
+            GraderFault, IsolationError: nothing can be graded.
+        """
+        blank = Submission("", released.unit, released.notebook, b'{"nbformat": 4, "nbformat_minor": 5, "cells": []}')
+        self.grade((blank, ""))
+
     def outcome(self, task: Task) -> Outcome:
         """The task with its result, or with what of the grader's own does not work."""
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from course_lib.exercises.adversarial.judge import (
+from course_lib.exercises.adversarial.judge import reference_generator_loss
+from course_lib.exercises.asking import (
+    all_of,
+    as_expected,
     loss_as_a_number,
+    loss_right_but,
     loss_with_a_shape,
     off_the_graph,
-    reference_generator_loss,
 )
-from course_lib.exercises.asking import all_of, as_expected, named, somewhere
-from course_lib.exercises.contract import Criterion, Judge, close
+from course_lib.exercises.contract import Criterion, Judge
 
 _USUAL, _SATURATING = ("plain", "one", "float64", "strided"), ("saturating", "saturating_wins")
 _LARGE = ("large_logits", "large_saturating")
@@ -33,9 +35,6 @@ judge = Judge(
         "loss_as_a_number": loss_as_a_number,
         "loss_of_each_image": loss_with_a_shape,
         "loss_off_the_graph": off_the_graph("gradient"),
-        "log_of_sigmoid": lambda trials: (
-            all(close(t.seen["loss"], t.expected["loss"]) for t in named(trials, *_USUAL, *_SATURATING))
-            and somewhere(lambda t: not close(t.seen["loss"], t.expected["loss"]), *_LARGE)(trials)
-        ),
+        "log_of_sigmoid": loss_right_but((*_USUAL, *_SATURATING), not_on=_LARGE),
     },
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from course_lib.exercises.asking import as_expected, everywhere
+from course_lib.exercises.asking import as_expected, everywhere, loss_as_a_number, loss_negated, loss_with_a_shape
 from course_lib.exercises.contract import Criterion, Judge
-from course_lib.exercises.contrastive.judge import loss_as_a_number, loss_negated, loss_with_a_shape
 
 
 def reference(p: Tensor, z: Tensor) -> Tensor:
@@ -20,14 +19,7 @@ judge = Judge(
     reference=reference,
     criteria=(
         Criterion("value", 1, "minus the cosine of each row, averaged over the rows", _value),
-        Criterion("learns", 1, "the gradient reaches `p`", as_expected("p_gradient")),
-        Criterion(
-            "stopped",
-            1,
-            "no gradient reaches `z`",
-            as_expected("loss", "z_gradient"),
-            form=True,
-        ),
+        Criterion("gradient", 2, "the gradient reaches `p` and stops at `z`", as_expected("p_gradient", "z_gradient")),
     ),
     predicates={
         "loss_as_a_number": loss_as_a_number,

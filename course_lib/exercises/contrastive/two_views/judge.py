@@ -52,7 +52,8 @@ def _drawn_again(seen: Values) -> bool:
 
 
 def _chance(case: Case, seen: Values, expected: Values) -> bool:
-    return not _drawn_again(seen) and _repeatable(seen) and inputs_kept(case, seen, "images")
+    drawn_twice = not close(seen["view1"], seen["view2"])
+    return drawn_twice and not _drawn_again(seen) and _repeatable(seen) and inputs_kept(case, seen, "images")
 
 
 def _is_original(t: Trial, name: str) -> bool:
@@ -67,7 +68,7 @@ judge = Judge(
         Criterion(
             "chance",
             1,
-            "all chance comes from the generator, and the images given stay as they are",
+            "each view is drawn from the generator given, and the images stay as they are",
             _chance,
             form=True,
         ),

@@ -89,8 +89,8 @@ print(data, test, f"{len(few)} labels", sep="\n")
 quiet = speak_words(6, seed=1, noise=0.1, hum=0.0)
 print("quiet:", ", ".join(quiet.class_names[k] for k in quiet.labels))
 played = F.pad(quiet.waves, (0, RATE // 4)).flatten()[None, None]
-played = F.interpolate(played, scale_factor=4)  # browsers may refuse 4,000 per second
-Audio(played.flatten().numpy(), rate=4 * RATE)
+played = F.interpolate(played, scale_factor=2, mode="linear")  # 8,000 per second
+Audio(played.flatten().numpy(), rate=2 * RATE)  # that every browser plays
 
 # %% [markdown]
 # A recording has thousands of samples. Sounds change more slowly, so the first step of nearly every method cuts a
@@ -321,14 +321,14 @@ def words(model, waves):  # (N, T) -> (N, 10)
     return model["head"](pool_in_time(model["network"](waves), parts=4))
 
 
-def fine_tuned(network, label, *, lr=3e-3):
+def fine_tuned(network, label, *, lr=3e-3, laptop=250):
     rng = torch.Generator().manual_seed(0)
     with seeded(rng):
         head = nn.Linear(4 * 64, len(data.class_names))
     model = nn.ModuleDict({"network": copy.deepcopy(network), "head": head})
     options = {"shuffle": True, "generator": rng, "augment": shift_in_time}
     batches = SoundBatches(data.waves[few], labels, batch_size=32, **options)
-    steps = settings.by_profile(smoke=3, laptop=250, full=1_000)
+    steps = settings.by_profile(smoke=3, laptop=laptop, full=4 * laptop)
     how = {"steps": steps, "warmup": min(20, steps - 1), "weight_decay": 1e-3}
 
     def loss(model, batch):
@@ -356,20 +356,19 @@ predict.scratch.compare(scratch)
 # {{ figures_table({"log-mel and logistic regression": "logmel", "GRU on log-mel, from scratch": "gru", "encoder and
 # context, from scratch": "scratch"}, (5, 10, 50), head="labels per word") }}
 #
-# SCRATCH_SENTENCE
+# Both networks are better than the logistic regression, {{ every_seed("scratch@5 > logmel@5, scratch@10 > logmel@10,
+# gru@5 > logmel@5, gru@10 > logmel@10", "label_curve") }}.
 #
 # ## 3. Which moment comes next?
 #
-# A prediction that has to hit the true code exactly would be easy to please, because an encoder that returns the same
-# code for everything makes each prediction right. So the question is which of several codes is the true one. The
-# candidates for $\hat z_t$ are the codes $z_s$ of all frames of the same recording, and the score is their cosine,
-# divided by a temperature $\tau$ (*InfoNCE*):
+# If the prediction only had to be close to the true code, an encoder that returns one code for everything would be
+# perfect. So the question is which of several codes is the true one. The candidates for $\hat z_t$ are the codes $z_s$ of
+# all frames of the recording, and the score is a cosine, divided by a temperature $\tau$ (*InfoNCE*):
 #
 # $$\mathcal{L} = -\frac{1}{N F} \sum_{n, t} \log \frac{\exp(\cos(\hat z_{nt}, z_{nt}) / \tau)}{\sum_s
 # \exp(\cos(\hat z_{nt}, z_{ns}) / \tau)}$$
 #
-# The wrong candidates are called *negatives*. They come from the same recording, so voice, noise and hum are the same in
-# all of them. What differs is which sound it is.
+# The wrong candidates are called *negatives*. Voice, noise and hum are the same in all of them. What differs is the sound.
 
 # %% [markdown]
 # ### Exercise 10.5: info_nce_loss (core, 15 minutes)
@@ -471,10 +470,8 @@ widgets.moment_explorer(
 )  # fmt: skip
 
 # %% [markdown]
-# Inside a vowel the next frames are nearly certain to be one of its own, and the network spreads its probability over
-# them. At the end of a sound it becomes unsure, because several sounds may follow. In silence all frames are alike to
-# it. Over the whole test, the true frame is the most probable one in {{ result("negatives", "guessed_same") |
-# pm(percent=true) }} of the cases.
+# Compare the middle of a vowel, the end of a sound and the silence after the word. Where is the probability on a few
+# frames, and where is it spread?
 #
 # Which words are confused? The rows are what was said.
 
@@ -482,11 +479,14 @@ widgets.moment_explorer(
 check.needs("pool_in_time", "CPC", "info_nce_loss")
 table = confusion(logits, test.labels, num_classes=len(test.class_names))
 plots.show(
-    plots.confusion_matrix(table, test.class_names, title="CPC, fine-tuned")
+    plots.confusion_matrix(
+        table, test.class_names, of="recordings", title="CPC, fine-tuned"
+    )
 )
 
 # %% [markdown]
-# CONFUSION_SENTENCE
+# Look for the largest numbers off the diagonal and compare the two words sound by sound. Do they share sounds at the
+# same place, or the same sounds in another order?
 #
 # ## 5. Count labels
 #
@@ -501,7 +501,10 @@ title = "Ten words by new speakers"
 plots.show(plots.recorded_curves(unit, methods=order, title=title))
 
 # %% [markdown]
-# LABELS_SENTENCE
+# Fine-tuned, CPC is the best at each number of labels, {{ every_seed("cpc@5 > scratch@5, cpc@10 > scratch@10, cpc@50 >
+# scratch@50, cpc@5 > gru@5, cpc@10 > gru@10, cpc@50 > gru@50", "label_curve") }}. Frozen, it is above log-mel, {{
+# every_seed("cpc_frozen@5 > logmel@5, cpc_frozen@10 > logmel@10, cpc_frozen@50 > logmel@50", "label_curve") }}, but on
+# average below the network from scratch. So the pretraining is a good start, and it becomes useful by fine-tuning.
 #
 # The course's results table has a part for sound from here on.
 
@@ -510,22 +513,35 @@ columns = {"words": records.COLUMNS["words"]}
 Markdown(records.results_table(up_to=unit, columns=columns))
 
 # %% [markdown]
-# The same features can be asked another question, which of the 24 speakers of the training set it is:
+# ## 6. When it fails: a baseline that was not tuned, and negatives that are too easy
 #
-# {{ figures_table({"log-mel": "logmel", "encoder and context, random": "random_frozen", "CPC, frozen": "cpc_frozen"}, (5,
-# 10, 50), "speakers", head="who speaks, labels per speaker") }}
-#
-# SPEAKER_SENTENCE
-#
-# ## 6. When it fails: negatives that are too easy
-#
-# It is tempting to take the negatives from the other recordings of the batch, as in unit 05. The candidates for frame
-# $t$ are then the codes of the same frame in all 64 recordings. **Predict** how often the network finds the own code
-# among these, and how probable it is that it is then worse after fine-tuning.
+# A baseline is often taken as it comes, with a low learning rate and few steps. **Predict** the accuracy of the network
+# from scratch with a tenth of the learning rate and 150 steps, ten labels per word.
 
 # %% tags=["predict"]
-predict.guessed(...)  # between 0 and 1
-predict.others(...)  # a probability
+predict.untuned(...)  # between 0 and 1
+
+# %% tags=["train"]
+check.needs("pool_in_time", "CPC")
+untuned = accuracy(fine_tuned(start, "untuned", lr=1e-3, laptop=150), test.labels)
+print(f"from scratch: untuned {untuned:.1%}, tuned {scratch:.1%}")
+predict.untuned.compare(untuned)
+
+# %% [markdown]
+# | recorded, ten labels per word | accuracy |
+# |---|---:|
+# | from scratch, `lr=0.001`, 150 steps | {{ result("untuned", "untuned@10") | pm(percent=true) }} |
+# | from scratch, `lr=0.003`, 250 steps | {{ result("untuned", "middle@10") | pm(percent=true) }} |
+# | from scratch, `lr=0.01`, 250 steps | {{ result("untuned", "tuned@10") | pm(percent=true) }} |
+# | CPC, fine-tuned | {{ result("label_curve", "cpc@10") | pm(percent=true) }} |
+#
+# The low rate with few steps is the worst of the three, {{ every_seed("untuned@10 < middle@10, middle@10 < tuned@10",
+# "untuned") }}. Against it, CPC seems to gain more than twice as much as against the third. Rate and steps were chosen by
+# the accuracy for a third set of speakers. Only these values were tried, so a better baseline may exist.
+#
+# A second thing that can go wrong is the choice of negatives. They could come from the other recordings of the batch, as
+# in unit 05. The candidates for frame $t$ are then the codes of the same frame in all 64 recordings. Noise and hum
+# differ between recordings, so they may give the own code away.
 
 # %% tags=["train"]
 check.needs("pool_in_time", "CPC", "info_nce_loss")
@@ -545,32 +561,10 @@ with torch.no_grad():
 right = float((best == torch.arange(64, device=device)).float().mean())
 worse = accuracy(fine_tuned(other, "fine-tuning"), test.labels)
 print(f"own code found among 64: {right:.1%}; after fine-tuning: {worse:.1%}")
-predict.guessed.compare(right)
-predict.others.compare()
 
 # %% [markdown]
-# | recorded, 600 steps each | negatives from the same recording | negatives from other recordings |
-# |---|---:|---:|
-# | own code found | {{ result("negatives", "guessed_same") | pm(percent=true) }} of about 36 | {{ result("negatives",
-# "guessed_others") | pm(percent=true) }} of 64 |
-# | CPC frozen, ten labels per word | {{ result("negatives", "frozen_same@10") | pm(percent=true) }} | {{
-# result("negatives", "frozen_others@10") | pm(percent=true) }} |
-# | fine-tuned, ten labels per word | {{ result("negatives", "finetuned_same@10") | pm(percent=true) }} | {{
-# result("negatives", "finetuned_others@10") | pm(percent=true) }} |
-#
-# NEGATIVES_SENTENCE
-#
-# A second failure needs no mistake in the code. A baseline that was not tuned makes any method look good. The same
-# network from scratch with ten labels per word:
-#
-# | learning rate and steps | accuracy |
-# |---|---:|
-# | `lr=0.001`, 150 steps | {{ result("untuned", "untuned@10") | pm(percent=true) }} |
-# | `lr=0.003`, 250 steps | {{ result("untuned", "middle@10") | pm(percent=true) }} |
-# | `lr=0.01`, 250 steps | {{ result("untuned", "tuned@10") | pm(percent=true) }} |
-# | CPC, fine-tuned | {{ result("label_curve", "cpc@10") | pm(percent=true) }} |
-#
-# UNTUNED_SENTENCE
+# Compare both numbers with those of your first training. This is a single run, so it shows what can happen and not what
+# will happen. The question for each choice of negatives is what else, besides the sound, tells the candidates apart.
 
 # %% [markdown] nbgrader={"grade_id": "machine_sounds", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A factory wants to hear which of eight parts of a machine is worn out. There are 5,000
@@ -619,7 +613,8 @@ predict.summary()
 # %% [markdown]
 # ## Key takeaways
 #
-# - TAKE1
+# - For new speakers with ten labels per word, fine-tuned CPC is right in {{ result("label_curve", "cpc@10").mean | pct
+#   }} of the recordings, and the same network from scratch in {{ result("label_curve", "scratch@10").mean | pct }}.
 # - Predicting which moment comes next needs no labels, and it needs knowledge of sounds and of their order.
 # - The negatives decide what is learned. What is the same in all candidates cannot help, and what differs will be used.
 # - A log-mel spectrogram is loudness by time and band, and a mean over a few parts keeps the order of the sounds.

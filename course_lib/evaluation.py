@@ -6,6 +6,7 @@ Results are on the CPU. Images are float `(N, C, H, W)` in [0, 1], or uint8, whi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,10 @@ __all__ = [
     "auroc",
     "confusion",
     "extract_features",
+    "h_score",
     "knn_accuracy",
     "label_curve",
+    "logme",
     "loss_and_accuracy",
     "per_class_scores",
     "predict",
@@ -266,6 +269,77 @@ def probe_accuracy(
         raise ValueError(f"regularization is {regularization!r}; a number above 0 is expected.")
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=1 / regularization, max_iter=max_iterations))
     return float(probe.fit(*train).score(*test))
+
+
+def h_score(features: Tensor, labels: Tensor, *, shrinkage: float = 0.1) -> float:
+    """The H-score of an encoder's features: large where classes lie apart in directions of little variance.
+
+    The trace of the inverse covariance of the features times the covariance of their class means, where the first one
+    is mixed with a multiple of the identity. It ranks encoders by what a linear probe can read, and runs no training.
+    Source: Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning", 2019.
+
+    Args:
+        features: float `(N, d)`.
+        labels: int64 `(N,)`.
+        shrinkage: the weight of the identity, 0 to 1.
+
+    >>> h_score(torch.tensor([[0.0], [2.0], [4.0], [6.0]]), torch.tensor([0, 0, 1, 1]), shrinkage=0.0)
+    0.8
+    """
+    f, members = _features_and_members(features, labels)
+    f = f - f.mean(dim=0)
+    means = members @ (members.T @ f / members.sum(dim=0)[:, None])  # each row: the mean of its class
+    covariance, between = (x.T @ x / len(f) for x in (f, means))  # (d, d)
+    target = covariance.diagonal().mean() * torch.eye(len(covariance), dtype=f.dtype)
+    return float(torch.linalg.solve(torch.lerp(covariance, target, shrinkage), between).trace())
+
+
+def logme(features: Tensor, labels: Tensor) -> float:
+    """LogME of an encoder's features: the largest log evidence, per image, of linear models of the classes.
+
+    For each class, a Bayesian linear regression of its indicator, with no bias and features as they are: weights
+    w ~ N(0, I / alpha), targets y ~ N(F w, I / beta). Alpha and beta maximize the evidence log p(y), and the score is
+    its mean over classes, divided by N. It ranks encoders by what a linear probe can read, and runs no training.
+    Source: You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", 2021, algorithm 1.
+
+    Args:
+        features: float `(N, d)`.
+        labels: int64 `(N,)`.
+    """
+    f, members = _features_and_members(features, labels)
+    n, d = f.shape
+    u, singular, _ = torch.linalg.svd(f, full_matrices=False)
+    s = singular**2  # (r,)
+    inside = (u.T @ members).T ** 2  # (K, r), what each direction of the features holds of each class
+    outside = (members.sum(dim=0) - inside.sum(dim=1))[:, None].clamp(min=0.0)  # (K, 1)
+
+    def regression(alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each class (K, 1): directions in use, squared length of the mean weights, squared error."""
+        kept = beta * s / (alpha + beta * s)  # (K, r), the share of a direction that the regression fits
+        length = (inside * kept * beta / (alpha + beta * s)).sum(dim=1, keepdim=True)
+        error = (inside * (1 - kept) ** 2).sum(dim=1, keepdim=True) + outside
+        return kept.sum(dim=1, keepdim=True), length.clamp(min=_TINY), error.clamp(min=_TINY)
+
+    alpha = beta = torch.ones(len(outside), 1, dtype=f.dtype)
+    for _ in range(200):
+        used, length, error = regression(alpha, beta)
+        alpha, beta = used / length, (n - used).clamp(min=_TINY) / error
+    _, length, error = regression(alpha, beta)
+    log_det = (alpha + beta * s).log().sum(dim=1, keepdim=True) + (d - len(s)) * alpha.log()
+    evidence = d * alpha.log() + n * (beta / (2 * math.pi)).log() - beta * error - alpha * length - log_det
+    return float(evidence.mean() / (2 * n))
+
+
+_TINY = 1e-9  # a class that the features give exactly has no finite evidence
+
+
+def _features_and_members(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Features `(N, d)`, and 1 where image n is of the k-th of the classes that occur, `(N, K)`; float64 on the CPU."""
+    if not isinstance(features, Tensor) or features.ndim != 2 or not bool(torch.isfinite(features).all()):
+        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise ValueError(f"features are {shape}; finite numbers (N, d) with one row per image are expected.")
+    classes = _check_labels(labels, len(features)).unique(return_inverse=True)[1]
+    return features.detach().cpu().double(), F.one_hot(classes).double()
 
 
 def knn_accuracy(

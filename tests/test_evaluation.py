@@ -6,6 +6,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
+from sklearn.linear_model import BayesianRidge
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,8 +19,10 @@ from course_lib.evaluation import (
     auroc,
     confusion,
     extract_features,
+    h_score,
     knn_accuracy,
     label_curve,
+    logme,
     loss_and_accuracy,
     per_class_scores,
     predict,
@@ -310,6 +315,63 @@ def test_probes_need_something_to_learn_from():
         probe_accuracy(train_x, torch.zeros(30).long(), *blobs(30, 1))
     with pytest.raises(ValueError, match="neighbors is 31; 1 to 30"):
         knn_accuracy(*blobs(30, 0), *blobs(30, 1), neighbors=31)
+
+
+# ---------------------------------------- scores of encoders
+
+
+def two_numbers_per_class(count=24, dims=3, apart=2.0):
+    """Features around a mean per class, all moved by the same amount, and labels with a gap."""
+    labels = torch.tensor([0, 3, 4])[torch.arange(count) % 3]
+    means = apart * torch.randn(5, dims, generator=generator())
+    return means[labels] + torch.randn(count, dims, generator=generator(1)) + 0.5, labels
+
+
+def largest_evidence(features, targets):
+    """The log evidence of a linear model, maximized over the two precisions by a search that knows no formula."""
+    f, y = features.double().numpy(), targets.double().numpy()
+
+    def lost(logarithms):
+        alpha, beta = np.exp(np.clip(logarithms, -30, 30))
+        return -multivariate_normal.logpdf(y, cov=np.eye(len(y)) / beta + f @ f.T / alpha)
+
+    return -min(minimize(lost, (a, 1.0), method="Nelder-Mead").fun for a in (0.0, 3.0))
+
+
+@pytest.mark.parametrize(("count", "dims", "apart"), [(24, 3, 2.0), (24, 3, 0.5), (12, 20, 1.0)])
+def test_logme_is_the_largest_evidence_per_image(count, dims, apart):
+    features, labels = two_numbers_per_class(count, dims, apart)
+    found = [largest_evidence(features, labels == k) / count for k in labels.unique()]
+    assert logme(features, labels) == pytest.approx(np.mean(found), abs=1e-5)
+
+
+def test_logme_is_that_of_a_bayesian_ridge_without_a_bias():
+    features, labels = two_numbers_per_class()
+    options = dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), 0.0)
+    ridge = BayesianRidge(fit_intercept=False, compute_score=True, tol=1e-9, max_iter=1000, **options)
+    found = [ridge.fit(features.double(), (labels == k).double()).scores_[-1] / len(labels) for k in labels.unique()]
+    assert logme(features, labels) == pytest.approx(np.mean(found), abs=1e-5)
+    assert abs(logme(features - features.mean(dim=0), labels) - logme(features, labels)) > 0.05  # it does not center
+
+
+def test_h_score_counts_variance_between_classes_in_whitened_units():
+    features, labels = two_numbers_per_class()
+    white = np.linalg.cholesky(np.linalg.inv(np.cov(features.double().numpy().T, bias=True)))
+    x = (features.double().numpy() - features.double().numpy().mean(axis=0)) @ white
+    between = [len(own) / len(x) * (own.mean(axis=0) ** 2).sum() for k in (0, 3, 4) for own in [x[labels.numpy() == k]]]
+    assert h_score(features, labels, shrinkage=0.0) == pytest.approx(sum(between))
+    assert h_score(7 * features, labels) == pytest.approx(h_score(features, labels))
+
+
+@pytest.mark.parametrize("score", [h_score, logme])
+def test_scores_rise_with_the_distance_of_the_classes_and_say_what_does_not_fit(score):
+    far, near = (two_numbers_per_class(apart=apart) for apart in (3.0, 0.3))
+    assert score(*far) > score(*near)
+    assert math.isfinite(score(F.one_hot(far[1]).float(), far[1]))  # the classes themselves as features
+    with pytest.raises(ValueError, match=r"features are \(24,\); finite numbers \(N, d\)"):
+        score(far[0][:, 0], far[1])
+    with pytest.raises(ValueError, match=r"labels have shape \(23,\)"):
+        score(far[0], far[1][:23])
 
 
 # ---------------------------------------- anomalies

@@ -339,15 +339,14 @@ def test_everything_public_is_documented():
         assert getattr(models, name).__doc__, name
 
 
-# --- TransformerLayers
+# --- text
 
 
 def test_transformer_layers_have_the_shapes_that_they_promise():
-    with seeded(generator()):
-        layers = models.TransformerLayers(50, dim=12, heads=3, layers=4, max_length=9)
+    layers = models.TransformerLayers(50, dim=12, heads=3, layers=4, max_length=9, generator=generator())
     assert (layers.heads, layers.feature_dim, len(layers.blocks)) == (3, 12, 4)
     assert layers.embedding.weight.shape == (50, 12) and layers.position.shape == (9, 12)
-    assert 0.8 < float(layers.embedding.weight.norm(dim=1).mean()) < 1.2
+    assert 0.8 < layers.embedding.weight.norm(dim=1).mean().item() < 1.2
     x = torch.rand(2, 5, 12, generator=generator())
     for block in layers.blocks:
         assert list(block) == ["norm1", "qkv", "out", "norm2", "mlp"]
@@ -357,9 +356,53 @@ def test_transformer_layers_have_the_shapes_that_they_promise():
         models.TransformerLayers(50, dim=12, heads=5)
 
 
+def test_transformer_layers_begin_with_given_embeddings_and_special_entries_stay_random():
+    given = torch.arange(60.0).reshape(10, 6)
+    drawn = models.TransformerLayers(10, dim=6, heads=2, generator=generator())
+    layers = models.TransformerLayers(10, dim=6, heads=2, embeddings=given, generator=generator())
+    assert torch.equal(layers.embedding.weight[3:], given[3:])
+    assert torch.equal(layers.embedding.weight[:3], drawn.embedding.weight[:3])
+    assert torch.equal(layers.blocks[1]["qkv"].weight, drawn.blocks[1]["qkv"].weight)
+    with pytest.raises(ValueError, match=r"\(10, 4\) is expected"):
+        models.TransformerLayers(10, dim=4, heads=2, embeddings=given)
+
+
 def test_words_are_compared_with_the_embeddings():
-    with seeded(generator()):
-        layers = models.TransformerLayers(50, dim=12, heads=3)
+    layers = models.TransformerLayers(50, dim=12, heads=3, generator=generator())
     layers.guess = nn.Identity()
     found = layers.words(layers.embedding.weight[[4, 7]][None])
     assert found.shape == (1, 2, 50) and found.argmax(dim=-1).tolist() == [[4, 7]]
+    layers.bias.data[9] = 100.0
+    assert layers.words(torch.zeros(1, 2, 12)).argmax(dim=-1).tolist() == [[9, 9]]
+
+
+def test_text_features_are_what_the_pool_makes_of_the_encoders():
+    encoder = nn.Module()
+    encoder.layers, encoder.forward = models.TransformerLayers(50, dim=12, heads=3), lambda ids: ids[..., None] * 1.0
+    features = models.TextFeatures(encoder, lambda found, ids: found.sum(dim=1) + ids[:, :1])
+    assert features.feature_dim == 12 and features(torch.tensor([[1, 2], [3, 4]])).tolist() == [[4.0], [10.0]]
+    assert {name.split(".")[0] for name, _ in features.named_parameters()} == {"encoder"}
+
+
+class Dropping(nn.Module):
+    """A text encoder that shows the mode it is in."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.drop = models.TransformerLayers(9, dim=4, heads=2), nn.Dropout(0.5)
+
+    def forward(self, ids):
+        return self.drop(self.layers.embedding(ids))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 500])
+def test_texts_and_words_are_predicted_in_eval_mode_without_gradients(batch_size):
+    encoder, ids = Dropping(), torch.randint(0, 9, (7, 5), generator=generator())
+    features = encoder.layers.embedding(ids)
+    found, words = (
+        function(encoder, ids, batch_size=batch_size) for function in (models.predict_texts, models.predict_words)
+    )
+    assert torch.equal(found, features) and not found.requires_grad
+    torch.testing.assert_close(words, encoder.layers.words(features))
+    assert words.shape == (7, 5, 9) and not words.requires_grad
+    assert encoder.training and encoder.drop.training

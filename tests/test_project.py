@@ -174,6 +174,29 @@ def test_the_root_is_this_project():
     assert settings.root() == ROOT
 
 
+# --- what a person can read at one go ---
+
+
+def line_count(path: Path) -> int:
+    return path.read_text(encoding="utf-8").count("\n")
+
+
+FOLDERS = sorted(path.parent for path in (ROOT / "course_lib/exercises").glob("*/*/judge.py"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_an_exercise_is_a_small_room(folder):
+    files = {path.name: line_count(path) for path in folder.iterdir() if path.is_file()}
+    assert files.keys() - {"__init__.py"} == {"exercise.py", "judge.py", "mistakes.md"}
+    assert sum(files.values()) <= 350, files
+
+
+def test_no_file_of_code_is_long():
+    found = {path: line_count(path) for name in ("course_lib", "tests") for path in (ROOT / name).rglob("*.py")}
+    assert len(found) > 300
+    assert not {path.relative_to(ROOT).as_posix(): count for path, count in found.items() if count > 500}
+
+
 # --- make, with a Python that only pretends to set up (what a set-up does is tested in test_set_up.py) ---
 
 FAKE_PYTHON = """#!/bin/sh

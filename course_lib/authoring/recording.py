@@ -70,7 +70,8 @@ def run(
     wanted = list(range(seeds)) if isinstance(seeds, int) else sorted({int(seed) for seed in seeds})
     if not wanted or wanted[0] < 0:
         raise ValueError(f"seeds is {seeds!r}; give a count of at least 1, or seeds of 0 and above.")
-    module, own = load_experiments(unit), main_dataset(unit)
+    module = load_experiments(unit)
+    own = str(getattr(module, "DATASET", "glyphs"))
     dataset = dataset or own
     if not fits(unit, dataset):
         raise ValueError(f"Unit {unit} is about {settings.kind_of(own)}, and {dataset} is {settings.kind_of(dataset)}.")
@@ -219,14 +220,9 @@ def loaded(path: Path) -> ModuleType:
     return module
 
 
-def main_dataset(unit: str) -> str:
-    """The data set that a unit's experiments are about: `DATASET` of its experiment.py, or "glyphs"."""
-    return str(_literal(unit, "DATASET") or "glyphs")
-
-
 def fits(unit: str, dataset: str) -> bool:
-    """Whether the unit can be recorded on a data set: one of the kind that it is about."""
-    return settings.kind_of(dataset) == settings.kind_of(main_dataset(unit))
+    """Whether the unit can be recorded on a data set: one of the kind that `DATASET` of its experiment.py is of."""
+    return settings.kind_of(dataset) == settings.kind_of(str(_literal(unit, "DATASET") or "glyphs"))
 
 
 def methods_of(unit: str) -> dict[str, str]:

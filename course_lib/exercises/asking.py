@@ -21,6 +21,12 @@ def all_of(*tests: Passes) -> Passes:
     return lambda case, seen, expected: all(test(case, seen, expected) for test in tests)
 
 
+def of_each(parts: Sequence[str], *tests: Passes) -> Passes:
+    """A criterion's test that holds where all of these do for each part of what was seen, such as two rounds."""
+    holds = all_of(*tests)
+    return lambda case, seen, expected: all(holds(case, seen[part], expected[part]) for part in parts)
+
+
 def of_this_network(test: Passes, *keys: str) -> Passes:
     """A criterion's test of what was seen of the network of this very case, by these values that it came with."""
     came = as_expected(*keys)
@@ -125,6 +131,18 @@ def loss_right_but(usual: Sequence[str], *, not_on: Sequence[str]) -> Predicate:
     )
 
 
+def rows_among(seen: object, known: torch.Tensor) -> list[int]:
+    """For each row seen, such as an image, its number among the known ones; -1 for one that is not among them.
+
+    >>> rows_among(torch.tensor([[3, 4], [0, 0], [1, 2]]), torch.tensor([[1, 2], [3, 4]]))
+    [1, -1, 0]
+    """
+    if not isinstance(seen, torch.Tensor) or seen.shape[1:] != known.shape[1:]:
+        return []
+    same = (seen.flatten(1)[:, None, :] == known.flatten(1)[None, :, :]).all(dim=2)  # (n, m)
+    return [int(row.nonzero()[0]) if row.any() else -1 for row in same]
+
+
 def inputs_kept(case: Case, seen: Values, *names: str) -> bool:
     """Whether these inputs, observed again as `<name>_after`, are as they were given."""
     return all(torch.equal(seen[f"{name}_after"], case.inputs[name]) for name in names)
@@ -157,3 +175,15 @@ def is_standard_normal(noise: torch.Tensor) -> bool:
         and abs(float(noise.std()) - 1) < 4 / math.sqrt(count)
         and abs(tails - 0.0455) < 5 * math.sqrt(0.0455 / count)
     )
+
+
+def has_shares(drawn: torch.Tensor, population: torch.Tensor) -> bool:
+    """Whether each class has the share of the drawn labels that it has of these, as far as chance allows.
+
+    >>> evenly_drawn = torch.arange(300) % 3
+    >>> has_shares(evenly_drawn, torch.arange(3)), has_shares(evenly_drawn, torch.tensor([0, 0, 1, 2]))
+    (True, False)
+    """
+    share = population.bincount().double() / len(population)
+    found = drawn.bincount(minlength=len(share)) / len(drawn)
+    return bool(((found - share).abs() < 5 * (share * (1 - share) / len(drawn)) ** 0.5 + 1e-9).all())

@@ -228,6 +228,15 @@ def two_values(result: Any, first: str, second: str) -> Values:
     return {first: result, second: None}
 
 
+def number_and_kind(value: Any) -> tuple[Any, str]:
+    """What is to be a single number: as a float where it can be one, and its type, "float" or another."""
+    kind = "float" if isinstance(value, float) else type(value).__name__  # numpy.float64 is a float
+    number = value.item() if isinstance(value, torch.Tensor) and value.numel() == 1 else value
+    if isinstance(number, complex):
+        return "a complex number", kind
+    return float(number) if isinstance(number, (int, float)) else number, kind
+
+
 def dtype_name(value: Any) -> str:
     """A tensor's dtype, such as "torch.int64"; of anything else its type."""
     return str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__

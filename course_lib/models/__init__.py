@@ -1,19 +1,18 @@
 """The networks that the units share, and their weights.
 
 - images.py: small encoders, decoders and heads for images
-- text.py: the layers of a transformer encoder
+- text.py: the layers of a transformer encoder, one vector per text, and predictions for many texts
 - torchvision_models.py: torchvision's larger networks
 - weights.py: first weights from a generator, eval mode, counting
 
-Every network for images draws its first weights from a `torch.Generator` that you pass, never from torch's global one,
-so the same seed gives the same network whatever ran before. Without a generator the weights are those of seed 0. What
-is built without such an argument is built inside `with seeded(generator):`.
+Every network draws its first weights from a `torch.Generator` that you pass, never from torch's global one, so the same
+seed gives the same network whatever ran before. Without a generator the weights are those of seed 0.
 
 Images are float32 `(N, C, H, W)` with values in [0, 1].
 """
 
 from course_lib.models.images import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder
-from course_lib.models.text import TransformerLayers
+from course_lib.models.text import TextFeatures, TransformerLayers, predict_texts, predict_words
 from course_lib.models.torchvision_models import TorchvisionEncoder, torchvision_backbone
 from course_lib.models.weights import count_parameters, eval_mode, seed_parameters, seeded
 
@@ -22,10 +21,13 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "LinearAutoencoder",
+    "TextFeatures",
     "TorchvisionEncoder",
     "TransformerLayers",
     "count_parameters",
     "eval_mode",
+    "predict_texts",
+    "predict_words",
     "seed_parameters",
     "seeded",
     "torchvision_backbone",

@@ -130,6 +130,19 @@ class Diagram:
         for start, end in itertools.pairwise(boxes):
             self.flow(start, end, back=back)
 
+    def around(self, start: Box | tuple[float, float], end: Box, y: float, text: str) -> None:
+        """Data that leaves a box or a point straight up or down to the height y, goes along, and enters `end` there.
+
+        The text stands beyond the line.
+        """
+        towards, beyond = ("top", 1) if y > end.y else ("bottom", -1)
+        if isinstance(start, Box):
+            x, begin = start.side(towards)
+            start = (x, begin + (0.0 if start.framed else 0.08 * beyond))
+        self.ax.plot([start[0], start[0], end.x], [start[1], y, y], color=FORWARD, linewidth=1.6, zorder=1)
+        self.arrow((end.x, y), end.side(towards))
+        self.note((start[0] + end.x) / 2, y + 0.14 * beyond, text)
+
     def stop(self, x: float, y: float, *, upright: bool = True) -> None:
         """Where a gradient ends: two short bars across its way."""
         for shift in (-0.03, 0.03):

@@ -24,7 +24,7 @@ def diagram_autoencoder(*, title: str | None = None, alt: str | None = None) -> 
     loss = d.box(8.3, 1.25, "squared\nerror", width=0.95, height=0.6)
     d.flow(x, f)
     d.chain(f, z, g, x_hat, loss, back=True)
-    _over(d, x, loss, 2.0, "target: the same images")
+    d.around(x, loss, 2.0, "target: the same images")
     d.legend(0.3, 0.3, ("data", "gradient"))
     words = (
         "Diagram of an autoencoder. The images x go into the encoder f, which returns the code z; the decoder g "
@@ -223,7 +223,7 @@ def diagram_masking(*, title: str | None = None, alt: str | None = None) -> Figu
     d.arrow((1.25, 1.5), (2.05, 1.5))
     d.arrow((2.95, 1.5), encoder.side("left"))
     d.chain(encoder, decoder, x_hat, loss, back=True)
-    _over(d, Box(0.8, 1.5, 0.8, 0.9, ""), loss, 2.45, "target: the whole image, and the mask")
+    d.around((0.8, 2.03), loss, 2.45, "target: the whole image, and the mask")
     d.legend(0.3, 0.3, ("data", "gradient"))
     words = (
         "Diagram of masked reconstruction. Of an image, drawn as a grid of patches, half is hidden. The encoder and "
@@ -312,7 +312,7 @@ def diagram_self_training(*, title: str | None = None, alt: str | None = None) -
     d.chain(labeled, training, following)
     d.flow(chosen, training, stopped=True)
     d.gradient((5.8, 0.84), (6.3, 0.84), bend=0.9)
-    _over(d, following, model, 3.0, "next round")
+    d.around(following, model, 3.0, "next round")
     d.note(6.55, 1.95, "no gradient\nto labels", align="left")
     d.legend(0.3, 0.3, ("data", "gradient", "stop", "frozen"))
     words = (
@@ -445,13 +445,6 @@ def _two_views(
     d.arrow(found[1].side("right", 0.05), compared.side("bottom", -0.25))
     d.gradient(compared.side("bottom", 0.1), found[1].side("right", -0.15))
     return drawn
-
-
-def _over(d: Diagram, start: Box, end: Box, y: float, text: str) -> None:
-    """An arrow that goes up, over everything between two boxes, and down, with a text above it."""
-    d.ax.plot([start.x, start.x, end.x], [start.y + start.height / 2 + 0.08, y, y], color=INK, linewidth=1.6, zorder=3)
-    d.arrow((end.x, y), end.side("top"))
-    d.note((start.x + end.x) / 2, y + 0.14, text)
 
 
 def _grid(d: Diagram, x: float, y: float, name: str, hidden: set[tuple[int, int]]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from course_lib.plots.diagram_parts import Box, Diagram
+from course_lib.plots.diagram_parts import Diagram
 from course_lib.plots.figure import Figure
-from course_lib.plots.style import CELL_BORDER, INK, method_style, styled
+from course_lib.plots.style import CELL_BORDER, method_style, styled
 
 
 @styled
@@ -21,8 +21,8 @@ def diagram_transformer(*, title: str | None = None, alt: str | None = None) -> 
     plus2 = d.box(7.5, y, "+", width=0.36, height=0.36)
     out = d.data(8.4, y, "features\n(N, T, dim)", width=1.05)
     d.chain(x, norm1, attention, plus1, norm2, mlp, plus2, out)
-    _around(d, 1.4, plus1, 3.4, "residual")
-    _around(d, 5.05, plus2, 3.4, "residual")
+    d.around((1.4, y), plus1, 3.4, "residual")
+    d.around((5.05, y), plus2, 3.4, "residual")
     d.ax.plot([0.2, 8.8], [2.1, 2.1], color=CELL_BORDER, linewidth=1)
     y = 1.2
     d.write(0.2, 1.8, "Inside attention, per head:", align="left")
@@ -58,14 +58,8 @@ def diagram_masked_words(*, title: str | None = None, alt: str | None = None) ->
     d.flow(texts, hide)
     d.flow(hide, encoder)
     d.chain(encoder, layer, logits, loss, back=True)
-    y = 2.72
-    d.ax.plot([texts.x, texts.x, loss.x], [2.33, y, y], color=INK, linewidth=1.6, zorder=3)
-    d.arrow((loss.x, y), loss.side("top"))
-    d.note((texts.x + loss.x) / 2, y + 0.14, "target: the true words")
-    y = 1.2
-    d.ax.plot([hide.x, hide.x, loss.x], [1.72, y, y], color=INK, linewidth=1.6, zorder=3)
-    d.arrow((loss.x, y), loss.side("bottom"))
-    d.note((hide.x + loss.x) / 2, y - 0.14, "chosen: which words count (15 %)")
+    d.around(texts, loss, 2.72, "target: the true words")
+    d.around(hide, loss, 1.2, "chosen: which words count (15 %)")
     d.note(2.1, 0.72, "chosen words: 80 % mask, 10 % another word, 10 % unchanged", align="left")
     d.legend(0.3, 0.3, ("data", "gradient"))
     words = (
@@ -76,10 +70,3 @@ def diagram_masked_words(*, title: str | None = None, alt: str | None = None) ->
         "layer and the encoder."
     )
     return d.done(alt, words, title)
-
-
-def _around(d: Diagram, start: float, end: Box, y: float, text: str) -> None:
-    """An arrow that leaves the line of boxes at x = `start`, goes over them, and enters `end` from above."""
-    d.ax.plot([start, start, end.x], [end.y, y, y], color=INK, linewidth=1.6, zorder=1)
-    d.arrow((end.x, y), end.side("top"))
-    d.note((start + end.x) / 2, y + 0.14, text)

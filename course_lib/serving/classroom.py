@@ -9,16 +9,18 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_lib import files
 from course_lib.grading.inside.protocol import Limits
 from course_lib.grading.outside import dates, results
 from course_lib.grading.outside.isolation import AUTO
-from course_lib.grading.outside.options import Options
 from course_lib.grading.outside.recognizing import Catalogue
 from course_lib.grading.outside.submission import BadSubmissions, Released, read_release
 from course_lib.serving.database import Database
+
+if TYPE_CHECKING:
+    from course_lib.grading.outside.options import Options
 
 PLATFORM = "course serve"  # where attempts came from, in class/attempts
 OWN = "serve"  # the server's own folder in the class folder
@@ -123,6 +125,8 @@ class Classroom:
 
     def options(self) -> Options:
         """How to grade: as `course grade` does, so that a result of one is good for the other."""
+        from course_lib.grading.outside.options import Options  # loads torch, which the pages do not need
+
         place = self.place
         protected = (place.folder, place.release, results.secret_path())
         return Options(

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from course_lib.grading.outside import dates, pages, pool, results, workers
+from course_lib.grading.outside import pages, pool, results, workers
 from course_lib.grading.outside.cluster import Cluster, ClusterError
 from course_lib.grading.outside.gradebook_access import GradebookError
 from course_lib.grading.outside.isolation import IsolationError
@@ -32,6 +32,7 @@ from course_lib.serving.keeper import CANNOT_GRADE
 IDLE = 0.3  # seconds between two questions whether something waits
 RECORD_EVERY = 60.0  # seconds, where something always waits
 AFTER_A_FAULT = 15.0
+UNITS_LOADED = 2  # before anyone hands in
 AT_ONCE = 32  # attempts that a cluster is given
 
 _log = logging.getLogger("course.serve")
@@ -54,15 +55,13 @@ class ServingWorker:
         self._cold = [] if place.scheduler else self._in_use()
 
     def _in_use(self) -> list[Released]:
-        """The notebooks of units that are open and not over."""
+        """The notebooks to load before the first one comes: of the units that are open and due next."""
         calendar, now = self.room.calendar(), self.room.clock.now()
-        open_now = [unit for unit in self.room.by_unit if dates.of(calendar, unit).is_open(now)]
-        return [
-            each
-            for unit in open_now
-            if not dates.of(calendar, unit).shows_solutions(now)
-            for each in self.room.by_unit[unit]
-        ][::-1]
+        dated = [
+            (each.due, unit) for unit, each in calendar.items() if each.due and each.is_open(now) and each.due > now
+        ]
+        units = [unit for _, unit in sorted(dated) if unit in self.room.by_unit][:UNITS_LOADED]
+        return [each for unit in units[::-1] for each in self.room.by_unit[unit]]
 
     def run(self) -> None:
         """Grades until the server ends.

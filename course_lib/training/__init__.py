@@ -1,4 +1,4 @@
-"""One training loop for the whole course: `fit`. It stands in loop.py; `fit_classifier` uses it on an encoder."""
+"""One training loop for the whole course: `fit`, in loop.py. `fit_classifier` and its twin for texts use it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from course_lib.training.loop import fit
 from course_lib.training.losses import contrastive_loss, cross_entropy
 from course_lib.training.optimization import learning_rate_factor
 from course_lib.training.options import Options
+from course_lib.training.text_classifier import fit_text_classifier
 
 __all__ = [
     "CheckpointError",
@@ -21,6 +22,7 @@ __all__ = [
     "cross_entropy",
     "fit",
     "fit_classifier",
+    "fit_text_classifier",
     "learning_rate_factor",
 ]
 

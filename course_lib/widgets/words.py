@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 from matplotlib.axes import Axes
+from torch import Tensor, nn
 
 from course_lib import plots
+from course_lib.data.text import MASK, Vocabulary
+from course_lib.models import predict_words
 from course_lib.plots import Figure
 from course_lib.widgets.controls import WIDE
 from course_lib.widgets.view import View
@@ -17,6 +20,36 @@ _PER_LINE = 11  # words of the text per line
 
 
 def word_explorer(
+    encoders: Mapping[str, nn.Module],
+    ids: Tensor,
+    vocabulary: Vocabulary,
+    *,
+    start: int = 0,
+    title: str | None = "Which word is hidden?",
+) -> View:
+    """Choose a text and hide one of its words; see which words encoders expect in its place.
+
+    Args:
+        encoders: by name, as `models.predict_words` takes them; they are shown side by side.
+        ids: int64 (N, T), word numbers of texts without padding.
+        vocabulary: of the encoders.
+        start: the place that is hidden at first.
+
+    Raises:
+        ValueError: no text, or no encoder.
+    """
+
+    def guess(text: int, place: int) -> Guesses:
+        hidden = ids[text : text + 1].clone()
+        hidden[0, place] = MASK
+        found = {name: predict_words(encoder, hidden)[0, place].softmax(dim=0) for name, encoder in encoders.items()}
+        return {name: dict(zip(vocabulary.words, chances.tolist())) for name, chances in found.items()}
+
+    texts = [[vocabulary.words[number] for number in row] for row in ids.tolist()]
+    return explorer_of_guesses(texts, guess, start=start, title=title)
+
+
+def explorer_of_guesses(
     texts: Sequence[Sequence[str]],
     guess: Callable[[int, int], Guesses],
     *,
@@ -24,7 +57,7 @@ def word_explorer(
     most: int = 6,
     title: str | None = None,
 ) -> View:
-    """Choose a text and hide one of its words; see which words networks expect in its place.
+    """What `word_explorer` shows of any guesses.
 
     Args:
         texts: the words of each text.
@@ -89,18 +122,22 @@ def _draw_words(
         faces = [color if word == words[place] else "white" for word in guesses]
         ax.barh(bars, list(guesses.values()), height=0.62, color=faces, edgecolor=color, linewidth=1.5)
         for row, value in zip(bars, guesses.values()):
-            ax.text(value + 0.02 * largest, row, f"{100 * value:.0f} %", va="center")
+            ax.text(value + 0.02 * largest, row, _percent(value), va="center")
         ax.set_yticks(bars, list(guesses))
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(most - 0.5, -0.5)
         ax.set_xlim(0, 1.2 * largest)
-        ax.set_xticks([0, largest], ["0 %", f"{100 * largest:.0f} %"])
+        ax.set_xticks([0, largest], ["0 %", _percent(largest)])
         of_true = true[name]
-        chance = "not among its words" if of_true is None else f"hidden word: {100 * of_true:.1f} %"
+        chance = "not among its words" if of_true is None else f"hidden word: {_percent(of_true)}"
         ax.set_title(f"{name} ({chance})", fontsize=11)
-        parts.append(f"{name}: {', '.join(f'{word} {100 * value:.0f} %' for word, value in guesses.items())}; {chance}")
+        parts.append(f"{name}: {', '.join(f'{word} {_percent(value)}' for word, value in guesses.items())}; {chance}")
     words_of = f"text {index}, word {place} is hidden, {words[place]!r}. {'. '.join(parts)}."
     return plots.finished(figure, f"{title or 'Masked words'}: {words_of}", title=title)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.{0 if value >= 0.1 else 1 if value >= 0.001 else 2}f} %"
 
 
 def _axes(figure: Figure, lines: int, most: int, panels: int) -> list[Axes]:

@@ -7,7 +7,6 @@ experiments. No setting was chosen on these figures: learning rates and steps co
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -25,13 +24,12 @@ from course_lib.data.text import (
     TextBatches,
     TextData,
     Vocabulary,
-    drop_words,
     load_docstrings,
     neighbor_counts,
 )
 from course_lib.evaluation import accuracy, probe_accuracy
-from course_lib.models import eval_mode, seeded
-from course_lib.training import fit
+from course_lib.models import TextFeatures, TransformerLayers, predict_texts, predict_words
+from course_lib.training import fit, fit_text_classifier
 
 DATASET = "docstrings"
 BUDGETS = (10, 50, 200)  # labels per class
@@ -146,75 +144,37 @@ def _counted(counts: Tensor) -> Tensor:
 # --- networks -------------------------------------------------------------------------------------------------------
 
 
-class _Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm1, self.qkv, self.out = nn.LayerNorm(DIM), nn.Linear(DIM, 3 * DIM), nn.Linear(DIM, DIM)
-        self.norm2 = nn.LayerNorm(DIM)
-        self.mlp = nn.Sequential(nn.Linear(DIM, 2 * DIM), nn.GELU(), nn.Linear(2 * DIM, DIM))
-
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        n, t, d = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(n, t, 3, HEADS, d // HEADS).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None, None, :])
-        x = x + self.out(mixed.transpose(1, 2).reshape(n, t, d))
-        return x + self.mlp(self.norm2(x))
-
-
 class Encoder(nn.Module):
     """A transformer encoder: word numbers (N, T) -> features (N, T, DIM)."""
 
-    def __init__(self, size: int, generator: torch.Generator) -> None:
+    def __init__(self, layers: TransformerLayers) -> None:
         super().__init__()
-        with seeded(generator):
-            self.embedding = nn.Embedding(size, DIM)
-            nn.init.normal_(self.embedding.weight, std=DIM**-0.5)
-            self.position = nn.Parameter(0.02 * torch.randn(LENGTH, DIM))
-            self.blocks = nn.ModuleList(_Block() for _ in range(LAYERS))
-            self.norm = nn.LayerNorm(DIM)
-            self.guess, self.bias = nn.Linear(DIM, DIM), nn.Parameter(torch.zeros(size))
+        self.layers = layers
 
     def forward(self, ids: Tensor) -> Tensor:
-        x = self.embedding(ids) + self.position[: ids.shape[1]]
-        for block in self.blocks:
-            x = block(x, ids != 0)
-        return self.norm(x)
-
-    def words(self, features: Tensor) -> Tensor:
-        """The logits of all words, by the embeddings themselves."""
-        return F.linear(self.guess(features), self.embedding.weight, self.bias)
-
-
-class TextClassifier(nn.Module):
-    """The mean feature of a text's words, and a linear layer."""
-
-    def __init__(self, encoder: Encoder, num_classes: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.encoder = encoder
-        with seeded(generator):
-            self.head = nn.Linear(DIM, num_classes)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.head(_pooled(self.encoder, ids))
+        x, visible = self.layers.embedding(ids) + self.layers.position[: ids.shape[1]], ids != 0
+        for block in self.layers.blocks:
+            n, t, d = x.shape
+            q, k, v = block["qkv"](block["norm1"](x)).view(n, t, 3, HEADS, d // HEADS).permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None, None, :])
+            x = x + block["out"](mixed.transpose(1, 2).reshape(n, t, d))
+            x = x + block["mlp"](block["norm2"](x))
+        return self.layers.norm(x)
 
 
-def _pooled(encoder: Encoder, ids: Tensor) -> Tensor:
+def _mean(features: Tensor, ids: Tensor) -> Tensor:
+    """The mean feature of a text's words."""
     there = (ids != 0).float()[..., None]
-    return (encoder(ids) * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
-
-
-def _in_parts(function: Callable[[Tensor], Tensor], model: nn.Module, ids: Tensor) -> Tensor:
-    with torch.no_grad(), eval_mode(model):
-        return torch.cat([function(part.to(settings.device())).cpu() for part in ids.split(500)])
+    return (features * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
 
 
 def _started(corpus: Corpus, *, counted: bool) -> Encoder:
     """An encoder with the first weights of a seed, its embeddings random or counted."""
-    encoder = Encoder(len(corpus.vocabulary), corpus.rng())
-    if counted:
-        with torch.no_grad():
-            encoder.embedding.weight[len(SPECIAL) :] = corpus.embeddings[len(SPECIAL) :]
-    return encoder
+    shape: Any = {"dim": DIM, "heads": HEADS, "layers": LAYERS, "max_length": LENGTH}
+    embeddings = corpus.embeddings if counted else None
+    return Encoder(
+        TransformerLayers(len(corpus.vocabulary), embeddings=embeddings, generator=corpus.rng(), **shape)
+    )
 
 
 def masked(ids: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -233,7 +193,7 @@ def _pretrain(corpus: Corpus, encoder: Encoder, *, all_tokens: bool = False) -> 
     def loss(_: nn.Module, ids: Tensor) -> Tensor:
         hidden, chosen = (part.to(ids.device) for part in masked(ids.cpu(), size, rng))
         at = ids != 0 if all_tokens else chosen
-        return F.cross_entropy(encoder.words(encoder(hidden)[at]), ids[at])
+        return F.cross_entropy(encoder.layers.words(encoder(hidden)[at]), ids[at])
 
     batches = TextBatches(corpus.ids, batch_size=64, shuffle=True, generator=rng)
     steps = settings.by_profile(smoke=3, laptop=MASKED_STEPS, full=5 * MASKED_STEPS)
@@ -254,18 +214,10 @@ def _steps(per_class: int) -> int:
 
 def _fine_tuned(corpus: Corpus, start: Encoder, per_class: int, *, lr: float = LR) -> float:
     """Test accuracy of a copy of the encoder with a new linear layer, all of it trained on few labels."""
-    few, rng = corpus.few(per_class), corpus.rng()
-    model = TextClassifier(copy.deepcopy(start), corpus.num_classes, rng)
-    batches = TextBatches(
-        corpus.ids[few], corpus.train.labels[few], batch_size=32, shuffle=True, generator=rng, augment=drop_words
-    )
-    steps = _steps(per_class)
-
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        return F.cross_entropy(model(batch[0]), batch[1])
-
-    fit(model, batches, loss, steps=steps, lr=lr, weight_decay=0.01, warmup=min(20, steps - 1), progress=False)
-    return accuracy(_in_parts(model, model, corpus.test_ids), corpus.test.labels)
+    few, how = corpus.few(per_class), {"seed": corpus.seed, "progress": False}
+    known = corpus.ids[few], corpus.train.labels[few]
+    model = fit_text_classifier(start, _mean, *known, steps=_steps(per_class), lr=lr, **how)
+    return accuracy(predict_texts(model, corpus.test_ids), corpus.test.labels)
 
 
 def _probe(corpus: Corpus, features: Callable[[Tensor], Tensor], per_class: int) -> float:
@@ -276,9 +228,8 @@ def _probe(corpus: Corpus, features: Callable[[Tensor], Tensor], per_class: int)
 
 
 def _frozen(corpus: Corpus, encoder: Encoder, per_class: int) -> float:
-    encoder.to(settings.device())
-    pooled = functools.partial(_pooled, encoder)
-    return _probe(corpus, lambda ids: _in_parts(pooled, encoder, ids), per_class)
+    features = TextFeatures(encoder, _mean).to(settings.device())
+    return _probe(corpus, lambda ids: predict_texts(features, ids), per_class)
 
 
 def _tfidf(corpus: Corpus, per_class: int) -> float:
@@ -332,7 +283,7 @@ def all_tokens(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
         counted = corpus.test_ids != 0 if name == "all" else chosen
         losses, right = [], []
         for ids, words in zip(corpus.test_ids.split(250), hidden.split(250)):
-            logits = _in_parts(lambda part, encoder=encoder: encoder.words(encoder(part)), encoder, words)
+            logits = predict_words(encoder, words)
             losses.append(F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids))
             right.append(logits.argmax(dim=-1) == ids)
         loss, hits = torch.cat(losses), torch.cat(right).float()

@@ -292,7 +292,7 @@ WRONG = {
     "kmeans_step": {random_image_for_the_empty: None, one_too_many: None, of_first_dimension: None},
     "cluster_accuracy": {first_come: None, sorted_numbers: "not_matched", most_frequent: "majority"},
     "cluster_round": {
-        global_head: "global_generator", two_draws: "two_draws", clusters_of_a_sample: None,
+        global_head: "global_generator", two_draws: "not_paired", clusters_of_a_sample: None,
         every_image_once: "not_balanced",
     },
     "h_score": {two_corrections: None, shrunk_to_the_diagonal: None, default_only: "shrinkage_fixed"},

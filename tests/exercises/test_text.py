@@ -154,22 +154,12 @@ def root_of_count(features, ids):
 class Plain(nn.Module):
     """A right answer, written head by head; what is wrong in the others is one method."""
 
-    def __init__(self, vocab_size, *, dim=64, heads=4, layers=2, max_length=32):
+    def __init__(self, layers):
         super().__init__()
-        self.heads = heads
-        self.embedding = nn.Embedding(vocab_size, dim)
-        self.position = nn.Parameter(0.02 * torch.randn(max_length, dim))
-        self.blocks = nn.ModuleList()
-        for _ in range(layers):
-            mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
-            norms = {"norm1": nn.LayerNorm(dim), "norm2": nn.LayerNorm(dim)}
-            self.blocks.append(
-                nn.ModuleDict({"qkv": nn.Linear(dim, 3 * dim), "out": nn.Linear(dim, dim), "mlp": mlp} | norms)
-            )
-        self.norm = nn.LayerNorm(dim)
+        self.layers = layers
 
     def attention(self, block, x, visible):
-        size, answers = x.shape[-1] // self.heads, []
+        size, answers = x.shape[-1] // self.layers.heads, []
         q, k, v = block["qkv"](x).chunk(3, dim=-1)
         hidden = torch.zeros(visible.shape, dtype=x.dtype, device=x.device).masked_fill(~visible, -1e9)
         for start in range(0, x.shape[-1], size):
@@ -179,10 +169,10 @@ class Plain(nn.Module):
         return block["out"](torch.cat(answers, dim=-1))
 
     def forward(self, ids):
-        features = self.embedding(ids) + self.position[None, : ids.size(1)]
-        for block in self.blocks:
+        features = self.layers.embedding(ids) + self.layers.position[None, : ids.size(1)]
+        for block in self.layers.blocks:
             features = self.one(block, features, ids.ne(0))
-        return self.norm(features)
+        return self.layers.norm(features)
 
     def one(self, block, features, visible):
         features = features + self.attention(block, block["norm1"](features), visible)
@@ -191,7 +181,7 @@ class Plain(nn.Module):
 
 class ByTorch(Plain):
     def attention(self, block, x, visible):
-        attention = nn.MultiheadAttention(x.shape[-1], self.heads, batch_first=True).to(x)
+        attention = nn.MultiheadAttention(x.shape[-1], self.layers.heads, batch_first=True).to(x)
         own = {"in_proj_weight": block["qkv"].weight, "in_proj_bias": block["qkv"].bias}
         own |= {"out_proj.weight": block["out"].weight, "out_proj.bias": block["out"].bias}
         given = {"key_padding_mask": ~visible, "need_weights": False}
@@ -201,7 +191,7 @@ class ByTorch(Plain):
 class NoOutputLayer(Plain):
     def attention(self, block, x, visible):
         n, t, d = x.shape
-        q, k, v = (p.view(n, t, self.heads, -1).transpose(1, 2) for p in block["qkv"](x).chunk(3, -1))
+        q, k, v = (p.view(n, t, self.layers.heads, -1).transpose(1, 2) for p in block["qkv"](x).chunk(3, -1))
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None, None])
         return mixed.transpose(1, 2).reshape(n, t, d)
 
@@ -209,7 +199,7 @@ class NoOutputLayer(Plain):
 class ScaledByAll(Plain):
     def attention(self, block, x, visible):
         n, t, d = x.shape
-        q, k, v = (p.view(n, t, self.heads, -1).transpose(1, 2) for p in block["qkv"](x).chunk(3, -1))
+        q, k, v = (p.view(n, t, self.layers.heads, -1).transpose(1, 2) for p in block["qkv"](x).chunk(3, -1))
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible[:, None, None], scale=d**-0.5)
         return block["out"](mixed.transpose(1, 2).reshape(n, t, d))
 
@@ -222,8 +212,8 @@ class SideBySide(Plain):
 
 class OneBlock(Plain):
     def forward(self, ids):
-        features = self.embedding(ids) + self.position[: ids.shape[1]]
-        return self.norm(self.one(self.blocks[0], features, ids != 0))
+        features = self.layers.embedding(ids) + self.layers.position[: ids.shape[1]]
+        return self.layers.norm(self.one(self.layers.blocks[0], features, ids != 0))
 
 
 class PaddingZeroed(Plain):
@@ -248,8 +238,8 @@ class UnitNorm(Plain):
     """The last normalization, without its weights."""
 
     def forward(self, ids):
-        features = self.embedding(ids) + self.position[: ids.shape[1]]
-        for block in self.blocks:
+        features = self.layers.embedding(ids) + self.layers.position[: ids.shape[1]]
+        for block in self.layers.blocks:
             features = self.one(block, features, ids != 0)
         return F.layer_norm(features, features.shape[-1:])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -175,6 +176,23 @@ def test_a_file_that_is_gone_is_said_and_costs_nobody_else_anything(klass, worke
     assert klass.row(1)["score"] == 0.0 and klass.row(2)["score"] == 5.0
     assert "cannot be read" in text_of(klass.browser("ada").get("/attempts/1"))
     assert klass.browser("ada").get("/attempts/1/notebook").status_code == 404
+
+
+@pytest.mark.slow
+def test_a_cluster_grades_for_the_server(klass, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent))
+    klass.browser("ada").hand_in(notebook())
+    klass.browser("bo").hand_in(notebook(double=SHOUTS))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
+    ) as local:
+        place = dataclasses.replace(klass.place, scheduler=local.scheduler_address)
+        made = ServingWorker(place, "feeder", os.getppid())
+        with contextlib.closing(made._worker):
+            assert step(made)
+    assert [klass.row(number)["score"] for number in (1, 2)] == [5.0, 2.0]
+    assert "Points for code: 5 of 5" in text_of(klass.browser("ada").get("/attempts/1"))
 
 
 @pytest.mark.slow

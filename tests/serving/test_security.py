@@ -191,7 +191,7 @@ def test_every_answer_forbids_scripts_frames_and_guesses(klass):
         assert "default-src 'none'" in policy and "script-src" not in policy and "frame-ancestors 'none'" in policy
         assert "form-action 'self'" in policy and "base-uri 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer" and answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "same-origin" and answer.headers["x-frame-options"] == "DENY"
         assert "server" not in answer.headers
 
 

@@ -30,7 +30,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
 def test_it_is_recorded_on_text_and_says_which_versions_were_read():
     """Whatever is installed here: the records name what they were made with."""
-    assert records.main_dataset(UNIT) == recording.main_dataset(UNIT) == "docstrings"
+    assert records.main_dataset(UNIT) == recording.load_experiments(UNIT).DATASET == "docstrings"
     for name in recording.load_experiments(UNIT).EXPERIMENTS:
         environment = records.read(UNIT, name, dataset="docstrings").environment
         assert {"numpy", "scipy", "sklearn", "torch", "sympy", "networkx", "sqlalchemy"} <= set(environment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.contract import Diary, drawing
+from course_lib.exercises.contract import Diary, Values, drawing
 from course_lib.exercises.observing import mode_of
 
 
@@ -27,6 +27,10 @@ class Watched(nn.Module):
         self.modes: list[str] = Diary()
         self.recording: list[str] = Diary()
 
+    def forget(self) -> None:
+        """Begins its notes anew."""
+        del self.modes[:], self.recording[:]
+
     def forward(self, images: Tensor) -> Tensor:
         self.modes.append("+".join(sorted({mode_of(part) for part in (self, self.norm, self.dropout)})))
         self.recording.append("on" if torch.is_grad_enabled() else "off")
@@ -34,3 +38,7 @@ class Watched(nn.Module):
         if len(images) > 1 or not self.norm.training:
             x = self.norm(x)
         return self.dropout(x)
+
+    def noted(self) -> Values:
+        """How it has been used: the modes that it was in, and whether gradients were recorded."""
+        return {"modes": "/".join(sorted(set(self.modes))), "recording": "/".join(sorted(set(self.recording)))}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import number_and_kind
 
 
 def cases(seed: int) -> list[Case]:
@@ -40,18 +41,10 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-def _number(value: Any) -> Any:
-    number = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-    if isinstance(number, complex):
-        return "a complex number"
-    return float(number) if isinstance(number, (int, float)) else number
-
-
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     first, second = case.inputs["first"], case.inputs["second"]
-    there, back = fn(first, second), fn(second, first)
-    kind = "float" if isinstance(there, float) else type(there).__name__  # numpy.float64 is a float
-    return {"distance": _number(there), "exchanged": _number(back), "kind": kind}
+    (there, kind), (back, _) = number_and_kind(fn(first, second)), number_and_kind(fn(second, first))
+    return {"distance": there, "exchanged": back, "kind": kind}
 
 
 exercise = Exercise(

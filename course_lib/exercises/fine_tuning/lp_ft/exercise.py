@@ -42,8 +42,7 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    inputs = case.inputs
-    images = inputs["images"]
+    inputs, images = case.inputs, case.inputs["images"]
     model = _model(images[0].numel())
     set_values(model, seeded(inputs["seed"]), 0.8)
     model.to(images).train(inputs["mode_before"] == "train")

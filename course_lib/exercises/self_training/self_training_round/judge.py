@@ -44,9 +44,7 @@ def _left_alone(given: Values, seen: Values) -> bool:
 
 
 _pseudo_labels = _in_both_rounds(lambda given, seen: trained_on(given, seen["training"])[1] == _sure(given, seen))
-_labeled = _in_both_rounds(
-    lambda given, seen: trained_on(given, seen["training"])[0] == [*enumerate(given["labels"].tolist())]
-)
+_labeled = _in_both_rounds(lambda c, s: trained_on(c, s["training"])[0] == [*enumerate(c["labels"].tolist())])
 _chosen = _in_both_rounds(lambda given, seen: seen["chosen"].tolist() == [i for i, _ in _sure(given, seen)])
 
 judge = Judge(

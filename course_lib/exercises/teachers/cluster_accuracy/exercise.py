@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import number_and_kind
 
 
 def cases(seed: int) -> list[Case]:
@@ -42,15 +43,9 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-def _plain_number(value: Any) -> Any:
-    number = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-    return float(number) if isinstance(number, (int, float)) else number
-
-
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     result = fn(case.inputs["clusters"], case.inputs["labels"])
-    kind = "float" if isinstance(result, float) else type(result).__name__  # numpy.float64 is a float
-    return {"accuracy": _plain_number(result), "kind": kind}
+    return dict(zip(("accuracy", "kind"), number_and_kind(result), strict=True))
 
 
 exercise = Exercise(

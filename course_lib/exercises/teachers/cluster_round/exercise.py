@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_lib.evaluation import predict
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
 from course_lib.exercises.observing import plain, two_values
 from course_lib.exercises.teachers.exercise import Watched
+
+ROUNDS = ("first", "second")
 
 
 def cases(seed: int) -> list[Case]:
@@ -31,7 +34,7 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-def clusters_of(features: Tensor, given: Values) -> Tensor:
+def _clusters_of(features: Tensor, given: Values) -> Tensor:
     """A clustering by the first feature: as many images in each cluster as its share says."""
     rank = features.detach().reshape(len(features), -1)[:, 0].argsort().argsort()
     bounds = given["shares"].cumsum(dim=0)[:-1]
@@ -39,69 +42,34 @@ def clusters_of(features: Tensor, given: Values) -> Tensor:
 
 
 def _round(fn: Callable[..., Any], encoder: Watched, given: Values, generator: torch.Generator) -> Values:
-    images, seen = given["images"].clone(), Values()
-    calls: dict[str, list[Any]] = {"cluster": [], "train": []}
-    del encoder.modes[:], encoder.recording[:]
+    images, trained = given["images"].clone(), encoder.linear.weight.detach() + given["step"]
+    clusterings, trainings = [], []
+    encoder.forget()
 
     def cluster(features: Tensor, count: int) -> Tensor:
-        calls["cluster"].append([plain(features), count, "/".join(encoder.modes), "/".join(encoder.recording)])
-        return clusters_of(features, given)
+        clusterings.append({"features": plain(features), "count": count} | encoder.noted())
+        return _clusters_of(features, given)
 
     def train(model: nn.Module, some: Tensor, labels: Tensor) -> None:
-        own = set(encoder.parameters())
-        heads = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight not in own]
-        before = _logits(model, images)
-        calls["train"].append({"images": plain(some), "labels": plain(labels), "logits": before})
-        if heads:
-            calls["train"][-1] |= {"weight": plain(heads[-1].weight), "bias": plain(heads[-1].bias)}
-        calls["train"][-1]["learning"] = [int(p.requires_grad) for p in model.parameters()]
-        encoder.linear.weight.data.add_(given["step"])
+        seen = {"images": plain(some), "labels": plain(labels), "outputs": predict(model, images)}
+        trainings.append(seen | {"frozen": sum(not p.requires_grad for p in model.parameters())})
+        encoder.linear.weight.data.copy_(trained)
 
-    seen["weight_before"] = plain(encoder.linear.weight)
-    pair = two_values(fn(encoder, images, len(given["shares"]), cluster=cluster, train=train, generator=generator),
-                      "model", "clusters")  # fmt: skip
-    returned = _logits(pair["model"], images) if isinstance(pair["model"], nn.Module) else None
-    seen |= {"calls": [len(calls["cluster"]), len(calls["train"])], "clusters": pair["clusters"], "returned": returned}
-    seen |= dict(zip(("features", "count", "modes", "recording"), (calls["cluster"] or [[None] * 4])[0], strict=True))
-    return seen | {"training": dict(calls["train"][0]) if calls["train"] else {}}
-
-
-def _logits(model: nn.Module, images: Tensor) -> Any:
-    modes = [(module, module.training) for module in model.modules()]
-    with torch.no_grad():
-        logits = plain(model.eval()(images))
-    for module, mode in modes:
-        module.training = mode
-    return logits
+    result = fn(encoder, images, len(given["shares"]), cluster=cluster, train=train, generator=generator)
+    seen = two_values(result, "model", "clusters") | {"calls": [len(clusterings), len(trainings)]}
+    seen |= {"clustering": (clusterings or [None])[0], "training": (trainings or [None])[0]}
+    outputs = predict(seen["model"], images) if isinstance(seen["model"], nn.Module) else None
+    return seen | {"model": outputs, "features_after": predict(encoder, images)}
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given, seed = case.inputs, case.inputs["seed"]
-    train = given["mode_before"] == "train"
-    encoder, generator = Watched(given["weight"], seed % 1000).train(train), seeded(seed)
-    before = torch.get_rng_state()
-    first = _round(fn, encoder, given, generator)
-    second = _round(fn, encoder, given, generator)
-    after = torch.get_rng_state()
-    torch.manual_seed(seed % 997)
-    again = _round(fn, Watched(given["weight"], seed % 1000).train(train), given, seeded(seed))["training"]
-    seen = {f"first_{key}": value for key, value in first.items()}
-    seen |= {f"second_{key}": value for key, value in second.items()}
-    seen |= {"same_seed_images": again.get("images"), "same_seed_weight": again.get("weight")}
-    return seen | {"global_state_before": before, "global_state_after": after}
+    one, two, three = (Watched(given["weight"], seed % 1000).train(given["mode_before"] == "train") for _ in range(3))
+    generator = seeded(seed)
+    seen = {number: _round(fn, one, given, generator) for number in ROUNDS}
+    torch.manual_seed(1 + seed % 997)
+    return seen | {"again": _round(fn, two, given, seeded(seed)), "other": _round(fn, three, given, seeded(seed + 1))}
 
-
-_WORDS = {
-    "weight_before": "the encoder's weight before the {} round",
-    "calls": "the list of the numbers of calls of `cluster` and of `train` in the {} round",
-    "clusters": "the tensor of clusters that the {} round returns",
-    "returned": "the tensor of logits of the model that the {} round returns",
-    "features": "the tensor that `cluster` is given in the {} round",
-    "count": "the number of clusters that `cluster` is asked for in the {} round",
-    "modes": "the mode of the encoder before `cluster` is called in the {} round",
-    "recording": "the recording of gradients before `cluster` is called in the {} round",
-    "training": "the set of things that the {} round gives to `train`",
-}
 
 exercise = Exercise(
     name="cluster_round",
@@ -118,17 +86,13 @@ exercise = Exercise(
         ),
         api=(
             "`evaluation.extract_features(encoder, images)`, `Classifier(encoder, num_clusters, generator=generator)`, "
-            "`torch.bincount(clusters)[clusters]`, "
-            "`torch.multinomial(weights, N, replacement=True, generator=generator)`"
+            "`torch.bincount(clusters)[clusters]`, `torch.multinomial(weights, N, replacement=True, generator=...)`"
         ),
         skeleton=(
-            "features = evaluation.extract_features(..., ...)  # (N, d)\n"
-            "clusters = cluster(..., ...)  # (N,)\n"
-            "model = Classifier(encoder, ..., generator=generator)\n"
-            "weights = 1 / torch.bincount(...)[...]\n"
+            "features = evaluation.extract_features(..., ...)  # (N, d)\nclusters = cluster(..., ...)  # (N,)\n"
+            "model = Classifier(encoder, ..., generator=generator)\nweights = 1 / torch.bincount(...)[...]\n"
             "drawn = torch.multinomial(..., len(images), replacement=True, generator=generator)\n"
-            "train(model, images[...], clusters[...])\n"
-            "return model, ..."
+            "train(model, images[...], clusters[...])\nreturn model, ..."
         ),
     ),
     takeaway=(
@@ -139,11 +103,9 @@ exercise = Exercise(
     observe=observe,
     on_gpu=False,
     words={
-        **{f"{n}_{key}": words.format(n) for n in ("first", "second") for key, words in _WORDS.items()},
-        "same_seed_images": "the tensor of images given to `train` with a generator that begins at the same seed",
-        "same_seed_weight": "the weight of the head with a generator that begins at the same seed",
-        "global_state_before": "the state of torch's global generator before the call",
-        "global_state_after": "the state of torch's global generator after the call",
+        **{number: f"the set of values of the {number} round" for number in ROUNDS},
+        "again": "the set of values of a round with a generator that begins at the same seed",
+        "other": "the set of values of a round with a generator that begins at another seed",
     },
     inputs_shown=("mode_before",),
 )

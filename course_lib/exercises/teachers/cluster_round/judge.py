@@ -2,122 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import WeightedRandomSampler
 
-from course_lib.exercises.asking import everywhere, global_state_kept, in_all, somewhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Values, close
-from course_lib.exercises.teachers.cluster_round.exercise import clusters_of
-from course_lib.exercises.teachers.exercise import Watched
+from course_lib.exercises.asking import as_expected, everywhere, has_shares, of_each, rows_among
+from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Predicate, Values, close
+from course_lib.exercises.teachers.cluster_round.exercise import ROUNDS
 from course_lib.models import eval_mode, seeded
 
 
 def reference(encoder, images, num_clusters, *, cluster, train, generator):
-    """A cluster is drawn for each place, all with the same chance, and then one of its images."""
     with eval_mode(encoder), torch.no_grad():
         clusters = cluster(encoder(images), num_clusters)
     with seeded(generator):
         model = nn.Sequential(encoder, nn.Linear(encoder.feature_dim, num_clusters))
-    places = [(clusters == k).nonzero().squeeze(1) for k in clusters.unique()]
-    chosen = torch.randint(0, len(places), (len(images),), generator=generator).tolist()
-    drawn = torch.stack([places[k][int(torch.randint(0, len(places[k]), (), generator=generator))] for k in chosen])
+    weights = clusters.bincount().double().reciprocal()[clusters]
+    drawn = torch.tensor(list(WeightedRandomSampler(weights, len(images), generator=generator)))
     train(model, images[drawn], clusters[drawn])
     return model, clusters
 
 
-def _of(seen: Values, number: str) -> Values:
-    return {key.removeprefix(f"{number}_"): value for key, value in seen.items() if key.startswith(number)}
+# --- tests of one round: the case, what was seen of the round, and what is seen of a right one ---
+
+_right_features = as_expected("clustering", atol=1e-4)
 
 
-def _in_both(test: Any) -> Passes:
-    return lambda case, seen, expected: all(test(case.inputs, _of(seen, n)) for n in ("first", "second"))
+def _all_given(case: Case, seen: Values, right: Values) -> bool:
+    return min(rows_among(seen["training"]["images"], case.inputs["images"])) >= 0
 
 
-def _features(given: Values, seen: Values, weight: Tensor | None = None) -> Tensor:
-    """The right features of all images, with the weight that the encoder had before this round."""
-    encoder = Watched(seen["weight_before"] if weight is None else weight, given["seed"] % 1000).eval()
-    with torch.no_grad():
-        return encoder(given["images"])
+def _paired(case: Case, seen: Values, right: Values) -> bool:
+    own = right["clusters"][rows_among(seen["training"]["images"], case.inputs["images"])]
+    return _all_given(case, seen, right) and torch.equal(seen["training"]["labels"], own)
 
 
-def _right_features(given: Values, seen: Values) -> bool:
-    kept = set(seen["modes"].split("/")) == {"eval"} and set(seen["recording"].split("/")) == {"off"}
-    return kept and seen["count"] == len(given["shares"]) and close(seen["features"], _features(given, seen), atol=1e-4)
+def _even(case: Case, seen: Values, right: Values) -> bool:
+    labels = seen["training"]["labels"]
+    return len(labels) == len(right["clusters"]) and has_shares(labels, right["clusters"].unique())
 
 
-def _paired(given: Values, seen: Values) -> bool:
-    """Whether every image that is trained on is one of the given, and comes with its cluster."""
-    own = _own_clusters(given, seen)
-    return own is not None and torch.equal(seen["training"]["labels"], own)
+def _head(seen: Values, right: Values) -> Tensor:
+    """Weights and bias, (d + 1, k), that give the outputs before the training from the features; NaN if none do."""
+    outputs, x = seen["training"]["outputs"].double(), _with_ones(right["clustering"]["features"])
+    found = torch.linalg.lstsq(x, outputs).solution
+    linear = outputs.shape == right["model"].shape and close(x @ found, outputs, atol=1e-3)
+    return found if linear else found * torch.nan
 
 
-def _places(given: Values, seen: Values) -> Tensor | None:
-    """Where the images that are trained on stand among the given ones; None if one of them does not."""
-    images = seen["training"]["images"].flatten(1).double()
-    distance, place = torch.cdist(images, given["images"].flatten(1).double()).min(dim=1)
-    return place if float(distance.max()) < 1e-6 else None
+def _with_ones(features: Tensor) -> Tensor:
+    return F.pad(features, (0, 1), value=1.0).double()
 
 
-def _own_clusters(given: Values, seen: Values) -> Tensor | None:
-    """The clusters of the images that are trained on, whatever they come with."""
-    place = _places(given, seen)
-    return None if place is None else clusters_of(_features(given, seen), given)[place]
+def _in_place(case: Case, seen: Values, right: Values) -> bool:
+    expected = _with_ones(right["features_after"]) @ _head(seen, right)
+    return seen["calls"] == [1, 1] and not seen["training"]["frozen"] and close(seen["model"], expected, atol=1e-3)
 
 
-def _drawn_twice(given: Values, seen: Values) -> bool:
-    """Whether images and clusters are both even, but not of each other."""
-    own, labels, k = _own_clusters(given, seen), seen["training"]["labels"], len(given["shares"])
-    return own is not None and not torch.equal(own, labels) and _even(own, k) and _even(labels, k)
+_in_both = functools.partial(of_each, ROUNDS)
 
 
-def _only_the_first(given: Values, seen: Values) -> bool:
-    """Whether the numbers of clusters are used as those of images, so that the first images stand for all."""
-    place = _places(given, seen)
-    return place is not None and int(place.max()) < len(given["shares"])
-
-
-def _balanced(given: Values, seen: Values) -> bool:
-    labels, k = seen["training"]["labels"], len(given["shares"])
-    return _paired(given, seen) and len(labels) == len(given["images"]) and _even(labels, k)
-
-
-def _even(labels: Tensor, k: int) -> bool:
-    shares = torch.bincount(labels, minlength=k).double() / len(labels)
-    return bool(((shares - 1 / k).abs() < 5 * (1 / k * (1 - 1 / k) / len(labels)) ** 0.5).all())
-
-
-def _linear_on(given: Values, seen: Values) -> bool:
-    there = seen["training"]
-    shaped = there["weight"].shape == (len(given["shares"]), len(given["weight"])) and float(there["weight"].std()) > 0
-    bias = there["bias"] if isinstance(there["bias"], Tensor) else 0.0
-    return shaped and close(there["logits"], _features(given, seen) @ there["weight"].T + bias, atol=1e-3)
+def _everywhere(*tests: Passes) -> Predicate:
+    return everywhere(lambda t: _in_both(*tests)(*t[:3]))
 
 
 def _new_head(case: Case, seen: Values, expected: Values) -> bool:
-    first, second = (seen[f"{n}_training"]["weight"] for n in ("first", "second"))
-    linear = all(_linear_on(case.inputs, _of(seen, n)) for n in ("first", "second"))
-    return linear and not close(first, second, rtol=1e-2, atol=1e-3)
+    first, second = (_head(seen[number], expected[number]) for number in ROUNDS)
+    return min(first[:-1].std(), second[:-1].std()) > 0 and not close(first, second, rtol=1e-2, atol=1e-3)
 
 
-def _drawn_from_it(case: Case, seen: Values, expected: Values) -> bool:
-    first = seen["first_training"]
-    same = torch.equal(seen["same_seed_images"], first["images"]) and torch.equal(
-        seen["same_seed_weight"], first["weight"]
-    )
-    return same and global_state_kept(seen) and _places(case.inputs, _of(seen, "first")) is not None
+def _equal(seen: Values, number: str) -> list[bool]:
+    """Whether the images that are trained on, and the outputs before the training, are those of the first round."""
+    pairs = ((seen[n]["training"][key] for n in ("first", number)) for key in ("images", "outputs"))
+    return [close(one, other, rtol=0, atol=0) for one, other in pairs]
 
 
-def _in_place(given: Values, seen: Values) -> bool:
-    there = seen["training"]
-    after = _features(given, seen, seen["weight_before"] + given["step"])
-    bias = there["bias"] if isinstance(there["bias"], Tensor) else 0.0
-    return (
-        seen["calls"] == [1, 1]
-        and all(there["learning"])
-        and close(seen["returned"], after @ there["weight"].T + bias, atol=1e-3)
-    )
+def _from_the_generator(case: Case, seen: Values, expected: Values) -> bool:
+    same_images, same_head = _equal(seen, "other")
+    differ = not same_head and not (same_images and _even(case, seen["first"], expected["first"]))
+    return differ and all(_equal(seen, "again")) and _all_given(case, seen["first"], expected)
 
 
 judge = Judge(
@@ -127,28 +93,25 @@ judge = Judge(
                   "their order", _in_both(_right_features)),
         Criterion("pairs", 1, "each image that is trained on comes with its cluster", _in_both(_paired)),
         Criterion("balance", 1, "as many images are drawn as there are, each cluster equally often",
-                  _in_both(_balanced)),
+                  _in_both(_paired, _even)),
         Criterion("head", 1, "in each round the head is a new linear layer on the encoder's features", _new_head),
-        Criterion("generator", 1, "the head and the images are drawn from the generator alone", _drawn_from_it),
+        Criterion("generator", 1, "the head and the images are drawn from the generator alone", _from_the_generator),
         Criterion("in_place", 1, "the encoder itself is trained, once, with all its weights, and this model is "
                   "returned", _in_both(_in_place)),
         Criterion("clusters", 1, "the clusters of all images are returned, in the order of the images",
-                  _in_both(lambda g, s: close(s["clusters"], clusters_of(_features(g, s), g)))),
+                  _in_both(as_expected("clusters"))),
     ),
     predicates={
-        "train_mode": somewhere(lambda t: "train" in t.seen["first_modes"]),
-        "gradients_recorded": everywhere(lambda t: "on" in t.seen["first_recording"]),
-        "head_kept": everywhere(
-            lambda t: close(t.seen["first_training"]["weight"], t.seen["second_training"]["weight"], atol=1e-3)
+        "global_generator": everywhere(lambda t: not all(_equal(t.seen, "again"))),
+        "own_generator": everywhere(lambda t: any(_equal(t.seen, "other")) and _in_both(_paired, _even)(*t[:3])),
+        "train_mode": _everywhere(lambda c, s, r: "train" in s["clustering"]["modes"]),
+        "gradients_recorded": _everywhere(lambda c, s, r: "on" in s["clustering"]["recording"]),
+        "head_kept": everywhere(lambda t: not _new_head(*t[:3]) and _in_both(_in_place)(*t[:3])),
+        "not_balanced": _everywhere(
+            lambda c, s, r: not _even(c, s, r) and has_shares(s["training"]["labels"], r["clusters"])
         ),
-        "global_generator": everywhere(lambda t: not global_state_kept(t.seen)),
-        "not_balanced": lambda trials: in_all(
-            trials, lambda t: close(t.seen["first_training"]["labels"].bincount(), t.seen["first_clusters"].bincount())
-        ),
-        "two_draws": everywhere(lambda t: _drawn_twice(t.case.inputs, _of(t.seen, "first"))),
-        "clusters_drawn": everywhere(lambda t: _only_the_first(t.case.inputs, _of(t.seen, "first"))),
-        "trained_twice": everywhere(lambda t: t.seen["first_calls"][1] > 1),
-        "encoder_frozen": everywhere(lambda t: not all(t.seen["first_training"]["learning"])),
+        "not_paired": _everywhere(_right_features, _all_given, lambda *one: not _paired(*one)),
+        "encoder_frozen": _everywhere(lambda c, s, r: s["training"]["frozen"] > 0),
     },
     exact=False,
 )  # fmt: skip

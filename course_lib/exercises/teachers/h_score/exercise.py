@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import number_and_kind
 
 
 def cases(seed: int) -> list[Case]:
@@ -50,9 +50,7 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     features, labels, share = (case.inputs[key] for key in ("features", "labels", "shrinkage"))
     result = fn(features, labels) if case.name == "plain" else fn(features, labels, shrinkage=share)
-    number = result.item() if isinstance(result, Tensor) and result.numel() == 1 else result
-    kind = "float" if isinstance(result, float) else type(result).__name__  # numpy.float64 is a float
-    return {"score": float(number) if isinstance(number, (int, float)) else number, "kind": kind}
+    return dict(zip(("score", "kind"), number_and_kind(result), strict=True))
 
 
 exercise = Exercise(
@@ -84,6 +82,7 @@ exercise = Exercise(
     ),
     cases=cases,
     observe=observe,
+    library=("course_lib.evaluation.h_score",),
     on_gpu=False,
     words={"score": "the score that you return", "kind": "the type of what you return"},
 )

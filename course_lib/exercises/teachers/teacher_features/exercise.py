@@ -20,7 +20,8 @@ def cases(seed: int) -> list[Case]:
     def case(name: str, kind: str, count: int, classes: int, mode: str = "train", part: str = "train") -> Case:
         images, weight = uniform(count, 1, 3, 4), 2 * normal(classes, 12)
         if kind == "one_hot":
-            weight[-1] = -9.0  # the last class is never predicted
+            weight = 0.2 * weight  # the predicted class often has less than half of the probability
+            weight[-1] = -2.0  # the last class is never predicted
         inputs = {"images": images, "kind": kind, "weight": weight, "seed": seed + len(name)}
         return Case(name, inputs | {"mode_before": mode, "mode_of_a_part": part})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
 from course_lib.exercises.text.exercise import observe_pairs, texts
 
 
@@ -36,15 +36,15 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    ids, size, share = (case.inputs[key] for key in ("ids", "vocab_size", "share"))
-    before = ids.clone()
-    more = {} if share == 0.15 else {"share": share}
-    seen = observe_pairs(
-        lambda generator: fn(ids.clone(), size, generator=generator, **more), case.inputs["seed"], "masked", "chosen"
-    )
-    given = before.clone()
-    fn(given, size, generator=torch.Generator().manual_seed(case.inputs["seed"]), **more)
-    return {**seen, "ids_after": given}
+    ids, size, share, seed = (case.inputs[key] for key in ("ids", "vocab_size", "share", "seed"))
+    options = {} if share == 0.15 else {"share": share}
+
+    def draw(generator: torch.Generator) -> Any:
+        return fn(case.copy().inputs["ids"], size, generator=generator, **options)
+
+    seen = observe_pairs(draw, seed, "masked", "chosen")
+    fn(ids, size, generator=seeded(seed), **options)
+    return {**seen, "ids_after": ids}
 
 
 exercise = Exercise(
@@ -59,10 +59,7 @@ exercise = Exercise(
             "Two independent draws per place. The first decides whether a word is chosen. The second decides what a "
             "chosen word becomes: below 0.8 the mask, from 0.8 to 0.9 a random word, and otherwise it stays."
         ),
-        api=(
-            "`torch.rand(ids.shape, generator=...)`, `torch.randint(low, high, ids.shape, generator=...)`, "
-            "`torch.where`, `Tensor.masked_fill`"
-        ),
+        api="`torch.rand`, `torch.randint(low, high, ids.shape, generator=...)`, `torch.where`, `Tensor.masked_fill`",
         skeleton=(
             "chosen = (torch.rand(ids.shape, generator=generator) < ...) & (ids > 2)\n"
             "coin = torch.rand(...)\n"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, everywhere_with_dtype, inputs_kept, is_independent, somewhere
-from course_lib.exercises.contract import Case, Criterion, Judge, Predicate, Trial, Values
+from course_lib.exercises.contract import Case, Criterion, Judge, Predicate, Values
 from course_lib.exercises.text.judge import repeatable
 
 MASK, FIRST_WORD = 1, 3
@@ -37,34 +38,38 @@ def _near(found: float, wanted: float, count: int) -> bool:
     return abs(found - wanted) <= 5 * math.sqrt(wanted * (1 - wanted) / max(count, 1)) + 1e-9
 
 
-def share_chosen(case: Case, seen: Values) -> float:
-    """The share of the words, special ones aside, that are chosen."""
-    words = case.inputs["ids"] >= FIRST_WORD
-    return float(seen["chosen"].bool()[words].double().mean()) if words.any() else 0.0
+class Shares(NamedTuple):
+    """The share asked for, and that of the chosen words; how many these are, and which shares are <mask> and stay."""
+
+    asked: float
+    chosen: float
+    total: int
+    hidden: float
+    kept: float
+    special: int  # how many special entries are chosen
+
+
+def shares(case: Case, seen: Values) -> Shares:
+    ids, after, chosen = case.inputs["ids"], seen["masked"], seen["chosen"].bool()
+    parts = (chosen[ids >= FIRST_WORD], after[chosen] == MASK, after[chosen] == ids[chosen])
+    found, hidden, kept = (float(part.double().mean()) if len(part) else 0.0 for part in parts)
+    special = int(chosen[ids < FIRST_WORD].sum())
+    return Shares(case.inputs["share"], found, int(chosen.sum()), hidden, kept, special)
 
 
 def right_choice(case: Case, seen: Values, expected: Values) -> bool:
     if not _usable(case, seen) or seen["chosen"].dtype != torch.bool:
         return False
-    words, share = case.inputs["ids"] >= FIRST_WORD, case.inputs["share"]
-    enough = int(words.sum())
-    return not seen["chosen"][~words].any() and (enough < 100 or _near(share_chosen(case, seen), share, enough))
-
-
-def fates(case: Case, seen: Values) -> tuple[float, float, int]:
-    """Of the chosen words: the share that is <mask>, the share that is as it was, and how many they are."""
-    chosen = seen["chosen"].bool()
-    after, before = seen["masked"][chosen], case.inputs["ids"][chosen]
-    if not len(after):
-        return 0.0, 0.0, 0
-    return float((after == MASK).double().mean()), float((after == before).double().mean()), len(after)
+    words, found = int((case.inputs["ids"] >= FIRST_WORD).sum()), shares(case, seen)
+    return not found.special and (words < 100 or _near(found.chosen, found.asked, words))
 
 
 def right_fates(case: Case, seen: Values, expected: Values) -> bool:
     if not right_choice(case, seen, expected):
         return False
-    hidden, kept, count = fates(case, seen)
-    return count > 100 and _near(hidden, 0.8, count) and _near(kept, 0.1 + 0.1 / (case.inputs["vocab_size"] - 3), count)
+    found = shares(case, seen)
+    kept = 0.1 + 0.1 / (case.inputs["vocab_size"] - FIRST_WORD)
+    return found.total > 100 and _near(found.hidden, 0.8, found.total) and _near(found.kept, kept, found.total)
 
 
 def random_words(case: Case, seen: Values) -> Tensor:
@@ -84,13 +89,10 @@ def right_words(case: Case, seen: Values, expected: Values) -> bool:
     return centered and abs(float(words.std()) / spread - 1) < 0.3 and right_fates(case, seen, expected)
 
 
-def _others_kept(case: Case, seen: Values, expected: Values) -> bool:
-    chosen, ids = seen["chosen"].bool(), case.inputs["ids"]
-    return _usable(case, seen) and torch.equal(seen["masked"][~chosen], ids[~chosen]) and inputs_kept(case, seen, "ids")
-
-
 def untouched(case: Case, seen: Values, expected: Values) -> bool:
-    return _others_kept(case, seen, expected) and right_choice(case, seen, expected)
+    chosen, ids = seen["chosen"].bool(), case.inputs["ids"]
+    kept = _usable(case, seen) and torch.equal(seen["masked"][~chosen], ids[~chosen]) and inputs_kept(case, seen, "ids")
+    return kept and right_choice(case, seen, expected)
 
 
 def drawn(case: Case, seen: Values, expected: Values) -> bool:
@@ -104,12 +106,8 @@ def drawn(case: Case, seen: Values, expected: Values) -> bool:
     return (varied or case.name not in _DRAWN) and untouched(case, seen, expected)
 
 
-def _fate(test: Callable[..., bool]) -> Predicate:
-    return everywhere(lambda t: _usable(t.case, t.seen) and test(t, *fates(t.case, t.seen)), *_DRAWN)
-
-
-def _chosen_share(t: Trial) -> float:
-    return share_chosen(t.case, t.seen)
+def _by_shares(test: Callable[[Shares], bool], *names: str) -> Predicate:
+    return everywhere(lambda t: _usable(t.case, t.seen) and test(shares(t.case, t.seen)), *(names or _DRAWN))
 
 
 judge = Judge(
@@ -125,30 +123,19 @@ judge = Judge(
     ),
     predicates={
         "masked_in_place": somewhere(lambda t: not inputs_kept(t.case, t.seen, "ids")),
-        "special_chosen": everywhere(
-            lambda t: bool(t.seen["chosen"].bool()[t.case.inputs["ids"] < FIRST_WORD].any()), "plain", "many_chosen"
-        ),
+        "special_chosen": _by_shares(lambda s: s.special > 0, "plain", "many_chosen"),
         "mask_of_numbers": everywhere_with_dtype(lambda t: t.seen["chosen"].dtype != torch.bool, "chosen_dtype"),
-        "all_become_masks": _fate(lambda t, hidden, kept, n: n > 0 and hidden == 1.0),
-        "none_stays": _fate(lambda t, hidden, kept, n: _near(hidden, 0.9, n) and kept < 0.04),
-        "two_coins": _fate(lambda t, hidden, kept, n: _near(hidden, 0.72, n)),
-        "masks_and_words_exchanged": _fate(lambda t, hidden, kept, n: _near(hidden, 0.1, n) and kept < 0.2),
-        "stays_unchosen": everywhere(
-            lambda t: (
-                _usable(t.case, t.seen)
-                and _near(_chosen_share(t), 0.9 * t.case.inputs["share"], 4_000)
-                and fates(t.case, t.seen)[1] < 0.04
-            ),
-            *_MANY,
-        ),
-        "others_hidden": everywhere(
-            lambda t: abs(_chosen_share(t) - (1 - t.case.inputs["share"])) < 0.05, "plain", "no_padding"
-        ),
+        "all_become_masks": _by_shares(lambda s: s.total > 0 and s.hidden == 1.0),
+        "none_stays": _by_shares(lambda s: _near(s.hidden, 0.9, s.total) and s.kept < 0.04),
+        "two_coins": _by_shares(lambda s: _near(s.hidden, 0.72, s.total)),
+        "masks_and_words_exchanged": _by_shares(lambda s: _near(s.hidden, 0.1, s.total) and s.kept < 0.2),
+        "stays_unchosen": _by_shares(lambda s: _near(s.chosen, 0.9 * s.asked, 4_000) and s.kept < 0.04, *_MANY),
+        "others_hidden": _by_shares(lambda s: abs(s.chosen - (1 - s.asked)) < 0.05, "plain", "no_padding"),
         "same_places_for_all": everywhere(
             lambda t: bool((t.seen["chosen"] == t.seen["chosen"][:1]).all()), "no_padding"
         ),
         "special_words_drawn": somewhere(lambda t: bool((random_words(t.case, t.seen) < FIRST_WORD).any()), *_MANY),
-        "share_ignored": everywhere(lambda t: _near(_chosen_share(t), 0.15, 4_000), "many_chosen", "all_chosen"),
+        "share_ignored": _by_shares(lambda s: _near(s.chosen, 0.15, 4_000), "many_chosen", "all_chosen"),
     },
     exact=False,
 )

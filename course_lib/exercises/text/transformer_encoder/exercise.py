@@ -7,23 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
 from course_lib.exercises.text.exercise import texts
+from course_lib.models import TransformerLayers
 
 
 def cases(seed: int) -> list[Case]:
     generator, _, normal = drawing(seed)
     n = torch.randint(0, 4, (6,), generator=generator).tolist()
+    size = 15 + n[0]
 
     def case(
-        name: str, count: int, length: int, heads: int, per_head: int, layers: int, *, longest: int = 12, padded=False
+        name: str, count: int, length: int, heads: int, each: int, blocks: int, *, longest: int = 12, padded=False
     ) -> Case:
-        size = 15 + n[0]
-        ids = texts(generator, count, length, size, padded=padded)
-        shape: Values = {"vocab_size": size, "dim": heads * per_head, "heads": heads, "layers": layers}
-        given = {"ids": ids, "x": normal(count, length, heads * per_head), "max_length": longest}
+        shape: Values = {"vocab_size": size, "heads": heads, "blocks": blocks, "max_length": longest}
+        given = {"ids": texts(generator, count, length, size, padded=padded), "x": normal(count, length, heads * each)}
         return Case(name, shape | given | {"seed": int(torch.randint(2**31, (), generator=generator))})
 
     double = case("double", 3, 6, 2, 4, 2, padded=True)
@@ -39,37 +38,32 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-_SCALE = 1.5
-
-
-def _own_weights(model: nn.Module, seed: int) -> None:
-    """Weights of the check's own, in the order of their names, large enough that attention is far from even."""
-    generator = seeded(seed)
-    with torch.no_grad():
-        for name, parameter in sorted(model.named_parameters()):
-            drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            scale = _SCALE / math.sqrt(parameter.shape[-1]) if parameter.ndim == 2 and "position" not in name else 0.5
-            parameter.copy_(drawn * scale + (1.0 if "norm" in name and name.endswith("weight") else 0.0))
+def _layers(given: Values) -> TransformerLayers:
+    """The layers that an answer is given, with weights so large that attention is far from even."""
+    shape = {key: given[key] for key in ("vocab_size", "heads", "max_length")}
+    layers = TransformerLayers(**shape, dim=given["x"].shape[-1], layers=given["blocks"])
+    generator = seeded(given["seed"])
+    for name, weight in layers.named_parameters():
+        drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        scale = 1.5 / math.sqrt(weight.shape[-1]) if weight.ndim == 2 and name != "position" else 0.5
+        weight.data.copy_(drawn * scale + (1.0 if "norm" in name and name.endswith("weight") else 0.0))
+    return layers.to(given["x"])
 
 
 def observe(make: Callable[..., Any], case: Case) -> Values:
     given, ids, x = case.inputs, case.inputs["ids"], case.inputs["x"]
-    shape = {key: given[key] for key in ("dim", "heads", "layers", "max_length")}
-    model = make(given["vocab_size"], **shape)
-    _own_weights(model, given["seed"])
-    model.to(x).train()
+    layers = _layers(given)
+    model = make(layers)
     visible = ids != 0
-    attention = model.attention(model.blocks[0], x, visible)
+    attention = model.attention(layers.blocks[0], x, visible)
     features = model(ids)
-    weights = list(model.parameters())
     there = visible[..., None]
     (features * there).square().sum().backward()
-    reached = sum(p.grad is not None and bool(p.grad.any()) for p in weights)
     return {
         "attention": attention * there,
         "features": features * there,
         "features_alone": model(ids[-1:, : int(visible[-1].sum())]),
-        "weights": [len(weights), reached],
+        "weights_reached": sum(w.grad is not None and bool(w.grad.any()) for w in layers.parameters()),
         "x_after": x,
         "ids_after": ids,
     }
@@ -78,7 +72,7 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
 exercise = Exercise(
     name="TransformerEncoder",
     title="A transformer encoder: attention, mask and residuals",
-    signature="TransformerEncoder(vocab_size, *, dim=64, heads=4, layers=2, max_length=32)",
+    signature="TransformerEncoder(layers)",
     minutes=30,
     difficulty=3,
     points=8,
@@ -94,17 +88,17 @@ exercise = Exercise(
         ),
         skeleton=(
             "n, t, d = x.shape\n"
-            'q, k, v = (part.view(n, t, self.heads, -1).transpose(1, 2) for part in block["qkv"](x).chunk(3, dim=-1))\n'
+            'parts = block["qkv"](x).chunk(3, dim=-1)\n'
+            "q, k, v = (part.view(n, t, self.layers.heads, -1).transpose(1, 2) for part in parts)\n"
             "scores = q @ k.transpose(...) / math.sqrt(...)  # (N, heads, T, T)\n"
             "scores = scores.masked_fill(~visible[:, None, None, :], ...)\n"
             "mixed = scores.softmax(dim=...) @ v  # (N, heads, T, dim / heads)\n"
-            'return block["out"](mixed.transpose(1, 2).reshape(...))\n'
-            "\n"
-            "x = self.embedding(ids) + self.position[: ...]\n"
-            "for block in self.blocks:\n"
+            'return block["out"](mixed.transpose(1, 2).reshape(...))\n\n'
+            "x = self.layers.embedding(ids) + self.layers.position[: ...]\n"
+            "for block in self.layers.blocks:\n"
             '    x = x + self.attention(block, block["norm1"](...), ids != 0)\n'
             "    x = x + ...\n"
-            "return self.norm(x)"
+            "return self.layers.norm(x)"
         ),
     ),
     takeaway=(
@@ -117,9 +111,9 @@ exercise = Exercise(
         "attention": "the result of `attention`",
         "features": "the result of `forward`",
         "features_alone": "the result of `forward` for one text without its padding",
-        "weights": "the count of weight tensors, and of those that a gradient reaches",
+        "weights_reached": "the number of weight tensors that a gradient reaches",
         "ids_after": "your argument `ids` after the call",
         "x_after": "the argument `x` of `attention` after the call",
     },
-    inputs_shown=("ids", "heads", "layers"),
+    inputs_shown=("ids", "heads", "blocks"),
 )

@@ -1,37 +1,17 @@
-"""Does glyphs show what the course teaches? Every effect of the curriculum, measured on the default data set.
-
-    python -m tests.benchmarks.glyph_effects                      all rows, 3 seeds; what is measured already is kept
-    python -m tests.benchmarks.glyph_effects --rows rotation_pretext,fixmatch --seeds 1
-    python -m tests.benchmarks.glyph_effects --show               only prints the table
-
-A benchmark, not a test: an hour of one CPU thread. The recipes are the units' in short: encoder 16-32-64, Adam, cosine
-schedule, 8,000 images without labels, validation images outside that pool, 1,000 test images. A row "holds" when its
-direction is seen on every seed; one that says that there is no reliable gain, when the mean over the seeds has none.
-"""
+"""The effects, one function each: what it measures for one seed, by key."""
 
 from __future__ import annotations
 
 import copy
 import functools
-import json
-import os
-import platform
-import re
 import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import click
 import torch
 import torch.nn.functional as F
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from course_lib import settings
-from course_lib.data import as_float, load, split_labels
+from course_lib.data import split_labels
 from course_lib.data.augment import (
     compose,
     cutout,
@@ -41,116 +21,23 @@ from course_lib.data.augment import (
 )
 from course_lib.evaluation import auroc, probe_accuracy
 from course_lib.models import Classifier, ConvDecoder, ConvEncoder, seeded
-
-POOL, TEST = 8_000, 1_000
-# Transfer: each class of the target has a relative in the source (tree and house, mushroom and umbrella, ...).
-OLD = ("house", "boat", "cup", "umbrella", "star")
-NEW = ("tree", "key", "mushroom", "fish", "lamp")
-Figures = dict[str, float]
-
-
-# --- what all rows share --------------------------------------------------------------------------------------------
-
-
-def rng(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-@functools.lru_cache(maxsize=6)
-def images(seed: int, split: str = "train", n: int = POOL, **options: object) -> tuple[Tensor, Tensor]:
-    """Float images (n, 1, 28, 28) and labels of a stream of glyphs."""
-    data = load("glyphs", split=split, n=n, seed=seed, **options)
-    return as_float(data.images), data.labels
-
-
-def few(seed: int, per_class: int, **options: object) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Labeled images and labels, unlabeled images (and their hidden labels, for the record), their positions."""
-    x, y = images(seed, **options)
-    split = split_labels(y, per_class=per_class, generator=rng(seed))
-    return x[split.labeled], y[split.labeled], x[split.unlabeled], y[split.unlabeled], split.unlabeled
-
-
-@functools.cache
-def half_precision() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware: then training takes half the time, with the same effects."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def descend(
-    parameters: object, steps: int, loss: Callable[[int], Tensor], *, lr: float, constant: bool = False
-) -> None:
-    optimizer = torch.optim.Adam(parameters, lr=lr)  # type: ignore[arg-type]
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=lr if constant else 0.0)
-    for step in range(steps):
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
-            value = loss(step)
-        value.float().backward()
-        optimizer.step()
-        schedule.step()
-
-
-def draw(count: int, size: int, generator: torch.Generator) -> Tensor:
-    return torch.randint(0, count, (min(size, count),), generator=generator)
-
-
-def logits_of(model: nn.Module, x: Tensor) -> Tensor:
-    model.eval()
-    with torch.no_grad():
-        return torch.cat([model(part) for part in x.split(500)])
-
-
-def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    return (logits_of(model, x).argmax(1) == y).float().mean().item()
-
-
-def fit_labels(
-    x: Tensor, y: Tensor, *, seed: int, encoder: ConvEncoder | None = None, classes: int = 10, steps: int = 300,
-    lr: float = 3e-3, frozen: int = 0, frozen_mode: str = "eval", shift: int = 2, constant: bool = False,
-    batch_size: int = 64, model: Classifier | None = None,
-) -> Classifier:  # fmt: skip
-    """Trains a classifier on labeled images, with small shifts; `encoder` is copied, its first `frozen` blocks stay.
-
-    `shift=0, constant=True` is the plain recipe: no augmentation, a constant learning rate.
-    """
-    generator = rng(1000 + seed)
-    if model is None:
-        start = ConvEncoder(generator=generator) if encoder is None else copy.deepcopy(encoder)
-        model = Classifier(start, classes, generator=generator)
-    still = list(model.encoder.blocks[:frozen])
-    for block in still:
-        block.requires_grad_(False)
-
-    def loss(step: int) -> Tensor:
-        assert model is not None
-        model.train()
-        for block in still:
-            block.train(frozen_mode == "train")
-        chosen = draw(len(x), batch_size, generator)
-        return F.cross_entropy(model(random_shift(x[chosen], max_shift=shift, generator=generator)), y[chosen])
-
-    descend([p for p in model.parameters() if p.requires_grad], steps, loss, lr=lr, constant=constant)
-    return model
-
-
-def block_features(encoder: ConvEncoder, x: Tensor) -> list[Tensor]:
-    encoder.eval()
-    with torch.no_grad():
-        parts = [encoder.block_features(part) for part in x.split(500)]
-    return [torch.cat(block) for block in zip(*parts)]
-
-
-@functools.lru_cache(maxsize=8)
-def scratch(seed: int, per_class: int) -> Classifier:
-    x, y, *_ = few(seed, per_class)
-    return fit_labels(x, y, seed=seed)
-
-
-def scratch_accuracy(seed: int, per_class: int) -> float:
-    return accuracy(scratch(seed, per_class), *images(seed, "test", TEST))
-
-
-# --- rows -----------------------------------------------------------------------------------------------------------
+from tests.benchmarks.glyph_effects.recipes import (
+    NEW,
+    OLD,
+    TEST,
+    Figures,
+    accuracy,
+    block_features,
+    descend,
+    draw,
+    few,
+    fit_labels,
+    images,
+    logits_of,
+    rng,
+    scratch,
+    scratch_accuracy,
+)
 
 
 def label_budgets(seed: int) -> Figures:
@@ -550,208 +437,3 @@ def test_time_adaptation(seed: int) -> Figures:
                 adapted(part)
         figures[f"{name}_adapted"] = accuracy(adapted, shifted, y)
     return figures
-
-
-# --- what each row must show ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    """What to run (or the row `of` whose run is judged again), what the curriculum expects, whether a seed shows it."""
-
-    run: Callable[[int], Figures]
-    expected: str
-    holds: Callable[[Figures], bool]
-    of: str = ""
-    shown: str = ""  # only figures whose name contains this
-    on_mean: bool = False  # judges the mean over the seeds: "no reliable gain" allows a seed that gains by luck
-
-
-def best_depth(f: Figures, k: int) -> int:
-    return max(range(4), key=lambda depth: f[f"frozen{depth}@{k}"])
-
-
-ROWS: dict[str, Row] = {
-    "label_budgets": Row(
-        label_budgets,
-        "rises steeply: .15 .23 .50 .71 .86 .92 at 1 2 5 10 20 50 labels per class",
-        lambda f: f["scratch@1"] < 0.25 and 0.35 < f["scratch@5"] < 0.65 and 0.55 < f["scratch@10"] < 0.82
-        and f["scratch@20"] > 0.8 and f["scratch@50"] > 0.88,
-    ),
-    "rotation_pretext": Row(
-        rotation_pretext,
-        "probe: rotation >> random at blocks 2 and 3; fine-tuned > scratch at 5 and 10 by .05 or more",
-        lambda f: f["rotation_probe@10_block3"] > f["random_probe@10_block3"] + 0.15
-        and all(f[f"rotation_finetuned@{k}"] > f[f"scratch@{k}"] + 0.05 for k in (5, 10)),
-    ),
-    "autoencoder": Row(
-        autoencoder,
-        "fine-tuned gains less than .03 over scratch at 10 (mean); a frozen code beats a random one on clean images",
-        lambda f: f["autoencoder_finetuned@10"] < f["scratch@10"] + 0.03
-        and f["frozen_code_clean@5"] > f["random_code_clean@5"] + 0.1,
-        on_mean=True,
-    ),
-    "simclr": Row(
-        simclr,
-        "probe far above random; fine-tuned a little above scratch",
-        lambda f: f["simclr_probe@10"] > f["random_probe@10"] + 0.15 and f["simclr_finetuned@10"] > f["scratch@10"],
-    ),
-    "freezing_depth": Row(
-        freezing_depth,
-        "5: a frozen depth is best (.71; open .65; scratch .45); 20: open beats the head alone (.89, .70) and scratch",
-        lambda f: max(f["frozen2@5"], f["frozen3@5"]) > f["frozen0@5"] > f["scratch@5"]
-        and best_depth(f, 5) > best_depth(f, 20) and f["frozen3@20"] < f["frozen0@20"] - 0.02
-        and f["frozen0@20"] > f["scratch@20"],
-    ),
-    "large_learning_rate": Row(
-        large_learning_rate,
-        "1e-2 destroys pretrained weights (.65 -> .50 at 5, .89 -> .84 at 20): so it does in a short fine-tuning",
-        lambda f: all(f[f"short_lr0.01@{k}"] < f[f"short_lr0.003@{k}"] - 0.02 for k in (5, 20)),
-    ),
-    "unrelated_source": Row(
-        unrelated_source,
-        "a random-label source is worse than scratch (.76, .81)",
-        lambda f: f["random_labels@20"] < f["scratch@20"] - 0.01,
-    ),
-    "frozen_batchnorm": Row(
-        frozen_batchnorm,
-        "train mode changes nothing in domain and costs accuracy under domain shift",
-        lambda f: all(
-            abs(f[f"in_domain_train@{k}"] - f[f"in_domain_eval@{k}"]) < 0.05
-            and f[f"shifted_train@{k}"] < f[f"shifted_eval@{k}"] - 0.02
-            for k in (5, 20)
-        ),
-    ),
-    "lp_ft": Row(
-        lp_ft,
-        "in domain LP < LP-FT, FT; out of domain FT < LP-FT < LP",
-        lambda f: f["lp_in"] < min(f["ft_in"], f["lp_ft_in"]) and f["ft_out"] < f["lp_ft_out"] < f["lp_out"],
-    ),
-    "pseudo_labels": Row(
-        pseudo_labels,
-        "10: three restarted rounds .71 -> .87; the same network on its own argmax .75, less than half of that gain",
-        lambda f: (
-            f["restarted@10"] > f["scratch@10"] + 0.05
-            and f["own_argmax@10"] - f["scratch@10"] < 0.5 * (f["restarted@10"] - f["scratch@10"])
-        ),
-        shown="@10",
-    ),
-    "confidence": Row(
-        pseudo_labels,
-        "5: of the images with confidence >= .9 only .67 to .77 are right (plain recipe: no shifts, constant rate)",
-        lambda f: f["correct_when_sure_plain@5"] < 0.8,
-        of="pseudo_labels",
-        shown="sure",
-    ),
-    "fixmatch": Row(
-        fixmatch,
-        "far above scratch with 5 and 10 labels (.85 and .92)",
-        lambda f: f["fixmatch@5"] > f["scratch@5"] + 0.15 and f["fixmatch@10"] > f["scratch@10"] + 0.1,
-    ),
-    "mean_teacher": Row(
-        mean_teacher,
-        "above scratch with 5 and 10 labels (.71 and .91)",
-        lambda f: all(f[f"mean_teacher@{k}"] > f[f"scratch@{k}"] + 0.05 for k in (5, 10)),
-    ),
-    "distillation": Row(
-        distillation,
-        "a student without labels comes within .03 of its teacher, far above 5 labels per class",
-        lambda f: f["distilled"] > f["teacher"] - 0.03 and f["distilled"] > f["scratch@5"] + 0.2,
-    ),
-    "anomaly": Row(
-        anomaly,
-        "one normal class: autoencoder .8 or more; mixed classes weaker, about PCA's",
-        lambda f: f["one_class_autoencoder"] > 0.8 and f["mixed_autoencoder"] < f["one_class_autoencoder"],
-    ),
-    "test_time_adaptation": Row(
-        test_time_adaptation,
-        "low contrast is repaired (.42 -> .95), inversion is not",
-        lambda f: f["low_contrast_adapted"] > f["low_contrast_before"] + 0.2 and f["low_contrast_adapted"] > 0.8
-        and f["inverted_adapted"] < 0.6,
-    ),
-}  # fmt: skip
-
-
-# --- running and recording ------------------------------------------------------------------------------------------
-
-
-def record_path() -> Path:
-    return settings.root() / "results" / "benchmarks" / "glyph_effects.json"
-
-
-def read_record(path: Path) -> dict:
-    return json.loads(path.read_text()) if path.exists() else {"rows": {}}
-
-
-def write_record(path: Path, record: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    os.replace(partial, path)
-
-
-def natural(key: str) -> list[tuple[int, str]]:
-    """Sorts "scratch@5" before "scratch@10"."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
-
-
-def table(record: dict) -> Iterator[str]:
-    yield "| row | expected | measured (mean; each seed) | holds |"
-    yield "|---|---|---|---|"
-    for name, row in ROWS.items():
-        seeds = record["rows"].get(row.of or name, {})
-        if not seeds:
-            yield f"| {name} | {row.expected} | not measured | |"
-            continue
-        runs = [entry["figures"] for _, entry in sorted(seeds.items())]
-        figures = "; ".join(
-            f"{key} {statistics.fmean(run[key] for run in runs):.2f} ({' '.join(f'{run[key]:.2f}' for run in runs)})"
-            for key in sorted(runs[0], key=natural)
-            if row.shown in key
-        )
-        judged = [{key: statistics.fmean(run[key] for run in runs) for key in runs[0]}] if row.on_mean else runs
-        held = sum(row.holds(run) for run in judged)
-        verdict = "yes" if held == len(judged) else f"on {held} of {len(judged)} {'means' if row.on_mean else 'seeds'}"
-        yield f"| {name} | {row.expected} | {figures} | {verdict} |"
-
-
-@click.command()
-@click.option("--rows", default="", help="Rows to run, with commas; default all.")
-@click.option("--seeds", default=3, show_default=True, help="How many seeds per row.")
-@click.option("--record", type=click.Path(path_type=Path), default=None, help="The record; default in results/.")
-@click.option("--fresh", is_flag=True, help="Measure again what is recorded already.")
-@click.option("--show", is_flag=True, help="Only print the table of what is recorded.")
-def main(rows: str, seeds: int, record: Path | None, fresh: bool, show: bool) -> None:
-    """Measures the effects the course teaches on glyphs, one CPU thread; can be stopped and resumed."""
-    wanted = [name.strip() for name in rows.split(",") if name.strip()] or list(ROWS)
-    unknown = [name for name in wanted if name not in ROWS]
-    if unknown:
-        raise click.UsageError(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}.")
-    wanted = list(dict.fromkeys(ROWS[name].of or name for name in wanted))
-    path = record or record_path()
-    kept = read_record(path)
-    if not show:
-        torch.set_num_threads(1)
-        todo = [(s, n) for s in range(seeds) for n in wanted if fresh or str(s) not in kept["rows"].get(n, {})]
-        for seed, name in tqdm(todo, desc="glyph effects", unit="run"):
-            began = time.process_time()
-            figures = ROWS[name].run(seed)
-            kept = read_record(path)
-            kept["environment"] = {
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-                "machine": platform.machine(),
-                "threads": 1,
-                "precision": "bfloat16" if half_precision() else "float32",
-            }
-            kept["rows"].setdefault(name, {})[str(seed)] = {
-                "figures": {key: round(float(value), 4) for key, value in figures.items()},
-                "cpu_seconds": round(time.process_time() - began, 1),
-            }
-            write_record(path, kept)
-            tqdm.write(f"{name} seed {seed} {kept['rows'][name][str(seed)]}")
-    print("\n".join(table(kept)))
-
-
-if __name__ == "__main__":
-    main()

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from course_lib import settings
 from course_lib.data.errors import DataNotFound
-from course_lib.data.text import TextData, words_of
+from course_lib.data.text.cleaning import words_of
+from course_lib.data.text.texts import TextData
 
 _ADVICE = (
     "Without it, the same exercise runs offline on the docstrings of installed libraries: "

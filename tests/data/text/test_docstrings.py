@@ -1,4 +1,4 @@
-"""Docstrings as text: what is read and left out, vocabulary, batches, the cache, and missing libraries."""
+"""Docstrings as text: what is read and left out, missing libraries, files that cannot be read, and the cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from course_lib.data import DataNotFound, DataWarning, text
+from course_lib.data.text import docstrings
 
 SENTENCE = "A word and another word and then some more words follow until there are enough of them here"
 
@@ -73,17 +74,56 @@ def test_a_missing_library_is_left_out_with_a_message(libraries):
 
 
 @pytest.mark.parametrize(
-    "options", [{"classes": "module"}, {"length": 0}, {"files_per_library": 0}, {"minimum": 0}], ids=str
+    "options",
+    [
+        {"classes": "module"},
+        {"length": 0},
+        {"files_per_library": 0},
+        {"minimum": 0},
+        {"libraries": ["red.a"]},
+    ],
+    ids=str,
 )
 def test_an_argument_that_does_not_fit_is_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         load(**options)
 
 
+def test_a_library_without_docstrings_is_left_out_with_a_message(libraries):
+    write(libraries / "green", code="x = 1\n", short=documented("too short"))
+    with pytest.warns(DataWarning, match="green has no docstring of at least 12 words .* so its class is left out"):
+        data = load(libraries=("green", "red", "blue"))
+    assert data.class_names == ("red", "blue") and set(data.labels.tolist()) == {0, 1}
+    assert "green" not in data.versions
+    with pytest.warns(DataWarning), pytest.raises(DataNotFound, match="give 1 classes, and at least two are needed"):
+        load(libraries=("red", "green"))
+
+
+def test_a_library_may_be_a_single_file(libraries):
+    (libraries / "lonely.py").write_text(documented("one file " + SENTENCE))
+    assert {f for f in load(libraries=("red", "lonely")).files if "lonely" in f} == {"lonely/lonely.py"}
+    with pytest.warns(DataWarning, match="sys is not installed"):  # in the interpreter, without a file
+        assert load(libraries=("red", "sys", "blue")).class_names == ("red", "blue")
+
+
 def test_a_file_that_cannot_be_parsed_and_a_test_are_passed_over(libraries):
     write(libraries / "red" / "tests", inner=documented("inside " + SENTENCE))
     write(libraries / "red", broken="def (:\n", test_it=documented("tested " + SENTENCE), nul="\0")
+    write(libraries / "red", nested=documented("nested " + SENTENCE) + "-" * 100_000 + "1")
+    (libraries / "red" / "gone.py").symlink_to(libraries / "nowhere.py")
     assert {file for file in load().files if file.startswith("red")} == {"red/first.py", "red/second.py"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared", "is_read"),
+    [("latin-1", True, True), ("utf-8-sig", False, True), ("latin-1", False, False), ("utf-16", False, False)],
+)
+def test_another_encoding_is_read_where_the_file_declares_it(libraries, encoding, declared, is_read):
+    source = f"# -*- coding: {encoding} -*-\n" * declared + documented("Müller " + SENTENCE)
+    (libraries / "red" / "other.py").write_bytes(source.encode(encoding))
+    data = load()
+    assert ("red/other.py" in data.files) is is_read
+    assert any("ller" in snippet for snippet in data.snippets) is is_read
 
 
 def test_the_first_files_are_those_of_every_machine(libraries):
@@ -153,20 +193,28 @@ def test_names_of_libraries_are_hidden_in_any_writing(name):
     assert text.words_of("snp torchlight numpyro") == ["snp", "torchlight", "numpyro"]
 
 
+def test_a_subset_keeps_what_belongs_together(libraries):
+    data = load()
+    some = data.subset(torch.tensor([2, 0]))
+    assert some.snippets == (data.snippets[2], data.snippets[0]) and some.files == (data.files[2], data.files[0])
+    assert some.labels.tolist() == data.labels[[2, 0]].tolist() and "2 texts from 2 files" in repr(some)
+
+
 # --- the cache
 
 
 def test_the_second_call_reads_the_cache_and_another_version_does_not(libraries, monkeypatch):
-    monkeypatch.setattr(text, "_version_of", lambda library: "1.0")
+    monkeypatch.setattr(docstrings, "_version_of", lambda library: "1.0")
     first = load()
-    monkeypatch.setattr(text, "docstrings_in", lambda source: iter(()))
+    monkeypatch.setattr(docstrings, "docstrings_in", lambda source: iter(()))
     assert load().snippets == first.snippets
-    monkeypatch.setattr(text, "_version_of", lambda library: "2.0")
-    assert len(load()) == 0
+    monkeypatch.setattr(docstrings, "_version_of", lambda library: "2.0")
+    with pytest.warns(DataWarning), pytest.raises(DataNotFound, match="give 0 classes"):
+        load()
 
 
 def test_a_damaged_cache_and_a_folder_that_cannot_be_written_do_not_stop_it(libraries, monkeypatch, tmp_path):
-    monkeypatch.setattr(text, "_version_of", lambda library: "1.0")
+    monkeypatch.setattr(docstrings, "_version_of", lambda library: "1.0")
     first = load()
     (file, *_) = (tmp_path / "cache").rglob("red*.json")
     assert json.loads(file.read_text())
@@ -175,70 +223,3 @@ def test_a_damaged_cache_and_a_folder_that_cannot_be_written_do_not_stop_it(libr
     (tmp_path / "plain").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "plain"))
     assert load().snippets == first.snippets
-
-
-# --- data, vocabulary, batches
-
-
-def test_a_subset_keeps_what_belongs_together(libraries):
-    data = load()
-    some = data.subset(torch.tensor([2, 0]))
-    assert some.snippets == (data.snippets[2], data.snippets[0]) and some.files == (data.files[2], data.files[0])
-    assert some.labels.tolist() == data.labels[[2, 0]].tolist() and "2 texts from 2 files" in repr(some)
-
-
-def test_labels_and_files_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="labels must be int64"):
-        text.TextData("x", (("a",),), torch.zeros(1), ("f",), ("k",), {})
-    with pytest.raises(ValueError, match="give one per text"):
-        text.TextData("x", (("a",),), torch.zeros(1).long(), (), ("k",), {})
-
-
-def test_a_vocabulary_numbers_the_most_frequent_words():
-    vocabulary = text.Vocabulary([("b", "a", "a"), ("c", "a", "b")], size=5)
-    assert vocabulary.words == (*text.SPECIAL, "a", "b") and len(vocabulary) == 5
-    ids = vocabulary.encode([("a", "c", "b"), (), ("b",) * 9], length=4)
-    assert ids.tolist() == [[3, text.UNKNOWN, 4, 0], [0] * 4, [4] * 4] and ids.dtype == torch.int64
-    assert vocabulary.decode(ids[0]) == "a <unknown> b" and vocabulary.number("zzz") == text.UNKNOWN
-    with pytest.raises(ValueError, match="above 3"):
-        text.Vocabulary([("a",)], size=3)
-
-
-def test_batches_hold_each_text_once_with_its_label_in_the_generators_order():
-    ids = torch.arange(80).reshape(40, 2)
-    generator = torch.Generator().manual_seed(1)
-    batches = text.TextBatches(ids, ids[:, 0], batch_size=3, shuffle=True, generator=generator)
-    first, second = (list(batches) for _ in range(2))
-    assert len(batches) == len(first) == 14
-    for drawn in (first, second):
-        assert sorted(int(k) for _, labels in drawn for k in labels) == ids[:, 0].tolist()
-        assert all(torch.equal(some[:, 0], labels) for some, labels in drawn)
-    assert not torch.equal(first[0][0], second[0][0])
-    again = text.TextBatches(ids, batch_size=3, shuffle=True, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(next(iter(again)), first[0][0])
-    with pytest.raises(ValueError, match="int64"):
-        text.TextBatches(ids.float(), batch_size=3)
-    with pytest.raises(ValueError, match="label per text"):
-        text.TextBatches(ids, ids[:3, 0], batch_size=3)
-    with pytest.raises(ValueError, match="no batch"):
-        text.TextBatches(ids[:0], batch_size=3)
-
-
-def test_dropped_words_become_masks_and_padding_stays():
-    ids = torch.randint(3, 50, (200, 20), generator=torch.Generator().manual_seed(0))
-    ids[:, 15:] = text.PAD
-    dropped = text.drop_words(ids, generator=torch.Generator().manual_seed(0), share=0.2)
-    changed = dropped != ids
-    assert (dropped[changed] == text.MASK).all() and not changed[:, 15:].any()
-    assert abs(float(changed[:, :15].float().mean()) - 0.2) < 0.03
-
-
-def test_neighbor_counts_are_symmetric_and_leave_special_entries_out():
-    ids = torch.tensor([[3, 4, 0, 3], [5, 2, 4, 4]])
-    counts = text.neighbor_counts(ids, 6, window=2)
-    expected = torch.zeros(6, 6)
-    for a, b in ((3, 4), (4, 3), (5, 4), (4, 4)):
-        expected[a, b] += 1
-        expected[b, a] += 1
-    assert torch.equal(counts, expected) and torch.equal(counts, counts.T)
-    assert text.neighbor_counts(ids[:, :1], 6).sum() == 0

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from course_lib.data import DataNotFound
-from course_lib.data.hugging_face import HubEncoder, load_hub_texts
+from course_lib.data.text.hugging_face import HubEncoder, load_hub_texts
 
 ROWS = [("A long report about football", 1), ("Shares fell again", 0), ("The match ended", 1), ("Banks earn more", 0)]
 

@@ -29,11 +29,12 @@
 # %% [markdown]
 # **Warm up** with two questions from earlier units.
 #
-# <details><summary>1. (Unit 05) Two views of an image should be close. Why does a contrastive loss also push other images
-# away?</summary> Without that, the same output for all images would be perfect, and nothing would be learned.</details>
+# <details><summary>1. (Unit 05) Two views of an image should be close. Why does a contrastive loss also push other
+# images away?</summary> Without that, the same output for all images would be perfect, and nothing would be
+# learned.</details>
 #
-# <details><summary>2. (Unit 09) Why were texts split by file and not by snippet?</summary> Snippets of one file resemble
-# each other. New texts come from new files, so a split by snippet tests memory.</details>
+# <details><summary>2. (Unit 09) Why were texts split by file and not by snippet?</summary> Snippets of one file
+# resemble each other. New texts come from new files, so a split by snippet tests memory.</details>
 
 # %% tags=["setup"]
 import copy
@@ -72,11 +73,11 @@ def in_parts(function, model, waves):
 # ## 1. Words that you can hear
 #
 # The recordings are synthesized on your machine, thousands per second. A voice has a pitch and *formants*, the
-# frequencies that a vowel makes loud, and *s* and *sh* are noise in a band. The ten words are made of the same sounds in
-# other orders, such as "sami" and "masi". Each speaker has a pitch, a length of the vocal tract and a tempo, and each
-# recording has its own noise and hum. The speakers of the test do not occur in training. These are not real people, so
-# nothing here is a claim about speech outside this notebook. `COURSE_DATASET` chooses among sets of images, and this
-# unit ignores it.
+# frequencies that a vowel makes loud, and *s* and *sh* are noise in a band. The ten words are made of the same sounds
+# in other orders, such as "sami" and "masi". Each speaker has a pitch, a length of the vocal tract and a tempo, and
+# each recording has its own noise and hum. The speakers of the test do not occur in training. These are not real
+# people, so nothing here is a claim about speech outside this notebook. `COURSE_DATASET` chooses among sets of images,
+# and this unit ignores it.
 #
 # The cell plays six quiet recordings. They have 4,000 samples per second and sound like an old telephone.
 
@@ -122,8 +123,8 @@ def frames(waves, *, length, hop):
 check.frames(frames)
 
 # %% [markdown]
-# What counts in a frame is how loud each frequency is. The Fourier transform of a frame, faded at both ends by a window,
-# gives one complex number per frequency, and its squared absolute value is the *power* $P_{fj}$ of frame $f$ at
+# What counts in a frame is how loud each frequency is. The Fourier transform of a frame, faded at both ends by a
+# window, gives one complex number per frequency, and its squared absolute value is the *power* $P_{fj}$ of frame $f$ at
 # frequency $j$. Neighboring frequencies are summed to bands by triangles $W_{jb}$ that get wider at high frequencies
 # (the *mel scale*, as people hear pitch), and a logarithm makes loud and faint sounds comparable:
 #
@@ -208,7 +209,8 @@ def pool_in_time(features, *, parts):
     """
     ### BEGIN SOLUTION
     edges = [p * features.shape[1] // parts for p in range(parts + 1)]
-    means = [features[:, a:b].mean(dim=1) for a, b in zip(edges, edges[1:])]
+    spans = [slice(edges[p], edges[p + 1]) for p in range(parts)]
+    means = [features[:, span].mean(dim=1) for span in spans]
     return torch.cat(means, dim=1)
     ### END SOLUTION
 
@@ -267,9 +269,9 @@ plots.show(plots.diagram_cpc())
 #   predictions for $k$ frames ahead and the codes that they are about, both `(N, F - k, channels)`. Layer $k$ is
 #   `self.steps[k - 1]`. No tensor is detached.
 #
-# The check puts weights of its own into the network and reads the contexts frame by frame. **The number to reach** comes
-# after training: an accuracy above {{ result("label_curve", "logmel@10").mean | pct }}, that of log-mel with the same
-# labels.
+# The check puts weights of its own into the network and reads the contexts frame by frame. **The number to reach**
+# comes after training: an accuracy above {{ result("label_curve", "logmel@10").mean | pct }}, that of log-mel with the
+# same labels.
 
 # %% nbgrader={"grade_id": "CPC", "solution": true}
 class CPC(nn.Module):
@@ -362,20 +364,21 @@ predict.scratch.compare(scratch)
 # ## 3. Which moment comes next?
 #
 # If the prediction only had to be close to the true code, an encoder that returns one code for everything would be
-# perfect. So the question is which of several codes is the true one. The candidates for $\hat z_t$ are the codes $z_s$ of
-# all frames of the recording, and the score is a cosine, divided by a temperature $\tau$ (*InfoNCE*):
+# perfect. So the question is which of several codes is the true one. The candidates for $\hat z_t$ are the codes $z_s$
+# of all frames of the recording, and the score is a cosine, divided by a temperature $\tau$ (*InfoNCE*):
 #
 # $$\mathcal{L} = -\frac{1}{N F} \sum_{n, t} \log \frac{\exp(\cos(\hat z_{nt}, z_{nt}) / \tau)}{\sum_s
 # \exp(\cos(\hat z_{nt}, z_{ns}) / \tau)}$$
 #
-# The wrong candidates are called *negatives*. Voice, noise and hum are the same in all of them. What differs is the sound.
+# The wrong candidates are called *negatives*. Voice, noise and hum are the same in all of them. What differs is the
+# sound.
 
 # %% [markdown]
 # ### Exercise 10.5: info_nce_loss (core, 15 minutes)
 #
 # Both arguments have one code per frame, and `predicted[n, t]` is about `true[n, t]`, because `pairs` has shifted them
-# already. The check tries recordings with a single frame, a very small temperature, codes of very different lengths, and
-# the gradient of both arguments.
+# already. The check tries recordings with a single frame, a very small temperature, codes of very different lengths,
+# and the gradient of both arguments.
 
 # %% nbgrader={"grade_id": "info_nce_loss", "solution": true}
 def info_nce_loss(predicted, true, *, temperature=0.1):
@@ -402,8 +405,8 @@ def info_nce_loss(predicted, true, *, temperature=0.1):
 check.info_nce_loss(info_nce_loss)
 
 # %% [markdown]
-# Now the network sees all recordings without their labels, 64 per step, and is then fine-tuned as before. **Predict** the
-# accuracy with the same ten labels per word.
+# Now the network sees all recordings without their labels, 64 per step, and is then fine-tuned as before. **Predict**
+# the accuracy with the same ten labels per word.
 
 # %% tags=["predict"]
 predict.cpc(...)  # between 0 and 1
@@ -490,7 +493,8 @@ plots.show(
 #
 # ## 5. Count labels
 #
-# One seed shows little, so here are the recorded runs, with 5, 10 and 50 labels per word.
+# One seed shows little, so here are the recorded runs, with 5, 10 and 50 labels per word. The course's results table
+# has a part for sound from here on.
 
 # %% tags=["demo"]
 order = {
@@ -499,6 +503,8 @@ order = {
 }  # fmt: skip
 title = "Ten words by new speakers"
 plots.show(plots.recorded_curves(unit, methods=order, title=title))
+columns = {"words": records.COLUMNS["words"]}
+Markdown(records.results_table(up_to=unit, columns=columns))
 
 # %% [markdown]
 # Fine-tuned, CPC is the best at each number of labels, {{ every_seed("cpc@5 > scratch@5, cpc@10 > scratch@10, cpc@50 >
@@ -506,13 +512,6 @@ plots.show(plots.recorded_curves(unit, methods=order, title=title))
 # every_seed("cpc_frozen@5 > logmel@5, cpc_frozen@10 > logmel@10, cpc_frozen@50 > logmel@50", "label_curve") }}, but on
 # average below the network from scratch. So the pretraining is a good start, and it becomes useful by fine-tuning.
 #
-# The course's results table has a part for sound from here on.
-
-# %% tags=["demo"]
-columns = {"words": records.COLUMNS["words"]}
-Markdown(records.results_table(up_to=unit, columns=columns))
-
-# %% [markdown]
 # ## 6. When it fails: a baseline that was not tuned, and negatives that are too easy
 #
 # A baseline is often taken as it comes, with a low learning rate and few steps. **Predict** the accuracy of the network
@@ -536,11 +535,11 @@ predict.untuned.compare(untuned)
 # | CPC, fine-tuned | {{ result("label_curve", "cpc@10") | pm(percent=true) }} |
 #
 # The low rate with few steps is the worst of the three, {{ every_seed("untuned@10 < middle@10, middle@10 < tuned@10",
-# "untuned") }}. Against it, CPC seems to gain more than twice as much as against the third. Rate and steps were chosen by
-# the accuracy for a third set of speakers. Only these values were tried, so a better baseline may exist.
+# "untuned") }}. Against it, CPC seems to gain more than twice as much as against the third. Rate and steps were chosen
+# by the accuracy for a third set of speakers. Only these values were tried, so a better baseline may exist.
 #
-# A second thing that can go wrong is the choice of negatives. They could come from the other recordings of the batch, as
-# in unit 05. The candidates for frame $t$ are then the codes of the same frame in all 64 recordings. Noise and hum
+# A second thing that can go wrong is the choice of negatives. They could come from the other recordings of the batch,
+# as in unit 05. The candidates for frame $t$ are then the codes of the same frame in all 64 recordings. Noise and hum
 # differ between recordings, so they may give the own code away.
 
 # %% tags=["train"]
@@ -570,27 +569,28 @@ print(f"own code found among 64: {right:.1%}; after fine-tuning: {worse:.1%}")
 # **Written answer (3 points).** A factory wants to hear which of eight parts of a machine is worn out. There are 5,000
 # hours of recordings from 30 machines, each with a microphone of its own, and 20 labeled recordings per part. A
 # colleague pretrains with CPC, with negatives from other machines. The right code is found among 256 candidates in 92
-# percent of the cases. Fine-tuned, the network is right in 81 percent of test recordings drawn at random. From scratch it
-# reaches 55 percent with one learning rate that was not changed. In four to six sentences, say (a) why 92 percent may
-# mean that little was learned, and which negatives you would take, (b) what is wrong with the test, and how to split,
-# and (c) what has to be done with the baseline, and which second one you would ask for.
+# percent of the cases. Fine-tuned, the network is right in 81 percent of test recordings drawn at random. From scratch
+# it reaches 55 percent with one learning rate that was not changed. In four to six sentences, say (a) why 92 percent
+# may mean that little was learned, and which negatives you would take, (b) what is wrong with the test, and how to
+# split, and (c) what has to be done with the baseline, and which second one you would ask for.
 #
 # ### BEGIN SOLUTION
 # *Sample answer (3).* Each microphone and room has its own noise, so a candidate from another machine can be told apart
 # by its noise alone, without any knowledge of the parts. I would take negatives from other moments of the same
 # recording, where the noise is the same. Recordings of one machine are on both sides of the test, so the network may
-# recognize the machine and not the part. The split should be by machine. The baseline needs the same care as the method,
-# so several learning rates and numbers of steps should be compared on machines held out for validation. I would also ask
-# for a logistic regression on log-mel features, since it takes seconds.
+# recognize the machine and not the part. The split should be by machine. The baseline needs the same care as the
+# method, so several learning rates and numbers of steps should be compared on machines held out for validation. I
+# would also ask for a logistic regression on log-mel features, since it takes seconds.
 #
-# *Sample answer (2).* The negatives come from other machines and can be recognized by the noise, so one should take them
-# from the same recording. The baseline has to be tuned. The accuracy should be measured on more data.
+# *Sample answer (2).* The negatives come from other machines and can be recognized by the noise, so one should take
+# them from the same recording. The baseline has to be tuned. The accuracy should be measured on more data.
 #
 # *Sample answer (1).* One should split by machine.
 #
 # *Rubric.* One point each. (a) says that noise or microphone tells machines apart AND takes negatives from the same
-# recording. (b) says that recordings of a machine are on both sides AND splits by machine. (c) asks for a tuned baseline
-# AND names another one, such as log-mel features with a linear classifier. "More data" alone earns no point for (b).
+# recording. (b) says that recordings of a machine are on both sides AND splits by machine. (c) asks for a tuned
+# baseline AND names another one, such as log-mel features with a linear classifier. "More data" alone earns no point
+# for (b).
 # ### END SOLUTION
 
 # %% [markdown]
@@ -602,7 +602,8 @@ print(f"own code found among 64: {right:.1%}; after fine-tuning: {worse:.1%}")
 # frame is mostly the same sound, so copying is enough. Farther ahead another sound may have begun.</details>
 #
 # <details><summary>2. The loss of InfoNCE cannot fall far below a certain value, even for a perfect network of this
-# kind. Why?</summary> Frames inside a vowel are nearly alike, so the own one cannot be told from its neighbors.</details>
+# kind. Why?</summary> Frames inside a vowel are nearly alike, so the own one cannot be told from its
+# neighbors.</details>
 #
 # <details><summary>3. Would a network that reads in both directions be better for the pretext task?</summary> It would
 # see the answer, because it has read the frame that it should predict.</details>
@@ -623,11 +624,12 @@ predict.summary()
 # %% [markdown]
 # ## What became of it
 #
-# **wav2vec** (2019) used CPC's loss on real speech. Its second version, `wav2vec 2.0` (2020), hides parts of a recording from a transformer
-# and asks which of several quantized codes belongs there, again with negatives from the same recording. **HuBERT** (2021)
-# predicts cluster numbers of hidden frames instead, which needs no negatives. Fine-tuned, both recognize speech well from
-# ten minutes to a hundred hours of labeled recordings. **Whisper** (2022) went the other way: it was trained with the
-# transcripts that 680,000 hours of recordings on the internet happen to have.
+# **wav2vec** (2019) used CPC's loss on real speech. Its second version, `wav2vec 2.0` (2020), hides parts of a
+# recording from a transformer and asks which of several quantized codes belongs there, again with negatives from the
+# same recording. **HuBERT** (2021) predicts cluster numbers of hidden frames instead, which needs no negatives.
+# Fine-tuned, both recognize speech well from ten minutes to a hundred hours of labeled recordings. **Whisper** (2022)
+# went the other way: it was trained with the transcripts that 680,000 hours of recordings on the internet happen to
+# have.
 #
 # The same recipe reads heartbeats and brain waves in **medicine** and listens for faults in **machines**. InfoNCE also
 # trains models that match images and captions, as in CLIP.
@@ -639,14 +641,14 @@ predict.summary()
 #   speech, images, text and reinforcement learning, and an ablation of the negatives.
 # - Baevski et al. (2020), *A Framework for Self-Supervised Learning of Speech Representations*: `wav2vec 2.0`, with
 #   results from ten minutes of labels on.
-# - Rivière et al. (2020), *Unsupervised Pretraining Transfers Well Across Languages*: a modified CPC, judged by phonemes
-#   in other languages.
+# - Rivière et al. (2020), *Unsupervised Pretraining Transfers Well Across Languages*: a modified CPC, judged by
+#   phonemes in other languages.
 #
 # **Challenge.** Beat {{ result("label_curve", "cpc@10").mean | pct }} for new speakers with ten labels per word and the
 # same unlabeled recordings. You may change the network, the loss and the training.
 #
-# **Bonus.** (1) Predict 12 frames ahead. (2) Pool in one part instead of four. Which words are then confused? (3) Record
-# a few words of your own and your friends' as 16-bit mono WAV files in `FOLDER/<speaker>/<word>/`, and use them.
+# **Bonus.** (1) Predict 12 frames ahead. (2) Pool in one part instead of four. Which words are then confused? (3)
+# Record a few words of your own and your friends' as 16-bit mono WAV files in `FOLDER/<speaker>/<word>/`, and use them.
 #
 # ```python
 # from course_lib.data.wav_files import load_wavs

@@ -43,22 +43,23 @@ extra = @$(BIN)/python -c "import sys, importlib.util as u; sys.exit(not all(map
 
 # Where the extras are not to be had, the tests of what needs them are skipped.
 test: set-up
-	$(call extra,dask$(comma)dev$(comma)site,distributed hypothesis ruff furo math_core myst_nb sphinx) || true
+	$(call extra,dask$(comma)dev$(comma)serve$(comma)site,distributed hypothesis ruff itsdangerous python_multipart starlette \
+	uvicorn furo math_core myst_nb sphinx) || true
 	@$(BIN)/python -m pytest -q --costs $(TESTS)
 
 # Needs Chromium or Chrome on this machine; Playwright drives it.
 test-browser: set-up
-	$(call extra,browser,playwright)
+	$(call extra,browser$(comma)serve,playwright itsdangerous python_multipart starlette uvicorn)
 	@$(BIN)/python -m pytest -q -m browser tests/browser
 
 # The oldest version of each package that pyproject.toml names, together, in an environment of their own. Not part of
 # `make test`: it is for those who change a bound. Needs Python 3.11; OLD_TESTS names other tests.
-OLD_TESTS := tests/data tests/training tests/exercises tests/desk tests/grading
+OLD_TESTS := tests/data tests/training tests/exercises tests/desk tests/grading tests/serving
 test-oldest: set-up
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --disable-pip-version-check --quiet uv
 	@{ [ -e $(OLD)/$(notdir $(READY)) ] && [ ! pyproject.toml -nt $(OLD)/$(notdir $(READY)) ]; } || { \
 	$(BIN)/uv venv --quiet --clear --python 3.11 $(OLD) && \
-	$(BIN)/uv pip install --python $(OLD) --resolution lowest-direct "setuptools>=77" -e ".[dask,dev]" && \
+	$(BIN)/uv pip install --python $(OLD) --resolution lowest-direct "setuptools>=77" -e ".[dask,dev,serve]" && \
 	touch $(OLD)/$(notdir $(READY)); }
 	@PYTHONPATH=. $(OLD)/bin/python -m pytest -q $(OLD_TESTS)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXTRA = ("itsdangerous", "python_multipart", "starlette", "uvicorn")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PROXIES = "127.0.0.1,::1"  # that are believed with --behind-proxy
 
 
 def _with_extra() -> None:
@@ -61,7 +62,7 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 is every one.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--behind-proxy", is_flag=True, help="Believe a proxy on this machine about scheme and client.")
-@click.option("--workers", type=click.IntRange(1), help="Processes that grade; default: one a CPU core.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that grade; default: one per CPU core.")
 @click.option("--scheduler", metavar="ADDRESS", default="", help="Grade on a Dask scheduler, tcp://10.0.0.5:8786.")
 @click.option("--isolation", type=click.Choice([AUTO, *map(str, Isolation)]), default=AUTO, show_default=True,
               help="As for `course grade`.")  # fmt: skip
@@ -143,7 +144,7 @@ def _serve(options: dict[str, Any]) -> None:
         listening = _listening(options["host"], options["port"])
         config = uvicorn.Config(
             application(web), access_log=False, log_config=None, lifespan="off", server_header=False,
-            proxy_headers=options["behind_proxy"], forwarded_allow_ips="127.0.0.1,::1", timeout_keep_alive=15,
+            proxy_headers=options["behind_proxy"], forwarded_allow_ips=PROXIES, timeout_keep_alive=15,
             limit_concurrency=500, timeout_graceful_shutdown=10,
         )  # fmt: skip
         server = uvicorn.Server(config)

@@ -20,7 +20,6 @@ from course_lib.models import Classifier, seeded
 from course_lib.protocol import Projected, Setting, Views
 from course_lib.training import contrastive_loss, fit
 
-TUNED = (5,)  # labels per class of the rows that train the encoder
 NEIGHBORS, KNOWN = 20, 4000  # of the vote with many labels
 MOMENTS = (1, 10, 20, 50, 100)  # steps at which the spread is measured
 
@@ -28,7 +27,9 @@ MOMENTS = (1, 10, 20, 50, 100)  # steps at which the spread is measured
 TABLE_ROWS = {
     "SimCLR, frozen": "protocol:contrastive_frozen",
     "SimCLR, fine-tuned, weak views": "protocol:contrastive_weak",
+    "SimCLR, fine-tuned, strong views": "protocol:contrastive_strong",
     "SimCLR, LP-FT, weak views": "protocol:contrastive_lp_ft_weak",
+    "SimCLR with its projection head, LP-FT, weak views": "protocol:contrastive_head_lp_ft_weak",
 }
 
 
@@ -248,16 +249,15 @@ def _learn(
 
 
 def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """The rows of the course's table: SimCLR frozen at every budget, fine-tuned and the head first at five labels.
+    """The rows of the course's table; and LP-FT with weak views, without and with the projection head.
 
-    Rows that train the encoder have weak views.
+    With the projection head the new linear layer stands behind it, so this network is deeper than those of other rows.
     """
-    data, encoder = protocol.setting(dataset, seed), protocol.contrastive_encoder(dataset, seed)
-    found = protocol.frozen(data, encoder, protocol.budgets(data))
-    figures: dict[str, float | list[float]] = {f"contrastive_frozen@{k}": value for k, value in found.items()}
-    for k in protocol.budgets(data, TUNED):
-        figures[f"contrastive_weak@{k}"] = protocol.fine_tuned(data, encoder, k, Views.WEAK)
-        figures[f"contrastive_lp_ft_weak@{k}"] = protocol.head_first(data, encoder, k, Views.WEAK)
+    data, network = protocol.setting(dataset, seed), protocol.contrastive_network(dataset, seed)
+    figures: dict[str, float | list[float]] = {**protocol.rows_of(data, "contrastive", network.encoder)}
+    for k in protocol.budgets(data):
+        figures[f"contrastive_lp_ft_weak@{k}"] = protocol.head_first(data, network.encoder, k, Views.WEAK)
+        figures[f"contrastive_head_lp_ft_weak@{k}"] = _with_head(data, network, k, head_first=True)
     return figures
 
 

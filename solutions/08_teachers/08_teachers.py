@@ -18,7 +18,7 @@
 #
 # **You will** write the distillation loss and a check of it, use a teacher's outputs as features, cluster features by
 # k-means, match clusters with classes, train a network on its own clusters, and score encoders. **You will measure**
-# when the temperature matters, and whether new clusters in each round are worth their price.
+# when the temperature matters, and whether new clusters in each round improve the features.
 #
 # **You need** the KL divergence (unit 02), rotation as a pretext task (unit 04), pseudo-labels (unit 07), and
 # covariances ([chapter 3 of the Deep Learning book](https://www.deeplearningbook.org/contents/prob.html)).
@@ -131,13 +131,13 @@ def probe(encoder: nn.Module):
 # %% [markdown]
 # ## 1. What does a network know besides its answer?
 #
-# Until now a target was a label, a part of the image itself, or a confident prediction. First we need a *teacher*: a
-# network that was trained on all labels of the pool. In practice it is a large network, several networks together, or
-# a network whose training images are no longer at hand.
+# Until now a target was a label, a part of the image itself, or a confident prediction. Now it is the output of another
+# network, the *teacher*. Here the teacher is trained on all labels of the pool. In practice it is a large network,
+# several networks together, or a network whose training images are no longer available.
 #
-# Below its training curve you see its probabilities of single images. Dividing the logits by a *temperature* above 1
-# before the softmax makes the smaller ones visible. Choose an image, raise the temperature, and look at the second and
-# third class.
+# Below the training curve you see the teacher's probabilities for single images. Most of them are close to 0. Dividing
+# the logits by a *temperature* above 1 before the softmax makes the small probabilities visible. Choose an image, raise
+# the temperature, and look at the second and third class.
 
 # %% tags=["train"]
 title = "the teacher"
@@ -153,8 +153,8 @@ widgets.temperature_explorer(
 )
 
 # %% [markdown]
-# The classes in second place often look similar to the image. Hinton et al. (2015) call this *dark knowledge*: a label
-# says which class it is, and the teacher's probabilities also say which classes it is not far from.
+# The classes in second place often look similar to the image. A label does not show this, and the teacher's
+# probabilities do. Hinton et al. (2015) call it *dark knowledge*.
 #
 # A *student* of the same size now sees the pool without any label, only with the teacher's outputs. The teacher is
 # right for {{ result("distillation", "teacher") | pm(percent=true, digits=1) }} of the test images (recorded).
@@ -220,9 +220,9 @@ check.distillation_loss(distillation_loss)
 # result("distillation", "plain_gradient@8").mean | num(2) }} |
 #
 # The cross-entropy with labels has a gradient of {{ result("distillation", "label_gradient").mean | num(2) }} there.
-# The second row is exactly $1 / T^2$ of the first. If the loss of labels is added, a distillation loss without the
-# factor hardly counts at $T = 8$. Adam divides by the size of the gradient, so where the distillation loss is alone,
-# Adam hides the mistake.
+# The second row is exactly $1 / T^2$ of the first. So if you add a cross-entropy with labels, a distillation loss
+# without the factor hardly counts at $T = 8$. Adam divides by the size of the gradient. Therefore it hides the mistake
+# where no other loss is added.
 #
 # ### Exercise 8.2: distillation_loss_check (core, 12 minutes)
 #
@@ -231,10 +231,10 @@ check.distillation_loss(distillation_loss)
 # %% [markdown]
 # Your check is given a function, `candidate`. Call it on logits of your choice, and `assert` what the loss must be.
 #
-# **What is tried.** Four right functions and twenty-four wrong ones, the known mistakes of Exercise 8.1, come in random
-# order, to be called as `candidate(student_logits, teacher_logits, temperature=T)` with float32 tensors. Wrong ones
-# return another value, some of them only at some temperatures or for large logits. Others return another type or shape,
-# or send a gradient to the teacher or none to the student.
+# **What is tried.** Your check gets four right functions and twenty-four wrong ones, the known mistakes of Exercise
+# 8.1, in random order. Call each as `candidate(student_logits, teacher_logits, temperature=T)` with float32 tensors.
+# Most wrong functions return another value, some of them only at some temperatures or for large logits. Others
+# return another type or shape, send a gradient to the teacher, or send none to the student.
 #
 # **Points.** If your check stops a right function, it earns nothing. Otherwise the points are given by the share of
 # wrong functions that it stops with an error. What it returns or prints does not count.
@@ -291,9 +291,9 @@ predict.student.compare(evaluation.accuracy_on(student, test))
 # | student, soft targets, T = 4 | {{ result("distillation", "t4") | pm(percent=true, digits=1) }} |
 #
 # With hard targets or at $T = 1$ the student is within a point of its teacher. A high temperature gains nothing
-# here. So where is dark knowledge worth something? Take all images of one class out of the transfer set.
-# **Predict** the AUROC (unit 01) with which the student's probability of this class then detects it among test images,
-# at $T = 4$.
+# here. So where does dark knowledge help? Take all images of one class out of the transfer set, so that the student
+# never sees this class. Its probability of the class can still be a score that detects the class among the test
+# images. **Predict** the AUROC of this score (unit 01) at $T = 4$.
 
 # %% tags=["predict"]
 predict.unseen(...)  # 0.5 is chance, 1 is perfect
@@ -310,24 +310,32 @@ for t in (1.0, 4.0):
     logits = evaluation.predict(network, test.images).float()
     found = evaluation.auroc(logits.log_softmax(dim=1)[:, missing], is_missing)
     called = (logits.argmax(dim=1) == missing)[is_missing].float().mean()
-    print(f"T = {t:g}: AUROC of {names[missing]} {found:.3f}, predicted {called:.0%}")
+    print(f"T = {t:g}: AUROC of {names[missing]} {found:.2f}, predicted {called:.0%}")
 predict.unseen.compare(found)
 
 # %% [markdown]
-# {{ figures_table({"hard": "hard", "T = 1": "t1", "T = 4": "t4"}, {"AUROC of the unseen class": "_auroc",
-# "its recall": "_predicted", "recall with a higher bias": "_recall"}, "missing_class", head="the student's targets") }}
+# | recorded, the student's targets | AUROC of the unseen class | its recall | its recall with a higher bias |
+# |---|---:|---:|---:|
+# | hard | {{ result("missing_class", "hard_auroc") | pm }} | {{ result("missing_class", "hard_predicted") |
+# pm(percent=true) }} | {{ result("missing_class", "hard_recall") | pm(percent=true) }} |
+# | soft, T = 1 | {{ result("missing_class", "t1_auroc") | pm }} | {{ result("missing_class", "t1_predicted") |
+# pm(percent=true) }} | {{ result("missing_class", "t1_recall") | pm(percent=true) }} |
+# | soft, T = 4 | {{ result("missing_class", "t4_auroc") | pm }} | {{ result("missing_class", "t4_predicted") |
+# pm(percent=true) }} | {{ result("missing_class", "t4_recall") | pm(percent=true) }} |
 #
-# No student predicts the class, because its logit is always low. But the logit is higher where it should be, the more
-# so the higher the temperature, {{ every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class") }}. The
-# last column raises the bias of the class until it is predicted as often as it occurs. So the student learned about a
-# class from the probabilities of images of other classes. With a few labels for the bias, it would be usable.
+# No student predicts the class, because its logit is always low. But the logit is higher for images of this class than
+# for other images, and the AUROC rises with the temperature, {{
+# every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class") }}. For the last column we raise the bias of
+# the class until it is predicted as often as it occurs. So the student learned about this class from the teacher's
+# probabilities for images of other classes. On digits the AUROC rises too, {{
+# every_seed("hard_auroc < t1_auroc, t1_auroc < t4_auroc", "missing_class", dataset="digits") }}.
 
 # %% [markdown]
 # ## 4. A teacher of other classes
 #
-# A teacher can also help with classes that it does not know. Let it know the first six classes, and ask about the
-# others, with five labels each. Its outputs become *input features* of a new classifier. Which form keeps the most:
-# logits, probabilities, or the predicted class as a one-hot vector?
+# A teacher can also help with classes that it does not know. Train it on the first six of ten classes, and then
+# classify images of the other four, with five labels each. The teacher's outputs are the *input features* of a new
+# classifier. Which form of them is best: logits, probabilities, or the predicted class as a one-hot vector?
 #
 # ### Exercise 8.3: teacher_features (warm-up, 10 minutes)
 #
@@ -387,9 +395,11 @@ for kind in ("logits", "probabilities", "one_hot"):
 # | a network from scratch | {{ result("features", "scratch@5") | pm(percent=true) }} |
 # | the teacher's encoder, fine-tuned | {{ result("features", "finetuned@5") | pm(percent=true) }} |
 #
-# Logits are better than one-hot classes and better than a network from scratch, {{
-# every_seed("logits@5 > one_hot@5, logits@5 > scratch@5", "features") }}. So logits are useful where only the outputs
-# of a model can be had.
+# Logits are better than probabilities, and probabilities are better than one-hot classes, {{
+# every_seed("logits@5 > probabilities@5, probabilities@5 > one_hot@5", "features") }}. Logits are also better than both
+# networks in the last two rows, {{ every_seed("logits@5 > scratch@5, logits@5 > finetuned@5", "features") }}. So a
+# model
+# is useful for new classes even where only its logits are available.
 #
 # *A natural break.*
 
@@ -431,8 +441,10 @@ check.kmeans_step(kmeans_step)
 
 # %% [markdown]
 # How good are clusters? Their numbers mean nothing: cluster 3 need not be class 3. Therefore first match clusters and
-# classes one to one, such that as many images as possible are in matched pairs. The *Hungarian algorithm* finds this
-# matching. `linear_sum_assignment(table)` returns its rows and columns for the smallest sum, and for the largest with
+# classes one to one, such that as many images as possible are in matched pairs. This uses all labels, so it is a
+# measure
+# and not a method for few labels. The *Hungarian algorithm* finds the matching. `linear_sum_assignment(table)`
+# returns its rows and columns for the smallest sum, and for the largest with
 # `maximize=True`.
 #
 # ### Exercise 8.5: cluster_accuracy (core, 12 minutes)
@@ -496,13 +508,17 @@ predict.clusters.compare(cluster_accuracy(clusters, hidden))
 # result("clusters", "standardized_random") | pm(percent=true) }} |
 # | rotation (unit 04) | {{ result("clusters", "rotation") | pm(percent=true) }} | {{
 # result("clusters", "standardized_rotation") | pm(percent=true) }} |
+# | SimCLR (unit 05) | {{ result("clusters", "contrastive") | pm(percent=true) }} | {{
+# result("clusters", "standardized_contrastive") | pm(percent=true) }} |
 #
 # Each row of the picture is a cluster. Some clusters hold one class, others mix shapes that look alike.
 #
-# The features of the pretext task have the better clusters, and without whitening much of it is lost, {{
-# every_seed("rotation > standardized_rotation, rotation > pixels, rotation > random", "clusters") }}. Clusters of
-# random weights are no better than those of whitened pixels, so they are a poor start. The matching uses all labels.
-# It measures clusters, and it is not a method for few labels.
+# Pretrained features have better clusters than pixels, {{
+# every_seed("rotation > pixels, contrastive > pixels", "clusters") }}. SimCLR has a higher mean than rotation, but the
+# seeds disagree. Without whitening much of this is lost, {{
+# every_seed("rotation > standardized_rotation, contrastive > standardized_contrastive", "clusters") }}. Clusters of
+# random weights are worse than those of pixels, {{ every_seed("random < pixels", "clusters") }}, so they are a poor
+# start.
 #
 # ## 6. Train on clusters as if they were classes
 #
@@ -593,8 +609,8 @@ predict.rounds.compare()
 #
 # The probe rises with both targets, {{
 # every_seed("rounds_probe@5 > rounds_probe@0, fixed_probe@5 > fixed_probe@0", "rounds") }}.
-# The control does as well as the rounds. Therefore the rise is real, but new clusters are not its cause. What the
-# control has too is a target that is the same for all views of an image.
+# The control ends within two points of the rounds. Therefore the rise is real, but new clusters are not its cause. Both
+# have a target that is the same for all views of an image. This suggests that the views cause the rise.
 #
 # | recorded, images in matched pairs with classes | |
 # |---|---:|
@@ -649,20 +665,50 @@ def h_score(features, labels, *, shrinkage=0.1):
 check.h_score(h_score)
 
 # %% [markdown]
-# Score the encoders of this notebook, and put a probe with the same labels beside the score.
+# Which encoder is the best start? The table has two ways to train. LP-FT (unit 06) trains first the head and then
+# everything, and fine-tuning trains all layers at once.
+#
+# {{ figures_table({"LP-FT": "lp_ft", "fine-tuning": "finetuned"}, {"random weights": ":random", "rotation":
+# ":rotation", "rotation, then its clusters": ":clusters", "SimCLR": ":contrastive"}, "sources",
+# head="recorded test accuracy, ten labels per class") }}
+#
+# A score should find the same order at less cost. *LogME* (You et al. 2021) is a second score without training. It asks
+# how probable the labels are under a Bayesian linear regression on the features. Two other scores use validation
+# images. They are the accuracy of a probe, and the accuracy after only 60 steps of fine-tuning. **Predict** which of
+# the four scores orders the encoders as fine-tuning does. Spearman's correlation compares two orders. It is 1 for the
+# same order, and 0 for no relation.
+
+# %% tags=["predict"]
+predict.score(...)  # "H-score", "LogME", "probe" or "60 steps"
 
 # %% tags=["demo"]
 check.needs("kmeans_step", "cluster_accuracy", "cluster_round", "h_score")
 encoders = {"random": data.first_weights(), "rotation": encoder, "clusters": network}
 for name, one in encoders.items():
     x = evaluation.extract_features(one, labeled.images)
-    score = h_score(x, labeled.labels)
-    print(f"{name:9} H-score {score:.2f}, test accuracy of a probe {probe(one):.0%}")
+    scores = h_score(x, labeled.labels), evaluation.logme(x, labeled.labels)
+    print(f"{name:9} H-score {scores[0]:.2f}, LogME {scores[1]:.2f}")
+predict.score.compare()
 
 # %% [markdown]
-# A score ranks what it measures. The H-score looks at frozen features, as the probe does. Fine-tuning changes the
-# features, so the best encoder for a probe need not be the best one to fine-tune. Where you will fine-tune, try each
-# encoder for a few steps, and compare them on validation images.
+# | recorded, Spearman's correlation | order after LP-FT | order after fine-tuning | CPU seconds per encoder |
+# |---|---:|---:|---:|
+# | H-score | {{ result("sources", "rank:h_score:lp_ft") | pm }} | {{ result("sources", "rank:h_score:finetuned") | pm
+# }} | {{ result("sources", "seconds:h_score").mean | num(3) }} |
+# | LogME | {{ result("sources", "rank:logme:lp_ft") | pm }} | {{ result("sources", "rank:logme:finetuned") | pm }} | {{
+# result("sources", "seconds:logme").mean | num(3) }} |
+# | probe, validation images | {{ result("sources", "rank:probe:lp_ft") | pm }} | {{
+# result("sources", "rank:probe:finetuned") | pm }} | {{ result("sources", "seconds:probe").mean | num(3) }} |
+# | 60 steps of fine-tuning | {{ result("sources", "rank:short:lp_ft") | pm }} | {{
+# result("sources", "rank:short:finetuned") | pm }} | {{ result("sources", "seconds:short").mean | num(1) }} |
+# | fine-tuning itself | | | {{ result("sources", "seconds:finetuned").mean | num(1) }} |
+#
+# All four scores rate the best encoder highest. But the first three look at frozen features, and they rate SimCLR above
+# rotation, while fine-tuning ends lower from SimCLR, {{
+# every_seed("h_score:contrastive > h_score:rotation, logme:contrastive > logme:rotation,
+# probe:contrastive > probe:rotation, finetuned:contrastive < finetuned:rotation", "sources") }}. The 60 steps
+# also rate it lower, {{ every_seed("short:contrastive < short:rotation", "sources") }}. So use a score of what you will
+# do.
 #
 # ## 8. When it fails: the numbers of clusters switch
 #

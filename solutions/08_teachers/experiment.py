@@ -10,17 +10,21 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
 from course_lib.data import Batches, as_float
-from course_lib.evaluation import accuracy, auroc, extract_features, predict, probe_accuracy
+from course_lib.evaluation import (
+    accuracy, auroc, extract_features, h_score, logme, predict, probe_accuracy,
+)  # fmt: skip
 from course_lib.models import Classifier, ConvEncoder, seeded
 from course_lib.training import fit
 
@@ -243,15 +247,17 @@ def _clustered(features: Tensor, dataset: str, seed: int, name: str) -> dict[str
 
 
 def clusters(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
-    """Accuracy of k-means after the best matching, k the number of classes: pixels, random weights, rotation.
+    """Accuracy of k-means after the best matching, k the number of classes: pixels and the features of three encoders.
 
     Features are the encoder's output, whitened to 32 dimensions; `standardized_x` are the same without whitening.
     """
     data = protocol.setting(dataset, seed)
     figures: dict[str, float | list[float]] = {**_clustered(as_float(data.pool).flatten(1), dataset, seed, "pixels")}
     for name, encoder in (
-        ("random", data.first_weights()), ("rotation", protocol.rotation_encoder(dataset, seed))
-    ):  # fmt: skip
+        ("random", data.first_weights()),
+        ("rotation", protocol.rotation_encoder(dataset, seed)),
+        ("contrastive", protocol.contrastive_encoder(dataset, seed)),
+    ):
         figures |= _clustered(extract_features(encoder, data.pool), dataset, seed, name)
     return figures
 
@@ -336,10 +342,79 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
+# --- which encoder to begin with ------------------------------------------------------------------------------------
+
+
+def _pretrained(dataset: str, seed: int) -> dict[str, ConvEncoder]:
+    """Four encoders to choose from: the first weights, and three kinds of pretraining without a label."""
+    learned = _fixed(dataset, seed)[0].encoder
+    assert isinstance(learned, ConvEncoder)
+    return {
+        "random": protocol.setting(dataset, seed).first_weights(),
+        "rotation": protocol.rotation_encoder(dataset, seed),
+        "clusters": learned,
+        "contrastive": protocol.contrastive_encoder(dataset, seed),
+    }
+
+
+def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """Four encoders, four scores of each, and what each is worth after training on ten labels per class.
+
+    Scores: LogME and H-score of the last block, a probe of it on the validation images, and 60 steps of fine-tuning
+    judged by the validation images. Worth: test accuracy after the protocol's fine-tuning (`finetuned`) and LP-FT
+    (`lp_ft`). `rank:s:w` is Spearman's correlation over the four encoders, `picked:s:w` the worth of the encoder that s
+    rates best, `best:w` that of the best one. `seconds:x` is the CPU time of a score or of fine-tuning, per encoder.
+    """
+    data, per_class = protocol.setting(dataset, seed), settings.by_profile(smoke=2, laptop=PER_CLASS, full=PER_CLASS)
+    few, checked, views = data.few(per_class), data.train.subset(data.split(per_class).validation), protocol.Views.WEAK
+
+    def probe(known: Tensor, seen: Tensor) -> float:
+        return probe_accuracy(known, few.labels, seen, checked.labels)
+
+    def short(encoder: ConvEncoder) -> float:
+        model = protocol.train_classifier(protocol.classifier(data, encoder), few, views, seed=seed, count=_steps(60))
+        return accuracy(predict(model, checked.images).float(), checked.labels)
+
+    table: dict[str, dict[str, float]] = {}
+    spent: dict[str, float] = {}
+    for name, encoder in _pretrained(dataset, seed).items():
+        known, seen = (extract_features(encoder, part.images, block=-1) for part in (few, checked))
+        figures_of: dict[str, Callable[[], float]] = {
+            "logme": functools.partial(logme, known, few.labels),
+            "h_score": functools.partial(h_score, known, few.labels),
+            "probe": functools.partial(probe, known, seen),
+            "short": functools.partial(short, encoder),
+            "finetuned": functools.partial(protocol.fine_tuned, data, encoder, per_class, views),
+            "lp_ft": functools.partial(protocol.head_first, data, encoder, per_class, views),
+        }
+        table[name] = {}
+        for figure, function in figures_of.items():
+            began = time.process_time()
+            table[name][figure] = function()
+            spent[figure] = spent.get(figure, 0.0) + time.process_time() - began
+    figures: dict[str, float | list[float]] = {
+        f"{figure}:{name}": value for name, row in table.items() for figure, value in row.items()
+    }
+    for worth in ("finetuned", "lp_ft"):
+        figures[f"best:{worth}"] = max(row[worth] for row in table.values())
+        for score in ("logme", "h_score", "probe", "short"):
+            pairs = [(row[score], row[worth]) for row in table.values()]
+            figures[f"rank:{score}:{worth}"] = _rank(pairs)
+            figures[f"picked:{score}:{worth}"] = max(pairs, key=lambda pair: pair[0])[1]
+    return figures | {f"seconds:{figure}": total / len(table) for figure, total in spent.items()}
+
+
+def _rank(pairs: list[tuple[float, float]]) -> float:
+    """Spearman's correlation of scores and worths; 0 where all of one are equal."""
+    found = float(spearmanr(pairs)[0])
+    return 0.0 if math.isnan(found) else found
+
+
 EXPERIMENTS = {
     "distillation": distillation,
     "missing_class": missing_class,
     "features": features,
     "clusters": clusters,
     "rounds": rounds,
+    "sources": sources,
 }

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from course_lib.grading.outside import attempts as kept
 from course_lib.grading.outside import collecting, dates, staging
 from course_lib.grading.outside.finding import find
 from course_lib.grading.outside.roster import read_roster
-from course_lib.serving import command, roster, taking_out
+from course_lib.serving import classroom, command, roster, taking_out
 
 ROOT = Path(served.__file__).parents[2]
 
@@ -91,12 +92,16 @@ def test_the_attempts_that_count_are_found_by_course_grade(klass, tmp_path):
         assert archive.namelist() == [f"ada/{UNIT}/{UNIT}.ipynb", f"ada/{UNIT}/timestamp.txt"]
 
 
-def test_every_attempt_is_collected_again_with_its_time(klass, tmp_path):
+def test_every_attempt_is_collected_again_with_its_time(klass, tmp_path, monkeypatch):
+    noon = datetime(2026, 10, 12, 12, tzinfo=UTC)
+    monkeypatch.setattr(classroom.Clock, "_now", lambda self: noon)  # all within one second
     versions = [notebook(double=f"def double(x):\n    return {n} * x\n") for n in range(3)]
     for data in versions:
         klass.browser("ada").hand_in(data)
     klass.browser("bo").hand_in(versions[0])
     (tmp_path / "every.zip").write_bytes(klass.browser("instructor").get("/class/everything.zip?every=1").content)
+    with zipfile.ZipFile(tmp_path / "every.zip") as archive:
+        assert len(set(archive.namelist())) == len(archive.namelist()) == 8
     report = collecting.collect(
         [tmp_path / "every.zip"], catalogue=klass.room.catalogue, folder=tmp_path / "other",
         roster=read_roster(klass.folder / "roster.csv"), mapping={}, mapping_file=tmp_path / "mapping.csv",

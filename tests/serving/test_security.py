@@ -9,7 +9,7 @@ import served
 from served import Browser, notebook, text_of
 from sqlalchemy import select
 
-from course_lib.serving import protection, roster, students_pages
+from course_lib.serving import command, protection, roster, students_pages
 from course_lib.serving.database import students
 from course_lib.serving.protection import Keys, Limit
 
@@ -138,6 +138,23 @@ def test_the_cookie_is_for_the_browser_alone(klass):
     secure = Browser(klass.app, "https://testserver").client.get(klass.link("ada"), follow_redirects=False)
     assert secure.headers["set-cookie"].startswith("__Host-") and "; secure" in secure.headers["set-cookie"].lower()
     assert "max-age=" in secure.headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize(("client", "believed"), [("127.0.0.1", True), ("192.0.2.7", False)])
+def test_a_proxy_is_believed_only_on_this_machine(klass, client, believed):
+    """What `--behind-proxy` puts around the application, with the same names of those it believes."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    app = ProxyHeadersMiddleware(klass.app, trusted_hosts=command.PROXIES)
+    browser = Browser(app, client=(client, 50000))
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    answer = browser.client.get(klass.link("ada"), headers=headers, follow_redirects=False)
+    assert ("; secure" in answer.headers["set-cookie"].lower()) is believed
+    klass.web.wrong_links = Limit(1, 60.0)
+    # Who guesses is counted by the address that the proxy tells, so a class behind it is not locked out with them.
+    codes = [browser.client.get("/in/guess", headers={**headers, "X-Forwarded-For": f"203.0.113.{n}"}).status_code
+             for n in range(3)]  # fmt: skip
+    assert codes == ([403, 403, 403] if believed else [403, 429, 429])
 
 
 def test_signing_out_takes_the_cookie_away(klass):

@@ -46,6 +46,18 @@ def test_the_features_are_ahead_of_rotation():
     assert mean("inside", "random_block3_probe") < blocks[2] - 0.2
 
 
+def _ahead(first, second, budgets):
+    """Whether a row of the table is ahead of another one on every seed, at these numbers of labels per class."""
+    pairs = [[figure("protocol", f"{name}@{k}").values for name in (first, second)] for k in budgets]
+    return all(a > b for ours, theirs in pairs for a, b in zip(ours, theirs, strict=True))
+
+
+def test_fine_tuned_they_are_behind_rotation_and_the_kept_head_helps_with_few_labels():
+    assert _ahead("rotation_weak", "contrastive_weak", (1, 5, 10, 50))
+    assert _ahead("contrastive_head_lp_ft_weak", "contrastive_lp_ft_weak", (1, 5))
+    assert not _ahead("contrastive_head_lp_ft_weak", "contrastive_lp_ft_weak", (50,))
+
+
 def test_the_text_quotes_every_experiment_for_three_seeds():
     assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)
     assert all(figure(name, key, **where).n >= 3 for name, key, where in RECORDED.quoted())

@@ -35,9 +35,9 @@ def values(experiment, key, **where):
     return found
 
 
-def in_order(experiment, *keys):
+def in_order(experiment, *keys, **where):
     """Whether the figures rise from key to key on every seed."""
-    rows = zip(*(values(experiment, key) for key in keys), strict=True)
+    rows = zip(*(values(experiment, key, **where) for key in keys), strict=True)
     return all(list(row) == sorted(set(row)) for row in rows)
 
 
@@ -57,28 +57,43 @@ def test_the_factor_is_exactly_the_square_of_the_temperature():
 
 
 def test_temperature_shows_where_a_class_is_missing():
-    assert in_order("missing_class", "hard_auroc", "t1_auroc", "t4_auroc")
+    for dataset in ("glyphs", "digits"):
+        assert in_order("missing_class", "hard_auroc", "t1_auroc", "t4_auroc", dataset=dataset)
     assert max(max(values("missing_class", f"{name}_predicted")) for name in ("hard", "t1", "t4")) < 0.05
 
 
 def test_logits_are_the_best_outputs_of_a_teacher_of_other_classes():
-    assert in_order("features", "one_hot@5", "logits@5") and in_order("features", "scratch@5", "logits@5")
+    assert in_order("features", "one_hot@5", "probabilities@5", "logits@5")
+    assert in_order("features", "scratch@5", "logits@5") and in_order("features", "finetuned@5", "logits@5")
 
 
-def test_whitened_rotation_features_have_the_best_clusters():
-    assert in_order("clusters", "pixels", "rotation") and in_order("clusters", "random", "rotation")
-    assert in_order("clusters", "standardized_rotation", "rotation")
+def test_whitened_features_of_pretrained_encoders_have_the_best_clusters():
+    for encoder in ("rotation", "contrastive"):
+        assert in_order("clusters", "random", "pixels", encoder)
+        assert in_order("clusters", f"standardized_{encoder}", encoder)
+    means = [records.figure(UNIT, "clusters", encoder).mean for encoder in ("rotation", "contrastive")]
+    assert means[0] < means[1] and not in_order("clusters", "rotation", "contrastive")
 
 
 def test_the_rise_is_real_and_new_clusters_are_not_its_cause():
     for name in ("rounds", "fixed"):
         assert in_order("rounds", f"{name}_probe@0", f"{name}_probe@5")
-    means = [records.figure(UNIT, "rounds", f"{name}_probe@5").mean for name in ("rounds", "fixed")]
-    assert means[1] > means[0] - 0.02
+    pairs = zip(*(values("rounds", f"{name}_probe@5") for name in ("rounds", "fixed")), strict=True)
+    assert all(abs(new - fixed) < 0.02 for new, fixed in pairs)
     assert in_order("rounds", "its_labels", "pupil")
     assert all(abs(same - 0.1) < 0.2 for same in values("rounds", "same@1"))
     assert in_order("rounds", "same@1", "matched@1")
     assert in_order("rounds", "rounds_first_loss@2", "kept_first_loss@2")
+
+
+def test_every_score_finds_the_best_encoder_and_a_short_training_the_second_best_too():
+    for figure in ("h_score", "logme", "probe", "short", "finetuned", "lp_ft"):
+        for other in ("random", "rotation", "contrastive"):
+            assert in_order("sources", f"{figure}:{other}", f"{figure}:clusters")
+    for score in ("h_score", "logme", "probe"):
+        assert in_order("sources", f"{score}:rotation", f"{score}:contrastive")
+    for trained in ("short", "finetuned"):
+        assert in_order("sources", f"{trained}:contrastive", f"{trained}:rotation")
 
 
 _SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text()

@@ -57,7 +57,7 @@ def _round(fn: Callable[..., Any], encoder: Watched, given: Values, generator: t
 
     result = fn(encoder, images, len(given["shares"]), cluster=cluster, train=train, generator=generator)
     seen = two_values(result, "model", "clusters") | {"calls": [len(clusterings), len(trainings)]}
-    seen |= {"clustering": (clusterings or [None])[0], "training": (trainings or [None])[0]}
+    seen |= {"clustering": next(iter(clusterings), None), "training": next(iter(trainings), None)}
     outputs = predict(seen["model"], images) if isinstance(seen["model"], nn.Module) else None
     return seen | {"model": outputs, "features_after": predict(encoder, images)}
 

@@ -117,7 +117,7 @@ judge = Judge(
             "chosen", 1, "`chosen` is a mask of the share `share` of the words, never a special one", right_choice
         ),
         Criterion("fates", 1, "of the chosen words 80 % become <mask> and 10 % stay", right_fates, _MANY),
-        Criterion("words", 1, "and 10 % become any word of the vocabulary, none of them special", right_words, _MANY),
+        Criterion("words", 1, "10 % of the chosen words become any word, none of them special", right_words, _MANY),
         Criterion("others", 1, "all other words, and the ids that were given, stay as they are", untouched),
         Criterion("chance", 1, "all draws differ and come from the generator alone", drawn, form=True),
     ),

@@ -82,7 +82,7 @@ judge = Judge(
     criteria=(
         Criterion("apart", 1, "each text is on one side, and no file is on both", apart),
         Criterion("share", 1, "`round(test_share * number of files)` files are for the test", right_share),
-        Criterion("order", 1, "both are int64 positions in ascending order", ascending, form=True),
+        Criterion("order", 1, "both sides are int64 positions in ascending order", ascending, form=True),
         Criterion("chance", 1, "the files are drawn, and the draws come from the generator alone", drawn, form=True),
     ),
     predicates={

@@ -22,7 +22,7 @@ T = TypeVar("T")
 PROFILES = ("smoke", "laptop", "full")
 DATASETS = ("glyphs", "digits", "mnist", "fashion_mnist", "cifar10", "folder")
 # What is recorded on something else than images: kind -> its data sets. `COURSE_DATASET` chooses among images alone.
-OTHER_DATASETS = {"text": ("docstrings",)}
+OTHER_DATASETS = {"text": ("docstrings",), "sound": ("words",)}
 
 
 def profile() -> str:
@@ -50,8 +50,8 @@ def dataset_name() -> str:
 def kind_of(dataset: str) -> str:
     """The kind of a data set: "images", or another that `OTHER_DATASETS` lists.
 
-    >>> kind_of("mnist"), kind_of("docstrings")
-    ('images', 'text')
+    >>> kind_of("mnist"), kind_of("docstrings"), kind_of("words")
+    ('images', 'text', 'sound')
     """
     return next((kind for kind, names in OTHER_DATASETS.items() if dataset in names), "images")
 

@@ -8,6 +8,7 @@
 - tables.py: share_table, score_table, confusion_matrix
 - scores.py: histogram_of_scores, roc_curve
 - calibration.py: reliability_diagram
+- sounds.py: spectrograms, and diagram_cpc
 - diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; diagram_parts.py: what they are drawn with
 - style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
 - figure.py: new_figure, finished, alt_text, show, png, mime_bundle
@@ -51,6 +52,7 @@ from course_lib.plots.inputs import Baseline, as_array, as_flags, as_pictures, a
 from course_lib.plots.latent_spaces import latent_costs, latent_map
 from course_lib.plots.recorded import recorded_curves
 from course_lib.plots.scores import draw_histogram, histogram_of_scores, roc_curve
+from course_lib.plots.sounds import diagram_cpc, draw_spectrogram, mark_sounds, spectrograms
 from course_lib.plots.style import (
     ACCENT,
     ANOMALY,
@@ -77,15 +79,17 @@ __all__ = [  # noqa: RUF022
     "learning_curve", "live_curve", "LiveCurve", "schedule",
     "label_curve", "recorded_curves", "bar_with_seeds", "Baseline",
     "latent_map", "latent_costs", "share_table", "score_table", "confusion_matrix",
-    "histogram_of_scores", "roc_curve", "reliability_diagram",
+    "histogram_of_scores", "roc_curve", "reliability_diagram", "spectrograms",
     "diagram_autoencoder", "diagram_vae", "diagram_gan", "diagram_rotation_batch", "diagram_masking",
     "diagram_two_views", "diagram_simsiam", "diagram_freezing", "diagram_lp_ft", "diagram_self_training",
     "diagram_fixmatch", "diagram_ema_teacher",
     "diagram_distillation", "diagram_cluster_round",
     "diagram_transformer", "diagram_masked_words",
+    "diagram_cpc",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",
     "as_array", "as_pictures", "as_vector", "as_flags", "curve_points",
     "draw_picture", "frame", "absolute_error", "draw_histogram", "write_in_cell", "ink_on", "bare_axes",
+    "draw_spectrogram", "mark_sounds",
 ]  # fmt: skip

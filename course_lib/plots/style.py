@@ -77,6 +77,9 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "counted": MethodStyle("Counted embeddings", "#0072B2", "+"),
     "from_counted": MethodStyle("Transformer from counted embeddings", "#117733", "x", "--"),
     "masked_words": MethodStyle("Masked words", "#D55E00", (6, 1, 0)),
+    "log_mel": MethodStyle("Log-mel and logistic regression", "#57330F", "+", ":"),
+    "gru": MethodStyle("GRU on log-mel", "#0072B2", "4", "--"),
+    "cpc": MethodStyle("CPC", "#117733", (5, 1, 0)),
     "full_labels": MethodStyle("All labels", "#555555", "_", "--"),
 }
 """Method -> how it is drawn. A unit that adds a method adds a line here, and nowhere else."""

@@ -89,6 +89,7 @@ def confusion_matrix(
     matrix: Any,
     class_names: Sequence[str],
     *,
+    of: str = "images",
     title: str | None = None,
     alt: str | None = None,
 ) -> Figure:
@@ -99,6 +100,7 @@ def confusion_matrix(
     Args:
         matrix: (K, K) counts, rows the true class, columns the prediction (`evaluation.confusion`).
         class_names: K names.
+        of: what is counted, in words.
 
     Raises:
         ValueError: not a square matrix with a name for each class.
@@ -130,12 +132,14 @@ def confusion_matrix(
     bar = figure.colorbar(mesh, ax=ax, fraction=0.046, pad=0.03, format=PercentFormatter(1.0, decimals=0))
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)  # type: ignore[operator]
-    return finished(figure, _confusion_in_words(counts, class_names, title), alt, title=title)
+    return finished(figure, _confusion_in_words(counts, class_names, of, title), alt, title=title)
 
 
-def _confusion_in_words(counts: NDArray[np.float64], class_names: Sequence[str], title: str | None) -> str:
+def _confusion_in_words(
+    counts: NDArray[np.float64], class_names: Sequence[str], of: str, title: str | None
+) -> str:
     right = np.trace(counts) / max(counts.sum(), 1.0)
-    words = f"{title or 'Confusion matrix'}: {100 * right:.0f} % of {counts.sum():g} images on the diagonal."
+    words = f"{title or 'Confusion matrix'}: {100 * right:.0f} % of {counts.sum():g} {of} on the diagonal."
     mistakes = counts - np.diag(np.diag(counts))
     if mistakes.max() > 0:
         row, column = divmod(int(mistakes.argmax()), len(counts))

@@ -73,7 +73,7 @@ def listed_methods() -> dict[str, dict[str, str]]:
 
 
 COLUMNS: Mapping[str, Sequence[float]] = {
-    "glyphs": (1, 10, 50), "digits": (10,), "mnist": (10,), "docstrings": (10, 50, 200)
+    "glyphs": (1, 10, 50), "digits": (10,), "mnist": (10,), "docstrings": (10, 50, 200), "words": (5, 10, 50)
 }  # fmt: skip
 """What the results table shows in notebooks: data set -> numbers of labels per class. Each kind of data is a table."""
 

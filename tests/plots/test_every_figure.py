@@ -61,6 +61,9 @@ def every_figure() -> dict[str, plots.Figure]:
         "reliability_diagram": plots.reliability_diagram(
             {"in distribution": (scores, positive), "out of distribution": (scores, ~positive)}, title=title
         ),
+        "spectrograms": plots.spectrograms(
+            np.arange(120.0).reshape(5, 6, 4), seconds=0.6, titles=["a word, speaker 36"] * 5, title=title
+        ),
         **{name: getattr(plots, name)(title=title) for name in DIAGRAMS},
     }
 
@@ -93,6 +96,7 @@ FIGURES = [
     "histogram_of_scores",
     "roc_curve",
     "reliability_diagram",
+    "spectrograms",
     *DIAGRAMS,
 ]
 # The numbers of images above the bars of a reliability diagram.

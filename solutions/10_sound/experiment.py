@@ -297,5 +297,7 @@ def untuned(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
 
 EXPERIMENTS: dict[str, Any] = {
     "label_curve": label_curve,
+    "speakers": speakers,
+    "negatives": negatives,
     "untuned": untuned,
 }

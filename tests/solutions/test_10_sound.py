@@ -56,6 +56,9 @@ def test_the_recorded_numbers_say_what_the_text_says():
         assert always("label_curve", f"cpc_frozen@{k}", f"logmel@{k}")
         assert always("label_curve", f"cpc_frozen@{k}", f"random_frozen@{k}")
         assert mean("label_curve", f"cpc_frozen@{k}") < mean("label_curve", f"scratch@{k}")
+    assert always("negatives", "guessed_others", "guessed_same")
+    assert always("negatives", "finetuned_same@10", "finetuned_others@10")
+    assert always("speakers", "logmel@10", "cpc_frozen@10") and always("speakers", "cpc_frozen@10", "random_frozen@10")
     # an untuned baseline doubles the gain, or more
     gain, looks = (mean("label_curve", "cpc@10") - mean("untuned", f"{name}@10") for name in ("tuned", "untuned"))
     assert looks > 2 * gain > 0 and always("untuned", "tuned@10", "middle@10")

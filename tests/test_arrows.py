@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "grading.outside": ("library", "exercises", "grading.inside"),
     "grading": ("grading.outside",),
     "authoring": ("library", "exercises"),
-    "desk": ("library", "exercises", "grading.inside", "grading.outside", "authoring"),
+    "serving": ("library", "exercises", "grading.inside", "grading.outside", "authoring"),
+    "desk": ("library", "exercises", "grading.inside", "grading.outside", "authoring", "serving"),
 }
 # These parts of the library do not know, besides, that there are notebooks.
 PLUMBING = ("data", "models", "training")

@@ -41,11 +41,12 @@ demo: set-up
 extra = @$(BIN)/python -c "import sys, importlib.util as u; sys.exit(not all(map(u.find_spec, sys.argv[1:])))" $(2) || \
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation -e ".[$(1)]"
 
-# Where the extras are not to be had, the tests of what needs them are skipped.
+# Where the extras are not to be had, the tests of what needs them are skipped. Each process takes whole files, since the
+# tests of a file share what is slow to make. One process, say for a debugger: make test TESTS="-n 0"
 test: set-up
 	$(call extra,dask$(comma)dev$(comma)serve$(comma)site,distributed hypothesis ruff itsdangerous python_multipart starlette \
 	uvicorn furo math_core myst_nb sphinx) || true
-	@$(BIN)/python -m pytest -q --costs $(TESTS)
+	@$(BIN)/python -m pytest -q --costs --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 # Needs Chromium or Chrome on this machine; Playwright drives it.
 test-browser: set-up

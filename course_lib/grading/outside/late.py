@@ -70,14 +70,12 @@ def assign(book: Path | str, units: Iterable[str], folder: Path) -> list[Late]:
             if unit in calendar:
                 assignment.duedate = calendar[unit].due_in_gradebook
                 gradebook.db.commit()
-            if assignment.duedate is None:
-                continue
             late = []
             for submission in assignment.submissions:
                 if submission.total_seconds_late > 0:
                     late.append((submission.student_id, submission.total_seconds_late))
                     continue
-                for notebook in submission.notebooks:  # an extension was given since
+                for notebook in submission.notebooks:  # an extension was given since, or the deadline taken out
                     notebook.late_submission_penalty = None
             names = [notebook.name for notebook in assignment.notebooks]
             gradebook.db.commit()

@@ -22,7 +22,7 @@ for _id, _sentence in {
     "report.made": "{date}, students: {students}",
     "report.no_results": "Nothing has been graded yet.",
     "report.summary": (
-        "{count} students handed in, and have {mean} of {points} points for code on average."
+        "Handed in: {count}. On average: {mean} of {points} points for code."
         " {right} of {answers} answers are right."
     ),
     "report.begin": "Begin with",

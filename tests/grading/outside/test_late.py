@@ -71,6 +71,13 @@ def test_a_plugin_of_ones_own_and_an_extension_given_later(due, desk):
     assert late.assign(desk.book, [UNIT], desk.folder) == [] and late.penalties(desk.book) == {}
 
 
+def test_a_deadline_that_is_taken_out_costs_nothing_any_more(due, desk):
+    due(ONE_PER_HOUR)
+    with Gradebook(f"sqlite:///{desk.book}") as book:
+        book.update_or_create_assignment(UNIT, duedate=None)
+    assert late.assign(desk.book, [UNIT], desk.folder) == [] and late.penalties(desk.book) == {}
+
+
 def test_a_setting_that_does_not_run_is_told_and_the_grades_are_kept(due, desk):
     with pytest.raises(GradebookError, match=r"nbgrader_config.py does not run \(SyntaxError.*All grades are written"):
         due("c = = 1")

@@ -97,7 +97,7 @@ def _dated(chosen: tuple[str, ...], folder: Path, given: dict[str, str | None]) 
         for name in chosen if changed else ():
             found = dates.change(folder, name, **changed)
             for what, time in (("opens", found.opens), ("due", found.due), ("solutions", found.solutions_from)):
-                click.echo(f"{name}: {what} {dates.shown(time) if time else '–'}")
+                click.echo(f"{name}: {what} {dates.shown(time) if time else 'none'}")
         calendar, now = dates.read(folder), datetime.now(UTC)
         held_back = dates.held_back(folder, now)
     except BadSubmissions as fault:

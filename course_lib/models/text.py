@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from course_lib.models.weights import eval_mode, seeded
 
-_SPECIAL = 3  # the entries of a vocabulary that are no words
+_SPECIAL = 3  # the entries of a vocabulary that are not words
 
 
 class TransformerLayers(nn.Module):
@@ -23,7 +23,7 @@ class TransformerLayers(nn.Module):
         heads: attention heads; `dim` is a multiple of it.
         layers: how many blocks.
         max_length: the longest text, in words.
-        embeddings: (vocab_size, dim), what `embedding` begins with; its first three entries, which are no words, are
+        embeddings: (vocab_size, dim), what `embedding` begins with; its first three entries, which are not words, are
             random all the same. None draws all of them.
         generator: where the first weights are drawn from.
 

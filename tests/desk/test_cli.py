@@ -117,7 +117,7 @@ def test_a_stub_is_not_attempted(course, tmp_path):
     ("arguments", "said"),
     [
         (["check", "triple", "mine.py"], "no exercise 'triple'; the exercises are double, total"),
-        (["check", "total", "mine.py"], "does not define total; it defines double. Name yours total(x)"),
+        (["check", "total", "mine.py"], "does not define `total`; it defines double. Name your function `total(x)`"),
         (["check", "double", "absent.py"], "no file absent.py"),
         (["check", "absent.ipynb"], "no file absent.ipynb"),
         (["check", "double"], "course check EXERCISE FILE.py"),

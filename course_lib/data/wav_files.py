@@ -34,7 +34,7 @@ def load_wavs(folder: str | Path, *, rate: int = 4_000, seconds: float = 0.64, n
 
     Raises:
         DataNotFound: there is no such folder, or no recording in it.
-        ValueError: a file that is not a mono recording of 16 bits, is empty, or has fewer samples per second than `rate`.
+        ValueError: a file that is not mono with 16 bits, is empty, or has fewer samples per second than `rate`.
             The message names the file and the command that converts it.
     """
     if rate < 1 or seconds <= 0:

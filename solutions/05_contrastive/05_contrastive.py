@@ -733,8 +733,9 @@ check.vicreg_loss(vicreg_loss)
 # %% [markdown] nbgrader={"grade_id": "calm_siamese", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A colleague pretrains on photographs of insects without negatives. After 200 steps the
 # loss is `-0.999`, the best possible is `-1`, and they stop because it has converged. A linear probe on the features is
-# better than chance, from which they conclude that nothing has collapsed. In four to six sentences, say (a) what has probably
-# happened, and why the loss cannot tell, (b) why the probe cannot tell either, and what you would measure in place of
+# better than chance, from which they conclude that nothing has collapsed. In four to six sentences, say (a) what has
+# probably happened, and why the loss cannot tell, (b) why the probe cannot tell either, and what you would measure in
+# place of
 # it, and (c) two changes that would prevent it, with the reason for each.
 #
 # ### BEGIN SOLUTION

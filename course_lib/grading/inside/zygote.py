@@ -193,7 +193,7 @@ def _load() -> None:
     # convolutions of the cell itself then wait without end for the second thread that oneDNN has planned with.
     torch.set_num_threads = torch.set_num_interop_threads = _ignore  # type: ignore[assignment]
     # There is no compiler inside. torch's own switch for that still loads all of the compiler: seven seconds.
-    torch.compile = _as_it_is  # type: ignore[assignment]
+    torch.compile = _as_it_is
     exercises.units()
     exercises.silence_checks()  # a check that a student calls in a cell of their own
     _warm_up()

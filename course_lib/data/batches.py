@@ -88,6 +88,60 @@ class Batches:
             yield x if self.labels is None else (x, self.labels[chosen])
 
 
+class SequenceBatches:
+    """Iterates over `(x, y)` in batches of sequences, or over `x` when there are no labels; again and again.
+
+    The sequences are copied to the device once: texts as word numbers, or recordings as amplitudes. The order is drawn
+    on the CPU, so CPU and GPU see the same batches.
+
+    Args:
+        sequences: (N, T), int64 or float.
+        labels: (N,) or None.
+        batch_size: sequences per batch; the last batch may be smaller.
+        shuffle: draw a new order at each pass.
+        generator: CPU generator for order and augmentation; None starts one from seed 0.
+        augment: `augment(x, generator=generator)`, such as `drop_words` for texts or `shift_in_time` for recordings.
+
+    Raises:
+        ValueError: shapes do not fit together, or there is nothing to iterate over.
+    """
+
+    def __init__(
+        self,
+        sequences: Tensor,
+        labels: Tensor | None = None,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+        augment: Callable[..., Tensor] | None = None,
+    ) -> None:
+        if sequences.ndim != 2 or not (sequences.dtype == torch.int64 or sequences.is_floating_point()):
+            raise ValueError(
+                f"sequences must be int64 or float of shape (N, T); got {sequences.dtype} of {tuple(sequences.shape)}."
+            )
+        if labels is not None and len(labels) != len(sequences):
+            raise ValueError(f"there are {len(sequences)} sequences but {len(labels)} labels; give one per sequence.")
+        if batch_size < 1 or len(sequences) == 0:
+            raise ValueError(f"{len(sequences)} sequences make no batch of {batch_size}; give at least one of each.")
+        device = settings.device()
+        self.sequences, self.labels = sequences.to(device), None if labels is None else labels.to(device)
+        self.batch_size, self.shuffle, self.augment = batch_size, shuffle, augment
+        self.generator = generator if generator is not None else torch.Generator().manual_seed(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.sequences) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, Tensor]]:
+        count = len(self.sequences)
+        order = torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
+        for chosen in order.to(self.sequences.device).split(self.batch_size):
+            x = self.sequences[chosen]
+            if self.augment is not None:
+                x = self.augment(x, generator=self.generator)
+            yield x if self.labels is None else (x, self.labels[chosen])
+
+
 def endless(batches: Iterable[T]) -> Iterator[T]:
     """The batches, pass after pass: with `shuffle`, `Batches` has a new order in each.
 

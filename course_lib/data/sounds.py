@@ -1,16 +1,14 @@
-"""`SoundData`: a set of recordings in one tensor, with labels and speakers; batches of it, a shift, mel filters."""
+"""`SoundData`: a set of recordings in one tensor, with labels and speakers; a shift, mel filters."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from course_lib import settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,57 +70,6 @@ class SoundData:
             factors={key: value[positions] for key, value in self.factors.items()},
             parts=None if self.parts is None else self.parts[positions],
         )
-
-
-class SoundBatches:
-    """Iterates over `(waves, labels)` in batches, or over `waves` when there are no labels; again and again.
-
-    The order is drawn on the CPU, so CPU and GPU see the same batches.
-
-    Args:
-        waves: float (N, T).
-        labels: (N,) or None.
-        batch_size: recordings per batch; the last batch may be smaller.
-        shuffle: draw a new order at each pass.
-        generator: CPU generator for order and augmentation; None starts one from seed 0.
-        augment: `augment(waves, generator=generator)`, such as `shift_in_time`.
-
-    Raises:
-        ValueError: shapes do not fit together, or there is nothing to iterate over.
-    """
-
-    def __init__(
-        self,
-        waves: Tensor,
-        labels: Tensor | None = None,
-        *,
-        batch_size: int,
-        shuffle: bool = False,
-        generator: torch.Generator | None = None,
-        augment: Callable[..., Tensor] | None = None,
-    ) -> None:
-        if not waves.is_floating_point() or waves.ndim != 2:
-            raise ValueError(f"waves must be float of shape (N, T); got {waves.dtype} of {tuple(waves.shape)}.")
-        if labels is not None and len(labels) != len(waves):
-            raise ValueError(f"there are {len(waves)} recordings but {len(labels)} labels; give one per recording.")
-        if batch_size < 1 or len(waves) == 0:
-            raise ValueError(f"{len(waves)} recordings make no batch of {batch_size}; give at least one of each.")
-        device = settings.device()
-        self.waves, self.labels = waves.to(device), None if labels is None else labels.to(device)
-        self.batch_size, self.shuffle, self.augment = batch_size, shuffle, augment
-        self.generator = generator if generator is not None else torch.Generator().manual_seed(0)
-
-    def __len__(self) -> int:
-        return -(-len(self.waves) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, Tensor]]:
-        count = len(self.waves)
-        order = torch.randperm(count, generator=self.generator) if self.shuffle else torch.arange(count)
-        for chosen in order.to(self.waves.device).split(self.batch_size):
-            waves = self.waves[chosen]
-            if self.augment is not None:
-                waves = self.augment(waves, generator=self.generator)
-            yield waves if self.labels is None else (waves, self.labels[chosen])
 
 
 def shift_in_time(waves: Tensor, *, generator: torch.Generator, largest: int = 120) -> Tensor:

@@ -35,7 +35,7 @@ from course_lib.exercises.messages import Message, said, say
 from course_lib.exercises.observing import Observation, observe_all, plain
 from course_lib.exercises.showing import DIGITS, kind, shown
 from course_lib.exercises.smallest import as_code, fits
-from course_lib.exercises.trying_checks import PASSED, SECONDS, STOPPED, Decision, call, unpacked
+from course_lib.exercises.trying_checks import PASSED, SECONDS, STOPPED, Decision, call, unpacked_answer
 
 LOOKED_AT = 0.5  # seconds for the example on a card
 
@@ -334,7 +334,7 @@ def example(exercise: Exercise, check: Callable[..., Any], observation: Observat
 
 def _last_call(exercise: Exercise, check: Callable[..., Any], case: Case, number: int) -> tuple[str, ...]:
     """What a check has called an answer with at last, what it got, and how the check then stopped."""
-    answer, _ = unpacked(case.inputs["code"], case.inputs["count"])[number]
+    answer = unpacked_answer(case.inputs["code"], number)
     last: list[str] = []
 
     def heard(*args: Any, **kwargs: Any) -> Any:
@@ -367,7 +367,7 @@ def _where_it_is_wrong(exercise: Exercise, case: Case, number: int) -> tuple[str
     """What a check of the other exercise would say of an answer that is known to be wrong, by its values alone."""
     of = exercise_named(exercise.check_of)
     judge = judge_of(of)
-    answer, _ = unpacked(case.inputs["code"], case.inputs["count"])[number]
+    answer = unpacked_answer(case.inputs["code"], number)
     trials = [
         Trial(seen.case, {} if seen.error else seen.values, expected.values, seen.error)
         for seen, expected in zip(

@@ -12,9 +12,10 @@ import contextlib
 import dis
 import enum
 import functools
+import itertools
 import marshal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -139,18 +140,25 @@ class _Heard:
         return getattr(self._stream, name)
 
 
-def unpacked(code: str, count: int) -> list[tuple[Candidate, list[Any]]]:
-    """The answers in packed code, each with the list that it adds to when it is called.
+def unpacked(code: str, count: int) -> Iterator[tuple[Candidate, list[Any]]]:
+    """The answers in packed code, one after the other, each with the list that it adds to when it is called.
 
-    All have one and the same `__code__`; what differs is a number in its closure, which is its place in the order.
+    It is one and the same function object each time, so that its address does not tell the answers apart: what changes
+    is a number in its closure, which is the answer's place in the order. Be done with one before asking for the next.
     """
     if not count:
-        return []
+        return
     names = {**given_names(), "__name__": "answer"}
     exec(marshal.loads(base64.b64decode(code)), names)  # from the judge's half
-    made = names.pop("made")
-    found = []
+    calls: list[Any] = []
+    candidate = names.pop("made")(0, calls)
+    place = candidate.__closure__[candidate.__code__.co_freevars.index("number")]
     for number in range(count):
-        calls: list[Any] = []
-        found.append((made(number, calls), calls))
-    return found
+        calls.clear()
+        place.cell_contents = number
+        yield candidate, calls
+
+
+def unpacked_answer(code: str, number: int) -> Candidate:
+    """The answer of one number in packed code, to keep."""
+    return next(itertools.islice(unpacked(code, number + 1), number, None))[0]

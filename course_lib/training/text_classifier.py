@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.data.text import TextBatches, drop_words
+from course_lib.data import SequenceBatches
+from course_lib.data.text import drop_words
 from course_lib.models import Classifier, TextFeatures
 from course_lib.training.loop import fit
 
@@ -42,7 +43,7 @@ def fit_text_classifier(
     generator = torch.Generator().manual_seed(seed)
     features = TextFeatures(copy.deepcopy(encoder), pool)
     classifier = Classifier(features, int(labels.max()) + 1, generator=generator)
-    batches = TextBatches(ids, labels, batch_size=32, shuffle=True, generator=generator, augment=drop_words)
+    batches = SequenceBatches(ids, labels, batch_size=32, shuffle=True, generator=generator, augment=drop_words)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return F.cross_entropy(model(batch[0]), batch[1])

@@ -19,7 +19,7 @@ from course_lib.exercises.card import card, text_card
 from course_lib.exercises.contract import State, close, with_a_repeat
 from course_lib.exercises.observing import observe_all
 from course_lib.exercises.progress import Standing
-from course_lib.exercises.trying_checks import PASSED, STOPPED, Decision, unpacked
+from course_lib.exercises.trying_checks import PASSED, STOPPED, Decision, unpacked, unpacked_answer
 from tests.exercises.known import check
 from tests.exercises.verdicts import SEEDS
 
@@ -34,7 +34,7 @@ def _name(value):
 
 def tried(exercise, seed=0):
     case = exercise.cases(seed)[0]
-    return case, [fn for fn, _ in unpacked(case.inputs["code"], case.inputs["count"])]
+    return case, [unpacked_answer(case.inputs["code"], number) for number in range(case.inputs["count"])]
 
 
 @pytest.mark.parametrize("exercise", CHECKS, ids=_name)

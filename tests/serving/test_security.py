@@ -103,9 +103,10 @@ def test_the_instructors_link_can_be_changed_too(klass):
 def test_a_link_that_we_did_not_sign_lets_nobody_in(klass):
     with klass.room.database.reading() as connection:
         ada = connection.execute(select(students).where(students.c.student == "ada")).mappings().one()
+    good = klass.link("ada").removeprefix("/in/")
     forged = [
         Keys("another secret of the same length, forged").link(ada["id"], ada["mark"]),
-        klass.link("ada").removeprefix("/in/")[:-1] + "A",
+        good[:-8] + ("A" if good[-8] != "A" else "B") + good[-7:],  # the last letter holds bits that count for nothing
         klass.web.keys.cookie(ada["id"], ada["mark"]),  # a cookie is not a link
         klass.web.keys.link(0, ""), klass.web.keys.link(0, ada["mark"]), klass.web.keys.link(99, ada["mark"]),
         "WzAsICIiXQ.x", "", ".", "a" * 5000, "%00", "[0]",

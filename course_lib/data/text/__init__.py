@@ -4,15 +4,13 @@
 - hugging_face.py: texts and encoders from the hub, for those who are online
 - texts.py: `TextData`, a labeled set of short texts
 - cleaning.py: which words a docstring has
-- vocabulary.py: words as numbers, and which words are neighbors
-- batches.py: texts in batches, words dropped at random
+- vocabulary.py: words as numbers, words dropped at random, and which words are neighbors
 """
 
-from course_lib.data.text.batches import TextBatches, drop_words
 from course_lib.data.text.cleaning import NAME, NUMBER, cleaned, words_of
 from course_lib.data.text.docstrings import LIBRARIES, docstrings_in, load_docstrings
 from course_lib.data.text.texts import TextData
-from course_lib.data.text.vocabulary import MASK, PAD, SPECIAL, UNKNOWN, Vocabulary, neighbor_counts
+from course_lib.data.text.vocabulary import MASK, PAD, SPECIAL, UNKNOWN, Vocabulary, drop_words, neighbor_counts
 
 __all__ = [
     "LIBRARIES",
@@ -22,7 +20,6 @@ __all__ = [
     "PAD",
     "SPECIAL",
     "UNKNOWN",
-    "TextBatches",
     "TextData",
     "Vocabulary",
     "cleaned",

@@ -70,3 +70,9 @@ def neighbor_counts(ids: Tensor, size: int, *, window: int = 8) -> Tensor:
         counts += torch.bincount(pairs, minlength=size * size)
     counts = counts.reshape(size, size)
     return counts + counts.T
+
+
+def drop_words(ids: Tensor, *, generator: torch.Generator, share: float = 0.1) -> Tensor:
+    """A copy of ids (N, T) in which each word is <mask> with probability `share`: augmentation for text."""
+    dropped = torch.rand(ids.shape, generator=generator) < share
+    return ids.masked_fill(dropped.to(ids.device) & (ids != PAD), MASK)

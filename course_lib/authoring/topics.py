@@ -75,10 +75,11 @@ FOUND: dict[str, tuple[str, str]] = {
     ),
     "06b": (
         """Images of another style: after LP-FT {{ result("forgetting", "lp_ft_out") | pm(percent=true) }} are right,
-        after fine-tuning {{ result("forgetting", "ft_out") | pm(percent=true) }}""",
-        """A source that was trained on random labels: {{ result("sources", "random_labels_finetuned") |
-        pm(percent=true) }} after fine-tuning, and {{ result("sources", "filled_finetuned") | pm(percent=true) }} with
-        its true labels""",
+        after fine-tuning {{ result("forgetting", "ft_out") | pm(percent=true) }}. Faint images: {{ result("test_time",
+        "faint_before") | pm(percent=true) }}, and {{ result("test_time", "faint_statistics@20") | pm(percent=true) }}
+        after adapting to twenty without labels""",
+        """Adapting to images of one class: filled ones fall from {{ result("test_time", "in_before") | pm(percent=true)
+        }} to {{ result("test_time", "in_one_class") | pm(percent=true) }}""",
     ),
     "07a": (
         """Three rounds of confident pseudo-labels with ten labels: from {{ result("rounds", "restarted@0") |

@@ -17,8 +17,8 @@
 # labels, and which way of training forgets least?*
 #
 # **You will** write a penalty that ties weights to their start, a joint loss that keeps the old task, fine-tuning in
-# two stages (LP-FT), and early stopping. **You will measure** each method in distribution and out of distribution, and
-# choose among source models before any training.
+# two stages (LP-FT), early stopping, and adaptation at test time. **You will measure** each method in distribution and
+# out of distribution, and choose among source models before any training.
 #
 # **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
 # loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and [batch
@@ -46,10 +46,13 @@ import math
 
 import torch
 from IPython.display import Markdown
+from torch import nn
 from torch.nn import functional as F
 
 from course_lib import evaluation, plots, records, settings, widgets
-from course_lib.data import Batches, augment, endless, joined, load, split_labels
+from course_lib.data import (
+    Batches, as_float, augment, endless, joined, load, split_labels
+)  # fmt: skip
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder, torchvision_backbone
 from course_lib.training import fit
@@ -524,8 +527,72 @@ plots.show(plots.learning_curve(losses, validation=accuracies, **labels))
 # result("epochs", "transfer_finetuned_until80").mean | num(0) }} epochs and scratch after {{
 # result("epochs", "scratch_until80").mean | num(0) }}. At the end fine-tuning has overtaken the frozen encoder in the
 # mean, but one of the three seeds disagrees.
+
+# %% [markdown]
+# ## 7. Adapt at test time, without labels
 #
-# ## 7. Look inside: which classes are lost?
+# Faint images come, and no labels with them. The weights may still be good, while batch normalization subtracts the
+# mean of filled training images and divides by their standard deviation. *Test-time adaptation* replaces these running
+# statistics by those of the new images (Schneider et al. 2020). It needs one forward pass, no label and no gradient.
+#
+# In that pass each layer should see what it will see later. So batch normalization already normalizes by the new
+# images, and dropout is off.
+#
+# ### Exercise 6.10: adapt_statistics (core, 15 minutes)
+
+# %% nbgrader={"grade_id": "adapt_statistics", "solution": true}
+def adapt_statistics(model, images):
+    """A copy of a network whose batch norm has the statistics of these images alone.
+
+    Args:
+        model: contains `nn.BatchNorm1d` or `nn.BatchNorm2d`, also inside of other
+            modules, and perhaps dropout. It stays as it is, statistics and mode too.
+        images: (N, C, H, W) float tensor, all in one batch.
+
+    Returns:
+        The copy, in eval mode, with the weights of the model.
+    """
+    ### BEGIN SOLUTION
+    adapted = copy.deepcopy(model).eval()
+    for layer in adapted.modules():
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            layer.reset_running_stats()
+            layer.momentum = None  # the mean over all batches since the reset
+            layer.train()
+    with torch.no_grad():
+        adapted(images)
+    return adapted.eval()
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_adapt_statistics", "grade": true}
+check.adapt_statistics(adapt_statistics)
+
+# %% [markdown]
+# Let the fine-tuned network adapt to 200 images of each domain. They have no labels and are not test images.
+
+# %% tags=["demo"]
+check.needs("adapt_statistics")
+accuracies = []
+for domain, test in tests.items():
+    unlabeled = as_float(pictures("new", domain).images[-200:]).to(device)
+    adapted = adapt_statistics(finetuned, unlabeled)
+    accuracies.append(evaluation.accuracy_on(adapted, test))
+table = {"as trained": measure(finetuned), "adapted": accuracies}
+plots.show(plots.score_table(table, DOMAINS, title="Before and after adaptation"))
+
+# %% [markdown]
+# {{ figures_table({"filled (ID)": "in", "outlined (OOD)": "out", "faint (OOD)": "faint"}, {"as trained": "_before",
+# "5 images": "_statistics@5", "20": "_statistics@20", "200": "_statistics@200", "200, then entropy": "_entropy",
+# "200 of one class": "_one_class"}, "test_time", head="recorded, adapted to") }}
+#
+# Five images without labels are enough to recognize most faint ones, {{ every_seed("faint_statistics@5 > faint_before",
+# "test_time") }}. Outlined images have other edges and not only another contrast, and most are still wrong.
+# *Entropy* also trains scale and shift until predictions are confident (Wang et al. 2021), and adds nothing clear here.
+#
+# The last column is the danger. If all images show one class, adaptation removes what is common to them, and filled
+# images become worse, {{ every_seed("in_one_class < in_before", "test_time") }}.
+#
+# ## 8. Look inside: which classes are lost?
 #
 # Overall accuracy hides classes. The *recall* of a class is the share of its images that are found, and its *precision*
 # is the share of its predictions that are right.
@@ -553,7 +620,7 @@ plots.show(plots.score_table(table, few.class_names, title=title))
 # *key* comes from one of the three seeds, as the standard deviation shows.
 
 # %% [markdown]
-# ## 8. Experiment: which source, before any training?
+# ## 9. Experiment: which source, before any training?
 #
 # Model hubs offer thousands of sources, and fine-tuning each would take days. Can the hundred labeled images choose?
 # Three scores need only forward passes of the source.
@@ -603,7 +670,7 @@ Markdown(records.results_table(up_to=unit))
 # rotation_lp_ft_weak@50 < rotation_weak@50", "protocol") }}. In its second stage the rate is a third. This suggests
 # that smaller changes help with few labels only.
 #
-# ## 9. The same code on a large network
+# ## 10. The same code on a large network
 #
 # Your functions work on any model with `encoder` and `head`, such as a ResNet with downloaded ImageNet weights.
 # Offline, put `resnet18.pth` into `COURSE_DATA`, or skip this cell.
@@ -631,7 +698,7 @@ else:
         print(f"  {domain}: {value:.0%}")
 
 # %% [markdown]
-# ## 10. When it fails: a frozen encoder that still changes
+# ## 11. When it fails: a frozen encoder that still changes
 #
 # Train a linear probe once more, with all encoder weights frozen by `requires_grad=False`. This time the encoder is
 # never put into eval mode, and `fit`, like every training loop, calls `model.train()`. **Predict** its
@@ -697,7 +764,7 @@ plots.show(plots.score_table(table, DOMAINS, title="Frozen encoder, new classes"
 # ### END SOLUTION
 
 # %% [markdown]
-# ## 11. Quiz
+# ## 12. Quiz
 #
 # Ungraded. Answer first, then open.
 #
@@ -722,6 +789,8 @@ predict.summary()
 #   weight that costs accuracy in distribution.
 # - LP-FT matched full fine-tuning in distribution and beat it on outlined images. Out of distribution the linear probe
 #   alone, which does not change the encoder, was best.
+# - Where only contrast had changed, five images without labels repaired a fine-tuned network. Images of a single class
+#   did harm.
 # - Frozen means weights *and* running statistics, and saved best weights must be a *copy*.
 
 # %% [markdown]
@@ -741,7 +810,8 @@ predict.summary()
 #   LP-FT and the theory behind it.
 # - Li et al. (2018), *Explicit Inductive Bias for Transfer Learning with Convolutional Networks*, for L2-SP and its
 #   variants.
-# - Wortsman et al. (2022), *Robust fine-tuning of zero-shot models*, on averaging weights.
+# - Schneider et al. (2020), *Improving robustness against common corruptions by covariate shift adaptation*, on batch
+#   norm statistics at test time.
 #
 # **Challenge.** Reach the filled accuracy of full fine-tuning,
 # {{ result("forgetting", "ft_in").mean | pct }}, and beat the linear probe on outlined images,

@@ -40,6 +40,7 @@ TABLE_ROWS = {
 RANK, ALPHA, WIDTH = 4, 8.0, 16  # of the low-rank adapters, and of the bottleneck
 # Fixed before the first run: the rates of earlier trials, in which only the low-rank adapters had a choice of two.
 RATES = {"head": 1e-2, "biases": 1e-2, "lora": 3e-3, "lora1": 3e-3, "bottleneck": 3e-3, "full": 1e-3}
+SCRATCH_RATE = 5e-3  # of all weights from random ones, where a higher one is better (unit 09)
 
 
 class LowRank(nn.Module):
@@ -123,12 +124,12 @@ def _mean_of_words(features: Tensor, ids: Tensor) -> Tensor:
 
 
 def _text_figures(
-    data: text_protocol.TextSetting, encoder: TextEncoder, method: str, per_class: int
+    data: text_protocol.TextSetting, encoder: TextEncoder, method: str, per_class: int, *, lr: float = 0.0
 ) -> dict[str, float]:
     """Test accuracy, CPU seconds of the training and trained weights, the new head among them."""
     steps = settings.by_profile(smoke=3, laptop=150, full=600)
     start = _adapted_text(encoder, method, data.generator())
-    how: dict[str, Any] = {"steps": steps, "lr": RATES[method], "seed": data.seed, "progress": False}
+    how: dict[str, Any] = {"steps": steps, "lr": lr or RATES[method], "seed": data.seed, "progress": False}
     began = time.process_time()
     model = fit_text_classifier(start, _mean_of_words, *data.few(per_class), **how)
     spent = time.process_time() - began
@@ -149,7 +150,8 @@ def text(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
             if k == few:
                 figures |= {f"{method}_{key}": found[key] for key in ("seconds", "weights")}
         if method in ("head", "biases", "lora", "full"):
-            figures[f"random_{method}@{few}"] = _text_figures(data, random, method, few)["accuracy"]
+            lr = SCRATCH_RATE if method == "full" else 0.0
+            figures[f"random_{method}@{few}"] = _text_figures(data, random, method, few, lr=lr)["accuracy"]
     return figures
 
 

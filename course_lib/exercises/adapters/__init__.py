@@ -4,4 +4,5 @@ UNIT = "11_beyond_one_model"
 NOTEBOOK = "11a_adapters"
 EXERCISES = (
     "trainable_biases",
+    "lora_linear",
 )

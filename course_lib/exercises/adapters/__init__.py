@@ -5,4 +5,8 @@ NOTEBOOK = "11a_adapters"
 EXERCISES = (
     "trainable_biases",
     "lora_linear",
+    "add_adapters",
+    "bottleneck_adapter",
+    "clip_loss",
+    "zero_shot",
 )

@@ -43,6 +43,9 @@ class Reference(nn.Module):
 _SMALL = ("plain", "square", "sequences", "without_bias", "rank_one", "float64")
 
 
+_updates = as_expected("output", atol=1e-4)
+
+
 def _nothing_at_start(seen: Values) -> bool:
     b = seen.get("b_at_start")
     change = seen.get("change_at_start")
@@ -88,20 +91,21 @@ def _flags(t: Trial, **wanted: int) -> bool:
     return all(t.seen["requires_grad"].get(name.replace("_", ".")) == flag for name, flag in wanted.items())
 
 
+def _both_zero(t: Trial) -> bool:
+    return _nothing_at_start(t.seen) and isinstance(t.seen["a_drawn"], Tensor) and not t.seen["a_drawn"].any()
+
+
 judge = Judge(
     reference=Reference,
     criteria=(
         Criterion("start", 2, "the layer is kept, `b` is zero, and at the start nothing is changed", _starts),
-        Criterion("update", 3, "the update is the product of `b` and `a`, times alpha / rank", as_expected("output", atol=1e-4)),
+        Criterion("update", 3, "the update is the product of `b` and `a`, times alpha / rank", _updates),
         Criterion("trained", 2, "`a` and `b` are trained, and weight and bias of the layer are frozen", _trains),
         Criterion("merged", 2, "`merged()` is a new linear layer with the same output", _merges),
-        Criterion("drawn", 1, "`a` is normal with the right spread, drawn from the generator", _drawn, ("large",), form=True),
+        Criterion("drawn", 1, "`a` is normal with the right spread, from the generator", _drawn, ("large",), form=True),
     ),
     predicates={
-        "both_zero": lambda trials: in_all(
-            named(trials, "large"),
-            lambda t: _nothing_at_start(t.seen) and isinstance(t.seen["a_drawn"], Tensor) and not t.seen["a_drawn"].any(),
-        ),
+        "both_zero": lambda trials: in_all(named(trials, "large"), _both_zero),
         "linear_not_frozen": everywhere(lambda t: _flags(t, a=1, b=1, linear_weight=1)),
         "bias_not_frozen": everywhere(lambda t: _flags(t, a=1, b=1, linear_weight=0, linear_bias=1), "plain", "square"),
         "all_frozen": everywhere(lambda t: _flags(t, a=0, b=0, linear_weight=0)),

@@ -1,0 +1,143 @@
+"""`add_adapters`: what learners see, its cases, and how an answer is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.exercises.adapters.exercise import requires_grad, with_drawn_weights
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
+from course_lib.exercises.observing import state_of
+
+MOST_CALLS = 40
+
+
+class _Own(nn.Module):
+    """Layers as attributes, in a list and in a dictionary; `tie` uses one linear layer at two places."""
+
+    def __init__(self, width: int, *, tie: bool) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.Sequential(nn.Linear(width, width)))
+        self.several = nn.ModuleList([nn.Linear(width, width), nn.Tanh()])
+        self.named = nn.ModuleDict({"first": nn.Linear(width, width), "second": nn.Linear(width, width)})
+        if tie:
+            self.named["second"] = self.named["first"]
+            self.several[0] = self.inner[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inner(x)
+        for layer in (*self.several, self.named["first"], self.named["second"]):
+            x = x + layer(x)
+        return x
+
+
+class _Layer(nn.Linear):
+    """A linear layer of a class of its own."""
+
+
+class Wrapped(nn.Module):
+    """What `make` returns in the check: the layer, and a trainable number that its output is multiplied by."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.factor = layer, nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * self.layer(x)
+
+
+def _network(kind: str, width: int) -> nn.Module:
+    if kind == "flat":
+        return nn.Sequential(nn.Linear(width, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 3, bias=False))
+    if kind == "images":
+        return nn.Sequential(nn.Unflatten(1, (1, 1, width)), nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(2 * width, 3))
+    if kind == "subclass":
+        return nn.Sequential(_Layer(width, 3), nn.Sequential(nn.Sequential(nn.Linear(3, 3)), nn.PReLU()))
+    return _Own(width, tie=kind == "tied")
+
+
+def cases(seed: int) -> list[Case]:
+    generator, _, normal = drawing(seed)
+    n = torch.randint(0, 4, (4,), generator=generator).tolist()
+    kinds = ("flat", "own_layers", "images", "subclass", "tied")
+    sizes = {kind: (3 + extra, 2 + number) for number, (kind, extra) in enumerate(zip(kinds, [*n, 1]))}
+    return [
+        Case(kind, {"x": normal(rows, width), "kind": kind, "seed": seed + width})
+        for kind, (width, rows) in sizes.items()
+    ]
+
+
+def observe(fn: Callable[..., Any], case: Case) -> Values:
+    x = case.inputs["x"]
+    model = with_drawn_weights(_network(case.inputs["kind"], x.shape[1]), case.inputs["seed"])
+    before, names = state_of(model), {id(layer): name for name, layer in model.named_modules()}
+    given: list[str] = []
+
+    def make(layer: nn.Module) -> nn.Module:
+        given.append(names.get(id(layer), f"another {type(layer).__name__}"))
+        if len(given) > MOST_CALLS:
+            raise RuntimeError(f"make was called more than {MOST_CALLS} times")
+        return Wrapped(layer)
+
+    returned = fn(model, make)
+    layers = {name: type(layer).__name__ for name, layer in model.named_modules(remove_duplicate=False)}
+    learning = {name.replace(".layer.", "."): flag for name, flag in requires_grad(model).items()}
+    now = {name.replace(".layer.", "."): value for name, value in state_of(model).items()}
+    return {
+        "returned": returned if isinstance(returned, int) else type(returned).__name__,
+        "given": sorted(given),
+        "layers": layers,
+        "old_trainable": sorted(name for name, flag in learning.items() if flag and not name.endswith(".factor")),
+        "new_trainable": sorted(name for name, flag in learning.items() if flag and name.endswith(".factor")),
+        "moved": sorted(name for name in before if name not in now or not torch.equal(now[name], before[name])),
+        "output": model(x).detach(),
+    }
+
+
+exercise = Exercise(
+    name="add_adapters",
+    title="Put an adapter in the place of every linear layer",
+    signature="add_adapters(model, make)",
+    minutes=15,
+    difficulty=2,
+    points=6,
+    hints=Hints(
+        concept=(
+            "Freeze first, since the new parameters should stay trainable. Then list all modules with their names, "
+            "because the list must not grow while you replace. The part of a name before the last dot is the parent, "
+            "and the rest is the name under which the parent holds the layer."
+        ),
+        api=(
+            "`model.named_modules(remove_duplicate=False)` names a shared layer at each of its places, "
+            '`model.get_submodule(name)` ("" is the model itself), `str.rpartition(".")`, `setattr`'
+        ),
+        skeleton=(
+            "model.requires_grad_(...)\nmade = {}\n"
+            "for name, layer in list(model.named_modules(remove_duplicate=False)):\n"
+            "    if isinstance(layer, nn.Linear):\n"
+            '        parent, _, own = name.rpartition(".")\n'
+            "        if layer not in made:\n            made[layer] = ...\n"
+            "        setattr(model.get_submodule(...), own, ...)\nreturn len(...)"
+        ),
+    ),
+    takeaway=(
+        "A model is changed from outside, without a line of its code. Libraries for adapters work in this way, and "
+        "choose the layers by their names."
+    ),
+    cases=cases,
+    observe=observe,
+    may_change=("model",),
+    words={
+        "returned": "the number that you return",
+        "given": "the list of the layers that `make` was called with",
+        "layers": "the type of each layer of the model after the call",
+        "old_trainable": "the list of the model's own parameters that still require a gradient",
+        "new_trainable": "the list of the adapters' parameters that require a gradient",
+        "moved": "the list of the weights that the call has changed or lost",
+        "output": "the output of the model after the call",
+    },
+    inputs_shown=("kind", "x"),
+)

@@ -298,9 +298,34 @@ def captions(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
     return figures
 
 
+def unnamed(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
+    """A class that no caption names, while a fifth of the other captions name no class either.
+
+    Without the latter, "thing" would be said of the unnamed class alone, and would simply be its name.
+    """
+    pair = _Captioned(seed, named=0.8, never=(UNNAMED,))
+    labels, number = pair.test.labels, pair.test.class_names.index(UNNAMED)
+    prompts = [wording.prompts_for(name) for name in pair.test.class_names]
+    chosen = pair.zero_shot(prompts)
+    as_thing = pair.zero_shot([[f"a {wording.UNNAMED}"] if k == number else each for k, each in enumerate(prompts)])
+    features = [extract_features(pair.model.encoder, part.images) for part in (pair.train, pair.test)]
+    rng = torch.Generator().manual_seed(seed)
+    few = split_labels(pair.train.labels, per_class=5, validation_per_class=0, generator=rng).labeled
+    known, is_it = (features[0][few], (pair.train.labels[few] == number).long()), (labels == number).long()
+    named = labels != number
+    return {
+        "named": float((chosen == labels)[named].float().mean()),
+        "recall": float((chosen == number)[~named].float().mean()),
+        "recall_thing": float((as_thing == number)[~named].float().mean()),
+        "named_thing": float((as_thing == labels)[named].float().mean()),
+        "probe@5": probe_accuracy(features[0][few], pair.train.labels[few], features[1], labels),
+        "probe_recall@5": probe_accuracy(*known, features[1][~named], is_it[~named]),
+    }
+
+
 # --- part b, many owners --------------------------------------------------------------------------------------------
 
 # One statement per part, so that two authors do not meet on a line.
-EXPERIMENTS_A: dict[str, Any] = {"text": text, "images": images, "captions": captions}
+EXPERIMENTS_A: dict[str, Any] = {"text": text, "images": images, "captions": captions, "unnamed": unnamed}
 EXPERIMENTS_B: dict[str, Any] = {}
 EXPERIMENTS: dict[str, Any] = {**EXPERIMENTS_A, **EXPERIMENTS_B}

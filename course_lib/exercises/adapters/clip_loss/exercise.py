@@ -57,8 +57,8 @@ exercise = Exercise(
     hints=Hints(
         concept=(
             "All images of the batch are compared with all captions. In the table of cosines the right ones are on the "
-            "diagonal. Each image chooses among the captions, which is a cross-entropy over a row. Each caption "
-            "chooses among the images, which is a cross-entropy over a column. The loss is the mean of the two."
+            "diagonal. Each image chooses among the captions of its row, and each caption among the images of its "
+            "column. The loss is the mean of these two cross-entropies."
         ),
         api="`F.normalize(..., dim=1)`, `@`, `Tensor.T`, `Tensor.exp`, `Tensor.clamp(max=...)`, `F.cross_entropy`",
         skeleton=(

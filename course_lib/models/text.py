@@ -96,7 +96,8 @@ class TextEncoder(nn.Module):
         self.layers = layers
 
     def forward(self, ids: Tensor) -> Tensor:
-        layers, visible = self.layers, (ids != 0)[:, None, None, :]
+        layers: Any = self.layers
+        visible = (ids != 0)[:, None, None, :]
         x = layers.embedding(ids) + layers.position[: ids.shape[1]]
         for block in layers.blocks:
             parts = block["qkv"](block["norm1"](x)).unflatten(-1, (3, layers.heads, -1)).permute(2, 0, 3, 1, 4)

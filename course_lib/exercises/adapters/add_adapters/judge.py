@@ -11,7 +11,7 @@ from course_lib.exercises.contract import Case, Criterion, Judge, Values
 def reference(model, make):
     for parameter in model.parameters():
         parameter.requires_grad = False
-    made = {}
+    made: dict[int, nn.Module] = {}
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if isinstance(child, nn.Linear):

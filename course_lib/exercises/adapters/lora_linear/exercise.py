@@ -83,9 +83,10 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
         output.square().sum().backward()
     for name, leaf in (("a", a), ("b", b)):
         seen[f"gradient_{name}"] = gradient_of(leaf) if leaf is not None and leaf.is_leaf else None
-    merged = layer.merged()
+    merge: Any = layer.merged
+    merged = merge()
     seen |= _of_merged(merged, x)
-    again = _of_merged(layer.merged(), x)["merged_weight"]
+    again = _of_merged(merge(), x)["merged_weight"]
     if isinstance(merged, nn.Module):
         with torch.no_grad():
             for parameter in merged.parameters():

@@ -55,7 +55,8 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    model = with_drawn_weights(_network(given["kind"], given["width"]), given["seed"])
+    model = _network(given["kind"], given["width"])
+    with_drawn_weights(model, given["seed"])
     for number, parameter in enumerate(model.parameters()):
         half = given["before"] == "half frozen" and number % 2 == 1
         parameter.requires_grad = half or given["before"] == "trainable"

@@ -12,7 +12,7 @@ from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 def reference(image_features, encode, prompts):
     columns = []
     for several in prompts:
-        total = 0
+        total = torch.zeros_like(image_features[0])
         for prompt in several:
             (vector,) = encode([prompt])
             total = total + vector / vector.norm()

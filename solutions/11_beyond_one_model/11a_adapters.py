@@ -89,7 +89,8 @@ head_only = tuned(copy.deepcopy(encoder).requires_grad_(False), "head", lr=1e-2)
 
 # %% [markdown]
 # Full fine-tuning changes all weights and needs a copy of the whole network for every task. The smallest step away from
-# the frozen encoder is to train its *biases* as well (BitFit, Ben Zaken et al. 2022). A bias shifts the input of a unit,
+# the frozen encoder is to train its *biases* as well (BitFit, Ben Zaken et al. 2022). A bias shifts the input of a
+# unit,
 # so it decides how easily the unit becomes active.
 #
 # ### Exercise 11.1: trainable_biases (warm-up, 12 minutes)
@@ -151,7 +152,8 @@ tuned(copy.deepcopy(encoder), "full", lr=1e-3)
 plots.show(plots.diagram_adapters())
 
 # %% [markdown]
-# At the start $B = 0$, so the network is the pretrained one. After training $W + \frac{\alpha}{r} B A$ is one matrix again. So the layer can be *merged*, and then it is as
+# At the start $B = 0$, so the network is the pretrained one. After training $W + \frac{\alpha}{r} B A$ is one matrix
+# again. So the layer can be *merged*, and then it is as
 # fast as before.
 #
 # ### Exercise 11.2: LoRALinear (hard, 30 minutes)
@@ -501,7 +503,8 @@ plots.show(plots.confusion_matrix(table, unseen.class_names, title=title))
 # "captions") }}. Left and right are known as before, because captions mention places as often as before.
 
 # %% [markdown]
-# The last row hands 40 percent of the captions around among the images, as badly scraped pages do. Each image then has a
+# The last row hands 40 percent of the captions around among the images, as badly scraped pages do. Each image then has
+# a
 # wrong caption in two of five cases. An ensemble of prompts repairs a part of the damage, and it is better than one
 # prompt {{ every_seed("ensemble_exchanged > single_exchanged, ensemble_tenth > single_tenth, ensemble_all >
 # single_all", "captions") }}.
@@ -514,8 +517,10 @@ Markdown(records.results_table(up_to=unit, columns={"glyphs": (10, 50)}))
 
 # %% [markdown] nbgrader={"grade_id": "adapter_report", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A company has one pretrained text encoder and forty customers, each with a few hundred
-# labeled messages. A colleague reports: "LoRA reaches 62 percent and full fine-tuning 60 percent, each trained once, so LoRA
-# is better. And for new topics we need no labels at all. A model trained on images with captions classified 94 percent of
+# labeled messages. A colleague reports: "LoRA reaches 62 percent and full fine-tuning 60 percent, each trained once,
+# so LoRA
+# is better. And for new topics we need no labels at all. A model trained on images with captions classified 94 percent
+# of
 # the images zero-shot in a demo." In four to six sentences, say (a) what the two accuracies show and what would be
 # needed to show more, (b) which reason for adapters remains even if the accuracies are equal, and (c) what you would
 # ask about the captions before you believe that zero-shot will work for a new topic.
@@ -534,7 +539,8 @@ Markdown(records.results_table(up_to=unit, columns={"glyphs": (10, 50)}))
 #
 # *Sample answer (1).* LoRA is better because it has fewer weights and does not overfit.
 #
-# *Rubric.* One point each. (a) says that two points in one run are within noise AND asks for several seeds that are compared
+# *Rubric.* One point each. (a) says that two points in one run are within noise AND asks for several seeds that are
+# compared
 # pair by pair, or for equal tuning. (b) names storage, exchange or merging of adapters for many customers. (c) asks how
 # often, or whether, captions name the topic. "More data" alone earns no point for (c).
 # ### END SOLUTION

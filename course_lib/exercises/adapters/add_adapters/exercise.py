@@ -6,57 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from course_lib.exercises.adapters.exercise import requires_grad, with_drawn_weights
+from course_lib.exercises.adapters.exercise import Wrapped, network_of, requires_grad, with_drawn_weights
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 from course_lib.exercises.observing import state_of
 
 MOST_CALLS = 40
-
-
-class _Own(nn.Module):
-    """Layers as attributes, in a list and in a dictionary; `tie` uses one linear layer at two places."""
-
-    def __init__(self, width: int, *, tie: bool) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.Sequential(nn.Linear(width, width)))
-        self.several = nn.ModuleList([nn.Linear(width, width), nn.Tanh()])
-        self.named = nn.ModuleDict({"first": nn.Linear(width, width), "second": nn.Linear(width, width)})
-        if tie:
-            self.named["second"] = self.named["first"]
-            self.several[0] = self.inner[1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.inner(x)
-        for layer in (*self.several, self.named["first"], self.named["second"]):
-            x = x + layer(x)
-        return x
-
-
-class _Layer(nn.Linear):
-    """A linear layer of a class of its own."""
-
-
-class Wrapped(nn.Module):
-    """What `make` returns in the check: the layer, and a trainable number that its output is multiplied by."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer, self.factor = layer, nn.Parameter(torch.tensor(2.0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.factor * self.layer(x)
-
-
-def _network(kind: str, width: int) -> nn.Module:
-    if kind == "flat":
-        return nn.Sequential(nn.Linear(width, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 3, bias=False))
-    if kind == "images":
-        return nn.Sequential(nn.Unflatten(1, (1, 1, width)), nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(2 * width, 3))
-    if kind == "subclass":
-        return nn.Sequential(_Layer(width, 3), nn.Sequential(nn.Sequential(nn.Linear(3, 3)), nn.PReLU()))
-    return _Own(width, tie=kind == "tied")
 
 
 def cases(seed: int) -> list[Case]:
@@ -72,7 +28,7 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     x = case.inputs["x"]
-    model = with_drawn_weights(_network(case.inputs["kind"], x.shape[1]), case.inputs["seed"])
+    model = with_drawn_weights(network_of(case.inputs["kind"], x.shape[1]), case.inputs["seed"])
     before, names = state_of(model), {id(layer): name for name, layer in model.named_modules()}
     given: list[str] = []
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from course_lib.exercises.adapters.exercise import requires_grad, with_drawn_weights
-from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing, seeded
-from course_lib.exercises.observing import gradient_of, state_of
+from course_lib.exercises.adapters.exercise import observe_low_rank
+from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
 
 
 def cases(seed: int) -> list[Case]:
@@ -34,65 +30,6 @@ def cases(seed: int) -> list[Case]:
         case("large", normal(3, 400), 6, 8, 8.0),
         double,
     ]
-
-
-def _put(layer: nn.Module, name: str, value: Tensor) -> Tensor | None:
-    """Gives a parameter of the answer other values; None where it has no parameter of this shape."""
-    own = getattr(layer, name, None)
-    if not isinstance(own, Tensor) or own.shape != value.shape:
-        return None
-    own.data.copy_(value)
-    return own
-
-
-def _of_merged(merged: Any, x: Tensor) -> Values:
-    """What is seen of the merged layer."""
-    seen: Values = {"merged_type": type(merged).__name__, "merged_output": None, "merged_weight": None}
-    if isinstance(merged, nn.Linear):
-        weights = {"merged_weight": merged.weight.detach().clone(), "merged_bias": str(merged.bias is not None)}
-        return seen | {"merged_output": merged(x).detach()} | weights
-    return seen
-
-
-def observe(make: Callable[..., Any], case: Case) -> Values:
-    given, x = case.inputs, case.inputs["x"]
-    linear = nn.Linear(x.shape[-1], given["out_features"], bias=given["bias"])
-    with_drawn_weights(linear, given["seed"]).to(x)
-    before, plain = state_of(linear), linear(x).detach()
-    generator = seeded(given["seed"])
-    seen: Values = {"global_state_before": torch.get_rng_state().clone()}
-    layer = make(linear, given["rank"], alpha=given["alpha"], generator=generator)
-    seen["global_state_after"] = torch.get_rng_state().clone()
-    if not isinstance(layer, nn.Module):
-        return seen | {"requires_grad": {}, "kept": type(layer).__name__}
-    start = {name: getattr(layer, name, None) for name in ("a", "b")}
-    if case.name == "large":  # elsewhere what is drawn would tell every answer from every other
-        other = make(linear, given["rank"], alpha=given["alpha"], generator=generator)
-        seen |= {"a_drawn": start["a"].detach().clone() if isinstance(start["a"], Tensor) else None}
-        seen |= {"a_drawn_next": getattr(other, "a", None)}
-    seen |= {
-        "kept": "the layer given" if getattr(layer, "linear", None) is linear else "another layer",
-        "requires_grad": requires_grad(layer),
-        "b_at_start": start["b"].detach().clone() if isinstance(start["b"], Tensor) else None,
-        "change_at_start": layer(x).detach() - plain,
-    }
-    a, b = _put(layer, "a", given["a"]), _put(layer, "b", given["b"])
-    output = layer(x)
-    seen["output"] = output.detach().clone()
-    if output.requires_grad:
-        output.square().sum().backward()
-    for name, leaf in (("a", a), ("b", b)):
-        seen[f"gradient_{name}"] = gradient_of(leaf) if leaf is not None and leaf.is_leaf else None
-    merge: Any = layer.merged
-    merged = merge()
-    seen |= _of_merged(merged, x)
-    again = _of_merged(merge(), x)["merged_weight"]
-    if isinstance(merged, nn.Module):
-        with torch.no_grad():
-            for parameter in merged.parameters():
-                parameter.add_(1.0)
-    seen |= {"merged_again": again, "linear_before": before, "linear_after": state_of(linear)}
-    return seen | {"output_after_merging": layer(x).detach()}
 
 
 exercise = Exercise(
@@ -128,7 +65,7 @@ exercise = Exercise(
         "adapted layer costs nothing more when it is used."
     ),
     cases=cases,
-    observe=observe,
+    observe=observe_low_rank,
     may_change=("linear",),
     words={
         "kept": "the layer in `self.linear`",

@@ -22,8 +22,7 @@
 #
 # **You need** PyTorch [modules](https://pytorch.org/docs/stable/notes/modules.html), a [training
 # loop](https://pytorch.org/tutorials/beginner/basics/optimization_tutorial.html) (unit 00) and [batch
-# normalization](https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). The first notebook of this unit
-# helps, but is not needed.
+# normalization](https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html).
 #
 # **Time**: about 2 to 2.5 hours in two sittings, with a natural break after section 5. About 2 minutes of it are
 # computation.
@@ -501,7 +500,7 @@ plots.show(plots.learning_curve(losses, validation=accuracies, **labels))
 # {{ figures_table({"frozen encoder": "transfer_frozen", "fine-tuned": "transfer_finetuned", "from scratch": "scratch"},
 # (5, 15, 30, 50, 75), "epochs", head="validation accuracy, epochs") }}
 #
-# The frozen encoder is fast. At the end fine-tuning has overtaken it in the mean, but one of the three seeds disagrees.
+# The frozen encoder is fast. In the end fine-tuning has overtaken it in the mean, but one of the three seeds disagrees.
 #
 # ## 7. Adapt at test time, without labels
 #
@@ -546,7 +545,7 @@ check.adapt_statistics(adapt_statistics)
 # "5 images": "_statistics@5", "20": "_statistics@20", "200": "_statistics@200", "200, then entropy": "_entropy",
 # "200 of one class": "_one_class"}, "test_time", head="recorded, adapted to") }}
 #
-# None of these images is a test image. Five without labels are enough to recognize most faint ones, {{
+# No test image is among them. Five images are enough to recognize most faint ones, {{
 # every_seed("faint_statistics@5 > faint_before", "test_time") }}. Outlined images also have other edges, and most are
 # still wrong. *Entropy* also trains scale and shift until predictions are confident (Wang et al. 2021), and adds
 # nothing clear here.
@@ -691,7 +690,8 @@ plots.show(plots.score_table(table, DOMAINS, title="Frozen encoder, new classes"
 # and by much on faint images, {{ every_seed("lp_faint > lp_following_faint, lp_in > lp_following_in", "forgetting") }}.
 #
 # Do changing statistics explain what fine-tuning forgets? Only partly. With *fixed statistics*, the encoder in eval
-# mode, LP-FT is better on faint images {{ every_seed("lp_ft_at_rest_faint > lp_ft_faint", "forgetting") }}.
+# mode, LP-FT is better on faint images {{ every_seed("lp_ft_at_rest_faint > lp_ft_faint", "forgetting") }}, and full
+# fine-tuning is worse on the others.
 
 # %% [markdown] nbgrader={"grade_id": "frozen_and_yet", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A clinic takes a network that was pretrained on X-ray images of many machines, freezes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, endless, load, split_labels
+from course_lib.data import Batches, DataWarning, ImageData, endless, load, split_labels
+from course_lib.data.medmnist import CLASSES as MEDMNIST
+from course_lib.data.medmnist import load_medmnist
 from course_lib.evaluation import accuracy_on, extract_features
 from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import contrastive_loss, fit
@@ -88,10 +91,11 @@ class Project:
 def project(dataset: str, seed: int = 0) -> Project:
     """The images of a data set, with 40 labels to train on and 100 to choose with, evenly over the classes.
 
-    Where the classes do not divide these numbers, there are a few fewer; at least one per class.
+    The set may also be one of MedMNIST, such as "bloodmnist". Where the classes do not divide these numbers, there are a
+    few fewer; at least one per class.
     """
     sizes = settings.by_profile(smoke=(500, 100), laptop=(8000, 2000), full=(8000, 2000))
-    train, test = (load(dataset, split=split, n=n, seed=seed) for split, n in zip(("train", "test"), sizes, strict=True))
+    train, test = (_images(dataset, split, n, seed) for split, n in zip(("train", "test"), sizes, strict=True))
     classes = len(train.class_names)
     split = split_labels(
         train.labels, per_class=max(1, LABELS // classes), validation_per_class=max(1, VALIDATION // classes),
@@ -101,6 +105,18 @@ def project(dataset: str, seed: int = 0) -> Project:
     return Project(
         train.subset(split.labeled), train.subset(split.validation), train.images[rest], train.labels[rest], test, seed
     )
+
+
+def _images(dataset: str, split: str, n: int, seed: int) -> ImageData:
+    """At most n images of a set that `load` knows, or of one of MedMNIST."""
+    if dataset in MEDMNIST:
+        data = load_medmnist(dataset, split=split)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+        return data.subset(order[:n])
+    with warnings.catch_warnings():
+        if dataset == "digits":  # there are fewer, and all are taken
+            warnings.simplefilter("ignore", DataWarning)
+        return load(dataset, split=split, n=n, seed=seed)
 
 
 # --- encoders to start from -----------------------------------------------------------------------------------------
@@ -167,9 +183,7 @@ def _contrastive(data: Project, images: Tensor) -> ConvEncoder:
 # --- training a configuration ---------------------------------------------------------------------------------------
 
 
-def trained(
-    data: Project, encoder: ConvEncoder, way: Way, rule: Rule = Rule.LABELS, *, steps: int = 200
-) -> Classifier:
+def trained(data: Project, encoder: ConvEncoder, way: Way, rule: Rule = Rule.LABELS, *, steps: int = 200) -> Classifier:
     """A classifier from a copy of the encoder and a new head, trained on the labeled images; in eval mode.
 
     LP-FT trains the head alone for 30 % of the steps, and then everything at a third of the learning rate.

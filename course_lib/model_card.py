@@ -66,7 +66,7 @@ class ModelCard:
 
     def markdown(self) -> str:
         """The card as Markdown; what only the author can know is marked as to be written."""
-        low, high = wilson_interval(self.right, self.total)
+        accuracy, (low, high) = self.right / self.total, wilson_interval(self.right, self.total)
         worst = sorted(self.recall, key=self.recall.__getitem__)[:2]
         rows = {
             "Input": f"uint8 images, {' x '.join(map(str, self.shape))} (channels, height, width)",
@@ -74,9 +74,9 @@ class ModelCard:
             "Data": self.data,
             "Labels": f"{self.labels} to train on, and {self.validation} to choose with",
             "Chosen": self.chosen,
-            "Test accuracy": f"{self.right / self.total:.1%} of {self.total:,} images, 95 % interval {low:.1%} to {high:.1%}",
+            "Test accuracy": f"{accuracy:.1%} of {self.total:,} images, 95 % interval {low:.1%} to {high:.1%}",
             "Worst classes": ", ".join(f"{name} ({self.recall[name]:.0%} found)" for name in worst),
-            "Temperature": "none" if self.temperature == 1.0 else f"{self.temperature:.2f}, fitted on the validation images",
+            "Temperature": "none" if self.temperature == 1 else f"{self.temperature:.2f}, fitted on validation images",
             "Versions": f"Python {platform.python_version()}, torch {torch.__version__}",
         }  # fmt: skip
         lines = [f"# {self.name}", "", "| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())]

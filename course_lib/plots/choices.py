@@ -34,13 +34,13 @@ def accuracy_intervals(
         raise ValueError("intervals is empty; give at least one accuracy with its ends.")
     if chosen and chosen not in intervals:
         raise ValueError(f"chosen is {chosen!r}; the rows are {', '.join(intervals)}.")
-    wide = max(map(len, intervals))
+    rows, wide = list(intervals.items()), max(map(len, intervals))
     figure = new_figure(5.0 + 0.085 * wide, 1.0 + 0.3 * len(intervals) + 0.3 * bool(title))
     ax = figure.subplots()
     if chosen:
         low, _, high = intervals[chosen]
         ax.axvspan(low, high, color=FRAME, alpha=0.5, linewidth=0)
-    for row, (name, (low, value, high)) in enumerate(intervals.items()):
+    for row, (name, (low, value, high)) in enumerate(rows):
         color, marker = (ACCENT, "D") if name == chosen else (NORMAL, "o")
         ax.plot([low, high], [row, row], color=color, linewidth=2.2)
         ax.plot(value, row, color=color, marker=marker, markersize=8 if name == chosen else 6)
@@ -50,7 +50,7 @@ def accuracy_intervals(
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set_xlabel(x_label)
     ax.grid(axis="x")
-    shown = "; ".join(f"{name} {100 * v:.0f} % ({100 * a:.0f} to {100 * b:.0f})" for name, (a, v, b) in intervals.items())
+    shown = "; ".join(f"{name} {100 * v:.0f} % ({100 * a:.0f} to {100 * b:.0f})" for name, (a, v, b) in rows)
     mark = f" Marked: {chosen}." if chosen else ""
     return finished(figure, f"{title or 'Accuracies with intervals'}, {x_label}: {shown}.{mark}", alt, title=title)
 
@@ -69,7 +69,7 @@ def diagram_choice(*, title: str | None = None, alt: str | None = None) -> Figur
     d.chain(sources, score, train, choose, measure, out)
     low = 1.2
     pool = d.data(0.85, low, "images without\nlabels", width=1.2)
-    labeled = d.data(3.4, low, "40 labels", width=0.9)
+    d.data(3.4, low, "40 labels", width=0.9)
     checked = d.data(5.95, low, "100 validation\nlabels", width=1.2)
     test = d.data(7.2, low, "test", width=0.6)
     d.flow(pool, sources)

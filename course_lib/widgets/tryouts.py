@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,21 +47,22 @@ def tryout_explorer(
         "brightness": choice_slider("brightness", BRIGHTNESS, 1.0),
         "inverted": choice_slider("colors", [("as they are", False), ("inverted", True)], False),
     }
-    return View(draw, controls, hint="Which changes leave the prediction as it is, and where is it confident and wrong?")
+    return View(draw, controls, hint="Which changes keep the prediction, and where is it confident and wrong?")
 
 
 def _turned(image: Any, degrees: int) -> Any:
     import torch
     from torch.nn import functional as F
 
-    angle = torch.tensor(degrees * torch.pi / 180)
-    matrix = torch.stack([torch.cos(angle), -torch.sin(angle), angle * 0, torch.sin(angle), torch.cos(angle), angle * 0])
-    grid = F.affine_grid(matrix.reshape(1, 2, 3), list(image.shape), align_corners=False)
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    grid = F.affine_grid(torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]]), list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, align_corners=False).clamp(0, 1) if degrees else image
 
 
 @plots.styled
-def _draw_tryout(picture: Any, probabilities: np.ndarray, words: str, names: Sequence[str], title: str | None) -> Figure:
+def _draw_tryout(
+    picture: Any, probabilities: np.ndarray, words: str, names: Sequence[str], title: str | None
+) -> Figure:
     figure = plots.new_figure(8.0, 1.0 + 0.24 * max(len(names), 8) + 0.3 * bool(title))
     left, right = figure.subplots(1, 2, width_ratios=[1.0, 2.2])
     plots.draw_picture(left, plots.as_pictures(picture)[0])

@@ -37,7 +37,8 @@ class Program:
         self._module, self._sizes = copy.deepcopy(module), _sizes(spec, len(example))
         self.dynamic = [dim for dim, size in spec.items() if size is not None]
         self.example = example.clone()
-        self.modes = "+".join(sorted({mode_of(part) for part in module.modules()}))
+        inner = list(module.modules())[1:]  # the mode of the module around a model changes nothing
+        self.modes = "+".join(sorted({mode_of(part) for part in inner}))
 
     def module(self) -> Any:
         """What runs."""

@@ -34,7 +34,6 @@ def cases(seed: int) -> list[Case]:
     ]
 
 
-
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
     # The default of z is left out where it is meant, so that another default shows.

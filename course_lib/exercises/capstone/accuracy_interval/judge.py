@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from course_lib.exercises.asking import as_expected, as_number, in_all, somewhere
+from course_lib.exercises.asking import as_expected, as_number, in_all, in_any
 from course_lib.exercises.contract import Case, Criterion, Judge, Values
 
 
@@ -16,9 +16,10 @@ def reference(right: int, total: int, *, z: float = 1.96) -> tuple[float, float]
     return low, high
 
 
-
 def _ends_swapped(case: Case, seen: Values, expected: Values) -> bool:
-    return abs(as_number(seen["low"]) - expected["high"]) < 1e-5 and abs(as_number(seen["high"]) - expected["low"]) < 1e-5
+    return (
+        abs(as_number(seen["low"]) - expected["high"]) < 1e-5 and abs(as_number(seen["high"]) - expected["low"]) < 1e-5
+    )
 
 
 judge = Judge(
@@ -32,7 +33,9 @@ judge = Judge(
     ),
     predicates={
         "ends_swapped": lambda trials: in_all(trials, lambda t: _ends_swapped(*t[:3])),
-        "outside": somewhere(lambda t: as_number(t.seen["low"]) < -1e-6 or as_number(t.seen["high"]) > 1 + 1e-6,
-                             "none_right", "all_right", "one_image", "few_right"),
+        "outside": lambda trials: (
+            in_all(trials, lambda t: as_number(t.seen["low"]) > -1 and as_number(t.seen["high"]) < 2)
+            and in_any(trials, lambda t: as_number(t.seen["low"]) < -1e-6 or as_number(t.seen["high"]) > 1 + 1e-6)
+        ),
     },
 )  # fmt: skip

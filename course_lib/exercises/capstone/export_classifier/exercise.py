@@ -16,7 +16,7 @@ from course_lib.exercises.observing import dtype_name, mode_of, state_of
 def cases(seed: int) -> list[Case]:
     generator = seeded(seed)
 
-    def case(name: str, shape: tuple[int, int, int], classes: int, temperature: float, mode: str = "train") -> Case:
+    def case(name: str, shape: tuple[int, ...], classes: int, temperature: float, mode: str = "train") -> Case:
         def pixels(count: int) -> torch.Tensor:
             return torch.randint(0, 256, (count, *shape), generator=generator).to(torch.uint8)
 
@@ -46,7 +46,7 @@ def _modes(model: nn.Module) -> str:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given, exporter = case.inputs, Exporter()
-    model = small_classifier(given["images"].shape[1], given["classes"], given["seed"] % 10_007).to(given["images"].device)
+    model = small_classifier(given["images"].shape[1], given["classes"], given["seed"] % 10_007)
     _set_mode(model, given["mode_before"])
     before, modes = state_of(model), _modes(model)
     options = {} if given["temperature"] == 1.0 else {"temperature": given["temperature"]}
@@ -101,17 +101,12 @@ exercise = Exercise(
     may_change=("model",),  # a criterion looks at it
     on_gpu=False,
     words={
-        "returned": "the kind of thing that you return",
-        "exports": "the number of exports",
-        "together": "the tensor of probabilities of five images in one batch",
+        "returned": "the kind of thing that you return", "exports": "the number of exports",
+        "example": "the dtype of the example", "together": "the tensor of probabilities of five images in one batch",
         "alone": "the tensor of probabilities of five images, each alone",
-        "modes": "the mode that is exported",
-        "example": "the dtype of the example",
-        "dynamic": "the list of dynamic dimensions",
-        "modes_before": "the modes of the model before",
-        "modes_after": "the modes of the model afterwards",
-        "state_before": "the state of the model before",
-        "state_after": "the state of the model afterwards",
+        "modes": "the mode that is exported", "dynamic": "the list of dynamic dimensions",
+        "modes_before": "the modes of the model before", "modes_after": "the modes of the model afterwards",
+        "state_before": "the state of the model before", "state_after": "the state of the model afterwards",
     },
     inputs_shown=("mode_before",),
-)
+)  # fmt: skip

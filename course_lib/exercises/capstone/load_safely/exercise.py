@@ -72,9 +72,8 @@ def _file(name: str, source: nn.Module, place: int) -> io.BytesIO:
         return io.BytesIO(b"PNG and other bytes" * 20)
     buffer = io.BytesIO()
     torch.save(_content(name, source, place), buffer)
-    if name == "cut_short":
-        return io.BytesIO(buffer.getvalue()[: len(buffer.getvalue()) // 2])
-    return io.BytesIO(buffer.getvalue())
+    whole = buffer.getvalue()
+    return io.BytesIO(whole[: len(whole) // 2] if name == "cut_short" else whole)
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
@@ -117,7 +116,8 @@ exercise = Exercise(
             "own = model.state_dict()\n"
             "if not isinstance(state, dict) or state.keys() != ...:\n    raise ValueError(...)\n"
             "for name, value in own.items():\n"
-            "    if not isinstance(state[name], torch.Tensor) or state[name].shape != ...:\n        raise ValueError(...)\n"
+            "    if not isinstance(state[name], torch.Tensor) or state[name].shape != ...:\n"
+            "        raise ValueError(...)\n"
             "    if not torch.isfinite(...).all():\n        raise ValueError(...)\n"
             "model.load_state_dict(...)\nreturn model"
         ),
@@ -131,10 +131,8 @@ exercise = Exercise(
     may_change=("model",),
     on_gpu=False,
     words={
-        "outcome": "what comes back, or the error",
-        "after": "the state of the model afterwards",
-        "moved": "the list of tensors that have changed",
+        "outcome": "what comes back, or the error", "message": "the text of the error",
+        "after": "the state of the model afterwards", "moved": "the list of tensors that have changed",
         "ran": "what the code in the file has left behind",
-        "message": "the text of the error",
     },
-)
+)  # fmt: skip

@@ -80,6 +80,12 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "log_mel": MethodStyle("Log-mel and logistic regression", "#57330F", "+", ":"),
     "gru": MethodStyle("GRU on log-mel", "#0072B2", "4", "--"),
     "cpc": MethodStyle("CPC", "#117733", (5, 1, 0)),
+    "head": MethodStyle("Head only", "#8C8C8C", "s", ":", hollow=True),
+    "biases": MethodStyle("Biases only", "#946638", "d", "--"),
+    "lora": MethodStyle("Low-rank adapters", "#0072B2", "D", "--"),
+    "bottleneck": MethodStyle("Bottleneck adapters", "#6600CC", "p", "-."),
+    "full": MethodStyle("All weights", "#000000", "h", ":"),
+    "captions": MethodStyle("Captions", "#0072B2", (7, 1, 0)),
     "full_labels": MethodStyle("All labels", "#555555", "_", "--"),
 }
 """Method -> how it is drawn. A unit that adds a method adds a line here, and nowhere else."""

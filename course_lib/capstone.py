@@ -91,8 +91,8 @@ class Project:
 def project(dataset: str, seed: int = 0) -> Project:
     """The images of a data set, with 40 labels to train on and 100 to choose with, evenly over the classes.
 
-    The set may also be one of MedMNIST, such as "bloodmnist". Where the classes do not divide these numbers, there are a
-    few fewer; at least one per class.
+    The set may also be one of MedMNIST, such as "bloodmnist". Where the classes do not divide these numbers, there are
+    a few fewer; at least one per class.
     """
     sizes = settings.by_profile(smoke=(500, 100), laptop=(8000, 2000), full=(8000, 2000))
     train, test = (_images(dataset, split, n, seed) for split, n in zip(("train", "test"), sizes, strict=True))

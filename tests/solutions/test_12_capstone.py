@@ -34,7 +34,8 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 def test_each_set_of_labels_has_images_of_its_own():
     data = capstone.project("digits", 1)
     assert len(data.labeled) == 40 and len(data.validation) == 100 and len(data.test) == 360
-    assert data.labeled.labels.bincount().tolist() == [4] * 10 and data.validation.labels.bincount().tolist() == [10] * 10
+    for part, per_class in ((data.labeled, 4), (data.validation, 10)):
+        assert part.labels.bincount().tolist() == [per_class] * 10
     sets = [set(map(bytes, part.flatten(1).numpy())) for part in (data.pool, data.validation.images, data.test.images)]
     assert not sets[0] & sets[1] and not sets[0] & sets[2] and not sets[1] & sets[2]
     assert torch.equal(data.pool[:40], data.labeled.images) and torch.equal(data.hidden[:40], data.labeled.labels)

@@ -33,8 +33,8 @@ IMAGES = 1000
 MOST_BYTES = 4 << 20  # of a file
 LIMITS = Limits(cells_seconds=60, wall_seconds=180.0)
 
-# Loading a program loads a compiler, some seconds: once for all models. It is imported by its own name, because an export
-# would leave it half imported where it is switched off, as it is in the sandbox.
+# Loading a program loads a compiler, some seconds: once for all models. It is imported by its own name, because an
+# export would leave it half imported where it is switched off, as it is in the sandbox.
 _SETUP = """
 import base64, json, torch
 import torch._inductor.cpp_builder

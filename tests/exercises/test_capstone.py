@@ -163,7 +163,7 @@ def all_tested_in_the_end(configurations, *, train, validate, test):
     return (*found[:3], accuracies[found[0]])
 
 
-def tested_at_once(configurations, *, train, validate, test):
+def asks_twice(configurations, *, train, validate, test):
     found = with_minus_infinity(configurations, train=train, validate=validate, test=test)
     return (*found[:3], test(found[1]))
 
@@ -344,7 +344,7 @@ WRONG = {
     "choose_configuration": {
         zero_to_begin_with: "zero_is_nothing",
         all_tested_in_the_end: "all_tested",
-        tested_at_once: "all_tested",
+        asks_twice: "all_tested",
         model_of_the_name: "trained_again",
         another_error: None,
     },

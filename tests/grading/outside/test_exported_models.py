@@ -51,7 +51,7 @@ def submissions(tmp_path_factory):
 
 
 def test_models_are_scored_by_name_and_what_is_wrong_is_told(submissions, monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_SECRET", "the secret of this test, long enough")
+    monkeypatch.setenv("COURSE_SECRET", str(tmp_path / "secret"))
     out = tmp_path / "class" / "results"
     done = CliRunner().invoke(grade_command, [str(submissions), "--models", "--out", str(out), "--json"])
     assert done.exit_code == 0, done.output

@@ -54,9 +54,7 @@ class TextSetting:
 
     def first_weights(self, *, embeddings: Tensor | None = None) -> TextEncoder:
         """The encoder as it is before any training; without `embeddings` these are random too."""
-        layers = TransformerLayers(
-            len(self.vocabulary), dim=DIM, embeddings=embeddings, generator=self.generator()
-        )
+        layers = TransformerLayers(len(self.vocabulary), dim=DIM, embeddings=embeddings, generator=self.generator())
         return TextEncoder(layers)
 
 

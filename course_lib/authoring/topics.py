@@ -114,6 +114,20 @@ FOUND: dict[str, tuple[str, str]] = {
         """Negatives from other recordings: {{ result("negatives", "finetuned_others@10") | pm(percent=true) }}, which
         is below no pretraining""",
     ),
+    "11a": (
+        """All captions name the class: a prompt alone is right for {{ result("captions", "single_all") | pm(percent=true) }} of
+        the images. LoRA changes 2 % of the weights of a transformer: {{ result("text", "lora@50") | pm(percent=true)
+        }}, all weights {{ result("text", "full@50") | pm(percent=true) }}""",
+        """A tenth of the captions name the class: {{ result("captions", "single_tenth") | pm(percent=true) }}. LoRA on
+        random weights: {{ result("text", "random_lora@10") | pm(percent=true) }}, and {{ result("text",
+        "random_full@10") | pm(percent=true) }} with all of them""",
+    ),
+    "12": (
+        """Chosen among thirty configurations by validation, 40 labels: {{ result("choice", "by_validation") |
+        pm(percent=true) }}; from scratch {{ result("calibration", "accuracy:scratch") | pm(percent=true) }}""",
+        """The best of twenty by a test of 40 images overstates its accuracy by {{ result("optimism", "k20@40") | pm }}, by
+        one of 500 images by {{ result("optimism", "k20@500") | pm }}""",
+    ),
 }
 
 # What to take home from the course: ten sentences.

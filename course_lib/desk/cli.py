@@ -19,8 +19,14 @@ from course_lib import __version__
 from course_lib.desk import for_authors, for_instructors, for_learners, predicting, set_up
 
 # What is told as one sentence, by the name of its class, since importing the classes would take a second.
-NOT_USED_RIGHT = {"NotANotebookError", "ValueError", "FileNotFoundError", "IsADirectoryError", "UnicodeDecodeError",
-                  "NotAModel"}
+NOT_USED_RIGHT = {
+    "NotANotebookError",
+    "ValueError",
+    "FileNotFoundError",
+    "IsADirectoryError",
+    "UnicodeDecodeError",
+    "NotAModel",
+}
 WENT_WRONG = {
     "ReleaseError", "WorkspaceError", "AuthoringError", "RecordError", "AnswerFileError", "DemoError",
     "GradebookError", "KernelError", "SiteError",

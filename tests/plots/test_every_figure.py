@@ -66,7 +66,8 @@ def every_figure() -> dict[str, plots.Figure]:
         ),
         "accuracy_intervals": plots.accuracy_intervals(
             {f"rotation, LP-FT, rule {k}": (0.5 + k / 40, 0.6 + k / 40, 0.68 + k / 40) for k in range(12)},
-            chosen="rotation, LP-FT, rule 11", title=title,
+            chosen="rotation, LP-FT, rule 11",
+            title=title,
         ),
         **{name: getattr(plots, name)(title=title) for name in DIAGRAMS},
     }

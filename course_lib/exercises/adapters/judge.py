@@ -31,12 +31,7 @@ def _is_normal(a: object, case: Case) -> bool:
 
 def drawn(case: Case, seen: Values, expected: Values) -> bool:
     a, following = seen.get("a_drawn"), seen.get("a_drawn_next")
-    return (
-        global_state_kept(seen)
-        and _is_normal(a, case)
-        and _is_normal(following, case)
-        and not close(a, following)
-    )
+    return global_state_kept(seen) and _is_normal(a, case) and _is_normal(following, case) and not close(a, following)
 
 
 def trains(case: Case, seen: Values, expected: Values) -> bool:

@@ -13,12 +13,16 @@ from course_lib.authoring import quoting
 
 
 class Notebook(Protocol):
-    """What a row of the table says of a notebook besides what was found."""
+    """What a row of the table says of a notebook besides what was found; its link is notebooks/UNIT/NAME.ipynb."""
 
-    number: str
-    link: str  # notebooks/UNIT/NAME.ipynb
-    title: str
-    exercises: tuple[str, ...]
+    @property
+    def number(self) -> str: ...
+    @property
+    def link(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def exercises(self) -> tuple[str, ...]: ...
 
 
 # Number of a notebook -> where its idea works and where it fails, each with what was recorded.

@@ -548,8 +548,8 @@ predict.untuned.compare(untuned)
 # | CPC | | {{ result("label_curve", "cpc@10") | pm(percent=true) }} |
 #
 # The first is the worst, {{ every_seed("untuned@10 < middle@10, untuned@10 < longer@10, untuned@10 < tuned@10,
-# untuned@10 < high@10", "untuned") }}. Against it, CPC seems to gain more than twice as much. For the validation speakers
-# the third and the fourth are equally good, so we took the shorter one. CPC's own rate was not searched.
+# untuned@10 < high@10", "untuned") }}. Against it, CPC seems to gain more than twice as much. For the validation
+# speakers the third and the fourth are equally good, so we took the shorter one. CPC's own rate was not searched.
 #
 # The choice of negatives can go wrong too. They could come from the other recordings, as in unit 05. The
 # candidates for frame $t$ are then the codes of the same frame in all 64 recordings. Noise and hum differ between

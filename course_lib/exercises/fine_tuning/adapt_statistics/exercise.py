@@ -75,7 +75,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         if not isinstance(adapted, nn.Module):
             return seen
         state = state_of(adapted)
-        parts = {"means": "running_mean", "variances": "running_var", "weights": ("weight", "bias")}
+        parts = {"means": ("running_mean",), "variances": ("running_var",), "weights": ("weight", "bias")}
         seen |= {part: {n: v for n, v in state.items() if n.endswith(end)} for part, end in parts.items()}
         seen["mode"] = mode_of(adapted)
         with torch.no_grad():

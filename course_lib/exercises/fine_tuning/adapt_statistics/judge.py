@@ -20,8 +20,9 @@ def reference(model, images):
         for layer in adapted.modules():
             if isinstance(layer, _BatchNorm):
                 dims = [0, *range(2, x.ndim)]
-                layer.running_mean.copy_(x.mean(dims))
-                layer.running_var.copy_(x.var(dims, unbiased=True))
+                layer.load_state_dict(
+                    {**layer.state_dict(), "running_mean": x.mean(dims), "running_var": x.var(dims, unbiased=True)}
+                )
                 x = F.batch_norm(x, x.mean(dims), x.var(dims, unbiased=False), layer.weight, layer.bias, eps=layer.eps)
             elif not isinstance(layer, torch.nn.Sequential):
                 x = layer(x)
@@ -76,7 +77,9 @@ judge = Judge(
     ),
     predicates={
         "nothing_returned": everywhere(lambda t: "mode" not in t.seen),
-        "changes_the_model_given": somewhere(lambda t: _adapted(t) and changed(t.seen["given"], t.seen["given_after"])),
+        "changes_the_model_given": somewhere(
+            lambda t: _adapted(t) and bool(changed(t.seen["given"], t.seen["given_after"]))
+        ),
         "left_in_train_mode": everywhere(lambda t: _adapted(t) and t.seen["mode"] != "eval", *_ONE),
         "old_ones_mixed_in": everywhere(_mixed, "plain", "one_image", "vectors"),
         "statistics_of_each_batch": everywhere(lambda t: t.seen.get("means") == {}),

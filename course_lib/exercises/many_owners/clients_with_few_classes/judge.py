@@ -1,0 +1,124 @@
+"""`clients_with_few_classes`: reference, criteria, and the mistakes that values alone do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.asking import everywhere, global_state_kept, in_all, in_any, somewhere
+from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
+
+
+def reference(labels, num_clients, classes_each, *, generator):
+    order = torch.randperm(len(labels), generator=generator)
+    clients = [[] for _ in range(num_clients)]
+    classes = labels.unique().tolist()
+    for k, label in enumerate(classes):
+        owners = [s // classes_each for s in range(num_clients * classes_each) if s % len(classes) == k]
+        for j, position in enumerate(order[labels[order] == label].tolist()):
+            clients[owners[j % len(owners)]].append(position)
+    return [torch.tensor(client) for client in clients]
+
+
+def _lists(case: Case, seen: Any) -> list[list[int]] | None:
+    """The positions of each client; None for what is not a list of positions for each."""
+    if not isinstance(seen, list) or len(seen) != case.inputs["num_clients"]:
+        return None
+    if not all(isinstance(part, Tensor) and part.ndim == 1 and part.dtype == torch.int64 for part in seen):
+        return None
+    found: list[list[int]] = [part.tolist() for part in seen]
+    return found if all(0 <= i < len(case.inputs["labels"]) for part in found for i in part) else None
+
+
+def _once(case: Case, seen: Values, expected: Values) -> bool:
+    clients = _lists(case, seen["clients"])
+    return clients is not None and sorted(sum(clients, [])) == list(range(len(case.inputs["labels"])))
+
+
+def _classes(case: Case, clients: Sequence[Sequence[int]]) -> list[dict[int, frozenset[int]]]:
+    """For each client, its positions by class."""
+    labels = case.inputs["labels"].tolist()
+    return [{k: frozenset(i for i in part if labels[i] == k) for k in {labels[i] for i in part}} for part in clients]
+
+
+def _few(case: Case, seen: Values, expected: Values) -> bool:
+    clients = _lists(case, seen["clients"])
+    return clients is not None and all(len(own) == case.inputs["classes_each"] for own in _classes(case, clients))
+
+
+def _even(case: Case, seen: Values, expected: Values) -> bool:
+    clients = _lists(case, seen["clients"])
+    if clients is None or not _few(case, seen, expected):
+        return False
+    classes = case.inputs["labels"].unique().tolist()
+    seats = case.inputs["num_clients"] * case.inputs["classes_each"] // len(classes)
+    sizes = [[len(own[k]) for own in _classes(case, clients) if k in own] for k in classes]
+    return all(len(found) == seats and max(found) - min(found) <= 1 for found in sizes)
+
+
+def _divisions(case: Case, seen: Any) -> list[set[frozenset[int]]] | None:
+    """For each class, into which sets its images are divided, whoever has them."""
+    clients = _lists(case, seen)
+    if clients is None:
+        return None
+    found = _classes(case, clients)
+    return [{own[k] for own in found if k in own} for k in case.inputs["labels"].unique().tolist()]
+
+
+def _random(case: Case, seen: Values, expected: Values) -> bool:
+    again = close(seen["clients"], seen["clients_again"])
+    first, other = (_divisions(case, seen[key]) for key in ("clients", "clients_of_another_seed"))
+    return again and first is not None and other is not None and first != other and global_state_kept(seen)
+
+
+def _repeated(trial: Trial) -> bool:
+    clients = _lists(trial.case, trial.seen["clients"])
+    positions = sum(clients or [], [])
+    return len(positions) > len(set(positions))
+
+
+def _missing(trial: Trial) -> bool:
+    clients = _lists(trial.case, trial.seen["clients"])
+    return clients is not None and len(set(sum(clients, []))) < len(trial.case.inputs["labels"])
+
+
+def _only_dealt_unevenly(trials: Sequence[Trial]) -> bool:
+    fine = in_all(trials, lambda t: _once(*t[:3]) and _few(*t[:3]))
+    return fine and in_any(trials, lambda t: not _even(*t[:3]))
+
+
+judge = Judge(
+    reference=reference,
+    criteria=(
+        Criterion("once", 1, "every position is in the list of exactly one client", _once),
+        Criterion("few", 1, "each client has images of exactly `classes_each` classes", _few),
+        Criterion("even", 1, "the parts of a class are as many as its seats, and differ by at most one image", _even),
+        Criterion(
+            "random",
+            1,
+            "the generator decides which images of a class go together, and nothing else is drawn from",
+            _random,
+            ("usual", "sorted", "uneven_classes", "gaps_in_the_labels", "all_classes_for_each"),
+        ),
+    ),
+    predicates={
+        "every_client_draws_for_itself": somewhere(_repeated),
+        "rest_dropped": lambda trials: in_any(trials, _missing) and not in_any(trials, _repeated),
+        "first_images_first": everywhere(
+            lambda t: (
+                _even(*t[:3])
+                and _divisions(t.case, t.seen["clients"]) == _divisions(t.case, t.seen["clients_of_another_seed"])
+            ),
+            "usual",
+            "sorted",
+        ),
+        "rest_to_the_last": _only_dealt_unevenly,
+        "global_generator": everywhere(
+            lambda t: _even(*t[:3]) and not close(t.seen["clients"], t.seen["clients_again"]), "usual", "sorted"
+        ),
+    },
+    exact=False,
+)

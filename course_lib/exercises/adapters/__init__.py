@@ -1,0 +1,7 @@
+"""Unit 11, first notebook, adapters and two modalities: its exercises, in the notebook's order."""
+
+UNIT = "11_beyond_one_model"
+NOTEBOOK = "11a_adapters"
+EXERCISES = (
+    "trainable_biases",
+)

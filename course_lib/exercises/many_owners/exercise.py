@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -33,3 +35,8 @@ class Watched(nn.Module):
 
 
 NORM = tuple(f"norm.{name}" for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"))
+
+
+def as_state(value: Any) -> Any:
+    """A state as a plain dict, since `state_dict()` gives an ordered one; anything else as it is."""
+    return dict(value) if isinstance(value, dict) else value

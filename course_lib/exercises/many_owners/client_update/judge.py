@@ -86,9 +86,6 @@ judge = Judge(
             [t for t in trials if t.case.name == "eval_mode"],
             lambda t: _equals_server(t) and not close(t.seen["server_after"], t.seen["server_before"]),
         ),
-        "shares_the_servers_tensors": somewhere(
-            lambda t: not close(t.seen["state_when_server_moves"], t.seen["state"]), *_TRAINED
-        ),
         "momentum_of_the_round_before": everywhere(
             lambda t: (
                 _weights(*t[:3])

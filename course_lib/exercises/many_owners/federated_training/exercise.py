@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.contract import Case, Exercise, Hints, Values, drawing
-from course_lib.exercises.many_owners.exercise import NORM, Watched
+from course_lib.exercises.many_owners.exercise import NORM, Watched, as_state
 from course_lib.exercises.observing import plain, state_of
 
 
@@ -50,6 +50,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     clients = list(zip(given["images"], given["labels"], strict=True))
     options = {"rounds": len(drawn), "steps": given["steps"], "lr": given["lr"], "local": given["local"]}
     kept = fn(model, clients, draw=draw, **options)
+    kept = [as_state(own) for own in kept] if isinstance(kept, (list, tuple)) else as_state(kept)
     seen |= {"kept": plain(kept), "server_after": state_of(model), "draws": len(calls)}
     # Of each step: whose images came, and the values that the network held then.
     entries = [{name: value.cpu() for name, value in entry.items()} for entry in model.diary]

@@ -80,6 +80,10 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "log_mel": MethodStyle("Log-mel and logistic regression", "#57330F", "+", ":"),
     "gru": MethodStyle("GRU on log-mel", "#0072B2", "4", "--"),
     "cpc": MethodStyle("CPC", "#117733", (5, 1, 0)),
+    "rotation_iid": MethodStyle("Rotation, even split", "#D55E00", "v"),
+    "rotation_two": MethodStyle("Rotation, two classes per client", "#D55E00", "v", "--", hollow=True),
+    "scratch_iid": MethodStyle("From scratch, even split", "#000000", "o"),
+    "scratch_two": MethodStyle("From scratch, two classes per client", "#000000", "o", "--", hollow=True),
     "full_labels": MethodStyle("All labels", "#555555", "_", "--"),
 }
 """Method -> how it is drawn. A unit that adds a method adds a line here, and nowhere else."""

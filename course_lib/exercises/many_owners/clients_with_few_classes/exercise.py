@@ -39,6 +39,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
 
     before = torch.get_rng_state()
     parts = call(given["seed"])
+    parts = list(parts) if isinstance(parts, tuple) else parts
     seen: Values = {"clients": parts, "global_state_before": before, "global_state_after": torch.get_rng_state()}
     listed = list(parts) if isinstance(parts, (list, tuple)) else []
     seen["dtypes"] = [dtype_name(part) for part in listed]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, global_state_kept, in_all, in_any, somewhere
+from course_lib.exercises.asking import everywhere, global_state_kept, in_all, in_any, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 
@@ -85,9 +85,24 @@ def _missing(trial: Trial) -> bool:
     return clients is not None and len(set(sum(clients, []))) < len(trial.case.inputs["labels"])
 
 
+def _has_more(trials: Sequence[Trial], *cases: str) -> bool:
+    """Whether in these cases a client has more classes than it should have."""
+
+    def more(t: Trial) -> bool:
+        clients, most = _lists(t.case, t.seen["clients"]), t.case.inputs["classes_each"]
+        return clients is not None and any(len(own) > most for own in _classes(t.case, clients))
+
+    return in_all(named(trials, *cases), more)
+
+
+def _fits(trials: Sequence[Trial]) -> bool:
+    return in_all(named(trials, "usual", "sorted"), lambda t: _few(*t[:3]))
+
+
 def _only_dealt_unevenly(trials: Sequence[Trial]) -> bool:
-    fine = in_all(trials, lambda t: _once(*t[:3]) and _few(*t[:3]))
-    return fine and in_any(trials, lambda t: not _even(*t[:3]))
+    """Whether all else is right; a part may be empty, so that a client has fewer classes."""
+    fine = in_all(trials, lambda t: _once(*t[:3])) and in_any(trials, lambda t: _few(*t[:3]))
+    return fine and in_any(trials, lambda t: not _even(*t[:3])) and not _has_more(trials, "uneven_classes")
 
 
 judge = Judge(
@@ -105,6 +120,10 @@ judge = Judge(
         ),
     ),
     predicates={
+        "shards_of_equal_size": lambda trials: (
+            in_all(trials, lambda t: _once(*t[:3])) and _has_more(trials, "uneven_classes") and _fits(trials)
+        ),
+        "dealt_evenly": lambda trials: in_all(trials, lambda t: _once(*t[:3])) and _has_more(trials, "usual", "sorted"),
         "every_client_draws_for_itself": somewhere(_repeated),
         "rest_dropped": lambda trials: in_any(trials, _missing) and not in_any(trials, _repeated),
         "first_images_first": everywhere(
@@ -116,6 +135,14 @@ judge = Judge(
             "sorted",
         ),
         "rest_to_the_last": _only_dealt_unevenly,
+        "one_class_twice": everywhere(
+            lambda t: (
+                _once(*t[:3])
+                and any(len(own) < t.case.inputs["classes_each"] for own in _classes(t.case, t.seen["clients"]))
+            ),
+            "usual",
+            "sorted",
+        ),
         "global_generator": everywhere(
             lambda t: _even(*t[:3]) and not close(t.seen["clients"], t.seen["clients_again"]), "usual", "sorted"
         ),

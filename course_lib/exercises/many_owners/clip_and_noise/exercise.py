@@ -46,6 +46,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     sent = plain(call(given["seed"]))
     seen: Values = {"sent": sent, "global_state_before": before, "global_state_after": torch.get_rng_state()}
     seen["dtypes"] = {name: dtype_name(value) for name, value in sent.items()} if isinstance(sent, dict) else {}
+    seen["update_after"] = given["update"]
     return seen | {"sent_again": call(given["seed"]), "sent_with_another_seed": call(given["seed"] + 1)}
 
 
@@ -81,5 +82,6 @@ exercise = Exercise(
         "sent_again": "the update for the same generator",
         "sent_with_another_seed": "the update for another generator",
         "dtypes": "the dtype of the tensors that you return",
+        "update_after": "the update that you were given, after the call,",
     },
 )

@@ -90,11 +90,15 @@ def _norm(case: Case) -> float:
 
 _exactly: Passes = as_expected("sent")
 
+
+def _left_alone(t: Trial) -> bool:
+    return close(t.seen["update_after"], t.case.inputs["update"])
+
 judge = Judge(
     reference=reference,
     criteria=(
         Criterion("clipped", 1, "a long update is shortened to `max_norm`, all tensors by one factor", _exactly, ("too_long", "float64")),
-        Criterion("short_kept", 1, "an update that is short enough, or all zeros, stays as it is", _exactly, ("short_enough", "on_the_edge", "zero")),
+        Criterion("short_kept", 1, "an update that is short enough, or all zeros, comes back as it is, in its dtype", as_expected("sent", "dtypes"), ("short_enough", "on_the_edge", "zero")),
         Criterion("noise", 2, "every number gets its own normal noise, of standard deviation `noise * max_norm`", _noisy, _NOISY),
         Criterion("generator", 1, "the noise comes from the generator, and nothing else is drawn from", _generator, _NOISY),
     ),
@@ -107,9 +111,13 @@ judge = Judge(
         "noise_of_the_clipped_length": _spread(
             lambda case: case.inputs["noise"] * min(_norm(case), case.inputs["max_norm"])
         ),
+        "dtype_lost": lambda trials: in_all(named(trials, *_EXACT), lambda t: _exactly(*t[:3])) and somewhere(
+            lambda t: t.seen["dtypes"] != t.expected["dtypes"]
+        )(trials),
+        "written_into_the_update": lambda trials: not in_all(trials, _left_alone),
         "noise_missing": everywhere(lambda t: close(_flat(t.seen["sent"]), _clipped(t.case)), *_NOISY),
         "global_generator": everywhere(
-            lambda t: _noisy(*t[:3]) and not close(t.seen["sent"], t.seen["sent_again"]), *_NOISY
+            lambda t: _noisy(*t[:3]) and _left_alone(t) and not close(t.seen["sent"], t.seen["sent_again"]), *_NOISY
         ),
         "seed_of_its_own": everywhere(
             lambda t: _noisy(*t[:3]) and close(t.seen["sent"], t.seen["sent_with_another_seed"]), *_NOISY

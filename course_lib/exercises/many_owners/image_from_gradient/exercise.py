@@ -17,7 +17,7 @@ def cases(seed: int) -> list[Case]:
 
     def case(name: str, outputs: Tensor, pixels: int, scale: float = 1.0) -> Case:
         """The gradients of a layer for one image: each row is the image times the gradient of this output."""
-        image = uniform(pixels).to(outputs.dtype)
+        image = (uniform(pixels) - (name == "pixels_below_zero") / 2).to(outputs.dtype)
         outputs = scale * outputs
         return Case(name, {"weight_grad": outputs[:, None] * image, "bias_grad": outputs})
 
@@ -38,6 +38,7 @@ def cases(seed: int) -> list[Case]:
         case("most_rows_are_zero", with_dead(-0.5 - normal(7).abs(), 0, 1, 2, 4, 5, 6), 15),
         case("rows_that_sum_to_zero", last_layer(5), 9),
         case("small_gradients", 0.3 + normal(6).abs(), 14, 1e-4),
+        case("pixels_below_zero", 0.5 + normal(5).abs(), 13),
         case("one_output", torch.tensor([-0.7]), 8),
         case("square", with_dead(-0.2 - uniform(6), 2), 6),
         case("float64", 0.4 + normal(4).double().abs(), 11),

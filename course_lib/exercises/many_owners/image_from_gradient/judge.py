@@ -23,7 +23,7 @@ judge = Judge(
             1,
             "the image comes back exactly, in its own size",
             _image,
-            ("usual", "small_gradients", "one_output", "float64"),
+            ("usual", "small_gradients", "pixels_below_zero", "one_output", "float64"),
         ),
         Criterion(
             "zero_rows",

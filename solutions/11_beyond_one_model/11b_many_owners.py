@@ -61,13 +61,25 @@ test = load(split="test", n=settings.by_profile(smoke=200, laptop=1_000, full=2_
 device, num_classes = settings.device(), len(data.class_names)
 channels, seeded = data.images.shape[1], torch.Generator().manual_seed
 per_class = settings.by_profile(smoke=10, laptop=40, full=40)
-few = data.subset(
-    split_labels(data.labels, per_class=per_class, generator=seeded(0)).labeled
-)
+split = split_labels(data.labels, per_class=per_class, generator=seeded(0))
+few = data.subset(split.labeled)
 few_images, few_labels = as_float(few.images).to(device), few.labels.to(device)
-print(
-    f"{data.name}: {len(few)} images with a label, {len(data):,} for pretraining"
-)
+rounds = settings.by_profile(smoke=2, laptop=10, full=20)
+per_round = {"steps": settings.by_profile(smoke=1, laptop=8, full=8), "lr": 0.02}
+
+
+def new_network():
+    own = copy.deepcopy(encoder)  # pretrained below
+    return Classifier(own, num_classes, generator=seeded(1)).to(device)
+
+
+def accuracy_of(state):
+    network = new_network()
+    network.load_state_dict(state)
+    return evaluation.accuracy_on(network, test)
+
+
+print(f"{data.name}: {len(few)} images with a label, {len(data):,} for pretraining")
 
 # %% [markdown]
 # ## 1. Images that stay with their owners
@@ -92,11 +104,6 @@ unlabeled = Batches(data.images, **options)
 curve = plots.live_curve(turn_steps, title="Rotation, without labels")
 options = {"steps": turn_steps, "lr": 3e-3, "label": "rotation", "on_step": curve}
 fit(Classifier(encoder, 4, generator=seeded(0)), unlabeled, which_turn, **options)
-
-
-def new_network():
-    own = copy.deepcopy(encoder)
-    return Classifier(own, num_classes, generator=seeded(1)).to(device)
 
 # %% [markdown]
 # How are the labeled images divided? In the *even split* every client has all classes, as if the images had been
@@ -264,19 +271,9 @@ check.client_update(client_update)
 
 # %% tags=["train"]
 check.needs("clients_with_few_classes", "client_update")
-rounds = settings.by_profile(smoke=2, laptop=10, full=20)
-local = {"steps": settings.by_profile(smoke=1, laptop=8, full=8), "lr": 0.02}
-
-
-def accuracy_of(state):
-    network = new_network()
-    network.load_state_dict(state)
-    return evaluation.accuracy_on(network, test)
-
-
 found = {}
 for name, owned in {"alone": even[0], "pooled": (few_images, few_labels)}.items():
-    options = local | {"steps": rounds * local["steps"]}
+    options = per_round | {"steps": rounds * per_round["steps"]}
     state, count = client_update(new_network(), *owned, **options)
     found[name] = accuracy_of(state)
     print(f"{name}: {count} images, accuracy {found[name]:.0%}")
@@ -306,20 +303,15 @@ predict.two_classes(...)  # a share between 0 and 1
 
 # %% nbgrader={"grade_id": "federated_training", "solution": true}
 def federated_training(model, clients, *, draw, rounds, steps, lr, local=()):
-    """Federated averaging; the server's network is trained in place.
+    """Federated averaging; the server's network, model, is trained in place.
 
-    Args:
-        model: the server's network.
-        clients: a list of (images, labels), one pair per client.
-        draw: a function without arguments; gives the numbers of the clients that take
-            part in the next round, as a list. Call it once per round.
-        rounds: how many rounds.
-        steps, lr: for client_update.
-        local: names in the state_dict that stay with each client.
-
-    Returns:
-        A list with one dict per client, name -> tensor, for the names in local: what
-        the client keeps after its last round. Without local names the dicts are empty.
+    clients: a list of (images, labels), one pair per client.
+    draw: a function without arguments, called once per round; gives a list of the
+        numbers of the clients that take part in this round.
+    steps, lr: for client_update.
+    local: names in the state_dict that stay with each client.
+    Returns a list of dicts, one per client, name -> tensor, for the names in local:
+        what the client keeps after its last round.
     """
     ### BEGIN SOLUTION
     kept = [{name: model.state_dict()[name].clone() for name in local} for _ in clients]
@@ -330,12 +322,9 @@ def federated_training(model, clients, *, draw, rounds, steps, lr, local=()):
             own.load_state_dict(model.state_dict() | kept[k])
             state, count = client_update(own, *clients[k], steps=steps, lr=lr)
             kept[k] = {name: state[name] for name in local}
-            states.append(state)
-            counts.append(count)
-        average = federated_average(states, counts)
-        model.load_state_dict(
-            average | {name: model.state_dict()[name] for name in local}
-        )
+            states, counts = [*states, state], [*counts, count]
+        average, mine = federated_average(states, counts), model.state_dict()
+        model.load_state_dict(average | {name: mine[name] for name in local})
     return kept
     ### END SOLUTION
 
@@ -347,13 +336,15 @@ check.federated_training(federated_training)
 # network after its local steps, before it is averaged.
 
 # %% tags=["train"]
-check.needs("federated_training", "client_update", "federated_average")
+check.needs("clients_with_few_classes", "federated_average")
+check.needs("client_update", "federated_training")
 looked_at = (1, 2, 5, rounds)
 
 
 def look(model, clients):
     """Accuracies in the round that comes: server, clients, and their average."""
-    states, counts = zip(*[client_update(model, *owned, **local) for owned in clients])
+    sent = [client_update(model, *owned, **per_round) for owned in clients]
+    states, counts = zip(*sent)
     seen = {"start": evaluation.accuracy_on(model, test)}
     seen["average"] = accuracy_of(federated_average(states, counts))
     return seen | {"clients": [accuracy_of(state) for state in states]}
@@ -369,14 +360,16 @@ for name, clients in {"even split": even, "two classes per client": two}.items()
             seen[number] = look(server, clients)
         return list(range(len(clients)))
 
-    federated_training(server, clients, draw=everyone, rounds=rounds, **local)
+    federated_training(server, clients, draw=everyone, rounds=rounds, **per_round)
     runs[name], found[name] = seen, evaluation.accuracy_on(server, test)
 
 # %% [markdown]
 # Compare with the controls and with your predictions.
 
 # %% tags=["demo"]
-title = f"After {rounds * local['steps']} steps, one seed"
+check.needs("clients_with_few_classes", "federated_average")
+check.needs("client_update", "federated_training")
+title = f"After {rounds * per_round['steps']} steps, one seed"
 plots.show(plots.bar_with_seeds(found, styled_as="rotation", title=title))
 predict.even_split.compare(found["even split"])
 predict.two_classes.compare(found["two classes per client"])
@@ -386,6 +379,8 @@ predict.two_classes.compare(found["two classes per client"])
 # Each bar below is a client's network after its local steps, and the lines are the server before and after the round.
 
 # %% tags=["demo"]
+check.needs("clients_with_few_classes", "federated_average")
+check.needs("client_update", "federated_training")
 widgets.round_explorer(runs, title="What each client knows, and what the average knows")
 
 # %% [markdown]
@@ -449,7 +444,7 @@ plots.show(plots.recorded_curves(unit, "rounds", order, **on))
 predict.normalization(...)  # "averaged", "local" or "frozen"
 
 # %% tags=["train"]
-check.needs("federated_training")
+check.needs("clients_with_few_classes", "federated_training")
 
 
 def norm_names(model):
@@ -460,7 +455,7 @@ def norm_names(model):
 
 
 server = new_network()
-options = local | {"rounds": rounds, "local": norm_names(server)}
+options = per_round | {"rounds": rounds, "local": norm_names(server)}
 everyone = list(range(len(two)))
 kept = federated_training(server, two, draw=lambda: everyone, **options)
 scores = [accuracy_of(server.state_dict() | tensors) for tensors in kept]
@@ -522,7 +517,7 @@ check.image_from_gradient(image_from_gradient)
 # two and eight images.
 
 # %% tags=["demo"]
-check.needs("image_from_gradient", "client_update")
+check.needs("client_update", "image_from_gradient")
 torch.manual_seed(0)
 layers = [nn.Flatten(), nn.Linear(few_images[0].numel(), 64), nn.ReLU()]
 small = nn.Sequential(*layers, nn.Linear(64, num_classes)).to(device)
@@ -532,7 +527,7 @@ def update_of(count, first=0):
     """What a client with these images sends, less what it was sent."""
     own = slice(first, first + count)
     owned = few_images[own], few_labels[own]
-    state, _ = client_update(small, *owned, **local)
+    state, _ = client_update(small, *owned, **per_round)
     return {name: state[name] - value for name, value in small.state_dict().items()}
 
 
@@ -545,7 +540,7 @@ firsts = [k * per_class for k in range(6)]
 rows = {"its first image": few_images[firsts]}
 for count in (1, 2, 8) if per_class >= 8 else (1, 2):
     read = [image_in(update_of(count, first)) for first in firsts]
-    rows[f"read, {count} owned"] = torch.stack(read)
+    rows[f"read, {count} in all"] = torch.stack(read)
 plots.show(plots.image_rows(rows, title="Images read out of what clients send"))
 
 # %% [markdown]
@@ -609,25 +604,26 @@ check.clip_and_noise(clip_and_noise)
 predict.with_noise(...)  # a share between 0 and 1
 
 # %% tags=["demo"]
-check.needs("clip_and_noise", "image_from_gradient")
+check.needs("client_update", "image_from_gradient", "clip_and_noise")
 rows = {"its image": few_images[firsts]}
 for noise in (0.0, 0.003, 0.01, 0.03):
     updates = [update_of(1, first) for first in firsts]
     updates = [{name: value.cpu() for name, value in u.items()} for u in updates]
-    sent = [clip_and_noise(u, 0.5, noise, generator=seeded(0)) for u in updates]
+    drawn = seeded(0)
+    sent = [clip_and_noise(u, 0.5, noise, generator=drawn) for u in updates]
     rows[f"noise {noise:g}"] = torch.stack([image_in(u) for u in sent])
 plots.show(plots.image_rows(rows, title="What noise hides"))
 predict.with_noise.compare()
 
 # %% [markdown]
-# | recorded, all updates clipped to 0.5 | correlation with the image | accuracy of the server's network |
+# | recorded, all updates clipped to $C = 0.5$ | correlation with the image | accuracy of the server's network |
 # |---|---:|---:|
 # | no noise | {{ result("leak", "noise@0") | pm(2) }} | {{ result("privacy", "noise@0") | pm(percent=true) }} |
-# | noise 0.01 | {{ result("leak", "noise@0.01") | pm(2) }} | {{
+# | $z = 0.01$ | {{ result("leak", "noise@0.01") | pm(2) }} | {{
 # result("privacy", "noise@0.01") | pm(percent=true) }} |
-# | noise 0.03 | {{ result("leak", "noise@0.03") | pm(2) }} | {{
+# | $z = 0.03$ | {{ result("leak", "noise@0.03") | pm(2) }} | {{
 # result("privacy", "noise@0.03") | pm(percent=true) }} |
-# | noise 0.1 | {{ result("leak", "noise@0.1") | pm(2) }} | {{
+# | $z = 0.1$ | {{ result("leak", "noise@0.1") | pm(2) }} | {{
 # result("privacy", "noise@0.1") | pm(percent=true) }} |
 #
 # CLAIMS_NOISE
@@ -639,11 +635,12 @@ predict.with_noise.compare()
 # be skewed by two classes. Use your loop with the network in eval mode.
 
 # %% tags=["train"]
-check.needs("federated_training")
+check.needs("clients_with_few_classes", "federated_average")
+check.needs("client_update", "federated_training")
 failing = {}
 for name, clients in {"even split": even, "two classes per client": two}.items():
     server = new_network().eval()
-    options = local | {"rounds": rounds, "draw": lambda: everyone}
+    options = per_round | {"rounds": rounds, "draw": lambda: everyone}
     federated_training(server, clients, **options)
     logits = evaluation.predict(server, as_float(test.images))
     failing[name] = evaluation.predicted_shares(logits)
@@ -677,9 +674,9 @@ plots.show(plots.score_table(failing, data.class_names, title=title))
 # *Sample answer (1).* The server could be hacked; they should encrypt the connection.
 #
 # *Rubric.* One point each. (a) The update is a function of the images (gradients), and an image can be computed from it.
-# (b) Clipping bounds the influence of a client AND does not hide the direction. (c) Two measures with their costs (noise;
-# secure aggregation; fewer rounds, more images per update; leaving the single patient out; encryption of the connection
-# alone earns no point).
+# (b) Clipping bounds the influence of a client AND does not hide the direction. (c) Two measures with their costs, such
+# as noise, secure aggregation, fewer rounds, or leaving the single patient out. Encryption of the connection alone earns
+# no point.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -60,7 +60,7 @@ def _even(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _divisions(case: Case, seen: Any) -> list[set[frozenset[int]]] | None:
-    """For each class, into which sets its images are divided, whoever has them."""
+    """For each class, into which sets its images are divided, in no order of the clients."""
     clients = _lists(case, seen)
     if clients is None:
         return None

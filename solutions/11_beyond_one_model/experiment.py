@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from course_lib import protocol, settings
 from course_lib.data import Batches, ImageData, as_float, augment, load, split_labels
 from course_lib.evaluation import accuracy, predict
-from course_lib.models import Classifier
+from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
 DATASET = "glyphs"  # part a also reads the docstrings of unit 09, whatever the data set
@@ -80,7 +80,7 @@ def _clients_b(dataset: str, seed: int, split: str) -> tuple[Client, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def _turned_b(dataset: str, seed: int) -> nn.Module:
+def _turned_b(dataset: str, seed: int) -> ConvEncoder:
     """An encoder pretrained to tell quarter turns, as the protocol's, on fewer images: 600 steps of 32, each turned."""
     data = protocol.setting(dataset, seed)
     encoder, generator = data.first_weights(), data.generator()
@@ -100,7 +100,7 @@ def _turned_b(dataset: str, seed: int) -> nn.Module:
 
 def _first_b(dataset: str, seed: int, start: str) -> Classifier:
     data = protocol.setting(dataset, seed)
-    return protocol.classifier(data, _turned_b(dataset, seed) if start == "rotation" else None)  # type: ignore[arg-type]
+    return protocol.classifier(data, _turned_b(dataset, seed) if start == "rotation" else None)
 
 
 def _locally_trained_b(model: nn.Module, client: Client, steps: int, lr: float) -> nn.Module:
@@ -345,8 +345,8 @@ def leak(*, dataset: str, profile: str, seed: int) -> dict[str, Any]:
     """A network whose first layer is linear, on pixels: the image that an update gives away by the quotient.
 
     Means over 20 clients of the correlation with the nearest of the client's images: `images@n` for clients with n
-    images and one step, `steps@s` for one image and s steps, `noise@z` for one image, its update clipped and with
-    noise. `others@n`: with the nearest of n images that the client does not have, a control.
+    images and one step, `steps@s` for one image and s steps, `noise@z` for one image and the usual steps, clipped and
+    with noise. `others@n`: with the nearest of n images that the client does not have, a control.
     """
     data = protocol.setting(dataset, seed)
     generator, few = data.generator(), _few_b(data)
@@ -379,7 +379,7 @@ def leak(*, dataset: str, profile: str, seed: int) -> dict[str, Any]:
     for n in (1, 2, 4, 8):
         figures[f"images@{n}"], figures[f"others@{n}"] = found(n, 1)
     figures |= {f"steps@{s}": found(1, s)[0] for s in (1, LOCAL_STEPS)}
-    return figures | {f"noise@{z:g}": found(1, 1, z)[0] for z in NOISES}
+    return figures | {f"noise@{z:g}": found(1, _local_steps_b(), z)[0] for z in NOISES}
 
 
 # One line per part, so that two authors do not meet on a line.

@@ -376,6 +376,34 @@ def test_words_are_compared_with_the_embeddings():
     assert layers.words(torch.zeros(1, 2, 12)).argmax(dim=-1).tolist() == [[9, 9]]
 
 
+def test_a_text_encoder_attends_as_torchs_attention_does_and_not_to_padding():
+    encoder = models.TextEncoder(models.TransformerLayers(30, dim=12, heads=3, layers=1, generator=generator()))
+    ids = torch.tensor([[3, 4, 5, 6, 0, 0], [7, 8, 3, 9, 4, 5]])
+    block, layers = encoder.layers.blocks[0], encoder.layers
+    x = layers.embedding(ids) + layers.position[:6]
+    torchs = nn.MultiheadAttention(12, 3, batch_first=True)
+    torchs.in_proj_weight, torchs.in_proj_bias = block["qkv"].weight, block["qkv"].bias
+    torchs.out_proj = block["out"]
+    normed = block["norm1"](x)
+    x = x + torchs(normed, normed, normed, key_padding_mask=ids == 0)[0]
+    expected = layers.norm(x + block["mlp"](block["norm2"](x)))
+    assert torch.allclose(encoder(ids), expected, atol=1e-5)
+    assert torch.allclose(encoder(ids[:1, :4]), encoder(ids)[:1, :4], atol=1e-5)
+
+
+def test_two_towers_give_vectors_of_one_length_and_do_not_read_padding():
+    model = models.TwoTowers(20, dim=8, generator=generator())
+    images, ids = torch.rand(3, 1, 28, 28, generator=generator()), torch.tensor([[3, 4, 0], [5, 0, 0], [4, 3, 0]])
+    model.eval()
+    i, t = model(images, ids)
+    assert i.shape == t.shape == (3, 8) and model.encoder is model.images[0]
+    assert torch.allclose(t[0], t[2]) and not torch.allclose(t[0], t[1])
+    assert torch.allclose(t[1:2], model.captions(ids[1:2, :1]))
+    assert float(model.log_scale.exp()) == pytest.approx(10.0)
+    again = models.TwoTowers(20, dim=8, generator=generator())
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values()))
+
+
 def test_text_features_are_what_the_pool_makes_of_the_encoders():
     encoder = nn.Module()
     encoder.layers, encoder.forward = models.TransformerLayers(50, dim=12, heads=3), lambda ids: ids[..., None] * 1.0

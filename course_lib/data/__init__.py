@@ -19,7 +19,7 @@ from torch import Tensor
 
 from course_lib import settings
 from course_lib.data import augment
-from course_lib.data.batches import Batches, endless
+from course_lib.data.batches import Batches, SequenceBatches, endless
 from course_lib.data.digits import load_digits
 from course_lib.data.errors import DataNotFound, DataWarning, FewerLabels
 from course_lib.data.folder import look_into
@@ -39,6 +39,7 @@ __all__ = [
     "FewLabelSplit",
     "FewerLabels",
     "ImageData",
+    "SequenceBatches",
     "Variation",
     "as_float",
     "augment",

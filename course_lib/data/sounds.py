@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 
-
 @dataclass(frozen=True, eq=False)
 class SoundData:
     """A labeled set of recordings of one length.

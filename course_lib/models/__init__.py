@@ -1,7 +1,8 @@
 """The networks that the units share, and their weights.
 
+- captions.py: an image encoder and a caption encoder whose vectors can be compared
 - images.py: small encoders, decoders and heads for images
-- text.py: the layers of a transformer encoder, one vector per text, and predictions for many texts
+- text.py: a transformer encoder and its layers, one vector per text, and predictions for many texts
 - torchvision_models.py: torchvision's larger networks
 - weights.py: first weights from a generator, eval mode, counting
 
@@ -11,8 +12,9 @@ seed gives the same network whatever ran before. Without a generator the weights
 Images are float32 `(N, C, H, W)` with values in [0, 1].
 """
 
+from course_lib.models.captions import TwoTowers
 from course_lib.models.images import Classifier, ConvDecoder, ConvEncoder, LinearAutoencoder
-from course_lib.models.text import TextFeatures, TransformerLayers, predict_texts, predict_words
+from course_lib.models.text import TextEncoder, TextFeatures, TransformerLayers, predict_texts, predict_words
 from course_lib.models.torchvision_models import TorchvisionEncoder, torchvision_backbone
 from course_lib.models.weights import count_parameters, eval_mode, seed_parameters, seeded
 
@@ -21,9 +23,11 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "LinearAutoencoder",
+    "TextEncoder",
     "TextFeatures",
     "TorchvisionEncoder",
     "TransformerLayers",
+    "TwoTowers",
     "count_parameters",
     "eval_mode",
     "predict_texts",

@@ -1,4 +1,4 @@
-"""Networks for text: the layers of a small transformer encoder, one vector per text, and predictions for many texts."""
+"""Networks for text: a small transformer encoder and its layers, one vector per text, predictions for many texts."""
 
 from __future__ import annotations
 
@@ -80,6 +80,31 @@ def _block(dim: int) -> nn.ModuleDict:
     parts = {"norm1": nn.LayerNorm(dim), "qkv": nn.Linear(dim, 3 * dim), "out": nn.Linear(dim, dim)}
     mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
     return nn.ModuleDict(parts | {"norm2": nn.LayerNorm(dim), "mlp": mlp})
+
+
+class TextEncoder(nn.Module):
+    """A transformer encoder: word numbers `(N, T)` -> features `(N, T, dim)`; 0 is padding, which no word attends to.
+
+    Source: Vaswani et al., "Attention Is All You Need", 2017, with the normalization before each part.
+
+    Args:
+        layers: a `TransformerLayers`. It is kept, not copied.
+    """
+
+    def __init__(self, layers: TransformerLayers) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, ids: Tensor) -> Tensor:
+        layers: Any = self.layers
+        visible = (ids != 0)[:, None, None, :]
+        x = layers.embedding(ids) + layers.position[: ids.shape[1]]
+        for block in layers.blocks:
+            parts = block["qkv"](block["norm1"](x)).unflatten(-1, (3, layers.heads, -1)).permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=visible)
+            x = x + block["out"](mixed.transpose(1, 2).flatten(2))
+            x = x + block["mlp"](block["norm2"](x))
+        return layers.norm(x)
 
 
 class TextFeatures(nn.Module):

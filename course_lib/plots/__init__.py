@@ -10,6 +10,7 @@
 - calibration.py: reliability_diagram
 - sounds.py: spectrograms, and diagram_cpc
 - diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; diagram_parts.py: what they are drawn with
+- adapters.py: diagram_adapters, diagram_two_towers
 - style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
 - figure.py: new_figure, finished, alt_text, show, png, mime_bundle
 - inputs.py: what figures take becomes NumPy arrays, or an error that says what was expected
@@ -19,6 +20,7 @@ returns `finished(figure, "its content in words", alt, title=title)`. Import it 
 `from course_lib import plots`.
 """
 
+from course_lib.plots.adapters import diagram_adapters, diagram_two_towers
 from course_lib.plots.calibration import reliability_diagram
 from course_lib.plots.comparisons import bar_with_seeds, label_curve
 from course_lib.plots.diagrams import (
@@ -86,8 +88,7 @@ __all__ = [  # noqa: RUF022
     "diagram_fixmatch", "diagram_ema_teacher",
     "diagram_distillation", "diagram_cluster_round",
     "diagram_transformer", "diagram_masked_words",
-    "diagram_cpc",
-    "diagram_federated",
+    "diagram_cpc", "diagram_adapters", "diagram_two_towers", "diagram_federated",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

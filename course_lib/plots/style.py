@@ -84,6 +84,12 @@ METHOD_STYLE: dict[str, MethodStyle] = {
     "rotation_two": MethodStyle("Rotation, two classes per client", "#D55E00", "v", "--", hollow=True),
     "scratch_iid": MethodStyle("From scratch, even split", "#000000", "o"),
     "scratch_two": MethodStyle("From scratch, two classes per client", "#000000", "o", "--", hollow=True),
+    "head": MethodStyle("Head only", "#8C8C8C", "s", ":", hollow=True),
+    "biases": MethodStyle("Biases only", "#946638", "d", "--"),
+    "lora": MethodStyle("Low-rank adapters", "#0072B2", "D", "--"),
+    "bottleneck": MethodStyle("Bottleneck adapters", "#6600CC", "p", "-."),
+    "full": MethodStyle("All weights", "#000000", "h", ":"),
+    "captions": MethodStyle("Captions", "#0072B2", (7, 1, 0)),
     "full_labels": MethodStyle("All labels", "#555555", "_", "--"),
 }
 """Method -> how it is drawn. A unit that adds a method adds a line here, and nowhere else."""

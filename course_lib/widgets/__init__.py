@@ -7,6 +7,7 @@
 - words.py: word_explorer
 - moments.py: moment_explorer
 - rounds.py: round_explorer
+- prompts.py: prompt_explorer
 - reconstructions.py: reconstruction_explorer
 - turns.py: turn_explorer
 - views.py: view_explorer
@@ -28,6 +29,7 @@ from course_lib.widgets.controls import WIDE
 from course_lib.widgets.freezing import freeze_picker
 from course_lib.widgets.latents import latent_explorer
 from course_lib.widgets.moments import moment_explorer
+from course_lib.widgets.prompts import prompt_explorer
 from course_lib.widgets.pseudo_labels import pseudo_label_slider
 from course_lib.widgets.reconstructions import reconstruction_explorer
 from course_lib.widgets.rounds import round_explorer
@@ -44,5 +46,5 @@ from course_lib.widgets.words import word_explorer
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
     "view_explorer", "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views",
-    "temperature_explorer", "word_explorer", "moment_explorer", "round_explorer", "WIDE",
+    "temperature_explorer", "word_explorer", "moment_explorer", "prompt_explorer", "round_explorer", "WIDE",
 ]  # fmt: skip

@@ -110,7 +110,7 @@ fit(Classifier(encoder, 4, generator=seeded(0)), unlabeled, which_turn, **option
 # shuffled. The usual term is *IID*, for independent and identically distributed. In practice each hospital has its own
 # patients. We take an extreme case, in which each client has images of only two classes.
 #
-# ### Exercise 11.2: clients_with_few_classes (core, 15 minutes)
+# ### Exercise 11.7: clients_with_few_classes (core, 15 minutes)
 #
 # There are `num_clients * classes_each` *seats*, and each of the $K$ classes gets equally many of them. The images of a
 # class are divided at random among its seats, in parts that differ by at most one image. Which classes meet at a client
@@ -195,7 +195,7 @@ plots.show(plots.diagram_federated(title="A round of federated averaging"))
 # A network also has buffers. Running statistics have decimals and are averaged in the same way. A whole number, such as
 # `num_batches_tracked`, cannot be averaged.
 #
-# ### Exercise 11.3: federated_average (core, 12 minutes)
+# ### Exercise 11.8: federated_average (core, 12 minutes)
 #
 # Average everything with decimals, and take over whole numbers and masks from the first client. Each value of a state
 # is a tensor of any shape.
@@ -229,7 +229,7 @@ def federated_average(states, counts):
 check.federated_average(federated_average)
 
 # %% [markdown]
-# ### Exercise 11.4: client_update (core, 15 minutes)
+# ### Exercise 11.9: client_update (core, 15 minutes)
 #
 # The client trains a copy of the server's network. Its optimizer is its own and new in each round, because the network
 # is new too. With so few images each step can use all of them. The loss is the mean cross-entropy.
@@ -295,7 +295,7 @@ predict.two_classes(...)  # a share between 0 and 1
 # it. A client that has such tensors gets the server's network with its own local tensors put in, and keeps them when
 # its round is over.
 #
-# ### Exercise 11.5: federated_training (hard, 25 minutes)
+# ### Exercise 11.10: federated_training (hard, 25 minutes)
 #
 # Use your `client_update` and `federated_average`. All clients of a round begin with the same weights of the server,
 # apart from their local tensors. Before its first round a client's local tensors are those of `model` as it came. The
@@ -392,7 +392,7 @@ widgets.round_explorer(runs, title="What each client knows, and what the average
 #
 # ## 4. What is pretraining worth here?
 #
-# The *recorded* runs have twenty rounds, and three seeds with other images, splits and first weights. In this notebook
+# The *recorded* runs also have ten rounds, on three seeds with other images, splits and first weights. In this notebook
 # "recorded" always means the mean ± standard deviation over these seeds, from the files in `results/`. The learning
 # rate is chosen per seed and row, among two values, on validation images.
 
@@ -404,7 +404,7 @@ plots.show(plots.recorded_curves(unit, "rounds", order, **on))
 
 # %% [markdown]
 # {{ figures_table({"even split, rotation": "rotation_iid", "even split, from scratch": "scratch_iid", "two classes per
-# client, rotation": "rotation_two", "two classes per client, from scratch": "scratch_two"}, (1, 5, 10, 20), "rounds",
+# client, rotation": "rotation_two", "two classes per client, from scratch": "scratch_two"}, (1, 2, 5, 10), "rounds",
 # head="recorded, round") }}
 #
 # | recorded controls, as many steps | rotation | from scratch |
@@ -414,17 +414,21 @@ plots.show(plots.recorded_curves(unit, "rounds", order, **on))
 # | pooled | {{ result("rounds", "rotation_pooled") | pm(percent=true) }} | {{
 # result("rounds", "scratch_pooled") | pm(percent=true) }} |
 #
-# CLAIMS_ROUNDS
+# Pretraining helps with both splits, {{ every_seed("rotation_iid@10 > scratch_iid@10, rotation_two@10 >
+# scratch_two@10", "rounds") }}. In the even split, federated training after rotation is far better than a client alone,
+# {{ every_seed("rotation_iid@10 > rotation_alone", "rounds") }}, and comes close to the pooled network, which is better
+# {{ every_seed("rotation_pooled > rotation_iid@10", "rounds") }}.
+#
+# With two classes per client it is much worse than in the even split, {{ every_seed("rotation_iid@10 > rotation_two@10",
+# "rounds") }}. It is still far above what a client with two of ten classes could reach alone, which is two tenths at
+# most.
 
 # %% [markdown]
-# Two settings decide how much a round can do, the learning rate and the number of local steps.
+# How much a round can do depends on the learning rate.
 #
 # {{ figures_table({"even split, rotation": "rotation_iid", "two classes, rotation": "rotation_two", "even split, from
-# scratch": "scratch_iid", "two classes, from scratch": "scratch_two"}, (0.02, 0.05), "learning_rate", head="recorded,
-# learning rate") }}
-#
-# {{ figures_table({"even split": "iid", "two classes per client": "two"}, (1, 8, 40), "local_steps", head="recorded,
-# local steps per round") }}
+# scratch": "scratch_iid", "two classes, from scratch": "scratch_two"}, {"0.02": "@0.02", "0.05": "@0.05"},
+# "learning_rate", head="recorded, learning rate") }}
 #
 # CLAIMS_STEPS
 
@@ -485,7 +489,7 @@ predict.normalization.compare()
 # is the image itself. For other networks an attacker searches an image whose gradient matches the one that was sent
 # (Zhu et al. 2019).
 #
-# ### Exercise 11.6: image_from_gradient (core, 10 minutes)
+# ### Exercise 11.11: image_from_gradient (core, 10 minutes)
 #
 # Some rows are zero, because a unit behind a ReLU may be inactive. At least one row is not. Shapes: `(H, D)` and `(H,)`
 # go in, `(D,)` comes out.
@@ -567,7 +571,7 @@ plots.show(plots.image_rows(rows, title="Images read out of what clients send"))
 # bounds what one client can change. Therefore the same noise hides any update. In the paper the server adds the noise,
 # to the average. Here each client adds it, so that the server cannot see the clipped update either.
 #
-# ### Exercise 11.7: clip_and_noise (core, 12 minutes)
+# ### Exercise 11.12: clip_and_noise (core, 12 minutes)
 #
 # Shapes: a dict of tensors of any shape goes in, a new one with the same shapes comes out.
 

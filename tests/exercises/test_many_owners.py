@@ -352,7 +352,7 @@ WRONG = {
     "federated_training": {
         goes_on_with_its_own: "own_network_continued",
         parameters_only: "buffers_left_behind",
-        in_eval_mode: "eval_mode_forced",
+        in_eval_mode: None,
         nothing_returned: None,
         one_round_more: None,
     },

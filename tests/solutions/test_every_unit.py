@@ -26,6 +26,7 @@ PICTURES = {
     "04_pretext_tasks": 12,
     "06a_freezing": 8,
     "09_text": 4,
+    "11a_adapters": 5,
 }
 
 

@@ -6,36 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
-from course_lib.exercises.adapters.exercise import named_parts, requires_grad, with_drawn_weights
+from course_lib.exercises.adapters.exercise import (
+    named_parts,
+    network_with_biases,
+    requires_grad,
+    with_drawn_weights,
+)
 from course_lib.exercises.contract import Case, Exercise, Hints, Values
 from course_lib.exercises.observing import state_of
-
-
-class _Scaled(nn.Module):
-    """A layer with a scale and a bias of its own, beside the layer inside."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.bias_scale = nn.Linear(width, width, bias=False)  # a module of this name has a weight, not a bias
-        self.shift = nn.Parameter(torch.zeros(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-
-
-def _network(kind: str, width: int) -> nn.ModuleDict:
-    encoder: nn.Module
-    if kind == "images":
-        encoder = nn.Sequential(nn.Conv2d(1, width, 3, bias=False), nn.BatchNorm2d(width), nn.Conv2d(width, 2, 1))
-    elif kind == "text":
-        parts = {"norm": nn.LayerNorm(width), "attention": nn.MultiheadAttention(width, 1)}
-        encoder = nn.Sequential(nn.Embedding(7, width), nn.ModuleDict(parts), nn.GRU(width, 3))
-    else:
-        encoder = nn.Sequential(_Scaled(width), nn.Sequential(nn.Linear(width, 1), nn.Linear(1, width)))
-    if kind == "shared":
-        encoder[1][1].bias = encoder[0].bias  # type: ignore[index]
-    head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))
-    return nn.ModuleDict({"encoder": encoder, "head": head})
 
 
 def cases(seed: int) -> list[Case]:
@@ -55,7 +34,8 @@ def cases(seed: int) -> list[Case]:
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     given = case.inputs
-    model = with_drawn_weights(_network(given["kind"], given["width"]), given["seed"])
+    model = network_with_biases(given["kind"], given["width"])
+    with_drawn_weights(model, given["seed"])
     for number, parameter in enumerate(model.parameters()):
         half = given["before"] == "half frozen" and number % 2 == 1
         parameter.requires_grad = half or given["before"] == "trainable"

@@ -61,6 +61,13 @@ judge = Judge(
         Criterion("returned", 1, "all parameters that are trainable are returned in a list, each once", _returned),
     ),
     predicates={
+        "head_twice": everywhere(
+            lambda t: (
+                len(set(t.seen["parameters"])) < len(t.seen["parameters"])
+                and t.seen["requires_grad"] == t.expected["requires_grad"]
+            ),
+            *("images", "text", "came_frozen"),
+        ),
         "nothing_returned": everywhere(lambda t: _returns_others(t) and t.seen["type"] == "NoneType"),
         "not_a_list": everywhere(lambda t: _returns_others(t) and t.seen["type"] != "NoneType"),
     },

@@ -59,7 +59,7 @@ exercise = Exercise(
             "classes into the seats one after the other, again and again: neighboring seats then have different "
             "classes. Then cut the shuffled images of each class into as many parts as the class has seats."
         ),
-        api="`Tensor.unique`, `Tensor.nonzero`, `torch.randperm(..., generator=...)`, `Tensor.tensor_split`, `torch.cat`",
+        api="`Tensor.unique`, `Tensor.nonzero`, `torch.randperm(..., generator=...)`, `Tensor.tensor_split`",
         skeleton=(
             "classes = labels.unique()\nseats = num_clients * classes_each // len(classes)  # of each class\n"
             "parts = []\nfor label in classes:\n    own = (labels == label).nonzero()...\n"

@@ -15,7 +15,9 @@ from course_lib.exercises.observing import dtype_name, plain
 def cases(seed: int) -> list[Case]:
     normal = drawing(seed).normal
 
-    def case(name: str, norm: float, max_norm: float, noise: float, *, large: bool = False, double: bool = False) -> Case:
+    def case(
+        name: str, norm: float, max_norm: float, noise: float, *, large: bool = False, double: bool = False
+    ) -> Case:
         shapes = {"weight": (40, 60) if large else (4, 6), "bias": (400,) if large else (4,), "scale": (2,)}
         update = {key: normal(*shape) for key, shape in shapes.items()}
         update["weight"] *= 0.2  # so that tensors have norms of their own

@@ -76,7 +76,7 @@ exercise = Exercise(
             "server's, and trains. Only when all of them are back is the average loaded into the server, without the "
             "local tensors."
         ),
-        api="your `client_update` and `federated_average`, `copy.deepcopy`, `Module.load_state_dict`, `a | b` of two dicts",
+        api="your `client_update` and `federated_average`, `copy.deepcopy`, `Module.load_state_dict`, `a | b` of dicts",
         skeleton=(
             "kept = [{name: ... for name in local} for _ in clients]\nown = copy.deepcopy(model)\n"
             "for _ in range(rounds):\n    states, counts = [], []\n    for k in draw():\n"

@@ -33,7 +33,11 @@ judge = Judge(
             ("some_rows_are_zero", "most_rows_are_zero", "square"),
         ),
         Criterion(
-            "zero_sum", 1, "it also works where the gradients of the biases sum to zero", _image, ("rows_that_sum_to_zero",)
+            "zero_sum",
+            1,
+            "it also works where the gradients of the biases sum to zero",
+            _image,
+            ("rows_that_sum_to_zero",),
         ),
     ),
     predicates={

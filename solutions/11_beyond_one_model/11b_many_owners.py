@@ -43,11 +43,10 @@ import copy
 import itertools
 
 import torch
-from IPython.display import Markdown
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib import evaluation, plots, records, settings, widgets
+from course_lib import evaluation, plots, settings, widgets
 from course_lib.data import Batches, as_float, augment, load, split_labels
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder
@@ -350,18 +349,30 @@ def look(model, clients):
     return seen | {"clients": [accuracy_of(state) for state in states]}
 
 
-runs = {}
-for name, clients in {"even split": even, "two classes per client": two}.items():
-    server, numbers, seen = new_network(), itertools.count(1), {}
+def watched(server, clients, seen):
+    """A function that draws all clients, and looks at the network in some rounds."""
+    numbers = itertools.count(1)
 
-    def everyone():
+    def draw():
         number = next(numbers)
         if number in looked_at:
             seen[number] = look(server, clients)
         return list(range(len(clients)))
 
-    federated_training(server, clients, draw=everyone, rounds=rounds, **per_round)
-    runs[name], found[name] = seen, evaluation.accuracy_on(server, test)
+    return draw
+
+# %% [markdown]
+# Each split begins with the same pretrained network.
+
+# %% tags=["train"]
+check.needs("clients_with_few_classes", "federated_average")
+check.needs("client_update", "federated_training")
+runs = {}
+for name, clients in {"even split": even, "two classes per client": two}.items():
+    server, runs[name] = new_network(), {}
+    draw = watched(server, clients, runs[name])
+    federated_training(server, clients, draw=draw, rounds=rounds, **per_round)
+    found[name] = evaluation.accuracy_on(server, test)
 
 # %% [markdown]
 # Compare with the controls and with your predictions.
@@ -419,9 +430,9 @@ plots.show(plots.recorded_curves(unit, "rounds", order, **on))
 # {{ every_seed("rotation_iid@10 > rotation_alone", "rounds") }}, and comes close to the pooled network, which is better
 # {{ every_seed("rotation_pooled > rotation_iid@10", "rounds") }}.
 #
-# With two classes per client it is much worse than in the even split, {{ every_seed("rotation_iid@10 > rotation_two@10",
-# "rounds") }}. It is still far above what a client with two of ten classes could reach alone, which is two tenths at
-# most.
+# With two classes per client it is much worse than in the even split, {{ every_seed("rotation_iid@10 >
+# rotation_two@10", "rounds") }}. It is still far above what a client with two of ten classes could reach alone, which
+# is two tenths at most.
 
 # %% [markdown]
 # How much a round can do depends on the learning rate. Of the two values tried, validation chose {{
@@ -463,9 +474,9 @@ print(f"two classes, averaged: {found['two classes per client']:.0%}")
 
 # %% [markdown]
 # Compare the two numbers of your run. FedBN was made for another difference between clients. Where their images look
-# different, such as scans of two devices, statistics of one's own fit better. Here the images look alike and the classes
-# differ. Then statistics of two classes do not suit the other eight, and each client has only forty images to estimate
-# them.
+# different, such as scans of two devices, statistics of one's own fit better. Here the images look alike and the
+# classes differ. Then statistics of two classes do not suit the other eight, and each client has only forty images to
+# estimate them.
 
 # %% [markdown]
 # ## 6. What a network gives away
@@ -655,23 +666,24 @@ plots.show(plots.score_table(failing, data.class_names, title=title))
 # clipping does here and what it does not do, and (c) propose two measures, and name for each what it costs.
 #
 # ### BEGIN SOLUTION
-# *Sample answer (3).* What leaves the hospital is a network, and its difference to the network that was sent is a sum of
-# gradients of the hospital's images. For one image and a linear first layer the image can be computed from it, and for
-# other networks it can be searched for, so "no image leaves" does not mean that nothing about it leaves. Clipping bounds
-# how far one hospital can move the average, but it multiplies the update by one number: the direction, and with it the
-# quotient that gives the image, stays the same. They could add noise to each clipped update, which costs accuracy, and
-# the more the fewer hospitals there are. They could also add up the updates with secure aggregation, so that the server
-# sees the sum alone, which costs communication and does not help where one hospital is the only one with a disease.
+# *Sample answer (3).* What leaves the hospital is a network, and its difference to the network that was sent is a sum
+# of gradients of the hospital's images. For one image and a linear first layer the image can be computed from it, and
+# for other networks it can be searched for, so "no image leaves" does not mean that nothing about it leaves. Clipping
+# bounds how far one hospital can move the average, but it multiplies the update by one number: the direction, and with
+# it the quotient that gives the image, stays the same. They could add noise to each clipped update, which costs
+# accuracy, and the more the fewer hospitals there are. They could also add up the updates with secure aggregation, so
+# that the server sees the sum alone, which costs communication and does not help where one hospital is the only one
+# with a disease.
 #
-# *Sample answer (2).* Gradients can give images away, so the training is not private. Clipping makes updates shorter but
-# hides nothing. They should add noise.
+# *Sample answer (2).* Gradients can give images away, so the training is not private. Clipping makes updates shorter
+# but hides nothing. They should add noise.
 #
 # *Sample answer (1).* The server could be hacked; they should encrypt the connection.
 #
-# *Rubric.* One point each. (a) The update is a function of the images (gradients), and an image can be computed from it.
-# (b) Clipping bounds the influence of a client AND does not hide the direction. (c) Two measures with their costs, such
-# as noise, secure aggregation, fewer rounds, or leaving the single patient out. Encryption of the connection alone earns
-# no point.
+# *Rubric.* One point each. (a) The update is a function of the images (gradients), and an image can be computed from
+# it. (b) Clipping bounds the influence of a client AND does not hide the direction. (c) Two measures with their costs,
+# such as noise, secure aggregation, fewer rounds, or leaving the single patient out. Encryption of the connection alone
+# earns no point.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -689,8 +701,8 @@ plots.show(plots.score_table(failing, data.class_names, title=title))
 # <details><summary>3. Why does a client make a new optimizer in each round?</summary>
 # Its momentum belongs to the network of the round before, and the server has sent another one.</details>
 #
-# <details><summary>4. A client sends the network after eight steps instead of a gradient. Is its only image safe?</summary>
-# No. The difference is a sum of gradients, and the image is a factor of each.</details>
+# <details><summary>4. A client sends the network after eight steps instead of a gradient. Is its only image
+# safe?</summary> No. The difference is a sum of gradients, and the image is a factor of each.</details>
 
 # %% tags=["demo"]
 predict.summary()

@@ -11,22 +11,22 @@ from torch import Tensor
 from course_lib.exercises.contract import Case, Values, close
 
 
-def near(seen: object, expected: object) -> bool:
+def networks_agree(seen: object, expected: object) -> bool:
     """Whether two networks agree as far as steps of training in float32 can."""
     return close(seen, expected, rtol=1e-3, atol=1e-4)
 
 
-def shared(case: Case, state: Values) -> Values:
+def what_goes_to_the_server(case: Case, state: Values) -> Values:
     """Of a state, what goes to the server."""
     return {name: value for name, value in state.items() if name not in case.inputs["local"]}
 
 
-def own(case: Case, state: Values) -> Values:
+def what_stays_with_a_client(case: Case, state: Values) -> Values:
     """Of a state, what stays with a client."""
     return {name: state[name] for name in case.inputs["local"]}
 
 
-def first_steps(case: Case, seen: Values) -> list[int] | None:
+def first_steps_of_clients(case: Case, seen: Values) -> list[int] | None:
     """Positions of the first steps of all clients, by round and client; None where other clients trained."""
     steps, at, found = case.inputs["steps"], 0, []
     for drawn in case.inputs["drawn"]:
@@ -39,25 +39,27 @@ def first_steps(case: Case, seen: Values) -> list[int] | None:
     return found
 
 
-def begins_alike(part: Callable[[Case, Values], Values], case: Case, seen: Values, expected: Values) -> bool:
+def begins_alike_in_each_round(
+    part: Callable[[Case, Values], Values], case: Case, seen: Values, expected: Values
+) -> bool:
     """Whether a part of the network is as expected before the first step of each client in each round."""
-    mine, right = first_steps(case, seen), first_steps(case, expected)
+    mine, right = first_steps_of_clients(case, seen), first_steps_of_clients(case, expected)
     return mine is not None and all(
-        near(part(case, seen["held"][a]), part(case, expected["held"][b])) for a, b in zip(mine, right or [])
+        networks_agree(part(case, seen["held"][a]), part(case, expected["held"][b])) for a, b in zip(mine, right or [])
     )
 
 
-def all_positions(clients: list[list[int]] | None) -> list[int]:
+def all_positions_of_clients(clients: list[list[int]] | None) -> list[int]:
     """The positions of all clients in one list."""
     return list(itertools.chain.from_iterable(clients or []))
 
 
-def flat(update: dict[str, Tensor]) -> Tensor:
+def in_one_vector(update: dict[str, Tensor]) -> Tensor:
     """All numbers of an update in one double vector."""
     return torch.cat([value.flatten() for value in update.values()]).double()
 
 
-def clipped(case: Case) -> Tensor:
+def clipped_update(case: Case) -> Tensor:
     """The case's update, shortened to its `max_norm`, in one vector."""
-    numbers = flat(case.inputs["update"])
+    numbers = in_one_vector(case.inputs["update"])
     return numbers * min(1.0, case.inputs["max_norm"] / max(float(numbers.norm()), 1e-12))

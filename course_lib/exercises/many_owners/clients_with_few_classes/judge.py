@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course_lib.exercises.asking import everywhere, global_state_kept, in_all, in_any, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
-from course_lib.exercises.many_owners.judge import all_positions
+from course_lib.exercises.many_owners.judge import all_positions_of_clients
 
 
 def reference(labels, num_clients, classes_each, *, generator):
@@ -36,7 +36,7 @@ def _lists(case: Case, seen: Any) -> list[list[int]] | None:
 
 def _once(case: Case, seen: Values, expected: Values) -> bool:
     clients = _lists(case, seen["clients"])
-    return clients is not None and sorted(all_positions(clients)) == list(range(len(case.inputs["labels"])))
+    return clients is not None and sorted(all_positions_of_clients(clients)) == list(range(len(case.inputs["labels"])))
 
 
 def _classes(case: Case, clients: Sequence[Sequence[int]]) -> list[dict[int, frozenset[int]]]:
@@ -77,13 +77,13 @@ def _random(case: Case, seen: Values, expected: Values) -> bool:
 
 def _repeated(trial: Trial) -> bool:
     clients = _lists(trial.case, trial.seen["clients"])
-    positions = all_positions(clients)
+    positions = all_positions_of_clients(clients)
     return len(positions) > len(set(positions))
 
 
 def _missing(trial: Trial) -> bool:
     clients = _lists(trial.case, trial.seen["clients"])
-    return clients is not None and len(set(all_positions(clients))) < len(trial.case.inputs["labels"])
+    return clients is not None and len(set(all_positions_of_clients(clients))) < len(trial.case.inputs["labels"])
 
 
 def _has_more(trials: Sequence[Trial], *cases: str) -> bool:

@@ -19,7 +19,7 @@ from course_lib.exercises.asking import (
     somewhere,
 )
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
-from course_lib.exercises.many_owners.judge import clipped, flat
+from course_lib.exercises.many_owners.judge import clipped_update, in_one_vector
 
 
 def reference(update, max_norm, noise, *, generator):
@@ -39,7 +39,7 @@ def _same_form(case: Case, sent: Any) -> bool:
 def _noise(case: Case, sent: Any, deviation: float | None = None) -> Tensor:
     """What was added to the clipped update, in standard deviations."""
     given = case.inputs
-    return (flat(sent) - clipped(case)) / (deviation or given["noise"] * given["max_norm"])
+    return (in_one_vector(sent) - clipped_update(case)) / (deviation or given["noise"] * given["max_norm"])
 
 
 def _noisy(case: Case, seen: Values, expected: Values) -> bool:
@@ -77,7 +77,7 @@ def _spread(deviation: Callable[[Case], float]) -> Callable[[Sequence[Trial]], b
 
 
 def _norm(case: Case) -> float:
-    return float(flat(case.inputs["update"]).norm())
+    return float(in_one_vector(case.inputs["update"]).norm())
 
 
 _exactly: Passes = as_expected("sent")
@@ -117,7 +117,8 @@ judge = Judge(
     ),
     predicates={
         "noise_before_clipping": somewhere(
-            lambda t: close(float(flat(t.seen["sent"]).norm()), float(t.case.inputs["max_norm"]), rtol=1e-3), "noisy"
+            lambda t: close(float(in_one_vector(t.seen["sent"]).norm()), float(t.case.inputs["max_norm"]), rtol=1e-3),
+            "noisy",
         ),
         "noise_of_the_norm_forgotten": _spread(lambda case: case.inputs["noise"]),
         "noise_of_its_own_length": _spread(lambda case: case.inputs["noise"] * _norm(case)),
@@ -126,7 +127,7 @@ judge = Judge(
             and somewhere(lambda t: t.seen["dtypes"] != t.expected["dtypes"])(trials)
         ),
         "written_into_the_update": lambda trials: not in_all(trials, _left_alone),
-        "noise_missing": everywhere(lambda t: close(flat(t.seen["sent"]), clipped(t.case)), *_NOISY),
+        "noise_missing": everywhere(lambda t: close(in_one_vector(t.seen["sent"]), clipped_update(t.case)), *_NOISY),
         "global_generator": everywhere(
             lambda t: _noisy(*t[:3]) and _left_alone(t) and not close(t.seen["sent"], t.seen["sent_again"]), *_NOISY
         ),

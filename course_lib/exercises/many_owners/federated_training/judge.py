@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import copy
 
-from course_lib.exercises.asking import everywhere, in_all, in_any, named, somewhere
+from course_lib.exercises.asking import everywhere, in_all, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 from course_lib.exercises.many_owners.client_update.judge import reference as reference_client_update
 from course_lib.exercises.many_owners.federated_average.judge import reference as reference_average
-from course_lib.exercises.many_owners.judge import begins_alike, near, own, shared
+from course_lib.exercises.many_owners.judge import (
+    begins_alike_in_each_round,
+    networks_agree,
+    what_goes_to_the_server,
+    what_stays_with_a_client,
+)
 
 
 def building_on(client_update=reference_client_update, federated_average=reference_average):
@@ -36,20 +41,24 @@ def _drawn(case: Case, seen: Values, expected: Values) -> bool:
 
 
 def _starts(case: Case, seen: Values, expected: Values) -> bool:
-    return begins_alike(shared, case, seen, expected)
+    return begins_alike_in_each_round(what_goes_to_the_server, case, seen, expected)
 
 
 def _server(case: Case, seen: Values, expected: Values) -> bool:
-    return near(shared(case, seen["server_after"]), shared(case, expected["server_after"]))
+    return networks_agree(
+        what_goes_to_the_server(case, seen["server_after"]), what_goes_to_the_server(case, expected["server_after"])
+    )
 
 
 def _kept(case: Case, seen: Values, expected: Values) -> bool:
-    return near(seen["kept"], expected["kept"]) and _server(case, seen, expected)
+    return networks_agree(seen["kept"], expected["kept"]) and _server(case, seen, expected)
 
 
 def _local_apart(case: Case, seen: Values, expected: Values) -> bool:
-    untouched = close(own(case, seen["server_after"]), own(case, seen["server_before"]))
-    return untouched and begins_alike(own, case, seen, expected)
+    untouched = close(
+        what_stays_with_a_client(case, seen["server_after"]), what_stays_with_a_client(case, seen["server_before"])
+    )
+    return untouched and begins_alike_in_each_round(what_stays_with_a_client, case, seen, expected)
 
 
 _LOCAL = ("local_normalization", "local_and_some", "local_head")
@@ -92,12 +101,13 @@ judge = Judge(
             lambda t: _drawn(*t[:3]) and not _starts(*t[:3]) and len(t.case.inputs["drawn"][0]) > 1,
             "one_round_in_eval_mode",
         ),
-        "drawn_once": lambda trials: in_any(
-            named(trials, "some_clients"), lambda t: t.seen["draws"] == 1 < len(t.case.inputs["drawn"])
-        ),
         "local_written_into_the_server": somewhere(
             lambda t: (
-                _server(*t[:3]) and not close(own(t.case, t.seen["server_after"]), own(t.case, t.seen["server_before"]))
+                _server(*t[:3])
+                and not close(
+                    what_stays_with_a_client(t.case, t.seen["server_after"]),
+                    what_stays_with_a_client(t.case, t.seen["server_before"]),
+                )
             ),
             "local_and_some",
         ),

@@ -58,6 +58,18 @@ def test_the_captions_say_what_the_text_says():
     assert values("captions", "loss_never") == values("captions", "loss_all")
 
 
+def test_the_adapters_say_what_the_text_says():
+    for k in (10, 50):
+        assert all(always("text", f"full@{k}", f"{name}@{k}") for name in ("head", "biases", "lora", "bottleneck"))
+    for name in ("biases", "lora", "bottleneck"):  # they reach what the head reaches
+        assert abs(mean("text", f"{name}@10") - mean("text", "head@10")) < 0.02
+    assert always("text", "head@10", "lora1@10") and always("text", "lora@50", "head@50")
+    assert always("text", "random_full@10", "random_lora@10") and always("text", "random_full@10", "random_biases@10")
+    assert mean("text", "random_lora@10") - mean("text", "random_head@10") < 0.04
+    assert mean("text", "head@10") - mean("text", "random_full@10") > 0.15
+    assert mean("text", "lora_seconds") > mean("text", "full_seconds") * 0.9, "no time is saved"
+
+
 _SOURCE = release.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text().replace("\n# ", " ")
 _QUOTED = set(re.findall(r'result\(\s*"(\w+)"', _SOURCE)) | set(
     re.findall(r'figures_table\([^}]*\}, \([\d, ]+\), "(\w+)"', _SOURCE)

@@ -21,7 +21,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
 
 def test_the_text_quotes_what_is_recorded():
-    assert RECORDED.shown() == {"rounds", "leak"}
+    assert RECORDED.shown() == {"rounds", "leak", "batch_norm"}
     RECORDED.assert_every_seed_is_recorded()
 
 

@@ -39,24 +39,26 @@ def _once(case: Case, seen: Values, expected: Values) -> bool:
     return clients is not None and sorted(all_positions_of_clients(clients)) == list(range(len(case.inputs["labels"])))
 
 
-def _classes(case: Case, clients: Sequence[Sequence[int]]) -> list[dict[int, frozenset[int]]]:
+def _classes_of_each(case: Case, clients: Sequence[Sequence[int]]) -> list[dict[int, frozenset[int]]]:
     """For each client, its positions by class."""
     labels = case.inputs["labels"].tolist()
     return [{k: frozenset(i for i in part if labels[i] == k) for k in {labels[i] for i in part}} for part in clients]
 
 
-def _few(case: Case, seen: Values, expected: Values) -> bool:
+def _has_few_classes(case: Case, seen: Values, expected: Values) -> bool:
     clients = _lists(case, seen["clients"])
-    return clients is not None and all(len(own) == case.inputs["classes_each"] for own in _classes(case, clients))
+    return clients is not None and all(
+        len(own) == case.inputs["classes_each"] for own in _classes_of_each(case, clients)
+    )
 
 
 def _even(case: Case, seen: Values, expected: Values) -> bool:
     clients = _lists(case, seen["clients"])
-    if clients is None or not _few(case, seen, expected):
+    if clients is None or not _has_few_classes(case, seen, expected):
         return False
     classes = case.inputs["labels"].unique().tolist()
     seats = case.inputs["num_clients"] * case.inputs["classes_each"] // len(classes)
-    sizes = [[len(own[k]) for own in _classes(case, clients) if k in own] for k in classes]
+    sizes = [[len(own[k]) for own in _classes_of_each(case, clients) if k in own] for k in classes]
     return all(len(found) == seats and max(found) - min(found) <= 1 for found in sizes)
 
 
@@ -65,7 +67,7 @@ def _divisions(case: Case, seen: Any) -> list[set[frozenset[int]]] | None:
     clients = _lists(case, seen)
     if clients is None:
         return None
-    found = _classes(case, clients)
+    found = _classes_of_each(case, clients)
     return [{own[k] for own in found if k in own} for k in case.inputs["labels"].unique().tolist()]
 
 
@@ -91,18 +93,18 @@ def _has_more(trials: Sequence[Trial], *cases: str) -> bool:
 
     def more(t: Trial) -> bool:
         clients, most = _lists(t.case, t.seen["clients"]), t.case.inputs["classes_each"]
-        return clients is not None and any(len(own) > most for own in _classes(t.case, clients))
+        return clients is not None and any(len(own) > most for own in _classes_of_each(t.case, clients))
 
     return in_all(named(trials, *cases), more)
 
 
 def _fits(trials: Sequence[Trial]) -> bool:
-    return in_all(named(trials, "usual", "sorted"), lambda t: _few(*t[:3]))
+    return in_all(named(trials, "usual", "sorted"), lambda t: _has_few_classes(*t[:3]))
 
 
 def _only_dealt_unevenly(trials: Sequence[Trial]) -> bool:
     """Whether all else is right; a part may be empty, so that a client has fewer classes."""
-    fine = in_all(trials, lambda t: _once(*t[:3])) and in_any(trials, lambda t: _few(*t[:3]))
+    fine = in_all(trials, lambda t: _once(*t[:3])) and in_any(trials, lambda t: _has_few_classes(*t[:3]))
     return fine and in_any(trials, lambda t: not _even(*t[:3])) and not _has_more(trials, "uneven_classes")
 
 
@@ -110,7 +112,7 @@ judge = Judge(
     reference=reference,
     criteria=(
         Criterion("once", 1, "every position is in the list of exactly one client", _once),
-        Criterion("few", 1, "each client has images of exactly `classes_each` classes", _few),
+        Criterion("few", 1, "each client has images of exactly `classes_each` classes", _has_few_classes),
         Criterion("even", 1, "the parts of a class are as many as its seats, and differ by at most one image", _even),
         Criterion(
             "random",
@@ -139,7 +141,7 @@ judge = Judge(
         "one_class_twice": everywhere(
             lambda t: (
                 _once(*t[:3])
-                and any(len(own) < t.case.inputs["classes_each"] for own in _classes(t.case, t.seen["clients"]))
+                and any(len(own) < t.case.inputs["classes_each"] for own in _classes_of_each(t.case, t.seen["clients"]))
             ),
             "usual",
             "sorted",

@@ -36,7 +36,7 @@ def _same_form(case: Case, sent: Any) -> bool:
     return tensors and {name: v.shape for name, v in sent.items()} == {name: v.shape for name, v in update.items()}
 
 
-def _noise(case: Case, sent: Any, deviation: float | None = None) -> Tensor:
+def _added_noise(case: Case, sent: Any, deviation: float | None = None) -> Tensor:
     """What was added to the clipped update, in standard deviations."""
     given = case.inputs
     return (in_one_vector(sent) - clipped_update(case)) / (deviation or given["noise"] * given["max_norm"])
@@ -45,7 +45,7 @@ def _noise(case: Case, sent: Any, deviation: float | None = None) -> Tensor:
 def _noisy(case: Case, seen: Values, expected: Values) -> bool:
     if not _same_form(case, seen["sent"]):
         return False
-    found = _noise(case, seen["sent"])
+    found = _added_noise(case, seen["sent"])
     parts = found.split([value.numel() for value in case.inputs["update"].values()])
     weight = parts[0].reshape(40, 60)
     apart = not any(close(parts[0][: len(part)], part, rtol=1e-2, atol=1e-2) for part in parts[1:])
@@ -66,7 +66,7 @@ def _spread(deviation: Callable[[Case], float]) -> Callable[[Sequence[Trial]], b
 
     def fits(t: Trial) -> bool:
         return _same_form(t.case, t.seen["sent"]) and is_standard_normal(
-            _noise(t.case, t.seen["sent"], deviation(t.case))
+            _added_noise(t.case, t.seen["sent"], deviation(t.case))
         )
 
     def predicate(trials: Sequence[Trial]) -> bool:

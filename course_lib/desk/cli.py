@@ -16,10 +16,11 @@ from typing import Any
 import click
 
 from course_lib import __version__
-from course_lib.desk import for_authors, for_instructors, for_learners, set_up
+from course_lib.desk import for_authors, for_instructors, for_learners, predicting, set_up
 
 # What is told as one sentence, by the name of its class, since importing the classes would take a second.
-NOT_USED_RIGHT = {"NotANotebookError", "ValueError", "FileNotFoundError", "IsADirectoryError", "UnicodeDecodeError"}
+NOT_USED_RIGHT = {"NotANotebookError", "ValueError", "FileNotFoundError", "IsADirectoryError", "UnicodeDecodeError",
+                  "NotAModel"}
 WENT_WRONG = {
     "ReleaseError", "WorkspaceError", "AuthoringError", "RecordError", "AnswerFileError", "DemoError",
     "GradebookError", "KernelError", "SiteError",
@@ -85,6 +86,7 @@ def cli() -> None:
 # In the order in which `course --help` lists them.
 for command in (
     for_learners.lab, for_learners.check, for_learners.exercises, for_learners.progress, for_learners.reset,
+    predicting.predict,
     for_learners.set_up_command, for_learners.doctor, for_authors.release_command, for_authors.results,
     for_authors.messages_command, for_authors.pictures, for_authors.new, for_instructors.demo, for_authors.site,
     for_instructors.explain, for_instructors.collect, for_instructors.grades, for_instructors.report,

@@ -9,6 +9,7 @@
 - scores.py: histogram_of_scores, roc_curve
 - calibration.py: reliability_diagram
 - sounds.py: spectrograms, and diagram_cpc
+- choices.py: accuracy_intervals, and diagram_choice
 - diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; diagram_parts.py: what they are drawn with
 - adapters.py: diagram_adapters, diagram_two_towers
 - style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
@@ -22,6 +23,7 @@ returns `finished(figure, "its content in words", alt, title=title)`. Import it 
 
 from course_lib.plots.adapters import diagram_adapters, diagram_two_towers
 from course_lib.plots.calibration import reliability_diagram
+from course_lib.plots.choices import accuracy_intervals, diagram_choice
 from course_lib.plots.comparisons import bar_with_seeds, label_curve
 from course_lib.plots.diagrams import (
     diagram_autoencoder,
@@ -83,12 +85,13 @@ __all__ = [  # noqa: RUF022
     "label_curve", "recorded_curves", "bar_with_seeds", "Baseline",
     "latent_map", "latent_costs", "share_table", "score_table", "confusion_matrix",
     "histogram_of_scores", "roc_curve", "reliability_diagram", "spectrograms",
+    "accuracy_intervals",
     "diagram_autoencoder", "diagram_vae", "diagram_gan", "diagram_rotation_batch", "diagram_masking",
     "diagram_two_views", "diagram_simsiam", "diagram_freezing", "diagram_lp_ft", "diagram_self_training",
     "diagram_fixmatch", "diagram_ema_teacher",
     "diagram_distillation", "diagram_cluster_round",
     "diagram_transformer", "diagram_masked_words",
-    "diagram_cpc", "diagram_adapters", "diagram_two_towers", "diagram_federated",
+    "diagram_cpc", "diagram_adapters", "diagram_two_towers", "diagram_federated", "diagram_choice",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

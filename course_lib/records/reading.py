@@ -189,13 +189,15 @@ def figures(unit: str, experiment: str, *, dataset: str = "glyphs", profile: str
 
 
 def main_dataset(unit: str) -> str:
-    """The data set that a unit is about: "glyphs", or one of another kind, such as text, where it is recorded on that.
+    """The data set that a unit is about: "glyphs", or another one where it is recorded on that, such as one of texts.
 
     >>> main_dataset("00_first_steps")
     'glyphs'
     """
     recorded = {path.name.split(".")[1] for path in (results_folder() / unit).glob("*.*.*.json")}
     others = [name for names in settings.OTHER_DATASETS.values() for name in names]
+    if recorded and "glyphs" not in recorded:
+        others += settings.DATASETS
     return next((name for name in others if name in recorded), "glyphs")
 
 

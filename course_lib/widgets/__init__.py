@@ -14,6 +14,7 @@
 - freezing.py: freeze_picker
 - strengths.py: strength_explorer
 - temperatures.py: temperature_explorer
+- tryouts.py: tryout_explorer
 - view.py: View, which every widget returns: controls, figure, and what a notebook shows of them
 - controls.py: sliders and input checks that several widgets use
 
@@ -37,6 +38,7 @@ from course_lib.widgets.strengths import strength_explorer
 from course_lib.widgets.teaching import teaching_views
 from course_lib.widgets.temperatures import temperature_explorer
 from course_lib.widgets.thresholds import threshold_slider
+from course_lib.widgets.tryouts import tryout_explorer
 from course_lib.widgets.turns import TURNS, turn_explorer
 from course_lib.widgets.view import View
 from course_lib.widgets.views import view_explorer
@@ -46,5 +48,6 @@ from course_lib.widgets.words import word_explorer
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
     "view_explorer", "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views",
-    "temperature_explorer", "word_explorer", "moment_explorer", "prompt_explorer", "round_explorer", "WIDE",
+    "temperature_explorer", "word_explorer", "moment_explorer", "prompt_explorer", "round_explorer",
+    "tryout_explorer", "WIDE",
 ]  # fmt: skip

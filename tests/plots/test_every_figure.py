@@ -64,6 +64,10 @@ def every_figure() -> dict[str, plots.Figure]:
         "spectrograms": plots.spectrograms(
             np.arange(120.0).reshape(5, 6, 4), seconds=0.6, titles=["a word, speaker 36"] * 5, title=title
         ),
+        "accuracy_intervals": plots.accuracy_intervals(
+            {f"rotation, LP-FT, rule {k}": (0.5 + k / 40, 0.6 + k / 40, 0.68 + k / 40) for k in range(12)},
+            chosen="rotation, LP-FT, rule 11", title=title,
+        ),
         **{name: getattr(plots, name)(title=title) for name in DIAGRAMS},
     }
 
@@ -97,6 +101,7 @@ FIGURES = [
     "roc_curve",
     "reliability_diagram",
     "spectrograms",
+    "accuracy_intervals",
     *DIAGRAMS,
 ]
 # The numbers of images above the bars of a reliability diagram.

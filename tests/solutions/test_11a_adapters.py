@@ -58,6 +58,12 @@ def test_the_captions_say_what_the_text_says():
     assert values("captions", "loss_never") == values("captions", "loss_all")
 
 
+def test_the_unnamed_class_hides_behind_the_word_that_takes_its_place():
+    assert always("unnamed", "recall_thing", "recall") and min(values("unnamed", "recall_thing")) > 0.8
+    assert max(values("unnamed", "recall")) - min(values("unnamed", "recall")) > 0.3, "accidental"
+    assert min(values("unnamed", "named")) > 0.9
+
+
 def test_the_adapters_say_what_the_text_says():
     for k in (10, 50):
         assert all(always("text", f"full@{k}", f"{name}@{k}") for name in ("head", "biases", "lora", "bottleneck"))

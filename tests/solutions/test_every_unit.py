@@ -27,6 +27,7 @@ PICTURES = {
     "06a_freezing": 8,
     "09_text": 4,
     "11a_adapters": 5,
+    "12_capstone": 5,
 }
 
 

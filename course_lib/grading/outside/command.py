@@ -75,7 +75,10 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--fresh", is_flag=True, help="Grade again what is graded already.")
 @click.option("--cpu-seconds", type=click.IntRange(1), help="CPU seconds for an exercise; default: 10.")
 @click.option("--memory", type=click.IntRange(64), help="Megabytes for a student's code; default: 2048.")
-def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
+@click.option(
+    "--models", is_flag=True, help="Only the hidden test of unit 12's open brief: runs each student's model.pt2."
+)
+def grade_command(submissions: Path, as_json: bool, models: bool, **chosen: Any) -> None:
     """Grade SUBMISSIONS, a folder student/unit/notebook.ipynb or a zip of one, in a sandbox.
 
     A score can come only from code that gives the right values on inputs it has never seen; whose code it is, the
@@ -88,6 +91,8 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
       course grade class/submitted --shard 2/3 --no-gradebook
           on the second of three machines with the same COURSE_SECRET; in the
           end without --shard, which grades nothing again and writes the grades
+      course grade class/submitted --models
+          a table of exported models, sorted by the lower end of the interval
       course grade class/submitted --scheduler tcp://10.0.0.5:8786
           after `dask scheduler` there and `dask worker ADDRESS --nthreads 1`
 
@@ -100,6 +105,9 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
       2  the run was refused or stopped: the message says why and what to do,
          and what was graded before is kept.
     """
+    if models:
+        _grade_models(submissions, Choices(**chosen, quiet=as_json))
+        return
     report = run(submissions, Choices(**chosen, quiet=as_json))
     if as_json:
         click.echo(json.dumps(report.results, indent=1, sort_keys=True))
@@ -114,6 +122,33 @@ def grade_command(submissions: Path, as_json: bool, **chosen: Any) -> None:
         click.echo(f"not judged: {one_line(sentence, 1000)}", err=True)
     unread = any(r["verdict"] == "malformed" for r in report.results)
     sys.exit(1 if report.failed or report.not_read or report.not_recorded or unread or faults else 0)
+
+
+def _grade_models(submissions: Path, choices: Choices) -> None:
+    """Prints the leaderboard of exported models, and writes models.csv beside the folder of results."""
+    from course_lib import files, settings
+    from course_lib.grading.outside import exported_models, results
+    from course_lib.grading.outside.isolation import IsolationError
+    from course_lib.grading.outside.options import GraderFault, Options
+    from course_lib.grading.outside.submission import BadSubmissions
+
+    out = choices.out or settings.root() / "class" / "results"
+    try:
+        models = exported_models.files_in(submissions)
+        protected = tuple(str(path) for path in (submissions, out, results.secret_path()) if path.exists())
+        options = Options(isolation=choices.isolation, secret=results.secret(), protected=protected)
+        found = exported_models.scores(models, options)
+    except (BadSubmissions, IsolationError, GraderFault, results.ResultsError) as fault:
+        raise click.UsageError(str(fault)) from None
+    table = out.resolve().parent / "models.csv"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(table, exported_models.as_csv(found))
+    if choices.quiet:
+        click.echo(json.dumps([vars(score) | {"interval": score.interval} for score in found], indent=1))
+        return
+    for line in exported_models.as_table(found):
+        click.echo(one_line(line))
+    click.echo(f"A row per student: {table}")
 
 
 @dataclass(frozen=True, kw_only=True)

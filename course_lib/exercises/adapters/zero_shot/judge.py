@@ -43,7 +43,11 @@ judge = Judge(
         "classes_returned": everywhere(lambda t: _is(t.seen["scores"], t.expected["scores"].argmax(dim=1))),
         "probabilities": everywhere(lambda t: _is(t.seen["scores"], t.expected["scores"].softmax(dim=1)), *_SINGLE),
         "rows_are_classes": everywhere(
-            lambda t: isinstance(t.seen["scores"], Tensor) and close(t.seen["scores"].T, t.expected["scores"])
+            lambda t: (
+                isinstance(t.seen["scores"], Tensor)
+                and t.seen["scores"].ndim == 2
+                and close(t.seen["scores"].mT, t.expected["scores"])
+            )
         ),
         "prompt_as_a_string": lambda trials: failed_with(trials, "encode takes a list of strings"),
         "prompts_joined": lambda trials: failed_with(trials, "which is not one of the prompts"),

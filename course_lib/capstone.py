@@ -214,7 +214,7 @@ def _loss(data: Project, rule: Rule, generator: torch.Generator, frozen: bool) -
         if unlabeled is None:
             return F.cross_entropy(model(images), labels)
         more = next(unlabeled)
-        weak, strong = (views(more, generator=generator) for views in (protocol.weak, protocol.strong))
+        weak, strong = (views(more, generator=generator) for views in (protocol.weak, protocol.strong))  # type: ignore[arg-type]
         logits = model(torch.cat([images, weak, strong]))  # one batch for all statistics
         known, weak_logits, strong_logits = logits.split([len(images), len(more), len(more)])
         confidence, guessed = weak_logits.detach().softmax(dim=1).max(dim=1)

@@ -82,8 +82,8 @@ FOUND: dict[str, tuple[str, str]] = {
         after fine-tuning {{ result("forgetting", "ft_out") | pm(percent=true) }}. Faint images: {{ result("test_time",
         "faint_before") | pm(percent=true) }}, and {{ result("test_time", "faint_statistics@20") | pm(percent=true) }}
         after adapting to twenty without labels""",
-        """Adapting to images of one class: filled ones fall from {{ result("test_time", "in_before") | pm(percent=true)
-        }} to {{ result("test_time", "in_one_class") | pm(percent=true) }}""",
+        """Adapting to images of one class: filled ones fall from {{ result("test_time", "in_before") |
+        pm(percent=true) }} to {{ result("test_time", "in_one_class") | pm(percent=true) }}""",
     ),
     "07a": (
         """Three rounds of confident pseudo-labels with ten labels: from {{ result("rounds", "restarted@0") |
@@ -119,18 +119,24 @@ FOUND: dict[str, tuple[str, str]] = {
         is below no pretraining""",
     ),
     "11a": (
-        """All captions name the class: a prompt alone is right for {{ result("captions", "single_all") | pm(percent=true) }} of
-        the images. LoRA changes 2 % of the weights of a transformer: {{ result("text", "lora@50") | pm(percent=true)
-        }}, all weights {{ result("text", "full@50") | pm(percent=true) }}""",
+        """All captions name the class: a prompt alone is right for {{ result("captions", "single_all") |
+        pm(percent=true) }} of the images. LoRA changes 2 % of the weights of a transformer: {{ result("text",
+        "lora@50") | pm(percent=true) }}, all weights {{ result("text", "full@50") | pm(percent=true) }}""",
         """A tenth of the captions name the class: {{ result("captions", "single_tenth") | pm(percent=true) }}. LoRA on
         random weights: {{ result("text", "random_lora@10") | pm(percent=true) }}, and {{ result("text",
         "random_full@10") | pm(percent=true) }} with all of them""",
     ),
+    "11b": (
+        """Ten clients, ten rounds, images of all classes: {{ result("rounds", "rotation_iid@10") | pm(percent=true) }}
+        with a pretrained encoder, {{ result("rounds", "scratch_iid@10") | pm(percent=true) }} from scratch""",
+        """Two classes per client: {{ result("rounds", "rotation_two@10") | pm(percent=true) }}, and {{
+        result("batch_norm", "two_frozen_all") | pm(percent=true) }} with frozen statistics""",
+    ),
     "12": (
         """Chosen among thirty configurations by validation, 40 labels: {{ result("choice", "by_validation") |
         pm(percent=true) }}; from scratch {{ result("calibration", "accuracy:scratch") | pm(percent=true) }}""",
-        """The best of twenty by a test of 40 images overstates its accuracy by {{ result("optimism", "k20@40") | pm }}, by
-        one of 500 images by {{ result("optimism", "k20@500") | pm }}""",
+        """The best of twenty by a test of 40 images overstates its accuracy by {{ result("optimism", "k20@40") | pm
+        }}, by one of 500 images by {{ result("optimism", "k20@500") | pm }}""",
     ),
 }
 

@@ -31,6 +31,7 @@ def reference(model, images):
 _ONE = ("plain", "own_momentum", "one_image", "bright", "transposed", "vectors")
 _DEEP = ("two_layers", "without_momentum", "dropout")
 _statistics = all_of(lambda case, seen, expected: "means" in seen, as_expected("means", "variances", atol=1e-4))
+_right = of_this_network(_statistics, "given")
 
 
 def _given_kept(seen: Values) -> bool:
@@ -63,13 +64,9 @@ def _adapted(t: Trial) -> bool:
 judge = Judge(
     reference=reference,
     criteria=(
+        Criterion("statistics", 2, "the running statistics are those of the images alone", _right, _ONE),
         Criterion(
-            "statistics", 2, "the running statistics are those of the images alone",
-            of_this_network(_statistics, "given"), _ONE,
-        ),
-        Criterion(
-            "deeper", 1, "deeper layers have the statistics of what reaches them now, without dropout",
-            of_this_network(_statistics, "given"), _DEEP,
+            "deeper", 1, "deeper layers have the statistics of what reaches them now, without dropout", _right, _DEEP
         ),
         Criterion("kept", 1, "the weights are kept, and the model given stays as it was", _kept, form=True),
         Criterion(

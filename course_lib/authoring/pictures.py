@@ -1,4 +1,4 @@
-"""What README.md and docs/ show of the course, made by `course pictures`: two pictures and three tables.
+"""What README.md and docs/ show of the course, made by `course pictures`: two pictures, four tables and a list.
 
 The card is the one that a learner sees, of a real check of a real mistake; the curve is drawn from the records. Both
 are in results/pictures/, and their alt texts in README.md are filled in with them.
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from course_lib import files, settings
+from course_lib.authoring import topics
 from course_lib.authoring.sources import source_files, unit_folders
 
 CARD, CURVE = "results/pictures/card.svg", "results/pictures/label_curve.png"
@@ -32,6 +33,9 @@ INSTRUCTOR = "docs/instructor.md"
 _GRADER = re.compile(r"(<!-- grader -->\n).*?(<!-- /grader -->)", re.DOTALL)
 TEACHING = "docs/teaching.md"
 _OUTCOMES = re.compile(r"(<!-- outcomes -->\n).*?(<!-- /outcomes -->)", re.DOTALL)
+TOPICS = "docs/topics.md"
+_TOPICS = re.compile(r"(<!-- topics -->\n).*?(<!-- /topics -->)", re.DOTALL)
+_TAKE_HOME = re.compile(r"(<!-- take home -->\n).*?(<!-- /take home -->)", re.DOTALL)
 
 
 def write(root: Path | None = None) -> list[Path]:
@@ -68,7 +72,11 @@ def _wanted(root: Path) -> dict[str, bytes]:
     guide = _GRADER.sub(lambda match: f"{match.group(1)}{grader_table(root)}\n{match.group(2)}", guide)
     plan = (root / TEACHING).read_text(encoding="utf-8")
     plan = _OUTCOMES.sub(lambda match: f"{match.group(1)}{outcomes_table(root)}\n{match.group(2)}", plan)
-    texts = {"README.md": readme, INSTRUCTOR: guide, TEACHING: plan}
+    listed = (root / TOPICS).read_text(encoding="utf-8")
+    found, learned = topics.topics_table(_notebooks(root)), topics.take_home()
+    listed = _TOPICS.sub(lambda match: f"{match.group(1)}{found}\n{match.group(2)}", listed)
+    listed = _TAKE_HOME.sub(lambda match: f"{match.group(1)}{learned}\n{match.group(2)}", listed)
+    texts = {"README.md": readme, INSTRUCTOR: guide, TEACHING: plan, TOPICS: listed}
     return {CARD: card.encode(), CURVE: curve, **{name: text.encode() for name, text in texts.items()}}
 
 

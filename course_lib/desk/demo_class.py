@@ -1,8 +1,10 @@
 """`course demo`: a class of three goes from release to grades, through both graders, in class/demo/.
 
 One student hands in the solutions, one a mix of right, half-right and blank answers, one the notebooks as they were
-released. `course grade` grades all units, stock nbgrader the first one, in stock/ (with `--all` every one). What stands
-in their gradebooks must be exactly what the judges say about the same answers.
+released. All hand in the first unit, which stock nbgrader grades too, in stock/; of the others there are the solutions
+alone, so that a first look takes a minute. With `--all`, and where units are named, the class hands in everything.
+`course grade` grades all that is handed in. What stands in their gradebooks must be exactly what the judges say about
+the same answers.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ def run(
     """Plays the class and prints its gradebook; 0 when every score is what the judges say, else 1.
 
     Args:
-        units: the units to play; None plays all.
-        everything: whether stock nbgrader grades every unit, not only the first, and each exercise is printed.
+        units: the units to play, by the whole class; None plays all, the first one by the whole class.
+        everything: the whole class plays every unit, stock nbgrader grades every one, and each exercise is printed.
         root: the project folder.
         say: gets a line for every step.
 
@@ -62,12 +64,13 @@ def run(
     root = root or settings.root()
     say = say or functools.partial(print, flush=True)
     began = time.monotonic()
+    whole = everything or units is not None
     units = list(release.unit_folders(root)) if units is None else list(units)
     if not units:
         raise DemoError("There are no units under solutions/ to play with.")
     demo = _Demo(root / "class" / "demo", root, began, say, has_course_grade())
     demo.begin()
-    lines = demo.play(units, everything=everything)
+    lines = demo.play(units, everything=everything, whole_class=units if whole else units[:1])
 
     say("")
     grader = COURSE_GRADE if demo.has_course_grade and not everything else NBGRADER
@@ -118,7 +121,7 @@ class _Demo:
         # Not the instructor's own secret: the same inputs each time, and nothing of value in a demo.
         (self.folder / "secret").write_text("the demo's inputs need not be hidden\n", encoding="utf-8")
 
-    def play(self, units: Sequence[str], *, everything: bool) -> list[Line]:
+    def play(self, units: Sequence[str], *, everything: bool, whole_class: Sequence[str]) -> list[Line]:
         """Hands in, grades with both graders, writes feedback; returns all lines with what was recorded.
 
         nbgrader grades its first unit while the others are released: on two cores that saves a third of the time.
@@ -127,8 +130,9 @@ class _Demo:
         by_nbgrader = units if everything else units[:1]
         with stopped_at_the_end() as self.running:
             for unit in units:
-                self.say(f"releasing {unit} and handing it in {len(STUDENTS)} times")
-                lines += self._hand_in(unit, for_nbgrader=unit in by_nbgrader)
+                students = STUDENTS if unit in whole_class else STUDENTS[:1]
+                self.say(f"releasing {unit}, handed in by {', '.join(students)}")
+                lines += self._hand_in(unit, students, for_nbgrader=unit in by_nbgrader)
                 if unit == by_nbgrader[0]:
                     first = self._autograde(unit)
                 first.goes_on()  # tells what it did meanwhile
@@ -167,7 +171,7 @@ class _Demo:
 
     # --- handing in ---
 
-    def _hand_in(self, unit: str, *, for_nbgrader: bool) -> list[Line]:
+    def _hand_in(self, unit: str, students: Sequence[str], *, for_nbgrader: bool) -> list[Line]:
         import nbformat
 
         from course_lib.authoring import release
@@ -181,7 +185,7 @@ class _Demo:
         turn = 0
         for name, solved in release.solution_notebooks(unit, root=self.root).items():
             blank = nbformat.reads(released[f"{name}.ipynb"].decode(), as_version=4)
-            for student in STUDENTS:
+            for student in students:
                 plan = plan_for(student, unit, solved, exercises, first_turn=turn)
                 lines += plan.lines
                 notebook = copy.deepcopy(blank)

@@ -8,7 +8,7 @@ from course_lib.desk.demo_answers import Line
 
 
 def totals_table(lines: Sequence[Line], grader: str) -> list[str]:
-    """One line per unit, one column per student; autograded points only."""
+    """One line per unit, one column per student; autograded points only, and "-" where nothing was handed in."""
     students = list(dict.fromkeys(line.student for line in lines))
     units = list(dict.fromkeys(line.unit for line in lines))
     width = max(map(len, [*units, "autograded points"]))
@@ -45,6 +45,8 @@ def gradebook_table(lines: Sequence[Line], grader: str) -> list[str]:
 
 def _sum(lines: Sequence[Line], grader: str) -> str:
     coded = [line for line in lines if not line.written]
+    if not coded:
+        return "-"
     awarded = sum(line.recorded[grader].points or 0.0 for line in coded)
     return f"{awarded:>5g} /{sum(line.points for line in coded):>4g}"
 

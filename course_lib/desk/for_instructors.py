@@ -18,12 +18,13 @@ from course_lib.desk.sources import only_with_sources, units_named
 def demo(unit: tuple[str, ...], everything: bool) -> None:
     """Play a small class from release to grades, in class/demo/ (all units, or those named).
 
-    `course grade` grades every unit, stock nbgrader the first one; with --all every one, which takes some minutes.
+    The whole class hands in the first unit, one student the others; `course grade` grades all, stock nbgrader the first
+    unit. With --all the whole class hands in every unit, and both grade all of it, which takes many minutes.
     """
     only_with_sources()
     from course_lib.desk import demo_class
 
-    sys.exit(demo_class.run(units=units_named(unit), everything=everything))
+    sys.exit(demo_class.run(units=units_named(unit) if unit else None, everything=everything))
 
 
 @click.command()

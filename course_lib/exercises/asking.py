@@ -115,10 +115,10 @@ loss_with_a_shape = somewhere(lambda t: isinstance(t.seen["loss"], torch.Tensor)
 loss_negated = everywhere(lambda t: close(t.seen["loss"], -t.expected["loss"]))
 
 
-def off_the_graph(*gradients: str) -> Predicate:
-    """Whether the loss is right, and no gradient of it reaches one of the inputs."""
+def off_the_graph(*gradients: str, value: str = "loss", on: Sequence[str] = ()) -> Predicate:
+    """Whether the value is right, and no gradient of it reaches one of the inputs; on these cases, if any are named."""
     return everywhere(
-        lambda t: close(t.seen["loss"], t.expected["loss"]) and not all(t.seen[key].any() for key in gradients)
+        lambda t: close(t.seen[value], t.expected[value]) and not all(t.seen[key].any() for key in gradients), *on
     )
 
 

@@ -41,6 +41,7 @@ from course_lib.plots.diagrams import (
     diagram_two_views,
     diagram_vae,
 )
+from course_lib.plots.federated_diagrams import diagram_federated
 from course_lib.plots.figure import Figure, alt_text, finished, legend_above, mime_bundle, new_figure, png, show
 from course_lib.plots.images import (
     absolute_error,
@@ -90,7 +91,7 @@ __all__ = [  # noqa: RUF022
     "diagram_fixmatch", "diagram_ema_teacher",
     "diagram_distillation", "diagram_cluster_round",
     "diagram_transformer", "diagram_masked_words",
-    "diagram_cpc", "diagram_adapters", "diagram_two_towers", "diagram_choice",
+    "diagram_cpc", "diagram_adapters", "diagram_two_towers", "diagram_federated", "diagram_choice",
     "MethodStyle", "METHOD_STYLE", "method_style", "styled", "CLASS_COLORS", "CLASS_MARKERS",
     "NORMAL", "ANOMALY", "ACCENT", "NOTE", "FRAME", "FROZEN", "ANOMALY_HATCH", "FROZEN_HATCH",
     "Figure", "new_figure", "finished", "legend_above", "alt_text", "show", "png", "mime_bundle",

@@ -135,9 +135,7 @@ def confusion_matrix(
     return finished(figure, _confusion_in_words(counts, class_names, of, title), alt, title=title)
 
 
-def _confusion_in_words(
-    counts: NDArray[np.float64], class_names: Sequence[str], of: str, title: str | None
-) -> str:
+def _confusion_in_words(counts: NDArray[np.float64], class_names: Sequence[str], of: str, title: str | None) -> str:
     right = np.trace(counts) / max(counts.sum(), 1.0)
     words = f"{title or 'Confusion matrix'}: {100 * right:.0f} % of {counts.sum():g} {of} on the diagonal."
     mistakes = counts - np.diag(np.diag(counts))

@@ -6,6 +6,7 @@
 - teaching.py: teaching_views
 - words.py: word_explorer
 - moments.py: moment_explorer
+- rounds.py: round_explorer
 - prompts.py: prompt_explorer
 - reconstructions.py: reconstruction_explorer
 - turns.py: turn_explorer
@@ -32,6 +33,7 @@ from course_lib.widgets.moments import moment_explorer
 from course_lib.widgets.prompts import prompt_explorer
 from course_lib.widgets.pseudo_labels import pseudo_label_slider
 from course_lib.widgets.reconstructions import reconstruction_explorer
+from course_lib.widgets.rounds import round_explorer
 from course_lib.widgets.strengths import strength_explorer
 from course_lib.widgets.teaching import teaching_views
 from course_lib.widgets.temperatures import temperature_explorer
@@ -46,5 +48,6 @@ from course_lib.widgets.words import word_explorer
 __all__ = [  # noqa: RUF022
     "View", "threshold_slider", "reconstruction_explorer", "latent_explorer", "turn_explorer", "TURNS",
     "view_explorer", "freeze_picker", "strength_explorer", "pseudo_label_slider", "teaching_views",
-    "temperature_explorer", "word_explorer", "moment_explorer", "prompt_explorer", "tryout_explorer", "WIDE",
+    "temperature_explorer", "word_explorer", "moment_explorer", "prompt_explorer", "round_explorer",
+    "tryout_explorer", "WIDE",
 ]  # fmt: skip

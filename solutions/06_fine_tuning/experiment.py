@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import protocol, settings
-from course_lib.data import Batches, ImageData, as_float, augment, load, split_labels
+from course_lib.data import Batches, ImageData, as_float, augment, endless, load, split_labels
 from course_lib.evaluation import (
     extract_features, knn_accuracy, loss_and_accuracy, per_class_scores, predict, probe_accuracy,
 )  # fmt: skip
@@ -776,6 +776,69 @@ def sources(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[
     return figures
 
 
+# Images without labels that a network adapts to at test time, and steps and learning rate of entropy minimization.
+ADAPTED_2, ENTROPY_STEPS_2, ENTROPY_LR_2 = (5, 20, 200), 30, 1e-3
+
+
+def test_time(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
+    """The fully fine-tuned network on each domain, after it has seen images of that domain without labels.
+
+    before: as it is. statistics@n: batch normalization has the statistics of n images. entropy: after that, scale and
+    shift are trained to lower the entropy of the predictions (Wang et al. 2021). one_class: the statistics of the
+    largest n images, all of one class. The images are other ones than the test images.
+    """
+    model, _ = _method_2(dataset, seed, "ft")
+    largest = max(ADAPTED_2)
+    figures: dict[str, float | list[float]] = {}
+    for domain, style in DOMAINS_2.items():
+        test = _images_2(dataset, seed, "new", "test", style, _test_size_2())
+        new = _images_2(dataset, seed, "new", "train", style, _source_size_2())
+
+        def measured(network: nn.Module, test: ImageData = test) -> float:
+            return loss_and_accuracy(network, test.images, test.labels)["accuracy"]
+
+        figures[f"{domain}_before"] = measured(model)
+        for n in ADAPTED_2:
+            figures[f"{domain}_statistics@{n}"] = measured(_adapted_2(model, new.images[-n:]))
+        alone = new.images[new.labels == 0][-largest:]
+        figures[f"{domain}_one_class"] = measured(_adapted_2(model, alone))
+        figures[f"{domain}_entropy"] = measured(_sharpened_2(_adapted_2(model, new.images[-largest:]), new, seed))
+    return figures
+
+
+def _adapted_2(model: nn.Module, images: Tensor) -> nn.Module:
+    """A copy whose batch normalization has the statistics of these images."""
+    adapted = copy.deepcopy(model).eval()
+    for layer in adapted.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.momentum = None
+            layer.train()
+    with torch.no_grad():
+        adapted(as_float(images).to(settings.device()))
+    return adapted.eval()
+
+
+def _sharpened_2(model: nn.Module, data: ImageData, seed: int) -> nn.Module:
+    """Scale and shift of batch normalization, trained to lower the mean entropy; the statistics follow each batch."""
+    model.requires_grad_(False)
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.requires_grad_(True)
+    optimizer = torch.optim.Adam([p for layer in layers for p in layer.parameters()], lr=ENTROPY_LR_2)
+    batches = endless(
+        Batches(data.images[-max(ADAPTED_2) :], batch_size=BATCH_2, shuffle=True, generator=_generator_2(seed))
+    )
+    for layer in layers:
+        layer.train()
+    for _ in range(settings.by_profile(smoke=2, laptop=ENTROPY_STEPS_2, full=ENTROPY_STEPS_2)):
+        log_p = F.log_softmax(model(next(batches)), dim=1)
+        optimizer.zero_grad()
+        (-(log_p.exp() * log_p).sum(dim=1).mean()).backward()
+        optimizer.step()
+    return _adapted_2(model, data.images[-max(ADAPTED_2) :])
+
+
 def protocol_rows(*, dataset: str, profile: str, seed: int) -> dict[str, float | list[float]]:
     """The rows of the course's table: the rotation encoder, the head first and then everything."""
     data, encoder = protocol.setting(dataset, seed), protocol.rotation_encoder(dataset, seed)
@@ -801,6 +864,7 @@ EXPERIMENTS = {
     "epochs": epochs,
     "classes": scores_by_class,
     "sources": sources,
+    "test_time": test_time,
     "protocol": protocol_rows,
 }
 

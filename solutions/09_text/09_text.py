@@ -49,10 +49,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import plots, records, settings, widgets
-from course_lib.data import split_labels
-from course_lib.data.text import (
-    MASK, TextBatches, Vocabulary, load_docstrings, neighbor_counts
-)  # fmt: skip
+from course_lib.data import SequenceBatches, split_labels
+from course_lib.data.text import MASK, Vocabulary, load_docstrings, neighbor_counts
 from course_lib.evaluation import accuracy, probe_accuracy
 from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import TransformerLayers, predict_texts, predict_words
@@ -479,7 +477,7 @@ check.needs("mask_tokens", "masked_lm_loss")
 
 def pretrain(loss_fn, label):
     model, draw = copy.deepcopy(from_counts), torch.Generator().manual_seed(0)
-    batches = TextBatches(ids, batch_size=64, shuffle=True)
+    batches = SequenceBatches(ids, batch_size=64, shuffle=True)
     count = settings.by_profile(smoke=3, laptop=200, full=1_000)
     how = {"steps": count, "lr": 2e-3, "warmup": min(50, count - 1), "label": label}
     fit(model, batches, lambda model, ids: loss_fn(model, ids, draw), **how)

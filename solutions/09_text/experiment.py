@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import settings
-from course_lib.data import split_labels
+from course_lib.data import SequenceBatches, split_labels
 from course_lib.data.text import (
     MASK,
     SPECIAL,
-    TextBatches,
     TextData,
     Vocabulary,
     load_docstrings,
@@ -195,7 +194,7 @@ def _pretrain(corpus: Corpus, encoder: Encoder, *, all_tokens: bool = False) -> 
         at = ids != 0 if all_tokens else chosen
         return F.cross_entropy(encoder.layers.words(encoder(hidden)[at]), ids[at])
 
-    batches = TextBatches(corpus.ids, batch_size=64, shuffle=True, generator=rng)
+    batches = SequenceBatches(corpus.ids, batch_size=64, shuffle=True, generator=rng)
     steps = settings.by_profile(smoke=3, laptop=MASKED_STEPS, full=5 * MASKED_STEPS)
     fit(encoder, batches, loss, steps=steps, lr=2e-3, warmup=min(50, steps - 1), progress=False)
     return encoder

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import settings
-from course_lib.data import split_labels
-from course_lib.data.sounds import SoundBatches, SoundData, mel_filters, shift_in_time
+from course_lib.data import SequenceBatches, split_labels
+from course_lib.data.sounds import SoundData, mel_filters, shift_in_time
 from course_lib.data.words import RATE, speak_words
 from course_lib.evaluation import accuracy, probe_accuracy
 from course_lib.models import eval_mode, seeded
@@ -34,7 +34,13 @@ PARTS = 4  # a recording's features are averaged in so many parts
 PRETRAINING_STEPS = 600  # of 64 recordings
 STEPS, LR = 250, 3e-3  # of fine-tuning
 SCRATCH_LR = 1e-2  # without pretraining a higher one is better
-TRIED = {"untuned": (1e-3, 150), "middle": (3e-3, STEPS), "tuned": (SCRATCH_LR, STEPS)}  # from scratch
+TRIED = {  # from scratch: learning rate and steps
+    "untuned": (1e-3, 150),
+    "middle": (3e-3, STEPS),
+    "longer": (3e-3, 2 * STEPS),
+    "tuned": (SCRATCH_LR, STEPS),
+    "high": (3e-2, STEPS),
+}
 PENALTY = 10.0  # of logistic regression
 WINDOW, HOP, MELS = 128, 64, 20
 
@@ -53,12 +59,14 @@ TABLE_ROWS = {
 
 
 class Recordings:
-    """The recordings of one seed: a pool for training, and a test with other speakers."""
+    """The recordings of one seed: a pool for training, a validation set and a test, each with other speakers."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.pool = speak_words(settings.by_profile(smoke=300, laptop=6_000, full=20_000), seed=seed)
-        self.test = speak_words(settings.by_profile(smoke=200, laptop=2_000, full=2_000), split="test", seed=seed)
+        count = settings.by_profile(smoke=200, laptop=2_000, full=2_000)
+        self.validation = speak_words(count, split="validation", seed=seed)
+        self.test = speak_words(count, split="test", seed=seed)
 
     def rng(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.seed)
@@ -181,7 +189,7 @@ def _pretrained(seed: int, negatives: str = "same") -> CPC:
         pairs = model.pairs(waves)  # type: ignore[operator]
         return torch.stack([F.cross_entropy(*_scores(a, b, negatives)) for a, b in pairs]).mean()
 
-    batches = SoundBatches(recordings.pool.waves, batch_size=64, shuffle=True, generator=recordings.rng())
+    batches = SequenceBatches(recordings.pool.waves, batch_size=64, shuffle=True, generator=recordings.rng())
     steps = settings.by_profile(smoke=3, laptop=PRETRAINING_STEPS, full=5 * PRETRAINING_STEPS)
     fit(model, batches, loss, steps=steps, lr=3e-3, weight_decay=1e-3, warmup=min(50, steps - 1), progress=False)
     return model
@@ -200,12 +208,12 @@ def _guessed(model: CPC, waves: Tensor, negatives: str) -> float:
 
 def _trained(
     recordings: Recordings, network: nn.Module, per_class: int, *, steps: int = STEPS, lr: float = LR
-) -> float:
-    """Test accuracy of a copy of the network with a new linear layer, all of it trained on few labels."""
-    pool, test, rng = recordings.pool, recordings.test, recordings.rng()
+) -> Recognizer:
+    """A copy of the network with a new linear layer, all of it trained on few labels."""
+    pool, rng = recordings.pool, recordings.rng()
     few = recordings.few(pool.labels, per_class)
     model = Recognizer(copy.deepcopy(network), len(pool.class_names), rng)
-    batches = SoundBatches(
+    batches = SequenceBatches(
         pool.waves[few], pool.labels[few], batch_size=32, shuffle=True, generator=rng, augment=shift_in_time
     )
     steps = settings.by_profile(smoke=3, laptop=steps, full=4 * steps)
@@ -214,8 +222,17 @@ def _trained(
         return F.cross_entropy(model(batch[0]), batch[1])
 
     fit(model, batches, loss, steps=steps, lr=lr, weight_decay=1e-3, warmup=min(20, steps - 1), progress=False)
+    return model
+
+
+def _accuracy(model: nn.Module, data: SoundData) -> float:
     with eval_mode(model):
-        return accuracy(_in_parts(model, test.waves), test.labels)
+        return accuracy(_in_parts(model, data.waves), data.labels)
+
+
+def _trained_accuracy(recordings: Recordings, network: nn.Module, per_class: int, **how: Any) -> float:
+    """Test accuracy of `_trained`."""
+    return _accuracy(_trained(recordings, network, per_class, **how), recordings.test)
 
 
 def _probe(recordings: Recordings, features: Callable[[Tensor], Tensor], per_class: int) -> float:
@@ -259,9 +276,9 @@ def label_curve(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
             figures[f"{name}@{k}"] = _probe(recordings, features, k)
         few = recordings.few(recordings.pool.labels, k)
         gru = MelGRU(recordings.pool.waves[few], recordings.rng())
-        figures[f"gru@{k}"] = _trained(recordings, gru, k, lr=SCRATCH_LR)
-        figures[f"scratch@{k}"] = _trained(recordings, CPC(recordings.rng()), k, lr=SCRATCH_LR)
-        figures[f"cpc@{k}"] = _trained(recordings, _pretrained(seed), k)
+        figures[f"gru@{k}"] = _trained_accuracy(recordings, gru, k, lr=SCRATCH_LR)
+        figures[f"scratch@{k}"] = _trained_accuracy(recordings, CPC(recordings.rng()), k, lr=SCRATCH_LR)
+        figures[f"cpc@{k}"] = _trained_accuracy(recordings, _pretrained(seed), k)
     return figures
 
 
@@ -282,17 +299,20 @@ def negatives(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
         model = _pretrained(seed, kind)
         figures[f"guessed_{kind}"] = _guessed(model, recordings.test.waves, kind)
         figures[f"frozen_{kind}@{k}"] = _probe(recordings, model.eval().features, k)
-        figures[f"finetuned_{kind}@{k}"] = _trained(recordings, model, k)
+        figures[f"finetuned_{kind}@{k}"] = _trained_accuracy(recordings, model, k)
     return figures
 
 
 def untuned(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
-    """From scratch with several learning rates and numbers of steps, ten labels per word."""
+    """From scratch with several learning rates and numbers of steps, ten labels per word, for both sets of speakers."""
     recordings, k = _recordings(seed), _budgets()[1]
     start = CPC(recordings.rng())
-    return {
-        f"{name}@{k}": _trained(recordings, start, k, steps=steps, lr=lr) for name, (lr, steps) in TRIED.items()
-    }
+    figures = {}
+    for name, (lr, steps) in TRIED.items():
+        model = _trained(recordings, start, k, steps=steps, lr=lr)
+        figures[f"{name}_validation@{k}"] = _accuracy(model, recordings.validation)
+        figures[f"{name}@{k}"] = _accuracy(model, recordings.test)
+    return figures
 
 
 EXPERIMENTS: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import course_lib
-from course_lib.authoring import pictures, sources
+from course_lib.authoring import pictures, sources, topics
 from course_lib.desk import cli, set_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +61,17 @@ def test_the_table_of_the_graders_says_what_the_records_say(project):
     assert guide.read_text(encoding="utf-8") == TEXTS[pictures.INSTRUCTOR]
 
 
+def test_every_notebook_says_where_its_idea_works_and_where_it_fails(project):
+    page = (project / pictures.TOPICS).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\w+)\]\([^)]*\) (.*) \|$", page, re.MULTILINE)
+    listed = [each.number for each in pictures._notebooks(ROOT)]
+    assert [number for number, _ in rows] == listed == list(topics.FOUND)
+    for number, row in rows:
+        _, written, works, fails = row.split(" | ")
+        assert written.startswith("`") and all(re.search(r"\d", text) for text in (works, fails)), number
+    assert len(re.findall(r"^\d+\. ", page, re.MULTILINE)) == len(topics.TAKE_HOME) == 10
+
+
 def test_a_unit_without_an_opening_is_named(project, tmp_path):
     shutil.copytree(project / "solutions", tmp_path / "solutions")
     source = tmp_path / "solutions/00_first_steps/00_first_steps.py"
@@ -98,7 +109,8 @@ def test_every_command_that_is_promised_exists(name):
     command = r"^(?:\.venv/bin/course|course|(?:python|python3|py) -m course_lib) ([a-z][a-z-]*)"
     commands = set(re.findall(command, code, re.M))
     assert commands <= set(cli.cli.commands)
-    without = ("docs/glossary.md", "docs/index.md", "docs/prerequisites.md", "docs/cheat_sheet.md", "results/README.md")
+    sheets = ("docs/glossary.md", "docs/prerequisites.md", "docs/cheat_sheet.md", "docs/topics.md")
+    without = (*sheets, "docs/index.md", "results/README.md")
     assert len(commands) > 3 or name in without
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib.data import Batches, endless
+from course_lib.data import Batches, SequenceBatches, endless
 from course_lib.data.augment import random_shift
 
 
@@ -94,6 +94,48 @@ def test_the_gpu_sees_the_same_batches(cuda):
         return torch.cat([x.cpu() for x in Batches(images, device=device, **options)])
 
     torch.testing.assert_close(run("cpu"), run(cuda))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32], ids=str)
+def test_sequences_come_once_with_their_labels_in_the_generators_order(dtype):
+    sequences = torch.arange(80, dtype=dtype).view(40, 2)
+    labels = torch.arange(40) * 2
+    batches = SequenceBatches(sequences, labels, batch_size=3, shuffle=True, generator=generator(1))
+    first, second = list(batches), list(batches)
+    assert len(batches) == len(first) == 14 and first[0][0].dtype == dtype
+    for drawn in (first, second):
+        assert sorted(int(k) for _, y in drawn for k in y) == labels.tolist()
+        assert all(torch.equal(x[:, 0].long(), y) for x, y in drawn)
+    assert not torch.equal(first[0][0], second[0][0])
+    unlabeled = SequenceBatches(sequences, batch_size=3, shuffle=True, generator=generator(1))
+    assert torch.equal(next(iter(unlabeled)), first[0][0])
+    assert torch.equal(next(iter(SequenceBatches(sequences, batch_size=3))), sequences[:3])
+
+
+def test_sequences_are_augmented_batch_by_batch():
+    def added(x, *, generator):
+        return x + torch.randint(0, 2, (len(x), 1), generator=generator)
+
+    drawn = torch.cat(
+        list(SequenceBatches(torch.zeros(40, 2).long(), batch_size=7, generator=generator(), augment=added))
+    )
+    assert set(drawn[:, 0].tolist()) == {0, 1} and torch.equal(drawn[:, 0], drawn[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("sequences", "labels", "size", "message"),
+    [
+        (torch.zeros(3, 1, 5), None, 2, r"\(N, T\)"),
+        (torch.zeros(3, 5, dtype=torch.uint8), None, 2, "int64 or float"),
+        (torch.zeros(3, 5), torch.zeros(2), 2, "3 sequences but 2 labels"),
+        (torch.zeros(0, 5), None, 2, "at least one"),
+        (torch.zeros(3, 5), None, 0, "at least one"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_batches_of_sequences_is_said(sequences, labels, size, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceBatches(sequences, labels, batch_size=size)
 
 
 def test_endless_batches_begin_again_in_a_new_order():

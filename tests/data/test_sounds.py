@@ -1,4 +1,4 @@
-"""Recordings as data: shapes, subsets, batches, shifts, mel filters, and a folder of WAV files."""
+"""Recordings as data: shapes, subsets, shifts, mel filters, and a folder of WAV files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from course_lib.data import DataNotFound
-from course_lib.data.sounds import SoundBatches, SoundData, mel_filters, shift_in_time
+from course_lib.data.sounds import SoundData, mel_filters, shift_in_time
 from course_lib.data.wav_files import load_wavs
 
 
@@ -50,41 +50,6 @@ def test_what_does_not_fit_is_named(change, message):
     given = {key: getattr(data(), key) for key in ("waves", "labels", "speakers", "class_names", "rate")}
     with pytest.raises(ValueError, match=message):
         SoundData("made", **{**given, **change})
-
-
-def test_batches_go_through_everything_once_in_an_order_of_the_generator():
-    made = data()
-
-    def passes(seed):
-        batches = SoundBatches(
-            made.waves, made.labels, batch_size=4, shuffle=True, generator=torch.Generator().manual_seed(seed)
-        )
-        assert len(batches) == 2
-        return [[(x[:, 0] / 20).tolist() for x, _ in batches] for _ in range(2)]
-
-    first, second = passes(0)
-    order = [*first[0], *first[1]]
-    assert [len(part) for part in first] == [4, 2] and sorted(order) == list(range(6)) != order
-    assert first != second and passes(0) == [first, second]
-    for waves, labels in SoundBatches(made.waves, made.labels, batch_size=4, shuffle=True):
-        assert torch.equal((waves[:, 0] / 20).long() % 2, labels)
-    assert torch.equal(next(iter(SoundBatches(made.waves, batch_size=3))), made.waves[:3])
-
-
-@pytest.mark.parametrize(
-    ("waves", "labels", "size", "message"),
-    [
-        (torch.zeros(3, 1, 5), None, 2, r"\(N, T\)"),
-        (torch.zeros(3, 5, dtype=torch.int64), None, 2, "float"),
-        (torch.zeros(3, 5), torch.zeros(2), 2, "one per recording"),
-        (torch.zeros(0, 5), None, 2, "at least one"),
-        (torch.zeros(3, 5), None, 0, "at least one"),
-    ],
-    ids=str,
-)
-def test_batches_that_cannot_be_made_are_refused(waves, labels, size, message):
-    with pytest.raises(ValueError, match=message):
-        SoundBatches(waves, labels, batch_size=size)
 
 
 def test_a_shift_rolls_each_recording_by_its_own_amount():

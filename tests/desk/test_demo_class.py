@@ -9,6 +9,7 @@ import functools
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import pytest
@@ -143,6 +144,24 @@ def test_without_a_word_one_unit_goes_through_nbgrader_and_all_through_course_gr
     assert demo_class.run(units=[UNIT], root=tmp_path, say=said.append) == 0
     assert [words[1] for words in started] == ["autograde", "generate_feedback", "export"]
     assert read == [(9, "nbgrader")] and any("needs Linux or WSL2" in line for line in said)
+
+
+def test_who_hands_in(tmp_path, monkeypatch):
+    """All hand in the first unit; the others only one, unless all of it or a unit by its name is asked for."""
+    played = []
+    monkeypatch.setattr(release, "unit_folders", lambda root: ["a", "b"])
+    monkeypatch.setattr(demo_class._Demo, "_hand_in", lambda self, *who, **_: played.append(who) or [])
+    monkeypatch.setattr(demo_class._Demo, "_autograde", lambda self, unit: SimpleNamespace(goes_on=bool, wait=bool))
+    monkeypatch.setattr(demo_class._Demo, "_nbgrader", lambda self, *_: SimpleNamespace(wait=bool))
+    monkeypatch.setattr(demo_class._Demo, "_course_grade", lambda self, beside: None)
+    monkeypatch.setattr(demo_class, "_read_back", lambda lines, folder, grader: None)
+    for table in ("totals_table", "gradebook_table"):
+        monkeypatch.setattr(demo_class, table, lambda lines, grader: [])
+    everyone, one = demo_answers.STUDENTS, demo_answers.STUDENTS[:1]
+    for options, second in (({}, one), ({"everything": True}, everyone), ({"units": ["a", "b"]}, everyone)):
+        assert demo_class.run(root=tmp_path, say=lambda _: None, **options) == 0
+        assert played == [("a", everyone), ("b", second)]
+        played.clear()
 
 
 def test_a_command_that_fails_or_is_left_alone(tmp_path):

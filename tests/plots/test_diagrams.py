@@ -40,7 +40,8 @@ def ends(arrow):
 
 def test_all_methods_have_one():
     methods = "autoencoder vae gan rotation_batch masking two_views simsiam freezing lp_ft self_training fixmatch"
-    methods += " ema_teacher distillation cluster_round transformer masked_words cpc adapters two_towers choice"
+    methods += " ema_teacher distillation cluster_round transformer masked_words cpc adapters two_towers federated"
+    methods += " choice"
     assert [f"diagram_{method}" for method in methods.split()] == NAMES
 
 

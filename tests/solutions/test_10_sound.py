@@ -61,8 +61,13 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert always("speakers", "logmel@10", "cpc_frozen@10") and always("speakers", "cpc_frozen@10", "random_frozen@10")
     # an untuned baseline doubles the gain, or more
     gain, looks = (mean("label_curve", "cpc@10") - mean("untuned", f"{name}@10") for name in ("tuned", "untuned"))
-    assert looks > 2 * gain > 0 and always("untuned", "tuned@10", "middle@10")
-    assert always("untuned", "middle@10", "untuned@10")
+    assert looks > 2 * gain > 0
+    # the rate and the steps from scratch are those that are best for the validation speakers, or as good
+    tried = {
+        name: mean("untuned", f"{name}_validation@10") for name in ("untuned", "middle", "longer", "tuned", "high")
+    }
+    assert tried["tuned"] > max(tried["untuned"], tried["middle"], tried["high"])
+    assert not always("untuned", "longer_validation@10", "tuned_validation@10")
 
 
 _SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text().replace("\n# ", " ")

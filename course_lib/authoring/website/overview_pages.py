@@ -14,7 +14,7 @@ from course_lib.exercises.contract import DIFFICULTY, Exercise
 
 PEOPLE = ("learner", "instructor", "teaching", "author")
 # Pages of docs/ for those who take the course, in the table of contents of the units.
-SHEETS = ("prerequisites", "glossary", "cheat_sheet", "open_brief")
+SHEETS = ("topics", "prerequisites", "glossary", "cheat_sheet", "open_brief")
 # The modules in the reference: what notebooks, exercises and experiments are written with.
 MODULES = (
     "data", "data.augment", "models", "training", "evaluation", "plots", "widgets", "records", "settings",

@@ -7,4 +7,5 @@ EXERCISES = (
     "joint_loss",
     "lp_ft",
     "early_stopping",
+    "adapt_statistics",
 )

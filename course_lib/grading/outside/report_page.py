@@ -22,8 +22,7 @@ for _id, _sentence in {
     "report.made": "{date}, students: {students}",
     "report.no_results": "Nothing has been graded yet.",
     "report.summary": (
-        "Handed in: {count}. On average: {mean} of {points} points for code."
-        " {right} of {answers} answers are right."
+        "Handed in: {count}. On average: {mean} of {points} points for code. {right} of {answers} answers are right."
     ),
     "report.begin": "Begin with",
     "report.begin_mistake": "{exercise}: {count} of {students} students made the mistake {mistake}. {sentence}",

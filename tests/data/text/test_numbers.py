@@ -1,4 +1,4 @@
-"""Texts as numbers: what fits together, the vocabulary, batches, dropped words, and neighbors."""
+"""Texts as numbers: what fits together, the vocabulary, dropped words, and neighbors."""
 
 from __future__ import annotations
 
@@ -23,26 +23,6 @@ def test_a_vocabulary_numbers_the_most_frequent_words():
     assert vocabulary.decode(ids[0]) == "a <unknown> b" and vocabulary.number("zzz") == text.UNKNOWN
     with pytest.raises(ValueError, match="above 3"):
         text.Vocabulary([("a",)], size=3)
-
-
-def test_batches_hold_each_text_once_with_its_label_in_the_generators_order():
-    ids = torch.arange(80).reshape(40, 2)
-    generator = torch.Generator().manual_seed(1)
-    batches = text.TextBatches(ids, ids[:, 0], batch_size=3, shuffle=True, generator=generator)
-    first, second = (list(batches) for _ in range(2))
-    assert len(batches) == len(first) == 14
-    for drawn in (first, second):
-        assert sorted(int(k) for _, labels in drawn for k in labels) == ids[:, 0].tolist()
-        assert all(torch.equal(some[:, 0], labels) for some, labels in drawn)
-    assert not torch.equal(first[0][0], second[0][0])
-    again = text.TextBatches(ids, batch_size=3, shuffle=True, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(next(iter(again)), first[0][0])
-    with pytest.raises(ValueError, match="int64"):
-        text.TextBatches(ids.float(), batch_size=3)
-    with pytest.raises(ValueError, match="label per text"):
-        text.TextBatches(ids, ids[:3, 0], batch_size=3)
-    with pytest.raises(ValueError, match="no batch"):
-        text.TextBatches(ids[:0], batch_size=3)
 
 
 def test_dropped_words_become_masks_and_padding_stays():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from course_lib.exercises.asking import as_expected, inputs_kept, somewhere
+from course_lib.exercises.asking import as_expected, inputs_kept, loss_as_a_number, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 
 
@@ -37,7 +37,7 @@ judge = Judge(
         Criterion("nothing_hidden", 1, "where nothing is hidden the loss is 0, not NaN", _zero, _NOTHING, form=True),
     ),
     predicates={
-        "loss_as_a_number": somewhere(lambda t: isinstance(t.seen["loss"], float)),
+        "loss_as_a_number": loss_as_a_number,
         "nan_without_holes": somewhere(lambda t: bool(t.seen["loss"].isnan()), *_NOTHING),
     },
 )

@@ -5,8 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import as_expected, everywhere, named, somewhere
-from course_lib.exercises.contract import Criterion, Judge, close
+from course_lib.exercises.asking import (
+    as_expected,
+    loss_as_a_number,
+    loss_negated,
+    loss_right_but,
+    loss_with_a_shape,
+    off_the_graph,
+)
+from course_lib.exercises.contract import Criterion, Judge
 
 
 def reference(predicted: Tensor, true: Tensor, *, temperature: float = 0.1) -> Tensor:
@@ -39,19 +46,10 @@ judge = Judge(
         ),
     ),
     predicates={
-        "loss_as_a_number": somewhere(lambda t: isinstance(t.seen["loss"], float)),
-        "loss_of_each_frame": somewhere(lambda t: isinstance(t.seen["loss"], Tensor) and t.seen["loss"].ndim > 0),
-        "negated": everywhere(lambda t: close(t.seen["loss"], -t.expected["loss"])),
-        "off_the_graph": everywhere(
-            lambda t: (
-                close(t.seen["loss"], t.expected["loss"])
-                and not (t.seen["predicted_gradient"].any() and t.seen["true_gradient"].any())
-            ),
-            *_USUAL,
-        ),
-        "by_exponentials": lambda trials: (
-            all(close(t.seen["loss"], t.expected["loss"]) for t in named(trials, *_USUAL))
-            and somewhere(lambda t: not close(t.seen["loss"], t.expected["loss"]), "cold")(trials)
-        ),
+        "loss_as_a_number": loss_as_a_number,
+        "loss_of_each_frame": loss_with_a_shape,
+        "negated": loss_negated,
+        "off_the_graph": off_the_graph("predicted_gradient", "true_gradient", on=_USUAL),
+        "by_exponentials": loss_right_but(_USUAL, not_on=("cold",)),
     },
 )

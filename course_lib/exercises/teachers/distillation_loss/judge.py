@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from course_lib.exercises.asking import everywhere, named, somewhere
+from course_lib.exercises.asking import everywhere, loss_as_a_number, loss_with_a_shape, named, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 from course_lib.exercises.teachers.judge import reference_distillation_loss
 
@@ -43,8 +41,8 @@ judge = Judge(
         ),
     ),
     predicates={
-        "as_a_number": somewhere(lambda t: isinstance(t.seen["loss"], float)),
-        "loss_of_each_image": somewhere(lambda t: isinstance(t.seen["loss"], Tensor) and t.seen["loss"].ndim > 0),
+        "as_a_number": loss_as_a_number,
+        "loss_of_each_image": loss_with_a_shape,
         "student_off_the_graph": everywhere(lambda t: _right(*t[:3]) and not t.seen["student_gradient"].any()),
         "teacher_learns_too": everywhere(lambda t: _right(*t[:3]) and not _no_gradient(t.seen), *_PLAIN[:4]),
         "log_of_softmax": lambda trials: (

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from course_lib.exercises.asking import all_of, as_expected, everywhere, somewhere
+from course_lib.exercises.asking import (
+    all_of,
+    as_expected,
+    loss_as_a_number,
+    loss_with_a_shape,
+    off_the_graph,
+    somewhere,
+)
 from course_lib.exercises.contract import Case, Criterion, Judge, Values, close
 from course_lib.exercises.text.judge import reference_masked_lm_loss
 
@@ -30,13 +37,11 @@ judge = Judge(
         Criterion("nothing", 1, "where no word is chosen the loss is 0, not NaN", _zero, _NOTHING, form=True),
     ),
     predicates={
-        "loss_as_a_number": somewhere(lambda t: isinstance(t.seen["loss"], float)),
+        "loss_as_a_number": loss_as_a_number,
         "nan_where_nothing_is_chosen": somewhere(
             lambda t: isinstance(t.seen["loss"], Tensor) and bool(t.seen["loss"].isnan().any()), *_NOTHING
         ),
-        "loss_of_each_word": somewhere(lambda t: isinstance(t.seen["loss"], Tensor) and t.seen["loss"].ndim > 0),
-        "loss_off_the_graph": everywhere(
-            lambda t: close(t.seen["loss"], t.expected["loss"]) and not t.seen["gradient"].any(), *_MANY
-        ),
+        "loss_of_each_word": loss_with_a_shape,
+        "loss_off_the_graph": off_the_graph("gradient", on=_MANY),
     },
 )

@@ -62,8 +62,7 @@ def cases(seed: int) -> list[Case]:
 def observe(fn: Callable[..., Any], case: Case) -> Values:
     images, later = case.inputs["images"], case.inputs["later"]
     with torch.enable_grad():
-        model = _network(case.inputs)
-        model.train(case.inputs["mode_before"] == "train")
+        model = _network(case.inputs).train(case.inputs["mode_before"] == "train")
         given = state_of(model)
         adapted = fn(model, images)
         seen: Values = {

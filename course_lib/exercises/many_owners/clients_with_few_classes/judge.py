@@ -15,7 +15,7 @@ from course_lib.exercises.many_owners.judge import all_positions_of_clients
 
 def reference(labels, num_clients, classes_each, *, generator):
     order = torch.randperm(len(labels), generator=generator)
-    clients = [[] for _ in range(num_clients)]
+    clients: list[Any] = [[] for _ in range(num_clients)]
     classes = labels.unique().tolist()
     for k, label in enumerate(classes):
         owners = [s // classes_each for s in range(num_clients * classes_each) if s % len(classes) == k]

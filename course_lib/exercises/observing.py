@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import importlib
 import inspect
 import io
 import linecache
 import math
 import os
+import pkgutil
 import random
 import re
 import sys
@@ -272,10 +272,9 @@ def resolve(name: str) -> Any:
     """The object behind a dotted name in course_lib, such as "course_lib.evaluation.accuracy".
 
     Raises:
-        AttributeError, ModuleNotFoundError: there is no such thing.
+        AttributeError, ImportError: there is no such thing.
     """
-    module_name, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module_name), attribute)
+    return pkgutil.resolve_name(name)
 
 
 @contextlib.contextmanager
@@ -295,7 +294,8 @@ def library_refused(names: Sequence[str]) -> Iterator[None]:
                     f"{name} is a closure and cannot be refused; list a plain function in Exercise.library."
                 )
             changed.append((function, function.__code__))
-            function.__code__ = _refuse.__code__.replace(co_name=name.rpartition(".")[2])
+            own = name.removesuffix(".forward").rpartition(".")[2]  # a network is called by its class's name
+            function.__code__ = _refuse.__code__.replace(co_name=own)
         yield
     finally:
         for function, code in reversed(changed):

@@ -116,5 +116,5 @@ exercise = Exercise(
         "x_after": "the argument `x` of `attention` after the call",
     },
     inputs_shown=("ids", "heads", "blocks"),
-    library=("course_lib.models.TextEncoder",),
+    library=("course_lib.models.TextEncoder.forward",),
 )

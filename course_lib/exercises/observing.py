@@ -277,6 +277,11 @@ def resolve(name: str) -> Any:
     return pkgutil.resolve_name(name)
 
 
+def called(name: str) -> str:
+    """What a learner calls the object behind a dotted name; a network, refused by its `forward`, by its class."""
+    return name.removesuffix(".forward").rpartition(".")[2]
+
+
 @contextlib.contextmanager
 def library_refused(names: Sequence[str]) -> Iterator[None]:
     """While open, the named functions and classes of course_lib raise LibraryRefused, however they were imported.
@@ -294,8 +299,7 @@ def library_refused(names: Sequence[str]) -> Iterator[None]:
                     f"{name} is a closure and cannot be refused; list a plain function in Exercise.library."
                 )
             changed.append((function, function.__code__))
-            own = name.removesuffix(".forward").rpartition(".")[2]  # a network is called by its class's name
-            function.__code__ = _refuse.__code__.replace(co_name=own)
+            function.__code__ = _refuse.__code__.replace(co_name=called(name))
         yield
     finally:
         for function, code in reversed(changed):

@@ -16,7 +16,7 @@ UNIT, NOTEBOOK = "06_fine_tuning", "06b_fine_tuning"
 RECORDED = RecordedUnit(UNIT, NOTEBOOK)
 figure, mean, gaps = RECORDED.figure, RECORDED.mean, RECORDED.gaps
 pytestmark = pytest.mark.slow
-MINE = ("forgetting", "anchors", "epochs", "classes", "sources")
+MINE = ("forgetting", "anchors", "epochs", "classes", "sources", "test_time")
 # numbers that are not shares of anything
 UNBOUNDED = ("moved", "until80", "h_score", "rank")
 
@@ -105,8 +105,16 @@ def test_scores_before_training_rank_the_sources_on_every_seed():
 
 
 def test_the_text_quotes_every_experiment_and_three_seeds():
-    assert {name for name, *_ in RECORDED.quoted()} == set(MINE)
+    assert RECORDED.shown() - {"protocol"} == set(MINE)
     RECORDED.assert_every_seed_is_recorded()
+
+
+def test_faint_images_gain_most_by_adaptation_and_one_class_does_harm():
+    gained = {domain: mean("test_time", f"{domain}_statistics@200") - mean("test_time", f"{domain}_before")
+              for domain in ("in", "out", "faint")}  # fmt: skip
+    assert gained["faint"] > 0.3 > 0.1 > gained["out"] > 0.03 > abs(gained["in"])
+    assert mean("test_time", "out_statistics@200") < 0.5, "most outlined images are still wrong"
+    assert mean("test_time", "in_one_class") < mean("test_time", "in_before") - 0.1
 
 
 def test_on_the_courses_ten_classes_the_head_first_helps_with_one_label_alone():

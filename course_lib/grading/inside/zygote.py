@@ -18,7 +18,6 @@ import contextlib
 import ctypes
 import functools
 import gc
-import importlib
 import os
 import re
 import select
@@ -35,7 +34,7 @@ import torch.nn.functional
 from torch import nn
 
 from course_lib import exercises
-from course_lib.exercises.observing import observe_all
+from course_lib.exercises.observing import observe_all, resolve
 from course_lib.grading.inside import system_calls as system
 from course_lib.grading.inside import transport
 from course_lib.grading.inside.protocol import Isolation, Limits, Report, Request
@@ -225,7 +224,7 @@ def _warm_up() -> None:
 
     for exercise in exercises.exercises().values():
         for name in exercise.library:
-            importlib.import_module(name.rpartition(".")[0])
+            resolve(name)
         observe_all(exercise, not_attempted, list(exercise.cases(0)), guard=False, capture=capture)
 
 

@@ -15,6 +15,7 @@ from course_lib import exercises as registry
 from course_lib.exercises import card as notebook_card
 from course_lib.exercises.contract import Exercise
 from course_lib.exercises.messages import Message, said_by, say
+from course_lib.exercises.observing import called
 from course_lib.grading.outside.public_sentences import PUBLIC, VERDICTS, WORDS, is_known_name
 from course_lib.grading.outside.results import Verdict
 
@@ -120,7 +121,7 @@ def public_message(exercise: Exercise, entry: Entry, *, source: str = "") -> str
     if message_id in ("contract.error", "contract.error_some"):
         return _error_sentence(exercise, message_id, fields, source)
     if message_id == "contract.used_library":
-        names = {name.rpartition(".")[2] for name in exercise.library}
+        names = {called(name) for name in exercise.library}
         library = fields.get("name") if fields.get("name") in names else say("feedback.used_something")
         return say("feedback.used_library", library=library)
     if message_id in PUBLIC:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +53,12 @@ def write(text: str = EXPERIMENT, *, unit: str = UNIT) -> Path:
     path = settings.root() / "solutions" / unit / "experiment.py"
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(text, encoding="utf-8")
+    now = time.time() + next(_LATER)  # two texts of one length and one second would share their compiled code
+    os.utime(path, (now, now))
     return path
+
+
+_LATER = itertools.count(step=2)
 
 
 def run(**options: Any) -> list[Record]:

@@ -150,7 +150,7 @@ TAKE_HOME = (
     features from {{ result("protocol", "random_frozen@10", unit="00_first_steps") | pm(percent=true) }} to {{
     result("protocol", "rotation_frozen@10", unit="04_pretext_tasks") | pm(percent=true) }}, reconstruction to {{
     result("protocol", "autoencoder_frozen@10", unit="01_autoencoders") | pm(percent=true) }}.""",
-    """A solved pretext is no proof of good features: with black corners rotation is solved to {{ result("artefacts",
+    """A solved pretext does not prove good features: with black corners rotation is solved to {{ result("artefacts",
     "corners_pretext", unit="04_pretext_tasks") | pm(percent=true) }}, and a probe finds {{ result("artefacts",
     "corners_frozen", unit="04_pretext_tasks") | pm(percent=true) }}.""",
     """With five labels per class freeze, with fifty train everything, and in between try both on validation images.""",

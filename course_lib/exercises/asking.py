@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from course_lib.exercises.contract import Case, Passes, Predicate, Trial, Values, close
+from course_lib.exercises.contract import Case, Criterion, Passes, Predicate, Trial, Values, close
 
 
 def as_expected(*keys: str, atol: float = 1e-5) -> Passes:
@@ -31,6 +32,11 @@ def of_this_network(test: Passes, *keys: str) -> Passes:
     """A criterion's test of what was seen of the network of this very case, by these values that it came with."""
     came = as_expected(*keys)
     return lambda case, seen, expected: came(case, seen, expected) and test(case, seen, expected)
+
+
+def of_this_case(key: str, *criteria: Criterion) -> tuple[Criterion, ...]:
+    """Criteria that hold only of what was seen in this very case, by a value that it came with (`of_this_network`)."""
+    return tuple(dataclasses.replace(each, passes=of_this_network(each.passes, key)) for each in criteria)
 
 
 # --- for the predicates of mistakes ---------------------------------------------------------------------------------

@@ -496,7 +496,7 @@ def image_in(update):
     return pixels.reshape(few_images[0].shape).clamp(0, 1)
 
 
-firsts = [k * per_class for k in range(6)]
+firsts = [k * per_class for k in range(min(6, num_classes))]
 rows = {"its first image": few_images[firsts]}
 for count in (1, 2, 8) if per_class >= 8 else (1, 2):
     read = [image_in(update_of(count, first)) for first in firsts]

@@ -168,7 +168,7 @@ def test_a_command_that_fails_or_is_left_alone(tmp_path):
     told: list[str] = []
 
     def command(*words: str) -> Command:
-        variables = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        variables = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
         log = tmp_path / "log.txt"
         return Command("timeit", words, folder=tmp_path, log=log, variables=variables, tell=told.append)
 

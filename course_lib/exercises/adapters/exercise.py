@@ -88,7 +88,7 @@ def observe_low_rank(make: Callable[..., Any], case: Case) -> Values:
     with_drawn_weights(linear, given["seed"]).to(x)
     before, plain = state_of(linear), linear(x).detach()
     generator = seeded(given["seed"])
-    seen: Values = {"global_state_before": torch.get_rng_state().clone()}
+    seen: Values = {"global_state_before": torch.get_rng_state().clone(), "linear_before": before}
     layer = make(linear, given["rank"], alpha=given["alpha"], generator=generator)
     seen["global_state_after"] = torch.get_rng_state().clone()
     if not isinstance(layer, nn.Module):
@@ -119,7 +119,7 @@ def observe_low_rank(make: Callable[..., Any], case: Case) -> Values:
         with torch.no_grad():
             for parameter in merged.parameters():
                 parameter.add_(1.0)
-    seen |= {"merged_again": again, "linear_before": before, "linear_after": state_of(linear)}
+    seen |= {"merged_again": again, "linear_after": state_of(linear)}
     return seen | {"output_after_merging": layer(x).detach()}
 
 

@@ -50,6 +50,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         "new_trainable": sorted(name for name, flag in learning.items() if flag and name.endswith(".factor")),
         "moved": sorted(name for name in before if name not in now or not torch.equal(now[name], before[name])),
         "output": model(x).detach(),
+        "before": before,
     }
 
 
@@ -87,6 +88,7 @@ exercise = Exercise(
     observe=observe,
     may_change=("model",),
     words={
+        "before": "the state of the model before your code",
         "returned": "the number that you return",
         "given": "the list of the layers that `make` was called with",
         "layers": "the type of each layer of the model after the call",

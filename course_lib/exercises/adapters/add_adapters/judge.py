@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from course_lib.exercises.asking import as_expected, everywhere, failed_with, in_any
+from course_lib.exercises.asking import as_expected, everywhere, failed_with, in_any, of_this_case
 from course_lib.exercises.contract import Case, Criterion, Judge, Values
 
 
@@ -40,7 +40,8 @@ _WHOLE = ("flat", "own_layers", "images", "subclass")  # a layer at two places c
 
 judge = Judge(
     reference=reference,
-    criteria=(
+    criteria=of_this_case(
+        "before",
         Criterion("every", 2, "every linear layer at every depth is replaced by what `make` returns", _every, _WHOLE),
         Criterion("no_other", 1, "`make` is called once per linear layer, also for one at two places", _no_other),
         Criterion("frozen", 1, "the weights of the model are frozen, and keep their values", _frozen),

@@ -7,7 +7,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.exercises.adapters.judge import both_zero, drawn, flags, merges, starts, trains
-from course_lib.exercises.asking import as_expected, changed, everywhere, global_state_kept, in_all, named, somewhere
+from course_lib.exercises.asking import (
+    as_expected,
+    changed,
+    everywhere,
+    global_state_kept,
+    in_all,
+    named,
+    of_this_case,
+    somewhere,
+)
 from course_lib.exercises.contract import Criterion, Judge
 
 
@@ -44,7 +53,8 @@ _updates = as_expected("output", atol=1e-4)
 
 judge = Judge(
     reference=Reference,
-    criteria=(
+    criteria=of_this_case(
+        "linear_before",
         Criterion("start", 2, "the layer is kept, `b` is zero, and at the start nothing is changed", starts),
         Criterion("update", 3, "the update is the product of `b` and `a`, times alpha / rank", _updates),
         Criterion("trained", 2, "`a` and `b` are trained, and weight and bias of the layer are frozen", trains),

@@ -47,6 +47,7 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
         "parameters": named_parts(listed, model),
         "requires_grad": requires_grad(model),
         "moved": [name for name, value in state_of(model).items() if not torch.equal(value, before[name])],
+        "before": before,
         "numbers": sum(p.numel() for p in {id(p): p for p in listed if isinstance(p, torch.Tensor)}.values()),
     }
 
@@ -80,6 +81,7 @@ exercise = Exercise(
     observe=observe,
     may_change=("model", "head"),
     words={
+        "before": "the state of the model before your code",
         "type": "the type of what you return",
         "parameters": "the list of parameters that you return",
         "requires_grad": "`requires_grad` of the model's parameters after the call (1 is True)",

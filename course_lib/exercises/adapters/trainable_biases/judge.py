@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from course_lib.exercises.asking import everywhere
+from course_lib.exercises.asking import everywhere, of_this_case
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
 
 
@@ -38,7 +38,8 @@ def _returns_others(t: Trial) -> bool:
 
 judge = Judge(
     reference=reference,
-    criteria=(
+    criteria=of_this_case(
+        "before",
         Criterion("frozen", 1, "every other parameter is frozen, and no value is changed", _frozen),
         Criterion(
             "biases",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.exercises.asking import as_expected, changed, everywhere, in_all, somewhere
+from course_lib.exercises.asking import as_expected, changed, everywhere, in_all, of_this_case, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 
 
@@ -56,7 +56,7 @@ def _are_logits(trial: Trial) -> bool:
 
 judge = Judge(
     reference=reference,
-    criteria=(
+    criteria=of_this_case("state_before",
         Criterion("probabilities", 2, "a batch of uint8 images gives softmax(logits / T) of the images divided by 255, "
                   "in eval mode", as_expected("together")),
         Criterion("any_batch", 2, "batches of other sizes than the example's are admitted, one image too",

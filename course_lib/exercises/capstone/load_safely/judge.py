@@ -6,7 +6,7 @@ import pickle
 
 import torch
 
-from course_lib.exercises.asking import as_expected, in_any, named, somewhere
+from course_lib.exercises.asking import as_expected, in_any, named, of_this_case, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values
 
 GOOD = ("whole", "float64")
@@ -50,7 +50,7 @@ def _taken(trial: Trial) -> bool:
 
 judge = Judge(
     reference=reference,
-    criteria=(
+    criteria=of_this_case("after",
         Criterion("loaded", 2, "the weights of a right file are in the model, and the model is returned",
                   as_expected("outcome", "after"), GOOD),
         Criterion("code", 1, "no code in the file runs, and a file with code is refused", _nothing_ran,

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch.nn import functional as F
 
-from course_lib.exercises.asking import all_of, everywhere, in_all, in_any
+from course_lib.exercises.asking import all_of, everywhere, in_all, in_any, of_this_case
 from course_lib.exercises.contract import Case, Criterion, Judge, Passes, Trial, Values, close
 
 MOMENTUM = 0.9
@@ -57,7 +57,8 @@ _TRAINED = ("usual", "one_step", "many_steps", "eval_mode", "normalization_in_ev
 
 judge = Judge(
     reference=reference,
-    criteria=(
+    criteria=of_this_case(
+        "server_before",
         Criterion(
             "weights", 2, "the weights are those after `steps` steps of SGD with momentum on all images", _weights
         ),

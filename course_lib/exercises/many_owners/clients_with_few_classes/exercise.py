@@ -37,12 +37,11 @@ def observe(fn: Callable[..., Any], case: Case) -> Values:
     def call(seed: int) -> Any:
         return fn(given["labels"], given["num_clients"], given["classes_each"], generator=seeded(seed))
 
-    before = torch.get_rng_state()
-    parts = call(given["seed"])
+    before, parts = torch.get_rng_state(), call(given["seed"])
     parts = list(parts) if isinstance(parts, tuple) else parts
     seen: Values = {"clients": parts, "global_state_before": before, "global_state_after": torch.get_rng_state()}
     listed = list(parts) if isinstance(parts, (list, tuple)) else []
-    seen["dtypes"] = [dtype_name(part) for part in listed]
+    seen |= {"dtypes": [dtype_name(part) for part in listed], "labels": given["labels"]}
     return seen | {"clients_again": call(given["seed"]), "clients_of_another_seed": call(given["seed"] + 1)}
 
 
@@ -76,6 +75,7 @@ exercise = Exercise(
     observe=observe,
     on_gpu=False,
     words={
+        "labels": "the argument `labels`",
         "clients": "the list of positions that you return",
         "clients_again": "the list of positions for the same generator",
         "clients_of_another_seed": "the list of positions for another generator",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.asking import everywhere, global_state_kept, in_all, in_any, named, somewhere
+from course_lib.exercises.asking import everywhere, global_state_kept, in_all, in_any, named, of_this_case, somewhere
 from course_lib.exercises.contract import Case, Criterion, Judge, Trial, Values, close
 from course_lib.exercises.many_owners.judge import all_positions_of_clients
 
@@ -110,7 +110,8 @@ def _only_dealt_unevenly(trials: Sequence[Trial]) -> bool:
 
 judge = Judge(
     reference=reference,
-    criteria=(
+    criteria=of_this_case(
+        "labels",
         Criterion("once", 1, "every position is in the list of exactly one client", _once),
         Criterion("few", 1, "each client has images of exactly `classes_each` classes", _has_few_classes),
         Criterion("even", 1, "the parts of a class are as many as its seats, and differ by at most one image", _even),

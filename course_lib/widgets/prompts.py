@@ -30,7 +30,7 @@ def prompt_explorer(
     Args:
         images: (N, C, H, W), uint8 or float in [0, 1].
         scores: prompt -> (N,), the cosine of each image with it.
-        words: name of a control -> what can be chosen, in the order of the prompt; "" is no word.
+        words: name of a control -> what can be chosen, in the order of the prompt; "" is not a word.
         beginning: the first word of every prompt.
         start: what is chosen at first; the first entry for a control that is not named.
 

@@ -278,7 +278,7 @@ def best_temperature(logits: Tensor, labels: Tensor) -> float:
     return min(tried, key=lambda t: float(F.cross_entropy(logits.double() / t, labels)))
 
 
-def helps(logits: Tensor, labels: Tensor) -> bool:
+def temperature_helps(logits: Tensor, labels: Tensor) -> bool:
     """Whether a fitted temperature lowers the loss of images that it was not fitted on: each half judges the other."""
     parts = [slice(None, None, 2), slice(1, None, 2)]
     before = after = 0.0

@@ -24,6 +24,11 @@ from course_lib import files
 
 ABOUT = "course_lib.json"
 MOST_BYTES = 64 << 20
+# All that `save` writes. torch's loader also takes compiled libraries and runs them, and takes a part by another name.
+_PARTS = re.compile(
+    r"archive_format|archive_version|byteorder|\.data/\w+|models/model\.json|extra/course_lib\.json"
+    r"|data/(sample_inputs/model\.pt|weights/weight_\d+|constants/tensor_\d+|(weights|constants)/model_\w+_config\.json)"
+)
 _OPERATORS = re.compile(r"torch\.ops\.aten\.\w+(\.\w+)?|_operator\.(getitem|add|sub|mul|floordiv|eq|ge|gt|le|lt)")
 _SIZES = re.compile(
     r"(Symbol\('[su]\d+'(, (positive|nonnegative|integer)=True)*\)|Integer\(-?\d+\)|Add|Mul|Max|Min|[(), ]|-?\d+)*"
@@ -122,7 +127,12 @@ def inspect(content: bytes) -> dict[str, Any]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
                 raise NotAModel(f"it unpacks to more than {MOST_BYTES >> 20} MB.")
-            parts = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+            names = archive.namelist()
+            strange = [name for name in names if not _PARTS.fullmatch(name.partition("/")[2])]
+            if strange or len({*names}) < len(names) or len({name.partition("/")[0] for name in names}) != 1:
+                part = strange[0] if strange else "a part twice"
+                raise NotAModel(f"it holds {part[:60]!r}, which course_lib.exported.save does not write.")
+            parts = {name.partition("/")[2]: archive.read(name) for name in names}
     except zipfile.BadZipFile as error:
         raise NotAModel("it is not a .pt2 file.") from error
     if "models/model.json" not in parts or f"extra/{ABOUT}" not in parts:

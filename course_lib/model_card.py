@@ -5,7 +5,6 @@ Source: Mitchell et al., "Model Cards for Model Reporting", 2019.
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ import torch
 TO_WRITE = "*To be written.*"
 
 
-def wilson_interval(right: int, total: int, *, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's confidence interval of an accuracy, by default at 95 %: both ends, from 0 to 1.
+def wilson_interval(right: int, total: int) -> tuple[float, float]:
+    """Wilson's confidence interval of an accuracy, at 95 %: both ends, from 0 to 1.
 
     >>> [round(end, 3) for end in wilson_interval(90, 100)]
     [0.826, 0.945]
@@ -28,10 +27,10 @@ def wilson_interval(right: int, total: int, *, z: float = 1.96) -> tuple[float, 
     """
     if not 0 <= right <= total or total < 1:
         raise ValueError(f"{right} of {total} are right; 0 to {max(total, 1)} of at least one image is expected.")
-    p, shrink = right / total, 1 + z**2 / total
-    center = (p + z**2 / (2 * total)) / shrink
-    half = z * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2)) / shrink
-    return max(0.0, center - half), min(1.0, center + half)
+    from scipy.stats import binomtest  # slow to import
+
+    low, high = binomtest(right, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)

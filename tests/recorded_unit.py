@@ -13,7 +13,7 @@ import pytest
 from course_lib import records
 from course_lib.authoring import recording, release
 
-_RESULT = re.compile(r'result\(\s*"(\w+)",\s+"([\w@.-]+)"(?:,\s+dataset="([\w-]+)")?\s*\)')
+_RESULT = re.compile(r'result\(\s*"(\w+)",\s+"([\w@.:-]+)"(?:,\s+dataset="([\w-]+)")?\s*\)')
 _TABLE = re.compile(r'figures_table\([^}]*\},\s+(?:\([\d, ]+\)|\{[^}]*\}),\s+"(\w+)"')
 _CURVES = re.compile(r'curves\(unit, "(\w+)"')
 
@@ -24,6 +24,7 @@ class RecordedUnit:
 
     unit: str
     notebook: str
+    dataset: str = "glyphs"  # that its experiments are recorded on
 
     @property
     def source(self) -> str:
@@ -31,7 +32,7 @@ class RecordedUnit:
         return release.folder_of(self.unit).joinpath(f"{self.notebook}.py").read_text().replace("\n# ", " ")
 
     def quoted(self) -> list[tuple[str, str, dict[str, str]]]:
-        """Experiment, key and data set (where it is not glyphs) of every number in the text.
+        """Experiment, key and data set (where one is named) of every number in the text.
 
         Numbers of other units (`unit="..."`) are theirs to guard.
         """
@@ -43,11 +44,15 @@ class RecordedUnit:
         return {name for name, *_ in self.quoted()} | {*_TABLE.findall(self.source), *_CURVES.findall(self.source)}
 
     def figure(self, experiment: str, key: str, **where: Any) -> Any:
-        """A recorded figure; `where` may name the data set."""
-        return records.figure(self.unit, experiment, key, **where)
+        """A recorded figure; `where` may name another data set."""
+        return records.figure(self.unit, experiment, key, **{"dataset": self.dataset, **where})
 
     def mean(self, experiment: str, key: str, **where: Any) -> float:
         return self.figure(experiment, key, **where).mean
+
+    def always(self, experiment: str, larger: str, smaller: str) -> bool:
+        """Whether the first of two figures is the larger one on every seed."""
+        return min(self.gaps(f"{experiment}:{larger}", f"{experiment}:{smaller}")) > 0
 
     def gaps(self, better: str, worse: str, **where: Any) -> list[float]:
         """On each seed, how much larger the first of two figures is, each of them "experiment:key"."""
@@ -68,7 +73,7 @@ class RecordedUnit:
         def run() -> dict[str, Any]:
             # The module is kept until its experiment has run: what it holds may be looked up late.
             module = recording.load_experiments(self.unit)
-            return dict(module.EXPERIMENTS[experiment](dataset="glyphs", profile="smoke", seed=3))
+            return dict(module.EXPERIMENTS[experiment](dataset=self.dataset, profile="smoke", seed=3))
 
         def steady(figures: dict[str, Any]) -> dict[str, Any]:
             return {key: value for key, value in figures.items() if not varies(key)}

@@ -144,6 +144,25 @@ def test_a_file_that_may_hold_code_is_refused_and_nothing_runs(content, parts, m
     assert "ran" not in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("archive/data/aotinductor/model/code.so", "code.so"),  # torch would load it as a library
+        ("archive/data/constants/custom_obj_0", "custom_obj_0"),
+        ("archive/models/other.json", "other.json"),
+        ("another/models/model.json", "a part twice"),
+        ("archive/models/model.json", "a part twice"),
+    ],
+)
+def test_a_part_that_we_do_not_write_is_refused(content, name, message):
+    out = io.BytesIO(content)
+    with zipfile.ZipFile(out, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name that is there already
+        archive.writestr(name, b"{}")
+    with pytest.raises(exported.NotAModel, match=message):
+        exported.loads(out.getvalue())
+
+
 @pytest.mark.parametrize("data", [b"", b"no archive", pickled(nn.Linear(2, 2)), pickled({"weight": torch.zeros(2)})])
 def test_another_file_is_refused(data, tmp_path):
     path = tmp_path / "other.pt2"

@@ -14,12 +14,11 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from course_lib import files, settings
 from course_lib.authoring import topics
-from course_lib.authoring.sources import source_files, unit_folders
+from course_lib.authoring.openings import notebooks
 
 CARD, CURVE = "results/pictures/card.svg", "results/pictures/label_curve.png"
 CARD_EXERCISE, CARD_MISTAKE = "evaluate", "mean_of_batch_means"
@@ -73,7 +72,7 @@ def _wanted(root: Path) -> dict[str, bytes]:
     plan = (root / TEACHING).read_text(encoding="utf-8")
     plan = _OUTCOMES.sub(lambda match: f"{match.group(1)}{outcomes_table(root)}\n{match.group(2)}", plan)
     listed = (root / TOPICS).read_text(encoding="utf-8")
-    found, learned = topics.topics_table(_notebooks(root)), topics.take_home()
+    found, learned = topics.topics_table(notebooks(root)), topics.take_home()
     listed = _TOPICS.sub(lambda match: f"{match.group(1)}{found}\n{match.group(2)}", listed)
     listed = _TAKE_HOME.sub(lambda match: f"{match.group(1)}{learned}\n{match.group(2)}", listed)
     texts = {"README.md": readme, INSTRUCTOR: guide, TEACHING: plan, TOPICS: listed}
@@ -160,7 +159,7 @@ def _curve() -> tuple[bytes, str]:
 def units_table(root: Path | None = None) -> str:
     """A Markdown table of the course's notebooks: title, number of exercises, time."""
     lines = ["| Unit | Title | Exercises | Time |", "|---|---|---:|---|"]
-    for each in _notebooks(root or settings.root()):
+    for each in notebooks(root or settings.root()):
         lines.append(f"| [{each.number}]({each.link}) | {each.title} | {len(each.exercises)} | {each.time} |")
     return "\n".join(lines)
 
@@ -172,57 +171,12 @@ def outcomes_table(root: Path | None = None) -> str:
     known = exercises()
     lines = ["| Unit | after it, students can | by these exercises (minutes of writing) | points: code, text | time |"]
     lines.append("|---|---|---|---:|---|")
-    for each in _notebooks(root or settings.root()):
+    for each in notebooks(root or settings.root()):
         listed = [known[name] for name in each.exercises]
         shown = ", ".join(f"`{exercise.name}` ({exercise.minutes})" for exercise in listed)
         points = f"{sum(exercise.points for exercise in listed):g}, {each.written_points}"
         lines.append(f"| [{each.number}](../{each.link}) | {each.outcomes} | {shown} | {points} | {each.time} |")
     return "\n".join(lines)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Notebook:
-    """What the opening and the cells of a source say: `outcomes` is its "You will", as a clause that follows "can"."""
-
-    number: str
-    link: str
-    title: str
-    time: str
-    outcomes: str
-    exercises: tuple[str, ...]
-    written_points: int
-
-
-def _notebooks(root: Path) -> Iterator[_Notebook]:
-    """The course's notebooks in their order.
-
-    Raises:
-        ValueError: an opening lacks a title, a claim, what learners will do or the time.
-    """
-    from course_lib.authoring import quoting
-
-    for unit, folder in unit_folders(root).items():
-        for source in source_files(folder):
-            text = source.read_text(encoding="utf-8")
-            opening = re.sub(r"^# ?", "", text.partition("# %% [markdown]\n")[2].partition("\n# %%")[0], flags=re.M)
-            opening = " ".join(quoting.render(opening, unit=unit).replace("\n\n", " | ").split())
-            title = re.search(r"# ([^|]+?) \|", opening)
-            claim = re.search(r"\| \*([^*].*?[^*])\* \|", opening)
-            will = re.search(r"\*\*You will\*\* (.+?) \|", opening)
-            time = re.search(r"\*\*Time\*\*: (?:about )?([\d.]+(?: to [\d.]+)? (?:minutes|hours))", opening)
-            if not title or not claim or not will or not time:
-                needs = "a title, *a claim*, **You will** and **Time**: 2 to 2.5 hours"
-                raise ValueError(f"{source}: its first cell must hold {needs}.")
-            written = re.findall(r"^# %% \[markdown\] nbgrader=.*?\"points\": (\d+)", text, re.MULTILINE)
-            yield _Notebook(
-                number=source.stem.partition("_")[0],
-                link=f"notebooks/{unit}/{source.stem}.ipynb",
-                title=title[1],
-                time=time[1],
-                outcomes=re.sub(r"\.? \*\*You will (\w+)\*\*", r"; \1", will[1]).rstrip("."),
-                exercises=tuple(re.findall(r'^# %% .*"grade_id": "check_(\w+)"', text, re.MULTILINE)),
-                written_points=sum(map(int, written)),
-            )
 
 
 # --- the grader ---

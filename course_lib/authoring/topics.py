@@ -7,23 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Protocol
 
 from course_lib.authoring import quoting
-
-
-class Notebook(Protocol):
-    """What a row of the table says of a notebook besides what was found; its link is notebooks/UNIT/NAME.ipynb."""
-
-    @property
-    def number(self) -> str: ...
-    @property
-    def link(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def exercises(self) -> tuple[str, ...]: ...
-
+from course_lib.authoring.openings import Notebook
 
 # Number of a notebook -> where its idea works and where it fails, each with what was recorded.
 FOUND: dict[str, tuple[str, str]] = {

@@ -11,7 +11,7 @@
 - sounds.py: spectrograms, and diagram_cpc
 - choices.py: accuracy_intervals, and diagram_choice
 - diagrams.py: diagram_autoencoder, diagram_vae and so on, one per method; diagram_parts.py: what they are drawn with
-- adapters.py: diagram_adapters, diagram_two_towers
+- adapter_diagrams.py: diagram_adapters, diagram_two_towers; federated_diagrams.py: diagram_federated
 - style.py: one color, marker and line per method (METHOD_STYLE), colors of classes, `styled`
 - figure.py: new_figure, finished, alt_text, show, png, mime_bundle
 - inputs.py: what figures take becomes NumPy arrays, or an error that says what was expected
@@ -21,7 +21,7 @@ returns `finished(figure, "its content in words", alt, title=title)`. Import it 
 `from course_lib import plots`.
 """
 
-from course_lib.plots.adapters import diagram_adapters, diagram_two_towers
+from course_lib.plots.adapter_diagrams import diagram_adapters, diagram_two_towers
 from course_lib.plots.calibration import reliability_diagram
 from course_lib.plots.choices import accuracy_intervals, diagram_choice
 from course_lib.plots.comparisons import bar_with_seeds, label_curve

@@ -16,7 +16,7 @@
 - temperatures.py: temperature_explorer
 - tryouts.py: tryout_explorer
 - view.py: View, which every widget returns: controls, figure, and what a notebook shows of them
-- controls.py: sliders and input checks that several widgets use
+- controls.py: sliders and input checks that several widgets use; probabilities.py: what two of them draw
 
 The figure is an ordinary notebook output with alt text, the controls stand above it. Where nothing can be moved (a
 notebook run by nbclient, turned into a page by nbconvert, or opened without a kernel) the figure is there all the same,

@@ -10,6 +10,7 @@ import numpy as np
 from course_lib import plots
 from course_lib.plots import Figure
 from course_lib.widgets.controls import choice_slider, image_batch, image_slider
+from course_lib.widgets.probabilities import draw_probabilities
 from course_lib.widgets.view import View
 
 TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
@@ -49,22 +50,9 @@ def temperature_explorer(
 def _draw_softened(
     picture: Any, probabilities: np.ndarray, index: int, temperature: float, names: Sequence[str], title: str | None
 ) -> Figure:
-    style = plots.method_style("distillation")
-    figure = plots.new_figure(8.0, 1.0 + 0.24 * max(len(names), 8) + 0.3 * bool(title))
-    left, right = figure.subplots(1, 2, width_ratios=[1.0, 2.2])
-    plots.draw_picture(left, plots.as_pictures(picture)[0])
-    left.set_title(f"T = {temperature:g}", fontsize=11, loc="center")
-    best = int(probabilities.argmax())
-    faces = [style.color if row == best else "white" for row in range(len(names))]
-    right.barh(range(len(names)), probabilities, height=0.62, color=faces, edgecolor=style.color, linewidth=1.5)
-    for row, value in enumerate(probabilities):
-        right.text(float(value) + 0.02, row, f"{100 * value:.1f} %", va="center", fontsize=9)
-    right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
-    right.set_xlim(0, 1.2)
-    right.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-    right.tick_params(axis="y", length=0)
-    right.set_xlabel("softened probability of each class")
-    shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in zip(names, probabilities, strict=True))
+    figure, shares = draw_probabilities(
+        picture, probabilities, names, heading=f"T = {temperature:g}", color=plots.method_style("distillation").color,
+        x_label="softened probability of each class", title=bool(title),
+    )  # fmt: skip
     automatic = f"{title or 'Softened probabilities'}: image {index}, temperature {temperature:g}. {shares}."
     return plots.finished(figure, automatic, title=title)

@@ -11,6 +11,7 @@ import numpy as np
 from course_lib import plots
 from course_lib.plots import Figure
 from course_lib.widgets.controls import choice_slider, image_batch, image_slider
+from course_lib.widgets.probabilities import draw_probabilities
 from course_lib.widgets.view import View
 
 ANGLES = (0, 15, 30, 45, 60, 90, 135, 180)
@@ -63,20 +64,9 @@ def _turned(image: Any, degrees: int) -> Any:
 def _draw_tryout(
     picture: Any, probabilities: np.ndarray, words: str, names: Sequence[str], title: str | None
 ) -> Figure:
-    figure = plots.new_figure(8.0, 1.0 + 0.24 * max(len(names), 8) + 0.3 * bool(title))
-    left, right = figure.subplots(1, 2, width_ratios=[1.0, 2.2])
-    plots.draw_picture(left, plots.as_pictures(picture)[0])
-    best = int(probabilities.argmax())
-    left.set_title(names[best], fontsize=11, loc="center")
-    faces = [plots.NORMAL if row == best else "white" for row in range(len(names))]
-    right.barh(range(len(names)), probabilities, height=0.62, color=faces, edgecolor=plots.NORMAL, linewidth=1.5)
-    for row, value in enumerate(probabilities):
-        right.text(float(value) + 0.02, row, f"{100 * value:.1f} %", va="center", fontsize=9)
-    right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
-    right.set_xlim(0, 1.2)
-    right.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-    right.tick_params(axis="y", length=0)
-    right.set_xlabel("probability of each class")
-    shares = ", ".join(f"{name} {100 * value:.1f} %" for name, value in zip(names, probabilities, strict=True))
+    heading = names[int(probabilities.argmax())]
+    figure, shares = draw_probabilities(
+        picture, probabilities, names, heading=heading, color=plots.NORMAL, x_label="probability of each class",
+        title=bool(title),
+    )  # fmt: skip
     return plots.finished(figure, f"{title or 'A classifier tried'}: {words}. {shares}.", title=title)

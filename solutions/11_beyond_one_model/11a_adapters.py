@@ -90,8 +90,7 @@ head_only = tuned(copy.deepcopy(encoder).requires_grad_(False), "head", lr=1e-2)
 # %% [markdown]
 # Full fine-tuning changes all weights and needs a copy of the whole network for every task. The smallest step away from
 # the frozen encoder is to train its *biases* as well (BitFit, Ben Zaken et al. 2022). A bias shifts the input of a
-# unit,
-# so it decides how easily the unit becomes active.
+# unit, so it decides how easily the unit becomes active.
 #
 # ### Exercise 11.1: trainable_biases (warm-up, 12 minutes)
 #
@@ -157,8 +156,7 @@ plots.show(plots.diagram_adapters())
 
 # %% [markdown]
 # At the start $B = 0$, so the network is the pretrained one. After training $W + \frac{\alpha}{r} B A$ is one matrix
-# again. So the layer can be *merged*, and then it is as
-# fast as before.
+# again. So the layer can be *merged*, and then it is as fast as before.
 #
 # ### Exercise 11.2: LoRALinear (hard, 30 minutes)
 #
@@ -271,8 +269,8 @@ check.BottleneckAdapter(BottleneckAdapter)
 # ## 3. Five ways to train the same network
 #
 # Low-rank adapters go into all eight linear layers of the two blocks, and bottlenecks behind four of them.
-# **Predict** how probable it is that low-rank adapters are better
-# than full fine-tuning, on average over the recorded seeds.
+# **Predict** how probable it is that low-rank adapters are better than full fine-tuning, on average over the recorded
+# seeds.
 
 # %% tags=["predict"]
 predict.lora(...)  # a probability
@@ -331,7 +329,7 @@ plots.show(plots.bar_with_seeds(recorded, baseline=1 / 8, title=title))
 #
 # ## 4. When it fails: nothing to adapt
 #
-# An adapter changes what is there. **Predict** the accuracy of low-rank adapters on an encoder with random weights.
+# An adapter changes features that are there already. **Predict** the accuracy of low-rank adapters on an encoder with random weights.
 
 # %% tags=["predict"]
 predict.random(...)  # between 0 and 1
@@ -551,8 +549,7 @@ plots.show(plots.confusion_matrix(table, unseen.class_names, title=title))
 
 # %% [markdown]
 # The last row hands 40 percent of the captions around among the images, as badly scraped pages do. An ensemble of
-# prompts repairs a part of the damage, and it is better than one
-# prompt {{ every_seed("ensemble_exchanged > single_exchanged, ensemble_tenth > single_tenth, ensemble_all >
+# prompts repairs a part of the damage, and it is better than one prompt {{ every_seed("ensemble_exchanged > single_exchanged, ensemble_tenth > single_tenth, ensemble_all >
 # single_all", "captions") }}.
 
 # %% [markdown]
@@ -567,7 +564,7 @@ plots.show(plots.confusion_matrix(table, unseen.class_names, title=title))
 #
 # The caption tower has never read "fish", so what this prompt finds is accidental and differs from seed to seed. "A
 # thing" finds most fish, {{ every_seed("recall_thing > recall", "unnamed") }}, because more than a third of the things
-# are fish. So a class without a name hides behind the word that takes its place.
+# are fish. So images of a class without a name are found by the word that takes its place.
 #
 # The course's results table has no row for captions, because they are another kind of supervision than its labels.
 
@@ -577,10 +574,8 @@ Markdown(records.results_table(up_to=unit, columns={"glyphs": (10, 50)}))
 # %% [markdown] nbgrader={"grade_id": "adapter_report", "grade": true, "solution": true, "points": 3}
 # **Written answer (3 points).** A company has one pretrained text encoder and forty customers, each with a few hundred
 # labeled messages. A colleague reports: "LoRA reaches 62 percent and full fine-tuning 60 percent, each trained once,
-# so LoRA
-# is better. And for new topics we need no labels at all. A model trained on images with captions classified 94 percent
-# of
-# the images zero-shot in a demo." In four to six sentences, say (a) what the two accuracies show and what would be
+# so LoRA is better. And for new topics we need no labels at all. A model trained on images with captions classified 94
+# percent of the images zero-shot in a demo." In four to six sentences, say (a) what the two accuracies show and what would be
 # needed to show more, (b) which reason for adapters remains even if the accuracies are equal, and (c) what you would
 # ask about the captions before you believe that zero-shot will work for a new topic.
 #
@@ -599,8 +594,7 @@ Markdown(records.results_table(up_to=unit, columns={"glyphs": (10, 50)}))
 # *Sample answer (1).* LoRA is better because it has fewer weights and does not overfit.
 #
 # *Rubric.* One point each. (a) says that two points in one run are within noise AND asks for several seeds that are
-# compared
-# pair by pair, or for equal tuning. (b) names storage, exchange or merging of adapters for many customers. (c) asks how
+# compared pair by pair, or for equal tuning. (b) names storage, exchange or merging of adapters for many customers. (c) asks how
 # often, or whether, captions name the topic. "More data" alone earns no point for (c).
 # ### END SOLUTION
 
@@ -630,7 +624,7 @@ predict.summary()
 #   better. What few weights save is memory per task.
 # - B = 0 makes the first step safe, a random A makes it possible, and merging makes the adapted network as fast as
 #   before.
-# - An adapter adapts. On random weights it has nothing to work with.
+# - On random weights adapters were hardly better than a head alone.
 # - Captions can replace labels where they name the class. With a tenth of the names, ten labels per class are better.
 # - Prompts that are averaged in direction are better than one prompt, also where captions are partly wrong.
 
@@ -641,12 +635,12 @@ predict.summary()
 # model in memory serves many tasks, each with a small file of its own. Variants quantize the frozen weights, so that a
 # large model can be tuned on one GPU.
 #
-# **CLIP** and its successors are the eyes of many language models that look at images. Their text tower steers image
-# generators, and zero-shot classification made it possible to search pictures by a sentence. What they find depends on
-# what captions say, so rare objects, small text and counts remain hard.
+# **CLIP** and its successors are the image encoders of many language models. Their text tower steers image generators,
+# and zero-shot classification made it possible to search pictures by a sentence. What they find depends on what
+# captions say, so rare objects, small text and counts remain hard.
 #
 # In **medicine** pairs of X-ray images and reports replace labels, in **finance** adapters keep the data of customers
-# apart, and in **robotics** prompts name objects that no one has labeled.
+# apart, and in **robotics** prompts name objects that have no labels.
 
 # %% [markdown]
 # **Further reading.**

@@ -379,7 +379,7 @@ plots.show(
 check.needs("choose_configuration")
 checked, labels = data.validation, data.validation.labels
 logits = evaluation.predict(model, checked.images).float()
-helps = capstone.helps(logits, labels)
+helps = capstone.temperature_helps(logits, labels)
 temperature = capstone.best_temperature(logits, labels) if helps else 1.0
 print(f"a temperature helps: {helps}; used: {temperature:.2f}")
 test_logits = evaluation.predict(model, data.test.images).float()
@@ -635,8 +635,8 @@ predict.summary()
 #   model with {{ result("choice", "chosen") | pm(percent=true) }} on the test, and reported more.
 # - The best of many on one test overstates, on average by {{ result("optimism", "k20@100").mean | num(3) }} for the
 #   best of 20 on 100 images. A single test may hide it.
-# - Labels that choose are labels too. Say how many there were.
-# - An accuracy without an interval claims more than it knows.
+# - Labels for choosing are labels too. Say how many there were.
+# - Report an accuracy with its interval and the number of images.
 # - Everything between bytes and probabilities belongs inside the export, in eval mode, with a dynamic batch. Load
 #   weights with `weights_only=True`, and check them before you copy them.
 

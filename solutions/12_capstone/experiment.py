@@ -193,7 +193,7 @@ def calibration(*, dataset: str, profile: str, seed: int) -> dict[str, float]:
         t = capstone.best_temperature(known, data.validation.labels)
         figures[f"accuracy:{name}"] = accuracy(test, data.test.labels)
         figures[f"temperature:{name}"] = t
-        figures[f"helps:{name}"] = float(capstone.helps(known, data.validation.labels))
+        figures[f"helps:{name}"] = float(capstone.temperature_helps(known, data.validation.labels))
         for when, temperature in (("before", 1.0), ("after", t)):
             error = capstone.calibration_error(test, data.test.labels, temperature=temperature)
             figures[f"error_{when}:{name}"] = error

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import course_lib
-from course_lib.authoring import pictures, sources, topics
+from course_lib.authoring import openings, pictures, sources, topics
 from course_lib.desk import cli, set_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ def test_the_table_of_the_graders_says_what_the_records_say(project):
 def test_every_notebook_says_where_its_idea_works_and_where_it_fails(project):
     page = (project / pictures.TOPICS).read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[(\w+)\]\([^)]*\) (.*) \|$", page, re.MULTILINE)
-    listed = [each.number for each in pictures._notebooks(ROOT)]
+    listed = [each.number for each in openings.notebooks(ROOT)]
     assert [number for number, _ in rows] == listed == list(topics.FOUND)
     for number, row in rows:
         _, written, works, fails = row.split(" | ")

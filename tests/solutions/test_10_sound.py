@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit
 
 from course_lib import records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 
 UNIT = "10_sound"
+RECORDED = RecordedUnit(UNIT, UNIT, "words")
+mean, always = RECORDED.mean, RECORDED.always
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", recording.load_experiments(UNIT).EXPERIMENTS)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps trained networks
-        return module.EXPERIMENTS[name](dataset="words", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name == "negatives":  # recordings, labels and weights all come from the seed
-            assert figures == run()
-    assert figures and all(math.isfinite(number) for number in figures.values())
+    RECORDED.runs(name, twice=name == "negatives")  # recordings, labels and weights all come from the seed
 
 
 def test_it_is_recorded_on_sound_and_stands_in_a_table_of_its_own():
     assert records.main_dataset(UNIT) == "words"
     table = records.results_table(columns={"words": records.COLUMNS["words"]})
     assert "on *words*" in table and "CPC, fine-tuned" in table and "SimCLR" not in table
-
-
-def values(experiment, key):
-    found = records.figure(UNIT, experiment, key, dataset="words")
-    assert found.n >= 3
-    return found.values
-
-
-def always(experiment, larger, smaller):
-    return all(a > b for a, b in zip(values(experiment, larger), values(experiment, smaller), strict=True))
-
-
-def mean(experiment, key):
-    return sum(values(experiment, key)) / len(values(experiment, key))
 
 
 def test_the_recorded_numbers_say_what_the_text_says():
@@ -70,11 +47,6 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert not always("untuned", "longer_validation@10", "tuned_validation@10")
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text().replace("\n# ", " ")
-_QUOTED = set(re.findall(r'result\(\s*"(\w+)"', _SOURCE)) | set(
-    re.findall(r'figures_table\([^}]*\}, \([\d, ]+\), "(\w+)"', _SOURCE)
-)
-
-
-def test_the_text_quotes_every_experiment():
-    assert set(recording.load_experiments(UNIT).EXPERIMENTS) == _QUOTED
+def test_the_text_quotes_every_experiment_and_three_seeds():
+    assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)
+    RECORDED.assert_every_seed_is_recorded()

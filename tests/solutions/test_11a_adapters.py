@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
+from recorded_unit import RecordedUnit
 
 from course_lib import records
-from course_lib.authoring import recording, release
 
-UNIT, NOTEBOOK = "11_beyond_one_model", "11a_adapters"
+UNIT = "11_beyond_one_model"
+RECORDED = RecordedUnit(UNIT, "11a_adapters")
+mean, always = RECORDED.mean, RECORDED.always
 EXPERIMENTS = ("text", "images", "captions", "unnamed")
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps trained networks
-        figures = module.EXPERIMENTS[name](dataset="glyphs", profile="smoke", seed=3)
-        return {key: value for key, value in figures.items() if not key.endswith("_seconds")}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name == "unnamed":  # images, captions and weights all come from the seed
-            assert figures == run()
-    assert figures and all(math.isfinite(number) for number in figures.values())
+    # images, captions and weights all come from the seed
+    RECORDED.runs(name, twice=name == "unnamed", varies=lambda key: key.endswith("_seconds"))
 
 
 def values(experiment, key):
-    found = records.figure(UNIT, experiment, key)
-    assert found.n >= 3
-    return found.values
-
-
-def always(experiment, larger, smaller):
-    return all(a > b for a, b in zip(values(experiment, larger), values(experiment, smaller), strict=True))
-
-
-def mean(experiment, key):
-    return sum(values(experiment, key)) / len(values(experiment, key))
+    return RECORDED.figure(experiment, key).values
 
 
 def test_the_captions_say_what_the_text_says():
@@ -76,12 +56,7 @@ def test_the_adapters_say_what_the_text_says():
     assert mean("text", "lora_seconds") > mean("text", "full_seconds") * 0.9, "no time is saved"
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{NOTEBOOK}.py").read_text().replace("\n# ", " ")
-_QUOTED = set(re.findall(r'result\(\s*"(\w+)"', _SOURCE)) | set(
-    re.findall(r'figures_table\([^}]*\}, \([\d, ]+\), "(\w+)"', _SOURCE)
-)
-
-
-def test_the_text_quotes_every_experiment_that_is_recorded():
+def test_the_text_quotes_every_experiment_that_is_recorded_and_three_seeds():
     recorded = {record.experiment for record in records.all_records() if record.unit == UNIT}
-    assert "captions" in recorded and recorded & set(EXPERIMENTS) <= _QUOTED
+    assert RECORDED.shown() == recorded & set(EXPERIMENTS) >= {"captions"}
+    RECORDED.assert_every_seed_is_recorded()

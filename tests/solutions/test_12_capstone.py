@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import pytest
 import torch
+from recorded_unit import RecordedUnit
 
 from course_lib import capstone, records
-from course_lib.authoring import recording, release
+from course_lib.authoring import recording
 from course_lib.capstone import Configuration, Rule, Way
 
 UNIT = "12_capstone"
+RECORDED = RecordedUnit(UNIT, UNIT, "digits")
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", recording.load_experiments(UNIT).EXPERIMENTS)
 def test_an_experiment_runs_and_gives_the_same_figures_again(name):
-    def run():
-        module = recording.load_experiments(UNIT)  # afresh: it keeps trained networks
-        module.DRAWS = 20
-        return module.EXPERIMENTS[name](dataset="digits", profile="smoke", seed=3)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_PROFILE", "smoke")
-        figures = run()
-        if name == "choice":  # labels, weights and halves of the test all come from the seed
-            assert figures == run()
-    assert figures and all(math.isfinite(number) for number in figures.values())
+    RECORDED.runs(name, twice=name == "choice")  # labels, weights and halves of the test all come from the seed
 
 
 def test_each_set_of_labels_has_images_of_its_own():
@@ -59,23 +48,9 @@ def test_a_temperature_is_found_and_judged_by_the_other_half():
     truth = torch.randn(4000, 5, generator=generator)
     labels = torch.multinomial((2 * truth).softmax(dim=1), 1, generator=generator).squeeze(1)
     assert capstone.best_temperature(truth, labels) == pytest.approx(0.5, abs=0.05)
-    assert capstone.helps(truth, labels) and not capstone.helps(2 * truth[:12], labels[:12])
+    assert capstone.temperature_helps(truth, labels) and not capstone.temperature_helps(2 * truth[:12], labels[:12])
     sharp, fitted = (capstone.calibration_error(8 * truth, labels, temperature=t) for t in (1.0, 4.0))
     assert fitted < 0.03 < sharp
-
-
-def values(experiment, key):
-    found = records.figure(UNIT, experiment, key, dataset="digits")
-    assert found.n >= 3
-    return found.values
-
-
-def always(experiment, larger, smaller):
-    return all(a > b for a, b in zip(values(experiment, larger), values(experiment, smaller), strict=True))
-
-
-def mean(experiment, key):
-    return sum(values(experiment, key)) / len(values(experiment, key))
 
 
 def test_it_is_about_digits_and_no_row_of_the_table():
@@ -83,9 +58,6 @@ def test_it_is_about_digits_and_no_row_of_the_table():
     assert str(Configuration("SimCLR", Way.LP_FT, Rule.FIXMATCH)) == "SimCLR, LP-FT, FixMatch"
 
 
-_SOURCE = release.folder_of(UNIT).joinpath(f"{UNIT}.py").read_text().replace("\n# ", " ")
-_QUOTED = set(re.findall(r'result\(\s*"(\w+)"', _SOURCE))
-
-
-def test_the_text_quotes_every_experiment():
-    assert set(recording.load_experiments(UNIT).EXPERIMENTS) == _QUOTED
+def test_the_text_quotes_every_experiment_and_three_seeds():
+    assert RECORDED.shown() == set(recording.load_experiments(UNIT).EXPERIMENTS)
+    RECORDED.assert_every_seed_is_recorded()

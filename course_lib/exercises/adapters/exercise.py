@@ -83,7 +83,7 @@ def _of_merged(merged: Any, x: Tensor) -> Values:
 
 def observe_low_rank(make: Callable[..., Any], case: Case) -> Values:
     """What is seen of a `LoRALinear`: at the start, with other values in `a` and `b`, and merged."""
-    given, x = case.inputs, case.inputs["x"]
+    given, x = case.inputs, case.inputs["input"]
     linear = nn.Linear(x.shape[-1], given["out_features"], bias=given["bias"])
     with_drawn_weights(linear, given["seed"]).to(x)
     before, plain = state_of(linear), linear(x).detach()

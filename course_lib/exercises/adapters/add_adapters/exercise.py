@@ -21,13 +21,13 @@ def cases(seed: int) -> list[Case]:
     kinds = ("flat", "own_layers", "images", "subclass", "tied")
     sizes = {kind: (3 + extra, 2 + number) for number, (kind, extra) in enumerate(zip(kinds, [*n, 1]))}
     return [
-        Case(kind, {"x": normal(rows, width), "kind": kind, "seed": seed + width})
+        Case(kind, {"input": normal(rows, width), "kind": kind, "seed": seed + width})
         for kind, (width, rows) in sizes.items()
     ]
 
 
 def observe(fn: Callable[..., Any], case: Case) -> Values:
-    x = case.inputs["x"]
+    x = case.inputs["input"]
     model = with_drawn_weights(network_of(case.inputs["kind"], x.shape[1]), case.inputs["seed"])
     before, names = state_of(model), {id(layer): name for name, layer in model.named_modules()}
     given: list[str] = []
@@ -97,5 +97,5 @@ exercise = Exercise(
         "moved": "the list of the weights that the call has changed or lost",
         "output": "the output of the model after the call",
     },
-    inputs_shown=("kind", "x"),
+    inputs_shown=("kind", "input"),
 )

@@ -20,7 +20,7 @@ def cases(seed: int) -> list[Case]:
         dim = x.shape[-1]
         drawn = {"down": normal(width, dim), "down_bias": normal(width)}
         drawn |= {"up": normal(dim, width), "up_bias": normal(dim)}
-        return Case(name, {"x": x, "width": width, **{key: value.to(x) for key, value in drawn.items()}})
+        return Case(name, {"input": x, "width": width, **{key: value.to(x) for key, value in drawn.items()}})
 
     return [
         case("plain", normal(5, 4 + n[0]), 2),
@@ -32,7 +32,7 @@ def cases(seed: int) -> list[Case]:
 
 
 def observe(make: Callable[..., Any], case: Case) -> Values:
-    given, x = case.inputs, case.inputs["x"]
+    given, x = case.inputs, case.inputs["input"]
     manual_seed(len(x))  # for the first weights, which are torch's own
     adapter = make(x.shape[-1], given["width"])
     if not isinstance(adapter, nn.Module):
@@ -59,7 +59,7 @@ def observe(make: Callable[..., Any], case: Case) -> Values:
     seen["output"] = output.detach().clone()
     if output.requires_grad:
         output.square().sum().backward()
-    return seen | {"x_gradient": gradient_of(leaf), "x_after": x}
+    return seen | {"x_gradient": gradient_of(leaf), "input_after": x}
 
 
 exercise = Exercise(
@@ -95,7 +95,7 @@ exercise = Exercise(
         "reached_at_start": "the list of the parameters with a gradient in the first step",
         "output": "the output with other weights",
         "x_gradient": "the gradient at the input",
-        "x_after": "your argument `x` after the call",
+        "input_after": "your argument `x` after the call",
     },
-    inputs_shown=("x",),
+    inputs_shown=("input",),
 )

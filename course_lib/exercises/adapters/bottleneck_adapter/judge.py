@@ -35,7 +35,7 @@ def _learns(case: Case, seen: Values, expected: Values) -> bool:
     return (
         seen["trainable"] == expected["trainable"]
         and "up.weight" in seen["reached_at_start"]
-        and inputs_kept(case, seen, "x")
+        and inputs_kept(case, seen, "input")
         and close(seen["x_gradient"], expected["x_gradient"], rtol=1e-3, atol=1e-3)
     )
 

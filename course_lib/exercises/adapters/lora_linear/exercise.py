@@ -15,7 +15,7 @@ def cases(seed: int) -> list[Case]:
 
     def case(name: str, x: Tensor, size: int, rank: int, alpha: float, *, bias: bool = True) -> Case:
         inside = x.shape[-1]
-        given: Values = {"x": x, "out_features": size, "rank": rank, "alpha": alpha, "bias": bias}
+        given: Values = {"input": x, "out_features": size, "rank": rank, "alpha": alpha, "bias": bias}
         drawn = {"a": normal(rank, inside), "b": normal(size, rank), "seed": seed + rank}
         return Case(name, given | drawn)
 
@@ -86,5 +86,5 @@ exercise = Exercise(
         "linear_before": "the state of the linear layer before your code",
         "linear_after": "the state of the linear layer after merging",
     },
-    inputs_shown=("x", "out_features"),
+    inputs_shown=("input", "out_features"),
 )

@@ -41,7 +41,8 @@ def install(python: Path, root: Path) -> bool:
         told, variables = settings_of_pip(python)
         command: list[str | Path] = [uv, "pip", "install", "--python", python, *told]
         if _call([*command, BUILT_WITH], variables):
-            project: list[str | Path] = ["--no-build-isolation", "-e", root]
+            # Compiled now, by all cores, as pip does. Otherwise the first start compiles what it imports, by one core.
+            project: list[str | Path] = ["--compile-bytecode", "--no-build-isolation", "-e", root]
             if _call([*command, FITTING_TORCH, *project], variables):
                 return True
             print(NO_FITTING_TORCH, flush=True)

@@ -56,7 +56,14 @@ def test_the_adapters_say_what_the_text_says():
     assert mean("text", "lora_seconds") > mean("text", "full_seconds") * 0.9, "no time is saved"
 
 
+def test_the_image_encoder_says_what_the_text_says():
+    for k in (10, 50):
+        for name in ("lora", "bottleneck"):
+            assert always("images", f"full@{k}", f"{name}@{k}") and always("images", f"{name}@{k}", f"head@{k}")
+    assert always("images", "random_full@10", "lora@10") and always("images", "random_full@10", "bottleneck@10")
+
+
 def test_the_text_quotes_every_experiment_that_is_recorded_and_three_seeds():
     recorded = {record.experiment for record in records.all_records() if record.unit == UNIT}
-    assert RECORDED.shown() == recorded & set(EXPERIMENTS) >= {"captions"}
+    assert RECORDED.shown() == recorded & set(EXPERIMENTS) >= {"captions", "images"}
     RECORDED.assert_every_seed_is_recorded()

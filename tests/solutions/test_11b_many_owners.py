@@ -21,7 +21,7 @@ def test_an_experiment_runs_and_gives_the_same_figures_again(name):
 
 
 def test_the_text_quotes_what_is_recorded():
-    assert RECORDED.shown() == {"rounds", "leak", "batch_norm"}
+    assert RECORDED.shown() == set(MINE)
     RECORDED.assert_every_seed_is_recorded()
 
 
@@ -32,3 +32,8 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert min(figure("rounds", "rotation_two@10").values) > 0.3, "above what two classes of ten allow"
     assert min(figure("leak", "images@1").values) > 0.999 < min(figure("leak", "noise@0").values)
     assert max(figure("leak", "noise@0.03").values) < 0.2 < min(figure("leak", "noise@0.01").values)
+    noisy = [figure("privacy", f"noise@{noise}").values for noise in ("0", "0.01", "0.03", "0.1")]
+    assert all(a > b for less, more in zip(noisy, noisy[1:]) for a, b in zip(less, more)), "more noise costs more"
+    for style in ("filled", "outlined"):
+        averaged, local = (figure("styles", f"{way}_{style}").values for way in ("averaged", "local"))
+        assert all(a > b for a, b in zip(averaged, local)), "FedBN does not help here"

@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import importlib
 import os
 import re
 import select
@@ -43,6 +44,11 @@ from course_lib.grading.inside.shell import run_cell, the_shell
 from course_lib.grading.inside.student_code import capture, how_it_ended, run_submission
 
 
+MANY = 16  # submissions of a unit, from which on forks are made cheap
+# What setup cells load, here instead of once per unit: the modules themselves, or what lazy functions of theirs load.
+USED_BY_UNITS = ("course_lib.widgets", "course_lib.protocol", "course_lib.text_protocol", "sklearn.linear_model")
+
+
 def main(settings: dict[str, Any], control: int) -> None:
     """Loads everything, then forks a zygote whenever the outside asks for one, until it hangs up.
 
@@ -53,7 +59,8 @@ def main(settings: dict[str, Any], control: int) -> None:
     channel = socket.socket(fileno=control)
     _load()
     sandbox = Sandbox(Isolation(settings["level"]), settings["stage"], settings["readable"])
-    _tidy_memory()  # before /proc is out of sight
+    _keep_from_collection()
+    _find_huge_pages()  # before /proc is out of sight
     with contextlib.suppress(transport.Closed):
         while True:
             _, descriptors = transport.receive_with_descriptors(channel)
@@ -79,11 +86,15 @@ def _run_zygote(descriptor: int, sandbox: Sandbox) -> None:
 
 
 def _serve(channel: socket.socket, sandbox: Sandbox) -> None:
+    submissions = 0
     while True:
         request, descriptors = transport.receive_with_descriptors(channel)
         if request["op"] == Request.UNIT:
             _fork(functools.partial(_run_unit, request, descriptors, sandbox), channel)
         elif request["op"] == Request.SUBMISSION:
+            submissions += 1
+            if submissions == MANY:
+                _gather_in_huge_pages()
             _start_submission(request, descriptors, sandbox, channel)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -99,7 +110,7 @@ def _run_unit(request: dict[str, Any], descriptors: list[int], sandbox: Sandbox)
         if error:
             problem = f"{error['type']}: {error['text']}"
             break
-    _tidy_memory()
+    _keep_from_collection()
     transport.send(channel, {"problem": problem, "pid": os.getpid()})
     with contextlib.suppress(transport.Closed):
         _serve(channel, sandbox)
@@ -193,6 +204,8 @@ def _load() -> None:
     torch.set_num_threads = torch.set_num_interop_threads = _ignore  # type: ignore[assignment]
     # There is no compiler inside. torch's own switch for that still loads all of the compiler: seven seconds.
     torch.compile = _as_it_is
+    for module in USED_BY_UNITS:
+        importlib.import_module(module)
     exercises.units()
     exercises.silence_checks()  # a check that a student calls in a cell of their own
     _warm_up()
@@ -229,21 +242,30 @@ def _warm_up() -> None:
 
 
 _huge_pages: list[int] = []  # addresses of whole huge pages of this process; inside the sandbox /proc is out of sight
+HUGE = 2 << 20
 
 
-def _tidy_memory() -> None:
-    """Makes forks cheap: no garbage collection of what is loaded, and huge pages where the kernel gives them."""
+def _keep_from_collection() -> None:
+    """Leaves what is loaded to no garbage collection any more, which would copy its pages in each fork."""
     gc.collect()
     gc.freeze()
-    huge = 2 << 20
-    if not _huge_pages:
-        with contextlib.suppress(OSError), open("/proc/self/maps") as file:
-            for low, high in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0", file.read(), re.M):
-                _huge_pages.extend(range(-(-int(low, 16) // huge) * huge, int(high, 16) // huge * huge, huge))
+
+
+def _find_huge_pages() -> None:
+    with contextlib.suppress(OSError), open("/proc/self/maps") as file:
+        for low, high in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0", file.read(), re.M):
+            _huge_pages.extend(range(-(-int(low, 16) // HUGE) * HUGE, int(high, 16) // HUGE * HUGE, HUGE))
+
+
+def _gather_in_huge_pages() -> None:
+    """Makes forks cheap, 6 ms instead of 14, where the kernel gives huge pages.
+
+    It takes a second or two, and a submission has several forks, so it is worth it for classes alone.
+    """
     libc = ctypes.CDLL(None)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for address in _huge_pages:  # some cannot be had; a fork and its end cost 14 ms if we stop there, and 6 if not
-        libc.madvise(address, huge, 25)  # MADV_COLLAPSE
+    for address in _huge_pages:  # some cannot be had; a fork and its end cost 14 ms if we stop there
+        libc.madvise(address, HUGE, 25)  # MADV_COLLAPSE
 
 
 # --- forks ------------------------------------------------------------------------------------------------------------

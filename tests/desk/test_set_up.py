@@ -129,6 +129,7 @@ def test_a_failed_update_throws_nothing_away(machine):
 def test_uv_installs_the_torch_that_fits_and_comes_into_the_environment_first(machine, capsys):
     set_up.set_up(machine.root)
     assert machine.installed_by() == ["uv, torch that fits"] and machine.own_uv().exists()
+    assert all("--compile-bytecode" in line for line in machine.log if " -e " in line), "as pip does"
     assert installing.NO_FITTING_TORCH not in capsys.readouterr().out
     later(machine)
     set_up.set_up(machine.root)

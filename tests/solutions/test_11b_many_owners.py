@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from recorded_unit import RecordedUnit, numbers_in
 
@@ -33,7 +35,7 @@ def test_the_recorded_numbers_say_what_the_text_says():
     assert min(figure("leak", "images@1").values) > 0.999 < min(figure("leak", "noise@0").values)
     assert max(figure("leak", "noise@0.03").values) < 0.2 < min(figure("leak", "noise@0.01").values)
     noisy = [figure("privacy", f"noise@{noise}").values for noise in ("0", "0.01", "0.03", "0.1")]
-    assert all(a > b for less, more in zip(noisy, noisy[1:]) for a, b in zip(less, more)), "more noise costs more"
+    assert all(a > b for less, more in itertools.pairwise(noisy) for a, b in zip(less, more)), "more noise costs more"
     for style in ("filled", "outlined"):
         averaged, local = (figure("styles", f"{way}_{style}").values for way in ("averaged", "local"))
         assert all(a > b for a, b in zip(averaged, local)), "FedBN does not help here"

@@ -43,7 +43,6 @@ from course_lib.grading.inside.sandbox import Sandbox
 from course_lib.grading.inside.shell import run_cell, the_shell
 from course_lib.grading.inside.student_code import capture, how_it_ended, run_submission
 
-
 MANY = 16  # submissions of a unit, from which on forks are made cheap
 # What setup cells load, here instead of once per unit: the modules themselves, or what lazy functions of theirs load.
 USED_BY_UNITS = ("course_lib.widgets", "course_lib.protocol", "course_lib.text_protocol", "sklearn.linear_model")

@@ -25,7 +25,7 @@ else
 
 help:
 	@echo "make lab           start here: copies the notebooks into work/ and opens JupyterLab; make lab UNIT=04 that unit's"
-	@echo "make demo          plays a small class from release to grades, without a browser (about two minutes)"
+	@echo "make demo          plays a small class from release to grades, without a browser (a minute and a half)"
 	@echo "make test          runs the whole test suite"
 	@echo "make test-browser  looks at JupyterLab, widgets and formgrader in a real Chromium (minutes)"
 	@echo "make test-oldest   runs the tests on the oldest versions that pyproject.toml admits (half an hour, 7 GB)"

@@ -2,9 +2,9 @@
 
 One student hands in the solutions, one a mix of right, half-right and blank answers, one the notebooks as they were
 released. All hand in the first unit, which stock nbgrader grades too, in stock/; of the others there are the solutions
-alone, so that a first look takes a minute and a half. With `--all`, and where units are named, the class hands in everything.
-`course grade` grades all that is handed in. What stands in their gradebooks must be exactly what the judges say about
-the same answers.
+alone, so that a first look takes a minute and a half. With `--all`, and where units are named, the class hands in
+everything. `course grade` grades all that is handed in. What stands in their gradebooks must be exactly what the judges
+say about the same answers.
 """
 
 from __future__ import annotations

@@ -340,7 +340,8 @@ plots.show(plots.bar_with_seeds(recorded, baseline=1 / 8, title=title))
 #
 # ## 4. When it fails: nothing to adapt
 #
-# An adapter changes features that are there already. **Predict** the accuracy of low-rank adapters on an encoder with random weights.
+# An adapter changes features that are there already. **Predict** the accuracy of low-rank adapters on an encoder with
+# random weights.
 
 # %% tags=["predict"]
 predict.random(...)  # between 0 and 1
@@ -560,7 +561,8 @@ plots.show(plots.confusion_matrix(table, unseen.class_names, title=title))
 
 # %% [markdown]
 # The last row hands 40 percent of the captions around among the images, as badly scraped pages do. An ensemble of
-# prompts repairs a part of the damage, and it is better than one prompt {{ every_seed("ensemble_exchanged > single_exchanged,
+# prompts repairs a part of the damage, and it is better than one prompt {{ every_seed("ensemble_exchanged >
+# single_exchanged,
 # ensemble_tenth > single_tenth, ensemble_all > single_all", "captions") }}.
 
 # %% [markdown]
@@ -586,7 +588,8 @@ Markdown(records.results_table(up_to=unit, columns={"glyphs": (10, 50)}))
 # **Written answer (3 points).** A company has one pretrained text encoder and forty customers, each with a few hundred
 # labeled messages. A colleague reports: "LoRA reaches 62 percent and full fine-tuning 60 percent, each trained once,
 # so LoRA is better. And for new topics we need no labels at all. A model trained on images with captions classified 94
-# percent of the images zero-shot in a demo." In four to six sentences, say (a) what the two accuracies show and what would be
+# percent of the images zero-shot in a demo." In four to six sentences, say (a) what the two accuracies show and what
+# would be
 # needed to show more, (b) which reason for adapters remains even if the accuracies are equal, and (c) what you would
 # ask about the captions before you believe that zero-shot will work for a new topic.
 #
@@ -605,7 +608,8 @@ Markdown(records.results_table(up_to=unit, columns={"glyphs": (10, 50)}))
 # *Sample answer (1).* LoRA is better because it has fewer weights and does not overfit.
 #
 # *Rubric.* One point each. (a) says that two points in one run are within noise AND asks for several seeds that are
-# compared pair by pair, or for equal tuning. (b) names storage, exchange or merging of adapters for many customers. (c) asks how
+# compared pair by pair, or for equal tuning. (b) names storage, exchange or merging of adapters for many customers.
+# (c) asks how
 # often, or whether, captions name the topic. "More data" alone earns no point for (c).
 # ### END SOLUTION
 

@@ -504,16 +504,15 @@ plots.show(plots.recorded_curves("00_first_steps", methods=methods, **options))
 # %% [markdown]
 # Digits are easier, because they are centered and upright. So a nearest neighbor on pixels is about as good as the
 # network, and better at one label, {{ every_seed("pixels_knn@1 > scratch@1", "label_curve", dataset="digits") }}.
-# `COURSE_DATASET=digits` runs any notebook of the course on digits.
+# `COURSE_DATASET=digits` runs any notebook on digits.
 #
 # **The table of the course** (data set, labels per class):
 #
 # {{ results_table() }}
 #
-# Each unit adds rows, and all share one recipe of 800 steps. *Weak views* are
-# shifted images, as in your run. (Your run has fewer steps, so its accuracy is lower.) *Strong views* are also turned,
-# scaled, changed in contrast, and partly covered. Another 20 labels per class are set aside for *validation*, which
-# means for choices such as which block to freeze.
+# Each unit adds rows, and all share one recipe of 800 steps. *Weak views* are shifted images, as in your run. (Your run
+# is shorter, so its accuracy is lower.) *Strong views* are also turned, scaled, changed in contrast, and partly
+# covered. Another 20 labels per class are set aside for *validation*, for choices such as which block to freeze.
 
 # %% [markdown]
 # ## 7. Check the check

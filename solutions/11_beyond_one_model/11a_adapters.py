@@ -52,6 +52,7 @@ from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import TwoTowers, count_parameters, predict_texts
 from course_lib.training import fit, fit_text_classifier
 
+# %% tags=["setup"]
 unit = "11_beyond_one_model"
 check = checks_for(unit)
 predict = predictions_for("11a_adapters")
@@ -557,13 +558,11 @@ plots.show(plots.confusion_matrix(table, unseen.class_names, title=title))
 #
 # The *probe* is a logistic regression on the features of the image tower. With a tenth of the names, zero-shot accuracy
 # falls by more than half, and ten labels per class are better {{ every_seed("probe_tenth@10 > ensemble_tenth",
-# "captions") }}. Left and right are known as before, because captions mention places as often as before.
-
-# %% [markdown]
-# The last row hands 40 percent of the captions around among the images, as badly scraped pages do. An ensemble of
-# prompts repairs a part of the damage, and it is better than one prompt {{ every_seed("ensemble_exchanged >
-# single_exchanged,
-# ensemble_tenth > single_tenth, ensemble_all > single_all", "captions") }}.
+# "captions") }}. Left and right are known as before.
+#
+# The last row hands 40 percent around. An ensemble of prompts repairs a part of this, and is
+# better than one prompt {{ every_seed("ensemble_exchanged > single_exchanged, ensemble_tenth > single_tenth,
+# ensemble_all > single_all", "captions") }}.
 
 # %% [markdown]
 # What about a class that is *never* named? In another run no caption says "fish", and a fifth of the others name no

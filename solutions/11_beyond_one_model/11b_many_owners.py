@@ -51,6 +51,7 @@ from course_lib.exercises import checks_for, predictions_for
 from course_lib.models import Classifier, ConvEncoder
 from course_lib.training import fit
 
+# %% tags=["setup"]
 check = checks_for("11_beyond_one_model")
 predict = predictions_for("11b_many_owners")
 data = load(n=settings.by_profile(smoke=800, laptop=8_000, full=8_000))
@@ -264,10 +265,21 @@ check.client_update(client_update)
 
 # %% [markdown]
 # This function also gives the two controls, with as many steps as all rounds together have. One client trains alone,
-# and one owner has all images in one place (*pooled*).
+# and one owner has all images in one place (*pooled*). `look` is for later: it measures the server's network at the
+# start of a round, each client's, and their average.
 
 # %% tags=["train"]
-check.needs("clients_with_few_classes", "client_update")
+check.needs("clients_with_few_classes", "client_update", "federated_average")
+
+
+def look(model, clients):
+    sent = [client_update(model, *owned, **per_round) for owned in clients]
+    states, counts = zip(*sent)
+    seen = {"start": evaluation.accuracy_on(model, test)}
+    seen["average"] = accuracy_of(federated_average(states, counts))
+    return seen | {"clients": [accuracy_of(state) for state in states]}
+
+
 found = {}
 for name, owned in {"alone": even[0], "pooled": (few_images, few_labels)}.items():
     options = per_round | {"steps": rounds * per_round["steps"]}
@@ -329,29 +341,18 @@ def federated_training(model, clients, *, draw, rounds, steps, lr, local=()):
 check.federated_training(federated_training)
 
 # %% [markdown]
-# Train with both splits. All clients take part in each round. In some rounds the cell also measures each client's
-# network after its local steps, before it is averaged.
+# Train with both splits, with all clients in each round. The bars of the figure show the server's network beside one
+# client alone and all images in one place. Then move through the rounds. There each bar is a client's network after its
+# local steps, and the lines are the server before and after the round.
 
 # %% tags=["train"]
 check.needs("clients_with_few_classes", "federated_average")
 check.needs("client_update", "federated_training")
-looked_at = (1, 2, 5, rounds)
-
-
-def look(model, clients):
-    """Accuracies in the round that comes: server, clients, and their average."""
-    sent = [client_update(model, *owned, **per_round) for owned in clients]
-    states, counts = zip(*sent)
-    seen = {"start": evaluation.accuracy_on(model, test)}
-    seen["average"] = accuracy_of(federated_average(states, counts))
-    return seen | {"clients": [accuracy_of(state) for state in states]}
-
-
 runs, everyone = {}, list(range(num_classes))
 for name, clients in {"even split": even, "two classes per client": two}.items():
     server, runs[name] = new_network(), {}
     for number in range(1, rounds + 1):
-        if number in looked_at:
+        if number in (1, 2, 5, rounds):
             runs[name][number] = look(server, clients)
         options = {"draw": lambda: everyone, "rounds": 1, **per_round}
         federated_training(server, clients, **options)
@@ -359,14 +360,6 @@ for name, clients in {"even split": even, "two classes per client": two}.items()
 plots.show(plots.bar_with_seeds(found, styled_as="rotation", title="One seed"))
 predict.even_split.compare(found["even split"])
 predict.two_classes.compare(found["two classes per client"])
-
-# %% [markdown]
-# The bars show the server's network beside one client alone and all images in one place. Now move through the rounds.
-# Each bar below is a client's network after its local steps, and the lines are the server before and after the round.
-
-# %% tags=["demo"]
-check.needs("clients_with_few_classes", "federated_average")
-check.needs("client_update", "federated_training")
 widgets.round_explorer(runs, title="What each client knows, and what the average knows")
 
 # %% [markdown]

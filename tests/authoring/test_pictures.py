@@ -145,7 +145,7 @@ def test_what_other_machines_read_agrees_with_the_package():
 
 def test_the_readme_is_read_in_a_few_minutes():
     prose = re.sub(r"!\[[^\]]*\]\([^)]*\)|^\|.*$", "", TEXTS["README.md"], flags=re.M)
-    assert len(prose.split()) <= 800 and len(TEXTS["README.md"].split()) <= 2_300
+    assert len(prose.split()) <= 800 and len(TEXTS["README.md"].split()) <= 2_200
 
 
 def test_first_contact_is_short():

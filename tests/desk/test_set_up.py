@@ -179,7 +179,7 @@ site.weird
     set_up.set_up(machine.root)
     (line,) = (line for line in machine.log if " -e " in line)
     assert " --default-index https://mirror.test/simple --index https://one.test/simple --index file:///two " in line
-    assert installing.LIKE_PIP in line and "60" not in line
+    assert installing.LIKE_PIP in line and "60" not in line.replace(str(machine.root), "")
     assert machine.variables["ALL_PROXY"] == "http://proxy.test:80" and machine.variables["SSL_CERT_FILE"] == "mine.pem"
 
 

@@ -163,9 +163,9 @@ def owners(classes_each):
 
 
 even, two = owners(num_classes), owners(2)
-rows = {f"client {k + 1}, even": even[k][0][::2] for k in range(2)}
-rows |= {f"client {k + 1}, two classes": two[k][0][::2] for k in range(3)}
-rows = {name: images[:10] for name, images in rows.items()}
+rows = {f"client {k + 1}, even": even[k][0] for k in range(2)}
+rows |= {f"client {k + 1}, two classes": two[k][0] for k in range(3)}
+rows = {name: own[:: max(len(own) // 10, 1)][:10] for name, own in rows.items()}
 plots.show(plots.image_rows(rows, title="What clients own"))
 
 # %% [markdown]
